@@ -1,0 +1,233 @@
+"""The looped generator, the encoder that teaches it, and its two critics.
+
+Mel bands are *channels* and every convolution runs over time only, circularly, so a
+partial is a channel that is on or off and the loop closes without a seam. A second,
+small critic looks at two-dimensional patches: it is the one that sees whether a
+vibrato is a smooth line and an attack a sharp edge.
+
+Shapes: z (batch, latent_dim), spectrogram (batch, 1, n_mels, n_frames) in [-1, 1].
+Plain PyTorch operators only, so that the generator exports to ONNX.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SEED_FRAMES = 8  # the loop begins as this many frames and is doubled up to n_frames
+FIRST_PICTURE = 3  # the level (64 frames) that draws first; what lies below only composes
+
+
+class Generator(Protocol):
+    """What the trainer and the exporter ask of a generator."""
+
+    latent_dim: int
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """(batch, latent_dim) -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
+
+
+def initialise(network: nn.Module) -> None:
+    """Keeps the variance through every layer (He et al. 2015), so that z is heard from step one."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, a=0.2)
+            nn.init.zeros_(module.bias)
+
+
+def circular_pad(x: Tensor, left: int, right: int) -> Tensor:
+    """Closes the loop: pads time, the last axis, with its own other end."""
+    return torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], dim=-1)
+
+
+def unit_norm(x: Tensor) -> Tensor:
+    """Unit mean square over channels (Karras et al. 2018, pixel-wise normalisation)."""
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-6)
+
+
+class CircularConv(nn.Conv1d):
+    """Width-3 convolution over a closed loop."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__(n_in, n_out, kernel_size=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(circular_pad(x, 1, 1))
+
+
+class ModulatedLayer(nn.Module):
+    """Convolution, normalised, then scaled and shifted per channel by the style (FiLM)."""
+
+    def __init__(self, n_in: int, n_out: int, n_style: int) -> None:
+        super().__init__()
+        self.conv = CircularConv(n_in, n_out)
+        self.style = nn.Linear(n_style, 2 * n_out)
+
+    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        scale, shift = self.style(style).unsqueeze(-1).chunk(2, dim=1)
+        x = unit_norm(self.conv(x))
+        return functional.leaky_relu(x * (1.0 + scale) + shift, 0.2)
+
+
+class LoopGenerator(nn.Module):
+    """z -> style; a seed of 8 frames is doubled in time, each level adding to the picture."""
+
+    def __init__(
+        self,
+        latent_dim: int = 128,
+        n_mels: int = 512,
+        widths: tuple[int, ...] = (320, 320, 320, 320, 320, 256, 256),
+        n_style: int = 192,
+    ) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.mapping = nn.Sequential(
+            nn.Linear(latent_dim, n_style),
+            nn.LeakyReLU(0.2),
+            nn.Linear(n_style, n_style),
+            nn.LeakyReLU(0.2),
+        )
+        self.seed = nn.Parameter(torch.randn(1, widths[0], SEED_FRAMES))
+        self.seed_of_style = nn.Linear(n_style, widths[0] * SEED_FRAMES)
+        n_in = (widths[0], *widths[:-1])
+        pairs = list(zip(n_in, widths, strict=True))
+        self.first = nn.ModuleList(ModulatedLayer(a, b, n_style) for a, b in pairs)
+        self.second = nn.ModuleList(ModulatedLayer(b, b, n_style) for _, b in pairs)
+        self.to_mel = nn.ModuleList(nn.Conv1d(b, n_mels, 1) for b in widths[FIRST_PICTURE:])
+        initialise(self)
+        for layer in self.to_mel:
+            nn.init.normal_(layer.weight, std=0.1 / layer.in_channels**0.5)
+
+    def forward(self, z: Tensor) -> Tensor:
+        style = self.mapping(unit_norm(z))  # (batch, n_style)
+        x = 0.3 * self.seed + self.seed_of_style(style).unflatten(1, self.seed.shape[1:])
+        picture = None
+        for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
+            if level > 0:
+                x = x.repeat_interleave(2, dim=-1)
+            x = second(first(x, style), style)  # (batch, width, 8 * 2**level)
+            if level >= FIRST_PICTURE:
+                added = self.to_mel[level - FIRST_PICTURE](x)
+                picture = added if picture is None else smooth_double(picture) + added
+        return torch.tanh(picture).unsqueeze(1)
+
+
+def smooth_double(x: Tensor) -> Tensor:
+    """Doubles the frames of a loop by linear interpolation."""
+    before, after = torch.roll(x, 1, dims=-1), torch.roll(x, -1, dims=-1)
+    pair = torch.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], dim=-1)
+    return pair.flatten(-2)
+
+
+class LoopTrunk(nn.Module):
+    """The generator turned round: halves the loop down to 8 frames."""
+
+    def __init__(self, n_mels: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        n_in = (n_mels, *widths[:-1])
+        pairs = list(zip(n_in, widths, strict=True))
+        self.halve = nn.ModuleList(nn.Conv1d(a, b, 4, stride=2) for a, b in pairs)
+        self.refine = nn.ModuleList(CircularConv(b, b) for b in widths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.squeeze(1)  # (batch, n_mels, n_frames)
+        for halve, refine in zip(self.halve, self.refine, strict=True):
+            x = functional.leaky_relu(halve(circular_pad(x, 1, 1)), 0.2)
+            x = (x + functional.leaky_relu(refine(x), 0.2)) * 0.7
+        return x  # (batch, widths[-1], 8)
+
+
+class Encoder(nn.Module):
+    """Spectrogram -> the z that should make it; only training needs it."""
+
+    def __init__(
+        self,
+        latent_dim: int = 128,
+        n_mels: int = 512,
+        widths: tuple[int, ...] = (256, 256, 320, 320, 320, 320),
+    ) -> None:
+        super().__init__()
+        self.trunk = LoopTrunk(n_mels, widths)
+        self.z = nn.Linear(widths[-1] * SEED_FRAMES, latent_dim)
+        initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, 1, n_mels, n_frames) -> (batch, latent_dim) of unit mean square."""
+        return unit_norm(self.z(self.trunk(x).flatten(1)).float())
+
+
+class LoopCritic(nn.Module):
+    """Judges whole loops: one logit for each of 8 stretches of time."""
+
+    def __init__(
+        self, n_mels: int = 512, widths: tuple[int, ...] = (256, 320, 384, 384, 384, 384)
+    ) -> None:
+        super().__init__()
+        self.trunk = LoopTrunk(n_mels, widths)
+        self.judge = CircularConv(widths[-1] + 1, widths[-1])
+        self.logit = nn.Conv1d(widths[-1], 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.trunk(x)
+        x = torch.cat([x, batch_deviation(x)], dim=1)
+        x = functional.leaky_relu(self.judge(x), 0.2)
+        return self.logit(x).squeeze(1)  # (batch, 8)
+
+
+def batch_deviation(x: Tensor, group: int = 4) -> Tensor:
+    """Mean deviation within groups of the batch, as one more channel (Karras et al. 2018)."""
+    group = min(group, x.shape[0])
+    groups = x.float().view(group, -1, *x.shape[1:])
+    deviation = groups.var(dim=0, unbiased=False).add(1e-8).sqrt().mean(dim=(1, 2), keepdim=True)
+    return deviation.repeat(group, 1, x.shape[2]).to(x.dtype)
+
+
+class TextureCritic(nn.Module):
+    """A small patch critic over mel and time that knows how high in the spectrum it looks."""
+
+    def __init__(self, widths: tuple[int, ...] = (32, 64, 128)) -> None:
+        super().__init__()
+        n_in = (2, *widths[:-1])
+        pairs = zip(n_in, widths, strict=True)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairs)
+        self.logit = nn.Conv2d(widths[-1], 1, 3)
+
+    def forward(self, patch: Tensor, height: Tensor) -> Tensor:
+        """patch, height: (batch, 1, mels, frames); height is -1..1 over the whole spectrum."""
+        x = torch.cat([patch, height], dim=1)
+        for layer in self.layers:
+            x = functional.leaky_relu(layer(x), 0.2)
+        return self.logit(x).flatten(1)
+
+
+class Critic(nn.Module):
+    """Both critics; their logits are judged together: (batch, n_logits)."""
+
+    PATCH = (192, 96)  # mels, frames
+
+    def __init__(self, n_mels: int = 512) -> None:
+        super().__init__()
+        self.loop = LoopCritic(n_mels)
+        self.texture = TextureCritic()
+        initialise(self)
+
+    def forward(self, x: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
+        """corners: (n_patches, 2) in 0..1, where to look; the same for the whole batch."""
+        height = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
+        height = height.view(1, 1, -1, 1).expand(x.shape[0], 1, -1, x.shape[3])
+        texture = [
+            self.texture(crop(x, corner, self.PATCH), crop(height, corner, self.PATCH))
+            for corner in corners
+        ]
+        return self.loop(x), torch.cat(texture, dim=1)
+
+
+def crop(x: Tensor, corner: Tensor, size: tuple[int, int]) -> Tensor:
+    """Cuts (mels, frames) out of (batch, 1, n_mels, n_frames) at a corner given in 0..1."""
+    top, left = (
+        int(float(c) * (full - part)) for c, full, part in zip(corner, x.shape[2:], size, strict=True)
+    )
+    return x[:, :, top : top + size[0], left : left + size[1]]

@@ -1,0 +1,8 @@
+"""`python -m latent_resonance`: the same as the command `latent-resonance`."""
+
+from __future__ import annotations
+
+from latent_resonance.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""How long a video file says it is, in bytes: tells one that was cut off in the middle.
+
+Pure but for reading a few bytes of the file; used when a clip is opened, in any process. Players
+stop silently where a truncated file ends; the instrument should say so before it plays.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+_EBML = b"\x1a\x45\xdf\xa3"  # Matroska and WebM begin with it (RFC 8794)
+_SEGMENT = b"\x18\x53\x80\x67"
+_FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # ISO/IEC 14496-12
+
+
+def missing_bytes(path: Path) -> int:
+    """How many bytes the file lacks of what its container declares; 0 if whole or unknown."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        declared = _declared(file, size)
+    return max(declared - size, 0)
+
+
+def _declared(file: BinaryIO, size: int) -> int:
+    start = file.read(8)
+    file.seek(0)
+    if start[:4] == _EBML:
+        return _matroska_end(file)
+    if start[:4] == b"RIFF" and len(start) == 8:
+        return 8 + int(struct.unpack("<I", start[4:])[0])
+    if start[4:8] in _FIRST_BOXES:
+        return _last_box_end(file, size)
+    return 0
+
+
+def _matroska_end(file: BinaryIO) -> int:
+    """Where the segment ends; 0 where it is of unknown size, as a live recording's is."""
+    file.seek(len(_EBML))
+    header = _variable_integer(file)
+    file.seek(header or 0, 1)
+    if file.read(4) != _SEGMENT:
+        return 0
+    length = _variable_integer(file)
+    return 0 if length is None else file.tell() + length
+
+
+def _variable_integer(file: BinaryIO) -> int | None:
+    """EBML's integer: as many leading zero bits as bytes follow the first; all ones: unknown."""
+    first = (file.read(1) or b"\0")[0]
+    more = 8 - first.bit_length()
+    bits = 7 * (more + 1)
+    value = int.from_bytes(bytes([first]) + file.read(more), "big") & ((1 << bits) - 1)
+    return None if more > 7 or value == (1 << bits) - 1 else value
+
+
+def _last_box_end(file: BinaryIO, size: int) -> int:
+    """Where the last top-level box that begins within the file ends."""
+    end = 0
+    while end + 8 <= size:
+        file.seek(end)
+        length = int.from_bytes(file.read(4), "big")
+        if length == 1:  # a 64-bit length follows the type
+            file.seek(4, 1)
+            length = int.from_bytes(file.read(8), "big")
+        if length < 8:  # 0: to the end of the file, whatever that is
+            return 0
+        end += length
+    return end

@@ -1,0 +1,152 @@
+"""Takes the network, core dumps and a life beyond its parent's away from the eye.
+
+Runs first of all in the eye's process, on its only thread, before numpy and MediaPipe are
+imported: the standard library is enough. MediaPipe looks up its maker's logging host about a
+minute after it starts and again when it closes; here nothing can leave the machine. In: nothing.
+Out: how the network was given up.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import resource
+import signal
+import struct
+
+from latent_resonance import LatentResonanceError
+
+_CLONE_NEWUSER = 0x10000000  # linux/sched.h
+_CLONE_NEWNET = 0x40000000
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_NO_NEW_PRIVS = 38
+_SET_MODE_FILTER = 1  # linux/seccomp.h
+_FILTER_FLAG_TSYNC = 1
+
+# audit architecture and the numbers of seccomp, socket and socketpair (asm/unistd.h)
+_MACHINES = {
+    "x86_64": (0xC000003E, 317, 41, 53),
+    "aarch64": (0xC00000B7, 277, 198, 199),
+}
+_IO_URING_SETUP = 425  # on every machine; a ring can open sockets behind a filter's back
+_X32 = 0x40000000  # x86-64's second set of system calls starts here
+
+_LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
+_ALLOW = 0x7FFF0000
+_REFUSE = 0x00050000 | 97  # errno EAFNOSUPPORT, which every resolver takes for "no network"
+_CALL, _ARCHITECTURE, _DOMAIN = 0, 4, 16  # offsets in struct seccomp_data; low word of args[0]
+
+
+class IsolationError(LatentResonanceError):
+    """The network cannot be given up, so the eye must not see."""
+
+
+def give_up_network() -> str:
+    """Leave the network for good; AF_UNIX sockets go on working.
+
+    Returns
+    -------
+    str
+        "network namespace" or "seccomp filter", whichever the machine allowed.
+
+    Raises
+    ------
+    IsolationError
+        If the machine allows neither.
+    """
+    try:
+        enter_empty_network()
+    except OSError as namespace_error:
+        try:
+            refuse_sockets()
+        except OSError as filter_error:
+            raise IsolationError(_neither(namespace_error, filter_error)) from filter_error
+        return "seccomp filter"
+    return "network namespace"
+
+
+def enter_empty_network() -> None:
+    """Move this process into a network namespace without interfaces (network_namespaces(7)).
+
+    Raises
+    ------
+    OSError
+        If the machine does not allow it, or other threads already run: they would stay behind.
+    """
+    if len(os.listdir("/proc/self/task")) > 1:
+        raise OSError("other threads run already")
+    libc = _libc()
+    if libc.unshare(_CLONE_NEWNET) != 0 and libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
+        raise _last_error()
+
+
+def refuse_sockets() -> None:
+    """Have the kernel refuse every socket but AF_UNIX ones, in all threads (seccomp(2)).
+
+    Raises
+    ------
+    OSError
+        If the machine does not allow it, or its processor is not one we know.
+    """
+    if platform.machine() not in _MACHINES:
+        raise OSError(f"no filter for {platform.machine()}")
+    libc = _libc()
+    program = _filter(platform.machine())
+    buffer = ctypes.create_string_buffer(program, len(program))
+    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
+        raise _last_error()
+    seccomp = _MACHINES[platform.machine()][1]
+    if libc.syscall(seccomp, _SET_MODE_FILTER, _FILTER_FLAG_TSYNC, header) != 0:
+        raise _last_error()
+
+
+def leave_no_core() -> None:
+    """Switch core dumps off: one would hold the last images."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def die_with_parent() -> None:
+    """Have the kernel end this process when the one that started it ends (prctl(2)).
+
+    Call it after `give_up_network`: a change of user namespace forgets it.
+    """
+    if _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise _last_error()
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _last_error() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def _filter(machine: str) -> bytes:
+    """The classic BPF program: 8 bytes an instruction (code, jump if true, if false, value)."""
+    architecture, _, socket_call, socketpair_call = _MACHINES[machine]
+    instructions = (
+        (_LOAD, 0, 0, _ARCHITECTURE),
+        (_EQUAL, 0, 8, architecture),  # another machine's calls (32-bit): refuse
+        (_LOAD, 0, 0, _CALL),
+        (_AT_LEAST, 6, 0, _X32),
+        (_EQUAL, 5, 0, _IO_URING_SETUP),
+        (_EQUAL, 1, 0, socket_call),
+        (_EQUAL, 0, 2, socketpair_call),
+        (_LOAD, 0, 0, _DOMAIN),
+        (_EQUAL, 0, 1, 1),  # AF_UNIX
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _REFUSE),
+    )
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
+
+
+def _neither(namespace_error: OSError, filter_error: OSError) -> str:
+    return (
+        f"the eye cannot give up the network (namespace: {namespace_error}; seccomp: "
+        f"{filter_error}), so it does not see; allow user namespaces or seccomp on this machine, "
+        "or set eye.allow_network: true to let MediaPipe call home"
+    )

@@ -1,0 +1,101 @@
+"""The eye as a child of the voice: started, watched, started again.
+
+Used by `perform` on its main thread; under systemd the eye is a unit of its own. Of the
+eye the voice knows no more than this: a process, and the socket that it writes to.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # before it is started again, and again
+STEADY_S = 30.0  # after so long its failures are forgotten
+HOPELESS = (2, 78)  # exit codes that another try will not change: usage, not allowed to see
+
+
+class EyeProcess:
+    """Keeps one eye running; says once when it has ended and why."""
+
+    def __init__(self, socket_path: Path, config: Path | None, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.command = [sys.executable, "-m", "latent_resonance", "eye", "--child"]
+        self.command += ["--socket", str(socket_path)]
+        self.command += ["--config", str(config)] if config else []
+        self.failures = 0
+        self.cpu_s = 0.0
+        self.mib = 0.0
+        self.started_s: float | None = None
+        self.next_start_s: float | None = 0.0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def tend(self, now_s: float) -> None:
+        """Starts the eye if it is time to; notices if it has ended."""
+        if self.process is None:
+            if self.next_start_s is not None and now_s >= self.next_start_s:
+                self._start(now_s)
+            return
+        code = self.process.poll()
+        if code is not None:
+            self._ended(code, now_s)
+
+    def ask_to_leave(self) -> None:
+        """SIGTERM, without waiting; notes its figures while it is still there."""
+        if self.process is not None and self.process.poll() is None:
+            self._measure()
+            self.process.terminate()
+
+    def close(self) -> None:
+        """Makes sure that it is gone."""
+        self.ask_to_leave()
+        if self.process is not None:
+            try:
+                self.process.wait(timeout=0.5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def figures(self, seconds: float) -> str:
+        """Its share of a core over the seconds given, and its memory."""
+        return f"eye {100 * self.cpu_s / max(seconds, 1e-3):.0f} % of a core, {self.mib:.0f} MiB"
+
+    def _start(self, now_s: float) -> None:
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
+        self.started_s = now_s
+
+    def _ended(self, code: int, now_s: float) -> None:
+        if self.started_s is not None and now_s - self.started_s > STEADY_S:
+            self.failures = 0
+        self.process = None
+        if code in HOPELESS:
+            self.next_start_s = None
+            self.say("the eye cannot see here; playing the score without it")
+            return
+        if self.failures == 0:
+            self.say(f"the eye has ended ({_cause(code)}); starting it again, playing on")
+        self.next_start_s = now_s + PAUSES_S[min(self.failures, len(PAUSES_S) - 1)]
+        self.failures += 1
+
+    def _measure(self) -> None:
+        """Reads its processor time and memory from /proc."""
+        if self.process is None:
+            return
+        folder = Path(f"/proc/{self.process.pid}")
+        try:
+            times = (folder / "stat").read_text().rpartition(")")[2].split()
+            pages = int((folder / "statm").read_text().split()[1])
+        except OSError:
+            return
+        self.cpu_s = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+        self.mib = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _cause(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    if code == -4:
+        return "illegal instruction: MediaPipe 1.x needs ARMv8.1 atomics, which a Pi 4 lacks"
+    return f"signal {-code}"

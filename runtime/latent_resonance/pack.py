@@ -1,0 +1,223 @@
+"""Opens a model pack: a folder that holds two networks and a sheet that says what they are.
+
+    models/cello/pack.yaml         what it is, how to play it, the sha256 of each network
+    models/cello/generator.onnx    z -> spectrogram
+    models/cello/regressor.onnx    features -> z
+
+Pure but for the files; run once when a command starts. A pack is data: opening one runs no
+code of its own. The networks themselves are tried in `voice/generator.py`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.face_state import FEATURES
+from latent_resonance.spectrogram import Geometry
+from latent_resonance.validation import Section, sentences
+from latent_resonance.yaml_file import YamlError, read_yaml
+
+SHEET = "pack.yaml"
+LARGEST_SHEET = 4 * 1024 * 1024  # bytes; 256 anchors of 512 numbers are 3 MB
+LARGEST_NETWORK = 1024 * 1024 * 1024  # bytes
+MODELS_VARIABLE = "LATENT_RESONANCE_MODELS"
+
+
+class PackError(LatentResonanceError):
+    """A pack cannot be played; the message says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Pack:
+    """An opened pack; its files have been compared with their hashes."""
+
+    folder: Path
+    name: str
+    geometry: Geometry
+    latent_dim: int
+    feature_names: tuple[str, ...]
+    anchors: NDArray[np.float32]  # (n_anchors, latent_dim)
+    level_reference_db: float
+    generator: Path
+    regressor: Path
+    about: dict[str, Any]
+
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")]
+Count = Annotated[int, Field(ge=1, le=65_536)]
+Side = Literal[512]  # format 1: a spectrogram is 512 x 512
+
+
+class _Geometry(Section):
+    sample_rate: int = Field(ge=8_000, le=192_000, description="Hz, 8000 to 192000")
+    n_fft: int = Field(ge=256, le=16_384, description="samples, 256 to 16384")
+    win_length: int = Field(ge=256, le=16_384, description="samples, at most n_fft")
+    hop_length: int = Field(ge=32, le=4_096, description="samples, a quarter of win_length or less")
+    n_mels: Side = Field(description="512 in format 1")
+    n_frames: Side = Field(description="512 in format 1")
+    f_min_hz: float = Field(ge=0.0, description="Hz, below f_max_hz")
+    f_max_hz: float = Field(gt=0.0, description="Hz, at most half of sample_rate")
+    range_db: float = Field(ge=20.0, le=160.0, description="dB, 20 to 160")
+
+
+class _Hashes(Section):
+    generator: Hash = Field(alias="generator.onnx", description="sha256 of the file")
+    regressor: Hash = Field(alias="regressor.onnx", description="sha256 of the file")
+
+
+class _Sheet(Section):
+    format: Literal[1] = Field(description="1 is the format that this version reads")
+    name: str = Field(min_length=1, description="the pack's name")
+    licence: str = Field(min_length=1, description="under which others may use it")
+    sounds: Any = Field(None, description="where the sounds came from")
+    geometry: _Geometry
+    latent_dim: Count = Field(description="numbers in z")
+    features: list[str] = Field(description="the 16 names that the regressor takes, in order")
+    level_reference_db: float = Field(ge=-160.0, le=40.0, description="dB, -160 to 40")
+    anchors: list[list[float]] = Field(
+        min_length=1, description="pure tones, each a list of latent_dim numbers"
+    )
+    sha256: _Hashes
+    training: Any = Field(None, description="how it was trained")
+    quality: Any = Field(None, description="what was measured")
+
+
+def models_folder() -> Path:
+    """Where packs live: $LATENT_RESONANCE_MODELS, else the checkout's models/, else ./models."""
+    chosen = os.environ.get(MODELS_VARIABLE)
+    if chosen:
+        return Path(chosen)
+    checkout = Path(__file__).resolve().parents[2] / "models"
+    return checkout if checkout.is_dir() else Path("models")
+
+
+def find_pack(name: str | Path) -> Path:
+    """The folder of a pack, given that folder or a name in `models_folder()`.
+
+    Raises
+    ------
+    PackError
+        There is no such pack; the message names those there are.
+    """
+    folder, models = Path(name).expanduser(), models_folder()
+    if (folder / SHEET).is_file():
+        return folder
+    if len(folder.parts) == 1 and (models / folder / SHEET).is_file():
+        return models / folder
+    if folder.is_dir():
+        raise PackError(f"{folder}: not a pack, for it has no {SHEET}; name another folder")
+    names = sorted(path.parent.name for path in models.glob(f"*/{SHEET}"))
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"
+    raise PackError(f"no pack {str(name)!r} in {models}; {hint} (or name a pack's folder)")
+
+
+def open_pack(folder: Path) -> Pack:
+    """Reads a pack's sheet and compares its files with it.
+
+    Raises
+    ------
+    PackError
+        In one line: what is wrong, where, and what to do.
+    """
+    sheet = _read_sheet(folder / SHEET)
+    _check_features(folder, sheet.features)
+    hashes = {"generator.onnx": sheet.sha256.generator, "regressor.onnx": sheet.sha256.regressor}
+    for name, sha256 in hashes.items():
+        _check_file(folder / name, sha256)
+    return Pack(
+        folder=folder,
+        name=sheet.name,
+        geometry=_geometry(folder, sheet.geometry),
+        latent_dim=sheet.latent_dim,
+        feature_names=tuple(sheet.features),
+        anchors=_anchors(folder, sheet),
+        level_reference_db=sheet.level_reference_db,
+        generator=folder / "generator.onnx",
+        regressor=folder / "regressor.onnx",
+        about=sheet.model_dump(include={"licence", "sounds", "training", "quality"}),
+    )
+
+
+def _read_sheet(path: Path) -> _Sheet:
+    if not path.parent.is_dir():
+        raise PackError(f"{path.parent}: no such pack; see models/ for those there are")
+    try:
+        content = read_yaml(path, LARGEST_SHEET)
+    except YamlError as error:
+        raise PackError(f"{error}; copy the pack again") from error
+    if not isinstance(content, dict):
+        raise PackError(f"{path}: holds no keys and values; copy the pack again")
+    try:
+        return _Sheet.model_validate(content)
+    except ValidationError as error:
+        raise PackError(f"{path}: {sentences(error, _Sheet)[0]}") from error
+
+
+def _check_features(folder: Path, names: list[str]) -> None:
+    for i, (found, wanted) in enumerate(zip(names, FEATURES, strict=False)):
+        if found != wanted:
+            raise PackError(
+                f"{folder}: feature {i} is {found!r}, this version sends {wanted!r}; "
+                "train the pack's regressor again"
+            )
+    if len(names) != len(FEATURES):
+        raise PackError(
+            f"{folder}: takes {len(names)} features, this version sends {len(FEATURES)}; "
+            "train the pack's regressor again"
+        )
+
+
+def _geometry(folder: Path, given: _Geometry) -> Geometry:
+    for kept, rule in (
+        (given.win_length <= given.n_fft, "win_length should be at most n_fft"),
+        (4 * given.hop_length <= given.win_length, "hop_length should be win_length / 4 or less"),
+        (given.f_min_hz < given.f_max_hz, "f_min_hz should be below f_max_hz"),
+        (2 * given.f_max_hz <= given.sample_rate, "f_max_hz should be sample_rate / 2 or less"),
+    ):
+        if not kept:
+            values = ", ".join(f"{key} {value:g}" for key, value in given)
+            raise PackError(f"{folder}: geometry: {rule}, not {values}; export the pack again")
+    return Geometry(**given.model_dump())
+
+
+def _anchors(folder: Path, sheet: _Sheet) -> NDArray[np.float32]:
+    for i, anchor in enumerate(sheet.anchors):
+        if len(anchor) != sheet.latent_dim:
+            raise PackError(
+                f"{folder}: anchor {i} has {len(anchor)} numbers, latent_dim is "
+                f"{sheet.latent_dim}; export the pack again"
+            )
+    return np.array(sheet.anchors, np.float32)
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise PackError(f"{path}: is missing; copy the whole pack again")
+    if path.stat().st_size > LARGEST_NETWORK:
+        raise PackError(f"{path}: larger than 1 GiB, which is no network of a pack")
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read ({error.strerror}); check its rights") from error
+    if found != sha256:
+        raise PackError(
+            f"{path}: is not the file that {SHEET} describes (sha256 {found[:12]}…, wanted "
+            f"{sha256[:12]}…); copy the pack again"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

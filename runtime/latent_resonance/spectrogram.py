@@ -1,0 +1,186 @@
+"""STFT and mel geometry, and the decibel scale of a spectrogram in [-1, 1].
+
+Pure functions, in no process or thread of their own. The workshop imports this
+module too, so what a network was trained on is what the gallery plays.
+
+A spectrogram here is a *loop*: its frames are taken circularly, so the last
+frame flows into the first. Magnitudes are scaled so that a full-scale sinusoid
+has magnitude 1 (0 dB) at its peak.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import scipy.fft
+import scipy.sparse
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+ComplexArray = NDArray[np.complex64]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Everything that ties a spectrogram's pixels to seconds, hertz and decibels."""
+
+    sample_rate: int = 48_000  # Hz
+    n_fft: int = 4096  # samples
+    win_length: int = 4096  # samples
+    hop_length: int = 512  # samples
+    n_mels: int = 512
+    n_frames: int = 512
+    f_min_hz: float = 30.0
+    f_max_hz: float = 16_000.0
+    range_db: float = 80.0  # -range_db..0 dB is mapped to -1..1
+
+    @property
+    def n_bins(self) -> int:
+        """Number of frequency bins of a real FFT."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def loop_length(self) -> int:
+        """Samples in one turn of the loop."""
+        return self.n_frames * self.hop_length
+
+    @property
+    def loop_s(self) -> float:
+        """Seconds in one turn of the loop."""
+        return self.loop_length / self.sample_rate
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from one frame to the next."""
+        return self.hop_length / self.sample_rate
+
+
+@lru_cache(maxsize=8)
+def window(geometry: Geometry) -> FloatArray:
+    """Periodic Hann window of `win_length` samples, centred in `n_fft`: (n_fft,)."""
+    n = np.arange(geometry.win_length)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * n / geometry.win_length)
+    left = (geometry.n_fft - geometry.win_length) // 2
+    padded = np.zeros(geometry.n_fft)
+    padded[left : left + geometry.win_length] = hann
+    result = padded.astype(np.float32)
+    result.flags.writeable = False
+    return result
+
+
+def magnitude_scale(geometry: Geometry) -> float:
+    """Factor from |FFT| to a magnitude in which a full-scale sinusoid peaks at 1."""
+    return 2.0 / float(window(geometry).sum())
+
+
+def stft_circular(loop: FloatArray, geometry: Geometry) -> ComplexArray:
+    """Short-time spectrum of a loop, frame t centred on sample t * hop_length.
+
+    Parameters
+    ----------
+    loop : (loop_length,) samples, of which the last is followed by the first.
+
+    Returns
+    -------
+    (n_bins, n_frames) complex, unscaled (librosa's convention).
+    """
+    half = geometry.n_fft // 2
+    around = np.concatenate([loop[-half:], loop, loop[:half]]).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(around, geometry.n_fft)
+    frames = frames[: geometry.loop_length : geometry.hop_length]
+    return scipy.fft.rfft(frames * window(geometry), axis=1).T
+
+
+def hz_to_mel(frequency_hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Slaney's mel scale (Auditory Toolbox, 1998): linear below 1 kHz, then logarithmic."""
+    frequency_hz = np.asarray(frequency_hz, dtype=np.float64)
+    log_part = 15.0 + 27.0 * np.log(np.maximum(frequency_hz, 1000.0) / 1000.0) / np.log(6.4)
+    return np.where(frequency_hz < 1000.0, frequency_hz * 3.0 / 200.0, log_part)
+
+
+def mel_to_hz(mel: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Inverse of `hz_to_mel`."""
+    mel = np.asarray(mel, dtype=np.float64)
+    log_part = 1000.0 * np.exp(np.log(6.4) * (np.maximum(mel, 15.0) - 15.0) / 27.0)
+    return np.where(mel < 15.0, mel * 200.0 / 3.0, log_part)
+
+
+@lru_cache(maxsize=8)
+def mel_frequencies(geometry: Geometry) -> NDArray[np.float64]:
+    """Edges and centres of the mel bands in Hz: (n_mels + 2,)."""
+    low, high = hz_to_mel(geometry.f_min_hz), hz_to_mel(geometry.f_max_hz)
+    return mel_to_hz(np.linspace(low, high, geometry.n_mels + 2))
+
+
+@lru_cache(maxsize=8)
+def mel_filterbank(geometry: Geometry) -> scipy.sparse.csr_array:
+    """Triangular mel filters over power, each row summing to 1: (n_mels, n_bins), sparse.
+
+    Same triangles as `librosa.filters.mel(norm=1)`, except that no side of a triangle
+    is narrower than one FFT bin, so that no band is empty at the bottom.
+    """
+    edges = mel_frequencies(geometry)
+    bin_hz = geometry.sample_rate / geometry.n_fft
+    bins = np.arange(geometry.n_bins) * bin_hz
+    centre = edges[1:-1, None]
+    rise = np.maximum(edges[1:-1] - edges[:-2], bin_hz)[:, None]
+    fall = np.maximum(edges[2:] - edges[1:-1], bin_hz)[:, None]
+    weights = np.minimum((bins - centre) / rise + 1.0, (centre - bins) / fall + 1.0)
+    weights = np.maximum(weights, 0.0)
+    weights /= weights.sum(axis=1, keepdims=True)
+    return scipy.sparse.csr_array(weights.astype(np.float32))
+
+
+@lru_cache(maxsize=8)
+def mel_interpolation(geometry: Geometry) -> scipy.sparse.csr_array:
+    """From mel amplitudes back to the amplitude of each FFT bin: (n_bins, n_mels), sparse.
+
+    Linear interpolation between band centres; bins outside the outer centres stay silent.
+    """
+    centres = mel_frequencies(geometry)[1:-1]
+    bins = np.arange(geometry.n_bins) * geometry.sample_rate / geometry.n_fft
+    inside = np.flatnonzero((bins >= centres[0]) & (bins <= centres[-1]))
+    upper = np.clip(np.searchsorted(centres, bins[inside]), 1, len(centres) - 1)
+    share = (bins[inside] - centres[upper - 1]) / (centres[upper] - centres[upper - 1])
+    rows = np.concatenate([inside, inside])
+    columns = np.concatenate([upper - 1, upper])
+    weights = np.concatenate([1.0 - share, share]).astype(np.float32)
+    shape = (geometry.n_bins, geometry.n_mels)
+    return scipy.sparse.coo_array((weights, (rows, columns)), shape=shape).tocsr()
+
+
+def mel_power(spectrum: ComplexArray, geometry: Geometry) -> FloatArray:
+    """Mel power of a complex spectrum: (n_bins, n_frames) -> (n_mels, n_frames)."""
+    power = np.square(np.abs(spectrum) * magnitude_scale(geometry))
+    return mel_filterbank(geometry) @ power.astype(np.float32)
+
+
+def power_to_db(power: FloatArray, range_db: float) -> FloatArray:
+    """Power to decibels re full scale, floored at -range_db."""
+    floor = 10.0 ** (-range_db / 10.0)
+    return (10.0 * np.log10(np.maximum(power, floor))).astype(np.float32)
+
+
+def normalise_db(level_db: FloatArray, range_db: float) -> FloatArray:
+    """-range_db..0 dB to -1..1, clipped."""
+    return np.clip(level_db * (2.0 / range_db) + 1.0, -1.0, 1.0).astype(np.float32)
+
+
+def denormalise_db(pixels: FloatArray, range_db: float) -> FloatArray:
+    """-1..1 to -range_db..0 dB."""
+    return ((pixels - 1.0) * (0.5 * range_db)).astype(np.float32)
+
+
+def spectrogram_of_loop(loop: FloatArray, geometry: Geometry) -> FloatArray:
+    """The picture that the networks learn: (loop_length,) samples -> (n_mels, n_frames) in [-1, 1]."""
+    power = mel_power(stft_circular(loop, geometry), geometry)
+    return normalise_db(power_to_db(power, geometry.range_db), geometry.range_db)
+
+
+def amplitude_of_pixels(pixels: FloatArray, range_db: float) -> FloatArray:
+    """-1..1 to linear amplitude; the floor (-1) is silence, approached without a step."""
+    floor = 10.0 ** (-range_db / 20.0)
+    amplitude = np.power(10.0, denormalise_db(pixels, range_db) / 20.0)
+    return np.maximum(amplitude - floor, 0.0).astype(np.float32)

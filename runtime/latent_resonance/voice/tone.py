@@ -1,0 +1,209 @@
+"""The last of the sound, in the time domain: leveller, band-pass, limiter.
+
+Lives on the synthesis thread, a block of any length at a time. The band-pass comes after
+the phase reconstruction, so an opening mouth is heard at once and never waits for a frame.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.signal
+from scipy.ndimage import minimum_filter1d
+from scipy.special import i0
+
+from latent_resonance.spectrogram import FloatArray
+from latent_resonance.voice.controls import approach
+
+LOW_EDGE_HZ = 40.0  # below this a small speaker only suffers
+BUTTERWORTH_Q = (0.541196, 1.306563)  # the two sections of a fourth-order low-pass
+
+
+def low_pass_section(cutoff_hz: float, q: float, sample_rate: int) -> list[float]:
+    """Second-order low-pass, as b0 b1 b2 a0 a1 a2 (Bristow-Johnson's cookbook)."""
+    w = 2.0 * np.pi * cutoff_hz / sample_rate
+    cos_w, alpha = np.cos(w), np.sin(w) / (2.0 * q)
+    a0 = 1.0 + alpha
+    b1 = (1.0 - cos_w) / a0
+    return [b1 / 2, b1, b1 / 2, 1.0, -2.0 * cos_w / a0, (1.0 - alpha) / a0]
+
+
+def high_pass_section(cutoff_hz: float, q: float, sample_rate: int) -> list[float]:
+    """Second-order high-pass, as b0 b1 b2 a0 a1 a2 (Bristow-Johnson's cookbook)."""
+    w = 2.0 * np.pi * cutoff_hz / sample_rate
+    cos_w, alpha = np.cos(w), np.sin(w) / (2.0 * q)
+    a0 = 1.0 + alpha
+    b0 = (1.0 + cos_w) / (2.0 * a0)
+    return [b0, -2.0 * b0, b0, 1.0, -2.0 * cos_w / a0, (1.0 - alpha) / a0]
+
+
+class BandPass:
+    """Fixed lower edge, upper edge that glides: 12 dB and 24 dB an octave.
+
+    The coefficients move in steps of STEP samples along a geometric glide.
+    """
+
+    STEP = 64
+
+    def __init__(self, sample_rate: int, cutoff_hz: float = 350.0) -> None:
+        self.sample_rate = sample_rate
+        self.highest_hz = 0.45 * sample_rate
+        self.first_hz = cutoff_hz
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to rest and to the first cutoff."""
+        self.cutoff_hz = self.first_hz
+        self.memory = np.zeros((3, 2))
+
+    def process(self, block: FloatArray, cutoff_hz: float) -> FloatArray:
+        """Filters a block, its upper edge arriving at cutoff_hz by the block's end."""
+        cutoff_hz = min(cutoff_hz, self.highest_hz)
+        starts = range(0, len(block), self.STEP)
+        ratio = (cutoff_hz / self.cutoff_hz) ** (1.0 / max(len(starts), 1))
+        out = np.empty_like(block)
+        for start in starts:
+            self.cutoff_hz *= ratio
+            part = slice(start, start + self.STEP)
+            out[part], self.memory = scipy.signal.sosfilt(
+                self._sections(), block[part], zi=self.memory
+            )
+        return out
+
+    def _sections(self) -> np.ndarray:
+        low = [low_pass_section(self.cutoff_hz, q, self.sample_rate) for q in BUTTERWORTH_Q]
+        return np.array([high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), self.sample_rate), *low])
+
+
+class Leveller:
+    """Brings the loudness slowly to a level; holds its gain through silence.
+
+    Parameters
+    ----------
+    level_db : wanted RMS, dBFS
+    expected_db : RMS that the pack says it has, dBFS; sets the gain to begin with
+    """
+
+    GATE_DB = -65.0
+    GAIN_DB = (-40.0, 24.0)
+    RISE_S, FALL_S = 2.5, 0.35
+
+    def __init__(self, sample_rate: int, level_db: float, expected_db: float) -> None:
+        self.sample_rate = sample_rate
+        self.level_db = level_db
+        self.first_gain_db = float(np.clip(level_db - expected_db, *self.GAIN_DB))
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the gain that the pack expects."""
+        self.gain_db = self.first_gain_db
+
+    def process(self, block: FloatArray) -> FloatArray:
+        """Applies the gain, gliding within the block."""
+        level_db = 10.0 * np.log10(float(np.mean(np.square(block))) + 1e-12)
+        before_db = self.gain_db
+        if level_db > self.GATE_DB:
+            wanted_db = float(np.clip(self.level_db - level_db, *self.GAIN_DB))
+            time_constant_s = self.FALL_S if wanted_db < before_db else self.RISE_S
+            dt_s = len(block) / self.sample_rate
+            self.gain_db = approach(before_db, wanted_db, dt_s, time_constant_s)
+        glide_db = np.linspace(before_db, self.gain_db, len(block), dtype=np.float32)
+        return block * np.power(np.float32(10.0), glide_db / 20.0)
+
+
+def interpolator(phases: int = 4, taps: int = 12) -> FloatArray:
+    """Kaiser-windowed sinc that reads between samples: (phases, taps), after ITU-R BS.1770-4 annex 2."""
+    centre = (taps - 1) / 2
+    offset = np.arange(taps) - centre
+    rows = []
+    for phase in range(phases):
+        x = offset - (phase / phases - 0.5)
+        kaiser = i0(8.0 * np.sqrt(np.maximum(1 - (x / (taps / 2)) ** 2, 0))) / i0(8.0)
+        row = np.sinc(x) * kaiser
+        rows.append(row / row.sum())
+    return np.array(rows, dtype=np.float32)
+
+
+class Limiter:
+    """True-peak limiter with look-ahead: nothing leaves above the ceiling, not even between samples.
+
+    The gain is the lowest needed within the look-ahead and the hold, smoothed by a window no
+    longer than the look-ahead, so it is down before the peak arrives. Adds `delay` samples.
+    """
+
+    LOOK_AHEAD = 96  # samples
+    HOLD = 1536  # samples
+
+    def __init__(self, ceiling_db: float) -> None:
+        # 0.2 dB of margin covers what four-fold oversampling can miss
+        self.ceiling = np.float32(10.0 ** ((ceiling_db - 0.2) / 20.0))
+        self.filters = interpolator()
+        window = np.hanning(self.LOOK_AHEAD + 2)[1:-1]
+        self.smooth = (window / window.sum()).astype(np.float32)
+        self.reset()
+
+    @property
+    def delay(self) -> int:
+        """Samples from input to output."""
+        return self.LOOK_AHEAD + self.filters.shape[1] // 2
+
+    def reset(self) -> None:
+        """Back to silence."""
+        taps = self.filters.shape[1]
+        self.samples = np.zeros(self.delay + taps, np.float32)
+        self.gains = np.ones(self.HOLD + 2 * self.LOOK_AHEAD, np.float32)
+
+    def process(self, block: FloatArray) -> FloatArray:
+        """Limits a block; what comes out is `delay` samples older."""
+        n = len(block)
+        taps = self.filters.shape[1]
+        heard = np.concatenate([self.samples, block])
+        recent = heard[len(heard) - n - taps + 1 :]
+        between = [np.abs(np.convolve(recent, f[::-1], mode="valid")) for f in self.filters]
+        middle = recent[taps // 2 - 1 : taps // 2 - 1 + n]
+        peak = np.maximum(np.max(between, axis=0), np.abs(middle))
+        needed = np.minimum(self.ceiling / np.maximum(peak, 1e-9), 1.0).astype(np.float32)
+        gains = np.concatenate([self.gains, needed])
+        gain = self._gain(gains, n)
+        start = len(heard) - n - self.delay
+        out = heard[start : start + n] * gain
+        self.samples = heard[n:]
+        self.gains = gains[n:]
+        return out
+
+    def _gain(self, gains: FloatArray, n: int) -> FloatArray:
+        """Gain of each outgoing sample: lowest of the hold and the look-ahead, smoothed."""
+        span = self.HOLD + self.LOOK_AHEAD
+        lowest = minimum_filter1d(gains, span, mode="nearest", origin=(span - 1) // 2)
+        # origin shifts the window so that lowest[i] looks back over gains[i - span + 1 .. i]
+        smoothed = np.convolve(lowest, self.smooth, mode="valid")
+        return smoothed[-n:]
+
+
+class Tone:
+    """Leveller, band-pass, volume and limiter in a row."""
+
+    def __init__(
+        self,
+        sample_rate: int,
+        *,
+        level_db: float,
+        expected_db: float,
+        volume_db: float,
+        ceiling_db: float,
+    ) -> None:
+        self.leveller = Leveller(sample_rate, level_db, expected_db)
+        self.band_pass = BandPass(sample_rate)
+        self.volume = np.float32(10.0 ** (volume_db / 20.0))
+        self.limiter = Limiter(ceiling_db)
+
+    def reset(self) -> None:
+        """Every stage back to its beginning."""
+        self.leveller.reset()
+        self.band_pass.reset()
+        self.limiter.reset()
+
+    def process(self, block: FloatArray, cutoff_hz: float) -> FloatArray:
+        """One block through every stage, float32."""
+        levelled = self.leveller.process(block)
+        filtered = self.band_pass.process(levelled, cutoff_hz)
+        return self.limiter.process(filtered * self.volume)
