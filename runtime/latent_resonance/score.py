@@ -149,7 +149,7 @@ def write_score(path: Path, states: Iterable[FaceState]) -> int:
         first_ns = None
         for state in states:
             first_ns = state.time_ns if first_ns is None else first_ns
-            values = [f"{float(x):.5g}" for x in state.features]
+            values = [f"{round(float(x), 5) + 0.0:g}" for x in state.features]
             writer.writerow([f"{(state.time_ns - first_ns) / NS:.4f}", int(state.present), *values])
             count += 1
     return count

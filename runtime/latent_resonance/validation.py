@@ -86,8 +86,8 @@ def _rule(detail: Any) -> str:  # noqa: ANN401  pydantic's
         return f"should be {NATURES[kind]} {limit:g}"
     if kind == "value_error":
         return str(context["error"])
-    message = detail["msg"]
-    return RULES.get(kind, message[0].lower() + message[1:].replace("Input ", ""))
+    message = detail["msg"].removeprefix("Input ")
+    return RULES.get(kind, message[0].lower() + message[1:])
 
 
 def _remedy(key: str, model: type[Section]) -> str:
@@ -109,8 +109,9 @@ def _nearest(key: str, model: type[Section]) -> str:
     """The right name for an unknown key, wherever it belongs; else the names there are."""
     names = [name for name, _ in keys_of(model)]
     section, _, leaf = key.rpartition(".")
-    sections = {name.rpartition(".")[0] for name in names} - {"", section}
-    close = difflib.get_close_matches(key, [*names, *sorted(sections)], n=1, cutoff=0.75)
+    sections = {".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)}
+    candidates = [*names, *sorted(sections.difference(names, {section}))]
+    close = difflib.get_close_matches(key, candidates, n=1, cutoff=0.75)
     if not close:  # the right name in the wrong section, or under none
         homes = {name.rpartition(".")[2]: name for name in reversed(names)}
         close = [homes[n] for n in difflib.get_close_matches(leaf, homes, n=1, cutoff=0.75)]

@@ -136,9 +136,7 @@ def _frame(points_of: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([ring, edges])
 
 
-def _bent(
-    picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]
-) -> Picture:
+def _bent(picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]) -> Picture:
     """Thin-plate spline warp that takes the points from `before` to `after`."""
     frame = _frame(points()[:468, :2])
     where_from = RBFInterpolator(
@@ -151,9 +149,7 @@ def _bent(
     return cv2.remap(picture, xs + shift[..., 0], ys + shift[..., 1], cv2.INTER_LINEAR)
 
 
-def _redrawn(
-    picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]
-) -> Picture:
+def _redrawn(picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]) -> Picture:
     """Each triangle of the mesh drawn where it went, the farthest first."""
     frame = _frame(before)
     source = np.concatenate([before, frame])
@@ -173,9 +169,7 @@ def _draw(canvas: Picture, picture: Picture, source: NDArray, target: NDArray) -
     if x2 <= x or y2 <= y:
         return
     corner = np.array([x, y])
-    affine = cv2.getAffineTransform(
-        source.astype(np.float32), (target - corner).astype(np.float32)
-    )
+    affine = cv2.getAffineTransform(source.astype(np.float32), (target - corner).astype(np.float32))
     drawn = cv2.warpAffine(picture, affine, (x2 - x, y2 - y), borderMode=cv2.BORDER_REPLICATE)
     mask = np.zeros((y2 - y, x2 - x), np.uint8)
     cv2.fillConvexPoly(mask, np.ceil(target - corner).astype(np.int32), 1)

@@ -28,7 +28,7 @@ os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
-import cv2  # noqa: E402  # after the environment it reads
+import cv2  # after the environment it reads
 
 LONGEST_SIDE = 1280  # pixels; a face that matters is large enough in a picture of this size
 _NS = 1_000_000_000

@@ -1,4 +1,4 @@
-"""Takes the network, core dumps and a life beyond its parent's away from the eye.
+"""Takes the network and core dumps away from the eye.
 
 Runs first of all in the eye's process, on its only thread, before numpy and MediaPipe are
 imported: the standard library is enough. MediaPipe looks up its maker's logging host about a
@@ -12,15 +12,14 @@ import ctypes
 import os
 import platform
 import resource
-import signal
 import struct
+from pathlib import Path
 
 from latent_resonance import LatentResonanceError
 
 _CLONE_NEWUSER = 0x10000000  # linux/sched.h
 _CLONE_NEWNET = 0x40000000
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _SET_MODE_FILTER = 1  # linux/seccomp.h
 _FILTER_FLAG_TSYNC = 1
 
@@ -61,7 +60,7 @@ def give_up_network() -> str:
         try:
             refuse_sockets()
         except OSError as filter_error:
-            raise IsolationError(_neither(namespace_error, filter_error)) from filter_error
+            raise IsolationError(_neither(str(namespace_error), filter_error)) from filter_error
         return "seccomp filter"
     return "network namespace"
 
@@ -74,15 +73,20 @@ def enter_empty_network() -> None:
     OSError
         If the machine does not allow it, or other threads already run: they would stay behind.
     """
-    if len(os.listdir("/proc/self/task")) > 1:
+    if len(list(Path("/proc/self/task").iterdir())) > 1:
         raise OSError("other threads run already")
     libc = _libc()
     if libc.unshare(_CLONE_NEWNET) != 0 and libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         raise _last_error()
 
 
-def refuse_sockets() -> None:
-    """Have the kernel refuse every socket but AF_UNIX ones, in all threads (seccomp(2)).
+def refuse_sockets(*, in_all_threads: bool = True) -> None:
+    """Have the kernel refuse every socket but AF_UNIX ones (seccomp(2)).
+
+    Parameters
+    ----------
+    in_all_threads
+        Otherwise in the calling thread and those that it will start.
 
     Raises
     ------
@@ -98,22 +102,28 @@ def refuse_sockets() -> None:
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         raise _last_error()
     seccomp = _MACHINES[platform.machine()][1]
-    if libc.syscall(seccomp, _SET_MODE_FILTER, _FILTER_FLAG_TSYNC, header) != 0:
+    flags = _FILTER_FLAG_TSYNC if in_all_threads else 0
+    if libc.syscall(seccomp, _SET_MODE_FILTER, flags, header) != 0:
         raise _last_error()
+
+
+def give_up_network_of_thread() -> None:
+    """Refuse the network to the calling thread and to those that it will start.
+
+    Raises
+    ------
+    IsolationError
+        If the machine does not allow it.
+    """
+    try:
+        refuse_sockets(in_all_threads=False)
+    except OSError as error:
+        raise IsolationError(_neither("not tried", error)) from error
 
 
 def leave_no_core() -> None:
     """Switch core dumps off: one would hold the last images."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-def die_with_parent() -> None:
-    """Have the kernel end this process when the one that started it ends (prctl(2)).
-
-    Call it after `give_up_network`: a change of user namespace forgets it.
-    """
-    if _libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise _last_error()
 
 
 def _libc() -> ctypes.CDLL:
@@ -144,7 +154,7 @@ def _filter(machine: str) -> bytes:
     return b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
 
 
-def _neither(namespace_error: OSError, filter_error: OSError) -> str:
+def _neither(namespace_error: str, filter_error: OSError) -> str:
     return (
         f"the eye cannot give up the network (namespace: {namespace_error}; seccomp: "
         f"{filter_error}), so it does not see; allow user namespaces or seccomp on this machine, "

@@ -10,11 +10,11 @@ import contextlib
 import hashlib
 import os
 import sys
-import types
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 from latent_resonance import LatentResonanceError
 from latent_resonance.eye.camera import Image
 from latent_resonance.settings import Eye as EyeSettings
+
+if TYPE_CHECKING:
+    from mediapipe.tasks.python.vision import FaceLandmarker
 
 MODEL_NAME = "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -94,7 +97,7 @@ def _rotation(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     return turned / np.cbrt(np.linalg.det(turned))
 
 
-def _landmarker(mediapipe: Any, model: bytes, settings: EyeSettings) -> Any:
+def _landmarker(mediapipe: ModuleType, model: bytes, settings: EyeSettings) -> FaceLandmarker:
     options = mediapipe.tasks.vision.FaceLandmarkerOptions(
         base_options=mediapipe.tasks.BaseOptions(
             model_asset_buffer=model, delegate=mediapipe.tasks.BaseOptions.Delegate.CPU
@@ -118,13 +121,15 @@ def _checked(model: Path) -> bytes:
     try:
         data = model.read_bytes()
     except OSError as error:
-        raise TrackerError(f"the face model {model}: {error.strerror}; check it out again") from error
+        raise TrackerError(
+            f"the face model {model}: {error.strerror}; check it out again"
+        ) from error
     if hashlib.sha256(data).hexdigest() != MODEL_SHA256:
         raise TrackerError(f"the face model {model} is damaged (wrong sha256); check it out again")
     return data
 
 
-def _import_mediapipe() -> Any:
+def _import_mediapipe() -> ModuleType:
     with _stood_in(_UNUSED):
         import mediapipe
     return mediapipe
@@ -134,7 +139,7 @@ def _import_mediapipe() -> Any:
 def _stood_in(names: tuple[str, ...]) -> Iterator[None]:
     """Let empty modules answer to `names` for a while, where the real ones are not there yet."""
     missing = [name for name in names if name not in sys.modules]
-    sys.modules.update({name: types.ModuleType(name) for name in missing})
+    sys.modules.update({name: ModuleType(name) for name in missing})
     for name in missing:
         folder, _, module = name.rpartition(".")
         if folder:

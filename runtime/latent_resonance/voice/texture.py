@@ -57,7 +57,8 @@ class Texture:
     def _roughen(self, amplitude: FloatArray, noise: float) -> FloatArray:
         """Static over every bin, and noise in the valleys up towards the envelope."""
         draw = self.chance.standard_normal((2, len(amplitude)), dtype=np.float32)
-        envelope = np.sqrt(uniform_filter1d(np.square(amplitude), 2 * ENVELOPE_BANDS))
+        power = uniform_filter1d(np.square(amplitude), 2 * ENVELOPE_BANDS)
+        envelope = np.sqrt(np.maximum(power, 0.0))  # a running sum can end below zero
         static = np.exp(draw[0] * np.float32(noise * STATIC_DB * np.log(10.0) / 20.0))
         return amplitude * static + envelope * np.abs(draw[1]) * np.float32(noise * FILL)
 

@@ -39,39 +39,48 @@ def high_pass_section(cutoff_hz: float, q: float, sample_rate: int) -> list[floa
 class BandPass:
     """Fixed lower edge, upper edge that glides: 12 dB and 24 dB an octave.
 
-    The coefficients move in steps of STEP samples along a geometric glide.
+    A recursive filter clicks when its coefficients leap, for its memory was made by others.
+    So the low-pass is run as its own impulse response, cut off after TAPS samples: its only
+    memory is the input, and a block fades from the old response to the new one.
     """
 
-    STEP = 64
+    TAPS = 2048
 
     def __init__(self, sample_rate: int, cutoff_hz: float = 350.0) -> None:
         self.sample_rate = sample_rate
         self.highest_hz = 0.45 * sample_rate
         self.first_hz = cutoff_hz
+        self.impulse = np.zeros(self.TAPS)
+        self.impulse[0] = 1.0
+        self.rumble = np.array([high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), sample_rate)])
         self.reset()
 
     def reset(self) -> None:
-        """Back to rest and to the first cutoff."""
+        """Back to silence and to the first cutoff."""
         self.cutoff_hz = self.first_hz
-        self.memory = np.zeros((3, 2))
+        self.response = self._response(self.first_hz)
+        self.heard = np.zeros(self.TAPS - 1, np.float32)
+        self.memory = np.zeros((1, 2))
 
     def process(self, block: FloatArray, cutoff_hz: float) -> FloatArray:
         """Filters a block, its upper edge arriving at cutoff_hz by the block's end."""
+        clean, self.memory = scipy.signal.sosfilt(self.rumble, block, zi=self.memory)
+        heard = np.concatenate([self.heard, clean.astype(np.float32)])
+        self.heard = heard[len(block) :]
+        out = self._convolve(heard, self.response)
         cutoff_hz = min(cutoff_hz, self.highest_hz)
-        starts = range(0, len(block), self.STEP)
-        ratio = (cutoff_hz / self.cutoff_hz) ** (1.0 / max(len(starts), 1))
-        out = np.empty_like(block)
-        for start in starts:
-            self.cutoff_hz *= ratio
-            part = slice(start, start + self.STEP)
-            out[part], self.memory = scipy.signal.sosfilt(
-                self._sections(), block[part], zi=self.memory
-            )
+        if abs(cutoff_hz - self.cutoff_hz) > 1e-3 * self.cutoff_hz:
+            self.cutoff_hz, self.response = cutoff_hz, self._response(cutoff_hz)
+            fade = np.linspace(0.0, 1.0, len(block), dtype=np.float32)
+            out += (self._convolve(heard, self.response) - out) * fade
         return out
 
-    def _sections(self) -> np.ndarray:
-        low = [low_pass_section(self.cutoff_hz, q, self.sample_rate) for q in BUTTERWORTH_Q]
-        return np.array([high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), self.sample_rate), *low])
+    def _response(self, cutoff_hz: float) -> FloatArray:
+        sections = [low_pass_section(cutoff_hz, q, self.sample_rate) for q in BUTTERWORTH_Q]
+        return scipy.signal.sosfilt(sections, self.impulse).astype(np.float32)
+
+    def _convolve(self, heard: FloatArray, response: FloatArray) -> FloatArray:
+        return scipy.signal.oaconvolve(heard, response, mode="valid")
 
 
 class Leveller:
@@ -110,7 +119,7 @@ class Leveller:
         return block * np.power(np.float32(10.0), glide_db / 20.0)
 
 
-def interpolator(phases: int = 4, taps: int = 12) -> FloatArray:
+def interpolator(phases: int = 4, taps: int = 24) -> FloatArray:
     """Kaiser-windowed sinc that reads between samples: (phases, taps), after ITU-R BS.1770-4 annex 2."""
     centre = (taps - 1) / 2
     offset = np.arange(taps) - centre

@@ -1,0 +1,100 @@
+"""Composed movement: trajectories of features as a visitor's face would make them.
+
+The regressor learns from movement, not from labelled faces. Each feature is a smooth random
+walk of gestures (Gaussian bumps of a plausible height, width and density), velocities are
+the true derivatives, and motion and stillness follow from them as in the eye.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent_resonance.face_state import FEATURE_RANGES, FEATURES, neutral_features
+
+RATE_HZ = 30.0
+# feature: (gestures a second, height, width in s from, to, signed)
+GESTURES = {
+    "mouth_open": (0.5, 0.9, 0.08, 0.7, False),
+    "mouth_width": (0.25, 0.7, 0.2, 0.8, True),
+    "brow_raise": (0.2, 0.9, 0.2, 0.7, False),
+    "brow_tension": (0.15, 0.9, 0.3, 1.2, False),
+    "head_yaw": (0.3, 0.6, 0.2, 0.9, True),
+    "head_pitch": (0.2, 0.35, 0.2, 0.9, True),
+    "head_roll": (0.15, 0.35, 0.3, 1.0, True),
+}
+VELOCITIES = {
+    "yaw_velocity": "head_yaw",
+    "pitch_velocity": "head_pitch",
+    "roll_velocity": "head_roll",
+    "mouth_velocity": "mouth_open",
+    "brow_velocity": "brow_raise",
+}
+
+
+def compose_movement(seconds: float, seed: int) -> NDArray[np.float32]:
+    """Movement with rests in between: (seconds * RATE_HZ, 16), the features' order and units."""
+    rng = np.random.default_rng(seed)
+    time_s = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
+    awake = _awake(time_s, rng)
+    track = {name: _gestures(time_s, rng, *shape) * awake for name, shape in GESTURES.items()}
+    track["jaw_open"] = 0.9 * track["mouth_open"] + 0.05 * track["brow_raise"]
+    track["eye_open"] = 1.0 - np.clip(_gestures(time_s, rng, 0.25, 1.2, 0.04, 0.1, False), 0, 1)
+    for name, of in VELOCITIES.items():
+        track[name] = np.gradient(track[of], 1 / RATE_HZ)
+    track["motion"] = _motion(track)
+    track["stillness"] = _stillness(track["motion"])
+    features = np.stack([track[name] for name in FEATURES], axis=1)
+    low, high = np.array([FEATURE_RANGES[name] for name in FEATURES]).T
+    return np.clip(features, low, high).astype(np.float32)
+
+
+def still_face() -> NDArray[np.float32]:
+    """The neutral face at rest: (16,)."""
+    features = neutral_features()
+    features[FEATURES.index("stillness")] = 1.0
+    return features
+
+
+def _gestures(
+    time_s: NDArray[np.float64],
+    rng: np.random.Generator,
+    per_s: float,
+    height: float,
+    narrow_s: float,
+    wide_s: float,
+    signed: bool,
+) -> NDArray[np.float64]:
+    """Sum of Gaussian bumps at random instants."""
+    n = rng.poisson(per_s * time_s[-1])
+    total = np.zeros_like(time_s)
+    for centre, width in zip(rng.uniform(0, time_s[-1], n), rng.uniform(narrow_s, wide_s, n), strict=True):
+        sign = rng.choice((-1, 1)) if signed else 1
+        near = np.abs(time_s - centre) < 4 * width
+        total[near] += sign * rng.uniform(0.3, 1.0) * height * np.exp(-0.5 * ((time_s[near] - centre) / width) ** 2)
+    return total
+
+
+def _awake(time_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """1 while the visitor moves, 0 in rests of some seconds, with soft edges."""
+    awake = np.ones_like(time_s)
+    for start in np.arange(8.0, time_s[-1], 14.0):
+        begin = start + rng.uniform(-3, 3)
+        rest = 1 / (1 + np.exp(-(time_s - begin) * 6)) - 1 / (1 + np.exp(-(time_s - begin - rng.uniform(2, 5)) * 6))
+        awake *= 1 - np.clip(rest, 0, 1)
+    return awake
+
+
+def _motion(track: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    turning = sum(np.abs(track[n]) for n in ("yaw_velocity", "pitch_velocity", "roll_velocity"))
+    mimicry = np.abs(track["mouth_velocity"]) + np.abs(track["brow_velocity"])
+    return 1.0 - np.exp(-0.8 * (turning + 0.5 * mimicry))
+
+
+def _stillness(motion: NDArray[np.float64]) -> NDArray[np.float64]:
+    still, level = np.zeros_like(motion), 0.0
+    for i, value in enumerate(motion):
+        goal, time_constant_s = (1.0, 0.45) if value < 0.06 else (0.0, 0.12)
+        level += (goal - level) * (1 - np.exp(-1 / RATE_HZ / time_constant_s))
+        still[i] = level
+    return still

@@ -1,0 +1,117 @@
+"""Puts the eye's stages together: camera → tracker → visitor → socket.
+
+Imported by `watch` once the network is given up, since it brings numpy, OpenCV and MediaPipe. Live
+it runs on the main thread of the eye's process; offline in whoever asks for a clip's states.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from latent_resonance.eye.camera import Image, images_of_clip
+from latent_resonance.eye.isolation import give_up_network_of_thread
+from latent_resonance.eye.reader import CameraReader
+from latent_resonance.eye.sources import open_camera
+from latent_resonance.eye.tracker import MODEL_NAME, Tracker
+from latent_resonance.eye.visitor import Visitor
+from latent_resonance.face_state import FaceSender, FaceState
+from latent_resonance.pack import models_folder
+from latent_resonance.settings import Settings
+
+TICK_S = 0.1  # how often the loop looks up while there is no image: it leaves and speaks in time
+_NS = 1_000_000_000
+
+
+def see_live(
+    settings: Settings, socket_path: Path, stop: threading.Event, say: Callable[[str], None]
+) -> None:
+    """Send a state for every image until `stop` is set; without a camera, states of nobody.
+
+    Raises
+    ------
+    TrackerError
+        If MediaPipe cannot run here.
+    ValueError
+        If the socket's path is too long.
+    """
+    tracker = Tracker(models_folder() / MODEL_NAME, settings.eye)
+    sender = FaceSender(socket_path)
+    reader = CameraReader(partial(open_camera, settings.camera), say)
+    sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
+    try:
+        while not stop.is_set():
+            state = sight.step(reader.take(TICK_S), time.monotonic_ns())
+            if state is not None:
+                sender.send(state)
+    finally:
+        reader.close()
+        sender.close()
+        tracker.close()
+
+
+def see_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
+    """The states of every image of a clip, as fast as they can be had, on the clip's clock.
+
+    Raises
+    ------
+    CameraError
+        At once, if the clip cannot be read.
+    TrackerError, IsolationError
+        At once, if MediaPipe cannot run here, or not without the network.
+    """
+    images = images_of_clip(path)
+    return _states(images, _tracker_without_network(settings), Visitor(settings.eye))
+
+
+class Sight:
+    """From the newest image, or none, to what the voice is told.
+
+    A camera may be slow or stop: between two images there is nothing to say, but when there has
+    been none for a while there is nobody to be seen.
+    """
+
+    def __init__(self, tracker: Tracker, visitor: Visitor, images_per_s: float) -> None:
+        self._tracker, self._visitor = tracker, visitor
+        self._lost_ns = round(_NS * max(0.5, 2.5 / images_per_s))
+        self._image_ns = self._told_ns = 0
+
+    def step(self, image: Image | None, now_ns: int) -> FaceState | None:
+        """The state to send, if there is anything to say."""
+        if image is not None:
+            self._image_ns = image.time_ns
+            return self._visitor.step(self._tracker.find(image), self._later(image.time_ns))
+        if now_ns - self._image_ns < self._lost_ns:
+            return None
+        return self._visitor.step([], self._later(now_ns))
+
+    def _later(self, time_ns: int) -> int:
+        """Never back in time: a driver's clock may be a little behind ours."""
+        self._told_ns = max(time_ns, self._told_ns)
+        return self._told_ns
+
+
+def _states(images: Iterator[Image], tracker: Tracker, visitor: Visitor) -> Iterator[FaceState]:
+    try:
+        for image in images:
+            yield visitor.step(tracker.find(image), image.time_ns)
+    finally:
+        tracker.close()
+
+
+def _tracker_without_network(settings: Settings) -> Tracker:
+    """A tracker whose threads have no network, in a process that keeps its own.
+
+    MediaPipe does everything on threads that it starts when it is made, and these inherit the
+    filter of the thread that makes it.
+    """
+    isolate = None if settings.eye.allow_network else give_up_network_of_thread
+    model = models_folder() / MODEL_NAME
+    with ThreadPoolExecutor(1, "mediapipe") as thread:
+        if isolate is not None:
+            thread.submit(isolate).result()
+        return thread.submit(Tracker, model, settings.eye).result()

@@ -1,0 +1,170 @@
+"""The doctor: plain verdicts, a remedy for each fault, and it survives what it examines."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from latent_resonance.doctor import (
+    FAULT,
+    OK,
+    WARNING,
+    Check,
+    Finding,
+    check_camera,
+    check_libraries,
+    check_opencv,
+    check_processor,
+    check_python,
+    check_settings,
+    check_speaker,
+    check_tracker,
+    probe,
+)
+
+# The line that tells a Raspberry Pi 4 (Cortex-A72) from a Pi 5 (Cortex-A76).
+PI_4 = "Features\t: fp asimd evtstrm crc32 cpuid\n"
+PI_5 = "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid\n"
+
+
+def cpuinfo(folder: Path, features: str, cores: int = 4) -> Path:
+    path = folder / "cpuinfo"
+    path.write_text("".join(f"processor\t: {i}\n{features}\n" for i in range(cores)))
+    return path
+
+
+def test_a_pi_4_is_told_that_mediapipe_would_die_on_it(tmp_path: Path) -> None:
+    check = check_processor("aarch64", cpuinfo(tmp_path, PI_4))
+    assert check.verdict == FAULT
+    assert "SIGILL" in check.detail
+    assert "Raspberry Pi 5" in check.remedy
+
+
+def test_a_pi_5_is_well(tmp_path: Path) -> None:
+    assert check_processor("aarch64", cpuinfo(tmp_path, PI_5)).verdict == OK
+
+
+def test_one_core_without_atomics_is_one_too_many(tmp_path: Path) -> None:
+    path = tmp_path / "cpuinfo"
+    path.write_text(PI_5 + PI_4)
+    assert check_processor("aarch64", path).verdict == FAULT
+
+
+def test_other_processors_are_not_asked_for_arms_features(tmp_path: Path) -> None:
+    assert check_processor("x86_64", cpuinfo(tmp_path, "flags : sse2\n")).verdict == OK
+
+
+def test_a_missing_library_is_named_with_its_package() -> None:
+    check = check_libraries(
+        {"libc.so.6": "libc6", "libno.so.1": "libno1", "libnay.so.2": "libnay2"}
+    )
+    assert check.verdict == FAULT
+    assert "libc.so.6" not in check.detail
+    assert check.remedy == "sudo apt install libno1 libnay2"
+
+
+def test_an_old_python_is_a_fault() -> None:
+    assert check_python((3, 10, 14)).verdict == FAULT
+    assert check_python((3, 11, 0)).verdict == OK
+
+
+def test_one_opencv_is_installed_and_it_is_the_headless_one() -> None:
+    assert check_opencv() == Check("opencv", OK, "opencv-python-headless")
+
+
+def test_wrong_settings_are_a_fault_that_says_everything(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text("camera: {width: 0, height: 0}")
+    check = check_settings(path)
+    assert check.verdict == FAULT
+    assert "camera.width" in check.detail
+    assert "camera.height" in check.detail
+
+
+def test_a_tracker_that_dies_of_an_illegal_instruction_is_explained() -> None:
+    check = check_tracker(Finding(-4, "died of SIGILL"))
+    assert check.verdict == FAULT
+    assert "atomics" in check.detail
+
+
+def test_a_missing_camera_or_speaker_is_only_a_warning() -> None:
+    missing = Finding(1, "none here")
+    assert check_camera(missing).verdict == check_speaker(missing).verdict == WARNING
+    assert check_camera(missing).remedy
+
+
+def test_a_probe_finds_a_pack_and_says_what_is_wrong_with_one(
+    tmp_path: Path, pack_folder: Path
+) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(f"pack: {pack_folder}")
+    assert probe("pack", config) == Finding(
+        0, f"{pack_folder}, 4 pure anchors, on CPUExecutionProvider"
+    )
+    config.write_text("pack: nowhere")
+    assert probe("pack", config).code == 1
+    assert "no pack 'nowhere'" in probe("pack", config).line
+
+
+def test_a_probe_that_crashes_is_reported_by_its_last_line() -> None:
+    found = probe("no such probe", None)
+    assert found.code == 1
+    assert "KeyError" in found.line
+
+
+def test_a_probe_that_hangs_is_given_up() -> None:
+    assert probe("pack", None, patience_s=0.001) == Finding(1, "no answer within 0.001 s")
+
+
+def test_a_check_is_one_line_and_its_remedy_another() -> None:
+    text = Check("camera", WARNING, "none", "plug one in").as_text()
+    assert text.splitlines() == ["warning  camera      none", f"{'':21}→ plug one in"]
+    assert "\n" not in Check("camera", OK, "there").as_text()
+
+
+@pytest.mark.slow
+def test_the_doctors_own_process_stays_free_of_what_it_examines(
+    tmp_path: Path, pack_folder: Path
+) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(f"pack: {pack_folder}\ncamera: {{source: /dev/video99}}")
+    program = (
+        "import sys, json, pathlib; from latent_resonance.doctor import examine;"
+        f"checks = examine(pathlib.Path({str(config)!r}));"
+        "print(json.dumps([[c.as_dict() for c in checks], list(sys.modules)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    checks, modules = json.loads(done.stdout)
+    assert {"mediapipe", "cv2", "onnxruntime", "sounddevice"}.isdisjoint(modules)
+    verdicts = {check["name"]: check["verdict"] for check in checks}
+    assert verdicts["camera"] == WARNING
+    for name in ("python", "opencv", "settings", "pack", "network", "face model", "tracker"):
+        assert verdicts[name] == OK, checks
+    assert all(check["remedy"] for check in checks if check["verdict"] != OK)
+
+
+@pytest.mark.slow
+def test_a_fault_sets_the_exit_code_and_is_in_the_json(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("pack: nowhere\ncamera: {source: /dev/video99}")
+    command = [
+        sys.executable,
+        "-m",
+        "latent_resonance",
+        "doctor",
+        "--json",
+        "--config",
+        str(config),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    (pack,) = [check for check in json.loads(done.stdout) if check["name"] == "pack"]
+    assert pack["verdict"] == FAULT
+    assert "nowhere" in pack["detail"]
+    assert pack["remedy"]

@@ -1,0 +1,88 @@
+"""Filters and rates count in seconds: the image rate does not change what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from latent_resonance.eye.movement import RISE_S, Rate, Stillness, motion_of
+from latent_resonance.eye.one_euro import OneEuroFilter
+from latent_resonance.settings import OneEuro
+
+SETTINGS = OneEuro(beta=2.0)
+
+
+def filtered(signal: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:
+    one_euro = OneEuroFilter(SETTINGS)
+    return np.array([one_euro.step(np.array([value]), dt_s)[0] for value in signal])
+
+
+def gesture(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A mouth that opens in 0.3 s, stays open and closes slowly."""
+    return np.interp(time_s, [0.5, 0.8, 1.5, 2.5], [0, 1, 1, 0])
+
+
+@pytest.mark.parametrize("rate", [15, 30, 120])
+def test_a_gesture_filtered_at_any_image_rate_is_the_same(rate: int) -> None:
+    """Within half an image's time at the speed of the gesture, which no filter can know."""
+    fine, coarse = np.arange(0, 3, 1 / 60), np.arange(0, 3, 1 / rate)
+    expected = np.interp(coarse, fine, filtered(gesture(fine), 1 / 60))
+    error = np.abs(filtered(gesture(coarse), 1 / rate) - expected)
+    assert error.max() < 0.5 / min(rate, 60) / 0.3
+    assert error.mean() < 0.015
+
+
+def test_images_at_uneven_times_are_filtered_by_their_times() -> None:
+    rng = np.random.default_rng(1)
+    times = np.cumsum(rng.uniform(0.01, 0.06, 80))
+    one_euro = OneEuroFilter(SETTINGS)
+    steps = np.diff(times, prepend=times[0])
+    uneven = [
+        one_euro.step(gesture(t[None]), float(dt))[0] for t, dt in zip(times, steps, strict=True)
+    ]
+    even = np.arange(0, 3, 1 / 60)
+    expected = np.interp(times, even, filtered(gesture(even), 1 / 60))
+    assert np.abs(np.array(uneven) - expected).max() < 0.08
+
+
+def test_a_resting_value_is_smoothed_and_a_jump_is_followed_at_once() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.02, 600)
+    assert filtered(noise, 1 / 30)[100:].std() < 0.55 * noise.std()
+    jump = np.where(np.arange(60) < 30, 0.0, 1.0)
+    assert filtered(jump, 1 / 30)[32] > 0.8  # 0.1 s later
+
+
+def test_two_images_of_one_time_do_not_divide_by_zero() -> None:
+    one_euro = OneEuroFilter(SETTINGS)
+    one_euro.step(np.array([0.0]), 0.0)
+    assert one_euro.step(np.array([1.0]), 0.0)[0] == 0.0
+
+
+@pytest.mark.parametrize("images_per_s", [15, 30, 60])
+def test_a_steady_turn_has_its_true_rate_at_any_image_rate(images_per_s: int) -> None:
+    rate = Rate(0.05)
+    turn = [rate.step(np.array([1.5 * i / images_per_s]), 1 / images_per_s) for i in range(60)]
+    assert turn[-1][0] == pytest.approx(1.5, rel=0.01)
+
+
+@pytest.mark.parametrize("images_per_s", [15, 30, 60])
+def test_stillness_takes_about_a_second_and_goes_at_once(images_per_s: int) -> None:
+    stillness, dt_s = Stillness(), 1 / images_per_s
+    rising = [stillness.step(0.0, dt_s) for _ in range(2 * images_per_s)]
+    assert rising.index(1.0) * dt_s == pytest.approx(RISE_S, abs=2 * dt_s)
+    falling = [stillness.step(2.0, dt_s) for _ in range(images_per_s)]
+    assert falling.index(0.0) * dt_s < 0.4
+
+
+def test_a_face_at_the_threshold_does_not_flicker_between_still_and_moving() -> None:
+    stillness, between = Stillness(), 0.45
+    assert stillness.step(between, 5.0) == 0.0  # it moved, and is not yet still
+    stillness.step(0.0, 5.0)
+    assert stillness.step(between, 5.0) == 1.0  # it was still, and does not yet move
+
+
+def test_the_sway_of_a_standing_body_is_no_motion_and_a_leap_is_at_most_one() -> None:
+    assert motion_of(0.1) == 0.0
+    assert 0.3 < motion_of(1.0) < 0.7
+    assert 0.99 < motion_of(50.0) <= 1.0

@@ -1,0 +1,241 @@
+"""The phase reconstruction: what it promises of samples, silence, pitch, time and memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.fft
+from numpy.typing import NDArray
+
+from latent_resonance.spectrogram import Geometry, stft_circular, window
+from latent_resonance.voice.griffin_lim import StreamingGriffinLim, reconstruct
+
+Samples = NDArray[np.float32]
+GEOMETRY = Geometry(n_frames=128)
+SMALL = Geometry(n_fft=1024, win_length=1024, hop_length=128, n_frames=128)
+UNEVEN = Geometry(n_fft=1024, win_length=1000, hop_length=150, n_frames=96)
+
+
+def harmonic(geometry: Geometry, pitch_hz: float = 220.0, vibrato_hz: float = 4.0) -> Samples:
+    """Thirty partials with vibrato: a bowed string without the bow."""
+    time_s = np.arange(geometry.loop_length) / geometry.sample_rate
+    frequency_hz = pitch_hz + vibrato_hz * np.sin(2 * np.pi * 5.0 * time_s)
+    phase = 2 * np.pi * np.cumsum(frequency_hz) / geometry.sample_rate
+    return sum(0.1 / k * np.sin(k * phase) for k in range(1, 31)).astype(np.float32)
+
+
+def magnitude_of(samples: Samples, geometry: Geometry) -> Samples:
+    return np.abs(stft_circular(samples, geometry))
+
+
+def sine_column(frequency_hz: float, level: float = 0.5) -> Samples:
+    """Magnitudes (n_bins,) of one frame of a sinusoid."""
+    n = np.arange(GEOMETRY.n_fft)
+    sine = level * np.sin(2 * np.pi * frequency_hz * n / GEOMETRY.sample_rate)
+    return np.abs(scipy.fft.rfft(sine.astype(np.float32) * window(GEOMETRY)))
+
+
+def play(stream: StreamingGriffinLim, frames: Samples) -> Samples:
+    """Every frame of (n_frames, n_bins), one after the other."""
+    return np.concatenate([stream.push(frame) for frame in frames])
+
+
+def convergence_db(samples: Samples, magnitude: Samples, geometry: Geometry) -> float:
+    """Spectral convergence, twenty frames away from either end."""
+    error = magnitude_of(samples, geometry) - magnitude
+    ratio = np.linalg.norm(error[:, 20:-20]) / np.linalg.norm(magnitude[:, 20:-20])
+    return float(20 * np.log10(ratio))
+
+
+def loudest_hz(samples: Samples) -> float:
+    """Frequency of the highest peak, interpolated between bins."""
+    n_fft = 4 * len(samples)
+    spectrum = np.log(np.abs(np.fft.rfft(samples * np.blackman(len(samples)), n_fft)) + 1e-12)
+    peak = int(spectrum.argmax())
+    left, top, right = spectrum[peak - 1 : peak + 2]
+    offset = 0.5 * (left - right) / (left - 2 * top + right)
+    return (peak + offset) * GEOMETRY.sample_rate / n_fft
+
+
+@pytest.mark.parametrize("geometry", [GEOMETRY, SMALL, UNEVEN])
+def test_streaming_gives_the_bits_of_the_whole_reconstruction(geometry: Geometry) -> None:
+    magnitude = magnitude_of(harmonic(geometry), geometry)
+    stream = StreamingGriffinLim(geometry)
+    streamed = play(stream, magnitude.T)
+    whole = reconstruct(magnitude, geometry)
+    latency = stream.latency_samples
+    assert np.array_equal(streamed[latency:], whole[: len(streamed) - latency])
+    assert np.abs(streamed[latency:]).max() > 0.05
+
+
+def test_a_frame_to_come_changes_no_sample_returned() -> None:
+    magnitude = magnitude_of(harmonic(SMALL), SMALL).T
+    other = magnitude.copy()
+    other[60:] = np.random.default_rng(0).random(other[60:].shape)
+    first, second = (play(StreamingGriffinLim(SMALL), frames) for frames in (magnitude, other))
+    hop = SMALL.hop_length
+    assert np.array_equal(first[: 60 * hop], second[: 60 * hop])
+    assert not np.array_equal(first[60 * hop :], second[60 * hop :])
+
+
+def test_after_reset_the_same_frames_give_the_same_bits() -> None:
+    magnitude = magnitude_of(harmonic(SMALL), SMALL).T
+    stream = StreamingGriffinLim(SMALL)
+    first = play(stream, magnitude)
+    stream.reset()
+    assert np.array_equal(play(stream, magnitude), first)
+
+
+def test_another_seed_gives_other_samples_of_the_same_quality() -> None:
+    magnitude = magnitude_of(harmonic(SMALL), SMALL)
+    takes = [reconstruct(magnitude, SMALL, seed=seed) for seed in (1, 2)]
+    assert not np.array_equal(*takes)
+    figures = [convergence_db(take, magnitude, SMALL) for take in takes]
+    assert abs(figures[0] - figures[1]) < 5.0
+
+
+def test_silence_in_is_exact_silence_out() -> None:
+    samples = play(StreamingGriffinLim(SMALL), np.zeros((32, SMALL.n_bins), np.float32))
+    assert not samples.any()
+
+
+def test_a_tone_after_silence_is_as_loud_as_one_from_the_start() -> None:
+    tone = magnitude_of(harmonic(SMALL), SMALL).T
+    stream = StreamingGriffinLim(SMALL)
+    play(stream, np.zeros((50, SMALL.n_bins), np.float32))
+    late = play(stream, tone)[40 * SMALL.hop_length :]
+    early = play(StreamingGriffinLim(SMALL), tone)[40 * SMALL.hop_length :]
+    assert np.std(late) == pytest.approx(np.std(early), rel=0.1)
+
+
+def test_a_tone_that_ends_leaves_exact_silence_within_window_and_look_ahead() -> None:
+    stream = StreamingGriffinLim(SMALL)
+    play(stream, magnitude_of(harmonic(SMALL), SMALL).T)
+    rest = play(stream, np.zeros((30, SMALL.n_bins), np.float32))
+    reach = SMALL.win_length + stream.look_ahead * SMALL.hop_length
+    assert rest[:reach].any()
+    assert not rest[reach:].any()
+
+
+@pytest.mark.parametrize("level", [1e-38, 1e-20, 1e-6, 1e6, 1e20, 3e38])
+def test_no_magnitude_makes_a_sample_that_is_not_a_number(level: float) -> None:
+    frames = np.full((40, SMALL.n_bins), level, np.float32)
+    frames[20:30] = 0.0
+    assert np.isfinite(play(StreamingGriffinLim(SMALL), frames)).all()
+
+
+@pytest.mark.parametrize("fault", [np.nan, np.inf, -np.inf, -1.0])
+def test_a_magnitude_that_is_none_counts_as_silence(fault: float) -> None:
+    good = magnitude_of(harmonic(SMALL), SMALL).T.copy()
+    bad, silent = good.copy(), good.copy()
+    bad[60, 5:40], silent[60, 5:40] = fault, 0.0
+    heard, expected = (play(StreamingGriffinLim(SMALL), frames) for frames in (bad, silent))
+    assert np.array_equal(heard, expected)
+
+
+def test_a_frame_of_the_wrong_shape_is_refused_and_nothing_moves() -> None:
+    magnitude = magnitude_of(harmonic(SMALL), SMALL).T
+    stream, untouched = StreamingGriffinLim(SMALL), StreamingGriffinLim(SMALL)
+    play(stream, magnitude[:20])
+    play(untouched, magnitude[:20])
+    with pytest.raises(ValueError, match=r"\(512,\).*\(513,\)"):
+        stream.push(np.zeros(512, np.float32))
+    assert np.array_equal(stream.push(magnitude[20]), untouched.push(magnitude[20]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"look_ahead": -1}, "look_ahead is -1"),
+        ({"iterations": 0}, "iterations is 0"),
+        ({"momentum": 1.5}, r"momentum is 1\.5"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(changes: dict[str, float], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        StreamingGriffinLim(SMALL, **changes)
+
+
+def test_a_hop_of_more_than_a_quarter_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="hop_length is 512"):
+        StreamingGriffinLim(Geometry(n_fft=1024, win_length=1024, hop_length=512))
+
+
+@pytest.mark.parametrize("frequency_hz", [65.4, 220.0, 446.0, 3000.3, 10_000.0])
+def test_a_held_sinusoid_keeps_its_frequency_and_its_level(frequency_hz: float) -> None:
+    frames = np.tile(sine_column(frequency_hz), (120, 1))
+    steady = play(StreamingGriffinLim(GEOMETRY), frames)[24 * GEOMETRY.hop_length :]
+    assert loudest_hz(steady) == pytest.approx(frequency_hz, rel=1e-3)
+    level_db = 20 * np.log10(np.std(steady) * np.sqrt(2) / 0.5)
+    assert abs(level_db) < 0.5
+
+
+@pytest.mark.parametrize("look_ahead", [0, 3, 6])
+@pytest.mark.parametrize("geometry", [GEOMETRY, UNEVEN])
+def test_an_impulse_is_heard_after_the_latency_stated(geometry: Geometry, look_ahead: int) -> None:
+    impulse = np.zeros(geometry.loop_length, np.float32)
+    place = 48 * geometry.hop_length
+    impulse[place] = 1.0
+    stream = StreamingGriffinLim(geometry, look_ahead=look_ahead)
+    heard = play(stream, magnitude_of(impulse, geometry).T)
+    stated = geometry.win_length // 2 + look_ahead * geometry.hop_length
+    assert stream.latency_samples == stated
+    assert abs(int(np.abs(heard).argmax()) - place - stated) <= geometry.hop_length // 2
+
+
+def test_the_latency_of_the_defaults_is_within_half_a_window_and_eight_hops() -> None:
+    geometry = Geometry()
+    owed = geometry.win_length // 2 + 8 * geometry.hop_length
+    assert StreamingGriffinLim(geometry).latency_samples <= owed
+
+
+@pytest.mark.parametrize("geometry", [GEOMETRY, SMALL, UNEVEN])
+def test_a_harmonic_sound_comes_back_from_its_magnitudes(geometry: Geometry) -> None:
+    magnitude = magnitude_of(harmonic(geometry), geometry)
+    assert convergence_db(reconstruct(magnitude, geometry), magnitude, geometry) <= -30.0
+
+
+def test_each_part_of_the_method_earns_its_cost() -> None:
+    magnitude = magnitude_of(harmonic(GEOMETRY), GEOMETRY)
+
+    def figure(**settings: float) -> float:
+        return convergence_db(reconstruct(magnitude, GEOMETRY, **settings), magnitude, GEOMETRY)
+
+    default = figure()
+    assert default < figure(momentum=0.0) - 2.0
+    assert default < figure(iterations=2) - 2.0
+    assert default < figure(look_ahead=0) - 2.0
+
+
+def test_a_morph_between_two_tones_has_no_click() -> None:
+    low, high = sine_column(300.0), sine_column(710.0)
+    share = np.clip((np.arange(120) - 50) / 14, 0.0, 1.0)[:, None]  # 150 ms, in decibels
+    blend = np.exp((1 - share) * np.log(low + 1e-3) + share * np.log(high + 1e-3)) - 1e-3
+    heard = play(StreamingGriffinLim(GEOMETRY), blend.astype(np.float32))
+    bend = np.abs(np.diff(heard[24 * GEOMETRY.hop_length :], 2)).max()
+    of_the_higher_tone = 0.5 * (2 * np.pi * 710.0 / GEOMETRY.sample_rate) ** 2
+    assert bend < 2.0 * of_the_higher_tone
+
+
+def test_a_push_keeps_no_memory_but_the_hop_it_returns() -> None:
+    frames = magnitude_of(harmonic(GEOMETRY), GEOMETRY).T
+    stream = StreamingGriffinLim(GEOMETRY)
+    play(stream, frames[:20])
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    kept = [stream.push(frame) for frame in frames[20:]]
+    after, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < len(kept) * (4 * GEOMETRY.hop_length + 256)
+
+
+def test_the_hop_returned_is_the_callers_own() -> None:
+    frames = magnitude_of(harmonic(SMALL), SMALL).T
+    stream, untouched = StreamingGriffinLim(SMALL), StreamingGriffinLim(SMALL)
+    for frame in frames[:40]:
+        stream.push(frame).fill(7.0)
+        expected = untouched.push(frame)
+    assert np.array_equal(stream.push(frames[40]), untouched.push(frames[40]))
+    assert np.abs(expected).max() < 1.0

@@ -1,0 +1,108 @@
+"""What may import what: the walls of the house, checked on the source and on the running thing."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+
+import latent_resonance
+
+SOURCE = Path(latent_resonance.__file__).parent
+FILES = sorted(SOURCE.rglob("*.py"))
+MODULES = [
+    ".".join(("latent_resonance", *path.relative_to(SOURCE).with_suffix("").parts)).removesuffix(
+        ".__init__"
+    )
+    for path in FILES
+]
+# Runs first in a fresh interpreter: whoever asks for one of these gets an error.
+WITHOUT_THE_WORKSHOP = """
+import importlib, sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "librosa", "latent_resonance_export"}:
+            raise ImportError(f"{name} is not in the gallery")
+sys.meta_path.insert(0, Wall())
+"""
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """The name of every module that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield str(node.module)
+
+
+def importers_of(package: str) -> list[str]:
+    return [
+        str(path.relative_to(SOURCE))
+        for path in FILES
+        if any(name.partition(".")[0] == package for name in imports_of(path))
+    ]
+
+
+def test_there_are_modules_to_look_at() -> None:
+    for name in ("cli", "eye.camera", "voice.generator", "settings"):
+        assert f"latent_resonance.{name}" in MODULES
+
+
+def test_every_module_of_the_runtime_can_be_imported_without_the_workshop() -> None:
+    program = WITHOUT_THE_WORKSHOP + "for name in sys.argv[1:]: importlib.import_module(name)"
+    done = subprocess.run(
+        [sys.executable, "-c", program, *MODULES], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", ["torch", "librosa", "latent_resonance_export"])
+def test_the_wall_in_front_of_the_workshop_stands(name: str) -> None:
+    program = WITHOUT_THE_WORKSHOP + f"import {name}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "is not in the gallery" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("package", "module"),
+    [
+        ("cv2", "eye/camera.py"),
+        ("mediapipe", "eye/tracker.py"),
+        ("onnxruntime", "voice/generator.py"),
+        ("sounddevice", "voice/output.py"),
+    ],
+)
+def test_each_heavy_package_has_one_door(package: str, module: str) -> None:
+    assert importers_of(package) == [module]
+
+
+@pytest.mark.parametrize("package", ["torch", "librosa", "latent_resonance_export"])
+def test_no_line_of_the_runtime_imports_the_workshop(package: str) -> None:
+    assert importers_of(package) == []
+
+
+@pytest.mark.parametrize(("half", "other"), [("eye", "voice"), ("voice", "eye")])
+def test_the_eye_and_the_voice_do_not_import_each_other(half: str, other: str) -> None:
+    files = [path for path in FILES if path.is_relative_to(SOURCE / half)]
+    assert len(files) > 3
+    for path in files:
+        names = list(imports_of(path))
+        assert not [n for n in names if n.startswith(f"latent_resonance.{other}.")], path
+
+
+def test_one_cv2_is_installed_and_it_is_the_headless_one() -> None:
+    owners = [
+        each.metadata["Name"]
+        for each in distributions()
+        if any(file.parts[0] == "cv2" for file in each.files or ())
+    ]
+    assert owners == ["opencv-python-headless"]

@@ -1,0 +1,51 @@
+"""z glides, jitters and comes to rest, whatever the pace of its steps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from latent_resonance.settings import Latent
+from latent_resonance.voice.controls import Controls
+from latent_resonance.voice.latent import LatentGlide, nearest_anchor
+
+ANCHORS = np.eye(4, 8, dtype=np.float32) * 3.0
+QUIET = Controls(rate=1.0, cutoff_hz=350.0, noise=0.0, clarity=0.0)
+TENSE = Controls(rate=1.0, cutoff_hz=350.0, noise=1.0, clarity=0.0)
+
+
+def test_the_glide_is_the_same_at_any_step() -> None:
+    wanted = np.ones(8, np.float32)
+    coarse, fine = (LatentGlide(ANCHORS, Latent(), seed=0) for _ in range(2))
+    seldom = coarse.step(wanted, QUIET, 0.2)
+    for _ in range(20):
+        often = fine.step(wanted, QUIET, 0.01)
+    assert often == pytest.approx(seldom, abs=1e-5)
+
+
+@pytest.mark.parametrize("dt_s", [0.01, 0.1])
+def test_tension_jitters_z_by_the_amount_set_at_any_step(dt_s: float) -> None:
+    glide = LatentGlide(ANCHORS, Latent(jitter=0.5), seed=0)
+    wanted = np.zeros(8, np.float32)
+    path = np.array([glide.step(wanted, TENSE, dt_s) for _ in range(int(200 / dt_s))])
+    assert path[len(path) // 10 :].std() == pytest.approx(0.5, rel=0.1)
+
+
+def test_without_tension_there_is_no_jitter() -> None:
+    glide = LatentGlide(ANCHORS, Latent(), seed=0)
+    path = np.array([glide.step(ANCHORS[0], QUIET, 0.1) for _ in range(200)])
+    assert np.ptp(path[-50:], axis=0).max() < 1e-5
+
+
+def test_the_nearest_anchor_is_the_one_in_the_same_direction() -> None:
+    z = np.zeros(8, np.float32)
+    z[2] = 0.1
+    assert np.array_equal(nearest_anchor(z, ANCHORS), ANCHORS[2])
+
+
+def test_the_same_seed_gives_the_same_path() -> None:
+    paths = []
+    for _ in range(2):
+        glide = LatentGlide(ANCHORS, Latent(), seed=5)
+        paths.append([glide.step(ANCHORS[1], TENSE, 0.1).tobytes() for _ in range(20)])
+    assert paths[0] == paths[1]

@@ -1,0 +1,99 @@
+"""Rendering: the same bytes every time, whole files or none."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+from listening import centroid_hz, settings_of
+
+from latent_resonance.render import render
+from latent_resonance.writing import OutputFileError, written_beside
+
+SCORE = "time_s,presence,mouth_open\n0,1,0\n2,1,0\n2.2,1,0.8\n4,1,0.8\n"
+
+
+@pytest.fixture
+def score(tmp_path: Path) -> Path:
+    path = tmp_path / "score.csv"
+    path.write_text(SCORE)
+    return path
+
+
+def samples_of(path: Path) -> np.ndarray:
+    with wave.open(str(path)) as file:
+        assert file.getframerate() == 48_000
+        data = file.readframes(file.getnframes())
+    return np.frombuffer(data, "<i2").astype(np.float32) / 32768
+
+
+def test_the_same_source_and_seed_give_the_same_bytes(
+    tmp_path: Path, pack_folder: Path, score: Path
+) -> None:
+    takes = [tmp_path / name for name in ("a.wav", "b.wav", "c.wav")]
+    for take, seed in zip(takes, (3, 3, 4), strict=True):
+        render(score, take, settings_of(pack_folder), seed=seed)
+    first, again, other = (take.read_bytes() for take in takes)
+    assert first == again
+    assert first != other
+
+
+def test_the_sound_changes_when_the_face_does(
+    tmp_path: Path, pack_folder: Path, score: Path
+) -> None:
+    report = render(score, tmp_path / "a.wav", settings_of(pack_folder))
+    sound = samples_of(tmp_path / "a.wav")
+    assert len(sound) / 48_000 == pytest.approx(4.0, abs=0.05)
+    assert report.visited == 1.0
+    closed, opened = sound[48_000 : 48_000 * 19 // 10], sound[48_000 * 5 // 2 : 48_000 * 37 // 10]
+    assert centroid_hz(opened) > 2 * centroid_hz(closed)
+    bends = np.abs(np.diff(sound, 3))
+    assert bends.max() < 0.5 * np.abs(sound).max()
+
+
+def test_when_nobody_is_there_the_attract_score_plays(tmp_path: Path, pack_folder: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("time_s,presence\n0,0\n6,0\n")
+    report = render(empty, tmp_path / "a.wav", settings_of(pack_folder))
+    assert report.visited == 0.0
+    assert report.rms_db > -40
+
+
+def test_a_picture_of_the_take_is_drawn(tmp_path: Path, pack_folder: Path, score: Path) -> None:
+    render(score, tmp_path / "a.wav", settings_of(pack_folder), picture=tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_seconds_beyond_the_score_go_on_with_the_attract_score(
+    tmp_path: Path, pack_folder: Path, score: Path
+) -> None:
+    report = render(score, tmp_path / "a.wav", settings_of(pack_folder), seconds=7.0)
+    assert report.seconds == pytest.approx(7.0, abs=0.05)
+    assert 0.5 < report.visited < 0.85
+
+
+def test_an_output_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, pack_folder: Path, score: Path
+) -> None:
+    with pytest.raises(OutputFileError, match="cannot be written"):
+        render(score, tmp_path / "no" / "a.wav", settings_of(pack_folder))
+    with pytest.raises(OutputFileError, match="is a folder"):
+        render(score, tmp_path, settings_of(pack_folder))
+    assert list(tmp_path.iterdir()) == [score]
+
+
+def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+    target = tmp_path / "a.txt"
+    target.write_text("before")
+
+    def fail_half_way() -> None:
+        with written_beside(target) as beside:
+            beside.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_half_way()
+    assert target.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [target]

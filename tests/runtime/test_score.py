@@ -1,0 +1,72 @@
+"""Scores: read leniently where it is harmless, refused in words where it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latent_resonance.face_state import FEATURES, FaceState, neutral_features
+from latent_resonance.score import ScoreError, bundled_score, read_score, write_score
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "score.csv"
+    path.write_text(text)
+    return path
+
+
+def test_a_missing_column_is_neutral_and_rows_are_interpolated(tmp_path: Path) -> None:
+    score = read_score(written(tmp_path, "time_s,mouth_open\n0,0\n2,1\n3,0\n"))
+    present, features = score.at(1.0)
+    assert present
+    assert features[FEATURES.index("mouth_open")] == pytest.approx(0.5)
+    assert features[FEATURES.index("eye_open")] == 1.0
+    assert score.duration_s == 3.0
+
+
+def test_a_score_that_is_written_is_read_back(tmp_path: Path) -> None:
+    features = neutral_features()
+    features[FEATURES.index("brow_tension")] = 0.25
+    states = [FaceState(i, 7_000_000_000 + i * 40_000_000, i != 1, features) for i in range(4)]
+    assert write_score(tmp_path / "a.csv", states) == 4
+    score = read_score(tmp_path / "a.csv")
+    assert score.time_s == pytest.approx([0, 0.04, 0.08, 0.12])
+    assert list(score.presence) == [1, 0, 1, 1]
+    assert score.features[:, FEATURES.index("brow_tension")] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "needs a line of column names"),
+        ("mouth_open\n1\n1\n", "no column time_s"),
+        ("time_s,mouth_opn\n0,1\n1,1\n", "did you mean mouth_open"),
+        ("time_s,mouth_open\n0,1\n0,1\n", "line 3: time_s must rise"),
+        ("time_s,mouth_open\n0,1\n1,wide\n", "line 3: not a number"),
+        ("time_s,mouth_open\n0,1\n1,nan\n", "line 3: a value is not finite"),
+        ("time_s,mouth_open\n0,1\n1\n", "line 3: 1 values for 2 columns"),
+        ("time_s,time_s\n0,1\n1,2\n", "named twice"),
+    ],
+)
+def test_a_faulty_score_is_refused_with_the_place_and_the_rule(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    with pytest.raises(ScoreError, match=words):
+        read_score(written(tmp_path, text))
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "score.csv"
+    path.write_bytes(b"\xff\xfe\x00\x80" * 100)
+    with pytest.raises(ScoreError, match="cannot be read as a CSV"):
+        read_score(path)
+
+
+def test_the_bundled_score_moves_and_rests() -> None:
+    score = read_score(bundled_score())
+    assert 25 <= score.duration_s <= 40
+    moved = np.ptp(score.features, axis=0)
+    for name in ("mouth_open", "brow_tension", "yaw_velocity", "stillness"):
+        assert moved[FEATURES.index(name)] > 0.7

@@ -1,0 +1,244 @@
+"""The settings file: what is accepted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from annotated_types import Ge, Le
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from latent_resonance.settings import (
+    DEFAULTS,
+    Settings,
+    SettingsError,
+    load_settings,
+    socket_path_of,
+)
+from latent_resonance.validation import keys_of
+
+KEYS = dict(keys_of(Settings))
+NUMBERS = {key: field for key, field in KEYS.items() if field.annotation in (int, float)}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.yaml"
+
+
+def messages(path: Path) -> list[str]:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    return caught.value.messages
+
+
+def bounds(field: FieldInfo) -> tuple[float, float]:
+    low = next(m.ge for m in field.metadata if isinstance(m, Ge))
+    high = next(m.le for m in field.metadata if isinstance(m, Le))
+    return low, high
+
+
+def nested(key: str, value: object) -> str:
+    """`a.b: 1` as YAML's flow style: `{a: {b: 1}}`."""
+    *sections, name = key.split(".")
+    text = f"{name}: {value}"
+    for section in reversed(sections):
+        text = f"{section}: {{{text}}}"
+    return text
+
+
+@pytest.mark.parametrize("content", ["", "# only a comment\n", "---\n", "camera:\n", "{}"])
+def test_an_empty_file_stands_for_the_defaults(file: Path, content: str) -> None:
+    file.write_text(content)
+    assert load_settings(file) == Settings() == load_settings(None)
+
+
+def test_the_commented_file_says_every_default() -> None:
+    assert load_settings(DEFAULTS) == Settings()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_commented_file_explains_every_key(key: str) -> None:
+    lines = [line.strip() for line in DEFAULTS.read_text().splitlines()]
+    name = key.rpartition(".")[2]
+    explained = [line for line in lines if line.startswith(f"{name}:")]
+    assert any(line.endswith(f"# {KEYS[key].description}") for line in explained)
+
+
+def test_a_key_left_blank_has_its_default(file: Path) -> None:
+    file.write_text("camera:\n  width:\noutput:\n  device:\n")
+    assert load_settings(file) == Settings()
+
+
+def test_a_file_changes_what_it_names_and_nothing_else(file: Path) -> None:
+    file.write_text("controls: {band_pass: {shape: 2}}\ncamera: {source: 2}")
+    settings = load_settings(file)
+    assert settings.controls.band_pass.shape == 2.0
+    assert settings.controls.band_pass.output == Settings().controls.band_pass.output
+    assert settings.camera.source == 2
+    assert (
+        settings.model_copy(update={"controls": Settings().controls, "camera": Settings().camera})
+        == Settings()
+    )
+
+
+def test_settings_cannot_be_changed_once_they_are_read() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Settings().pack = "other"  # type: ignore[misc]  # the point of the test
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_every_number_is_accepted_at_its_bounds_and_refused_beyond(file: Path, key: str) -> None:
+    for bound, beyond in zip(bounds(NUMBERS[key]), (-1, 1), strict=True):
+        file.write_text(nested(key, bound))
+        load_settings(file)
+        file.write_text(nested(key, bound + beyond))
+        (message,) = messages(file)
+        rule = "at least" if beyond < 0 else "at most"
+        assert f"{key}: {bound + beyond} should be {rule} {bound:g};" in message
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "true", "text", "'1'", "[1]", "{a: 1}"])
+def test_every_number_refuses_what_is_not_a_finite_number(file: Path, key: str, value: str) -> None:
+    file.write_text(nested(key, value))
+    (message,) = messages(file)
+    assert f"{key}: " in message
+    assert "number" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("camera: {widht: 1}", "camera.widht: unknown key; did you mean camera.width?"),
+        ("socketpath: x", "socketpath: unknown key; did you mean socket_path?"),
+        ("look_ahead: 3", "look_ahead: unknown key; did you mean phase.look_ahead?"),
+        ("contrls: {}", "contrls: unknown key; did you mean controls?"),
+        ("loop: {xyzzy: 1}", "loop.xyzzy: unknown key; the keys are loop.morph_s"),
+        ("pack: 3", "pack: 3 should be text"),
+        ("pack: ''", "pack: '' "),
+        ("eye: [1]", "eye: [1] should be a section"),
+        ("eye: {allow_network: 'yes'}", "eye.allow_network: 'yes' should be true or false"),
+        ("camera: {source: true}", "camera.source: True should be a number or text"),
+        ("camera: {source: -1}", "camera.source: -1 should be a number or text"),
+        ("inference: {providers: []}", "should be names that end with ExecutionProvider"),
+        ("inference: {providers: [gpu]}", "should be names that end with ExecutionProvider"),
+        ("controls: {noise: {input: [1, 1]}}", "controls.noise.input: [1, 1] should rise"),
+        ("controls: {noise: {input: [0, .nan]}}", "controls.noise.input.1: nan should be a finite"),
+        ("controls: {noise: {output: [0, 2]}}", "controls.noise.output.1: 2 should be at most 1"),
+        ("controls: {band_pass: {output: [0, 900]}}", "output.0: 0 should be at least 20"),
+        ("controls: {band_pass: {output: [350]}}", "controls.band_pass.output.1: is missing"),
+        ("controls: {band_pass: {output: 350}}", "controls.band_pass.output: 350 should be a list"),
+        (f"socket_path: /{'x' * 120}", "should be at most 107 bytes"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_its_key_and_rule(
+    file: Path, content: str, sentence: str
+) -> None:
+    file.write_text(content)
+    (message,) = messages(file)
+    assert message.startswith(f"{file}: ")
+    assert sentence in message
+
+
+def test_the_remedy_names_meaning_unit_and_default(file: Path) -> None:
+    file.write_text("output: {latency_s: 9}")
+    (message,) = messages(file)
+    assert message.endswith("seconds asked of PortAudio, 0.002 to 1; leave it out for 0.03")
+
+
+def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
+    file.write_text("pack: 3\ncamera: {width: 0, hight: 3}\nloop: {morph_s: -1}\nnonsense: 1\n")
+    said = "\n".join(messages(file))
+    for key in ("pack: 3", "camera.width: 0", "camera.hight", "loop.morph_s: -1", "nonsense"):
+        assert key in said
+    assert len(said.splitlines()) == 5
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"- a\n- b\n", "holds a list"),
+        (b"cello", "holds a single value ('cello')"),
+        (b"camera:\n\twidth: 3\n", "line 2: indented with a tab"),
+        (b"a" * 10_000_000, "10000000 bytes, at most 262144 are read"),
+        (b"pack: a\npack: b\n", "line 2: 'pack' is already set in line 1"),
+        (b"camera: {width: 640, width: 320}", "'width' is already set"),
+        (b"pack: &a x\nsocket_path: *a\n", "line 2: an alias"),
+        (b"a: " + b"[" * 100_000, "nested more than 8 levels"),
+        (b"camera: {width: 1", "not YAML"),
+        (b"pack: !!python/object/apply:os.getcwd []", "not YAML"),
+        (b"pack: 2024-13-45", "not YAML"),
+        (b"? [a]\n: 3\n", "not YAML"),
+        (b"a: 1\n---\nb: 2\n", "not YAML"),
+        (b"\xff\xfe\x00", "not text in UTF-8"),
+        (b"pack: \x00", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_settings_file_is_refused_in_one_line(
+    file: Path, content: bytes, sentence: str
+) -> None:
+    file.write_bytes(content)
+    (message,) = messages(file)
+    assert sentence in message
+    assert message.count("\n") == 0
+    assert len(message) < len(str(file)) + 200
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    assert "no such file" in messages(tmp_path / "none.yaml")[0]
+    assert "is not a file" in messages(tmp_path)[0]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*KEYS, *Settings.model_fields]), JSON, min_size=1))
+def test_no_content_makes_anything_but_settings_or_sentences(content: dict[str, object]) -> None:
+    from latent_resonance.validation import sentences
+
+    tree: dict[str, object] = {}
+    for key, value in content.items():
+        *sections, name = key.split(".")
+        here = tree
+        for section in sections:
+            inner = here.setdefault(section, {})
+            if not isinstance(inner, dict):
+                break
+            here = inner
+        here[name] = value
+    try:
+        Settings.model_validate(tree)
+    except ValidationError as error:
+        found = sentences(error, Settings)
+        assert found
+        assert all(sentence.split(":")[0] for sentence in found)
+
+
+def test_the_settings_own_socket_path_comes_first(file: Path) -> None:
+    file.write_text("socket_path: /run/x/face.sock")
+    assert socket_path_of(load_settings(file)) == Path("/run/x/face.sock")
+
+
+def test_a_user_session_has_the_socket_in_its_runtime_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert socket_path_of(Settings()) == tmp_path / "latent-resonance" / "face.sock"
+
+
+def test_without_a_session_eye_and_voice_still_meet_in_one_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    assert socket_path_of(Settings()) == socket_path_of(Settings())
+    assert "latent-resonance" in str(socket_path_of(Settings()))
