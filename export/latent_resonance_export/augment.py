@@ -1,4 +1,4 @@
-"""Differentiable augmentation (Zhao et al. 2020): the critic sees real and generated alike through it.
+"""Differentiable augmentation (Zhao et al. 2020) of all that the critics see, real or generated.
 
 The roll in time makes every rotation of a loop as good as another; level and tilt move
 the whole spectrum by decibels; the mask hides a stretch of time. All differentiable.

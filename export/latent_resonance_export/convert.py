@@ -6,6 +6,8 @@ Refuses to write unless PyTorch and ONNX Runtime agree. The pack appears whole o
 from __future__ import annotations
 
 import hashlib
+import logging
+import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -18,14 +20,15 @@ import yaml
 from torch import Tensor, nn
 
 from latent_resonance.face_state import FEATURES
+from latent_resonance.spectrogram import amplitude_of_pixels, mel_interpolation
 from latent_resonance_export.dataset import Dataset
 from latent_resonance_export.metrics import distances
 from latent_resonance_export.networks import LoopGenerator
 from latent_resonance_export.pictures import contact_sheet
-from latent_resonance_export.train_regressor import Heard, Regressor
+from latent_resonance_export.train_regressor import Heard, Trained
 
 AGREEMENT = 1e-4  # largest difference between PyTorch and ONNX Runtime
-LARGEST_MB, SLOWEST_MS = 30.0, 40.0  # what is owed
+NETWORKS = ("generator.onnx", "regressor.onnx")
 
 
 class ConversionError(RuntimeError):
@@ -42,6 +45,7 @@ def load_generator(checkpoint: Path) -> tuple[LoopGenerator, int]:
 
 def export(network: nn.Module, example: Tensor, names: tuple[str, str], path: Path) -> None:
     """Writes one network with a free batch size, everything in one file."""
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it misses torchvision; we do not
     batch = torch.export.Dim("batch", min=1, max=64)
     program = torch.onnx.export(
         network.eval(),
@@ -93,90 +97,97 @@ def milliseconds(path: Path, latent_dim: int) -> float:
 
 def convert(
     generator: LoopGenerator,
-    regressor: Regressor,
-    anchors: Tensor,
-    heard: Heard,
+    trained: Trained,
     dataset: Dataset,
     folder: Path,
     *,
     name: str,
     training: dict[str, Any],
-    quality: dict[str, Any],
 ) -> dict[str, Any]:
-    """Writes the pack `folder`; returns its sheet.
+    """Writes the pack `folder`; returns its sheet, the content of pack.yaml.
 
     Raises
     ------
     ConversionError
         PyTorch and ONNX Runtime differ, or the generator breaks the contract.
     """
-    chance = torch.Generator().manual_seed(1)
-    z = torch.randn(16, generator.latent_dim, generator=chance)
-    features = torch.randn(16, len(FEATURES), generator=chance)
-    check_loop(generator(z).numpy())
+    if folder.exists() and not (folder / "pack.yaml").is_file():
+        raise ConversionError(f"{folder} is there and is no pack; name another folder")
+    check_loop(generator(random_z(generator, 16)).numpy())
     part = folder.with_name(folder.name + ".part")
     part.mkdir(parents=True, exist_ok=True)
-    networks = (
-        ("generator.onnx", generator, z, ("z", "spectrogram")),
-        ("regressor.onnx", regressor, features, ("features", "z")),
+    quality: dict[str, Any] = dict(trained.report)
+    quality |= write_networks(generator, trained.regressor, part)
+    quality |= measure(generator, trained.heard, dataset, part)
+    sheet = {
+        "format": 1,
+        "name": name,
+        "licence": "Apache-2.0",
+        "sounds": dataset.about.get("sounds", "not told"),
+        "geometry": asdict(dataset.geometry),
+        "latent_dim": generator.latent_dim,
+        "features": list(FEATURES),
+        "level_reference_db": round(level_reference_db(generator, trained.heard, dataset), 2),
+        "anchors": [[round(float(x), 5) for x in anchor] for anchor in trained.anchors],
+        "sha256": {f: hashlib.sha256((part / f).read_bytes()).hexdigest() for f in NETWORKS},
+        "training": training,
+        "quality": quality,
+    }
+    (part / "pack.yaml").write_text(yaml.safe_dump(sheet, sort_keys=False, width=100))
+    (part / "README.md").write_text(card(sheet))
+    put_in_place(part, folder)
+    return sheet
+
+
+def random_z(generator: LoopGenerator, n: int) -> Tensor:
+    """The same n random z each time: (n, latent_dim)."""
+    return torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(1))
+
+
+def write_networks(generator: nn.Module, regressor: nn.Module, part: Path) -> dict[str, float]:
+    """Writes both networks; returns by how much PyTorch and ONNX Runtime differ on each.
+
+    Raises
+    ------
+    ConversionError
+        If one differs by more than AGREEMENT.
+    """
+    chance = torch.Generator().manual_seed(2)
+    features = torch.randn(16, len(FEATURES), generator=chance)
+    contracts = (
+        (generator, random_z(generator, 16), ("z", "spectrogram")),
+        (regressor, features, ("features", "z")),
     )
-    for file, network, example, names in networks:
+    differences = {}
+    for file, (network, example, names) in zip(NETWORKS, contracts, strict=True):
         export(network, example[:2], names, part / file)
         worst = disagreement(network, part / file, [example, example[:1], example[:4]])
         if worst > AGREEMENT:
             raise ConversionError(f"{file}: PyTorch and ONNX Runtime differ by {worst:.2g}")
-        quality = quality | {f"{file.split('.')[0]}_disagreement": float(f"{worst:.2g}")}
-    quality |= _measure(generator, part, dataset, heard)
-    sheet = _sheet(name, generator, anchors, heard, dataset, part, training, quality)
-    (part / "pack.yaml").write_text(yaml.safe_dump(sheet, sort_keys=False, width=100))
-    (part / "README.md").write_text(card(sheet))
+        differences[f"{Path(file).stem}_disagreement"] = float(f"{worst:.2g}")
+    return differences
+
+
+def put_in_place(part: Path, folder: Path) -> None:
+    """Renames a finished pack to its name; an older pack of that name gives way."""
+    old = folder.with_name(folder.name + ".old")
     if folder.exists():
-        for file in part.iterdir():
-            file.replace(folder / file.name)
-        part.rmdir()
-    else:
-        part.rename(folder)
-    return sheet
+        folder.rename(old)
+    part.rename(folder)
+    if old.exists():
+        shutil.rmtree(old)
 
 
-def _measure(
-    generator: LoopGenerator, part: Path, dataset: Dataset, heard: Heard
-) -> dict[str, Any]:
+def measure(generator: LoopGenerator, heard: Heard, dataset: Dataset, part: Path) -> dict[str, Any]:
     """Figures of the model card, and its audition sheet: real above, generated below."""
     real = dataset.batch(64, np.random.default_rng(1))
     fake = torch.cat([generator(c) for c in heard.z[:64].split(16)]).numpy()
     contact_sheet(np.concatenate([real[:6], fake[:18]])[:, 0], part / "audition.png")
+    file = part / NETWORKS[0]
     return distances(real[:, 0], fake[:, 0]) | {
         "median_flatness_db": round(float(heard.descriptors[:, 1].median()), 1),
-        "generator_mb": round((part / "generator.onnx").stat().st_size / 1e6, 1),
-        "generator_ms_one_thread": milliseconds(part / "generator.onnx", generator.latent_dim),
-    }
-
-
-def _sheet(
-    name: str,
-    generator: LoopGenerator,
-    anchors: Tensor,
-    heard: Heard,
-    dataset: Dataset,
-    part: Path,
-    training: dict[str, Any],
-    quality: dict[str, Any],
-) -> dict[str, Any]:
-    files = ("generator.onnx", "regressor.onnx")
-    return {
-        "format": 1,
-        "name": name,
-        "licence": "Apache-2.0",
-        "sounds": dataset.about.get("sounds", "see README.md"),
-        "geometry": asdict(dataset.geometry),
-        "latent_dim": generator.latent_dim,
-        "features": list(FEATURES),
-        "level_reference_db": round(level_reference_db(generator, heard, dataset), 2),
-        "anchors": [[round(float(x), 5) for x in anchor] for anchor in anchors],
-        "sha256": {f: hashlib.sha256((part / f).read_bytes()).hexdigest() for f in files},
-        "training": training,
-        "quality": quality,
+        "generator_mb": round(file.stat().st_size / 1e6, 1),
+        "generator_ms_one_thread": milliseconds(file, generator.latent_dim),
     }
 
 
@@ -185,12 +196,12 @@ def level_reference_db(generator: LoopGenerator, heard: Heard, dataset: Dataset)
 
     A sinusoid of amplitude a has power a**2 / 2, and a Hann window spreads its power over 1.5 bins.
     """
-    from latent_resonance.spectrogram import amplitude_of_pixels, mel_interpolation
-
     geometry = dataset.geometry
     pixels = generator(heard.z[:32]).numpy()[:, 0]
     powers = [
-        np.square(mel_interpolation(geometry) @ amplitude_of_pixels(p, geometry.range_db)).sum(axis=0)
+        np.square(mel_interpolation(geometry) @ amplitude_of_pixels(p, geometry.range_db)).sum(
+            axis=0
+        )
         for p in pixels
     ]
     return float(10 * np.log10(np.mean(powers) / 2 / 1.5 + 1e-12))

@@ -16,9 +16,14 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from latent_resonance import LatentResonanceError
 from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
 
 PEAK_DB = (-9.0, 0.0)  # each clip's loudest mel band is brought to a level between these
+
+
+class DatasetError(LatentResonanceError):
+    """The folder is not a dataset."""
 
 
 @dataclass(frozen=True)
@@ -48,32 +53,48 @@ def write_dataset(
     n_clips: int,
     folder: Path,
     geometry: Geometry,
+    *,
     about: dict[str, str],
     seed: int = 0,
 ) -> None:
-    """Turns loops into spectrograms and writes them; the folder appears complete or not at all."""
+    """Turns n_clips loops into spectrograms; the folder appears complete or not at all."""
     rng = np.random.default_rng(seed)
     unfinished = folder.with_name(folder.name + ".part")
     unfinished.mkdir(parents=True, exist_ok=True)
     shape = (n_clips, geometry.n_mels, geometry.n_frames)
     path = unfinished / "spectrograms.npy"
     pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
-    for i, loop in enumerate(loops):
+    for i, loop in zip(range(n_clips), loops, strict=True):
         scaled = normalise_peak(loop, geometry, rng.uniform(*PEAK_DB))
         picture = spectrogram_of_loop(scaled, geometry)
         pixels[i] = np.clip((picture + 1.0) * 128.0, 0, 255).astype(np.uint8)
     pixels.flush()
     sidecar = {"geometry": asdict(geometry), "about": about}
-    (unfinished / "dataset.yaml").write_text(yaml.safe_dump(sidecar, sort_keys=False))
+    text = yaml.safe_dump(sidecar, sort_keys=False)
+    (unfinished / "dataset.yaml").write_text(text, encoding="utf-8")
     unfinished.rename(folder)
 
 
 def open_dataset(folder: Path) -> Dataset:
-    """Opens a dataset without reading it into memory."""
-    sidecar = yaml.safe_load((folder / "dataset.yaml").read_text())
-    pixels = np.load(folder / "spectrograms.npy", mmap_mode="r", allow_pickle=False)
-    geometry = Geometry(**sidecar["geometry"])
+    """Opens a dataset without reading it into memory.
+
+    Raises
+    ------
+    DatasetError
+        The folder or a file is missing or broken, or the two files disagree.
+    """
+    try:
+        sidecar = yaml.safe_load((folder / "dataset.yaml").read_text(encoding="utf-8"))
+        pixels = np.load(folder / "spectrograms.npy", mmap_mode="r", allow_pickle=False)
+        geometry, about = Geometry(**sidecar["geometry"]), dict(sidecar["about"])
+    except (OSError, ValueError, TypeError, KeyError, EOFError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise DatasetError(f"{folder} is not a dataset ({reason}): write it anew") from error
     expected = (geometry.n_mels, geometry.n_frames)
-    if pixels.shape[1:] != expected or pixels.dtype != np.uint8:
-        raise ValueError(f"{folder}: clips are {pixels.shape[1:]} {pixels.dtype}, not {expected} uint8")
-    return Dataset(pixels, geometry, sidecar["about"])
+    if pixels.ndim != 3 or pixels.shape[1:] != expected or pixels.dtype != np.uint8:
+        shape = " × ".join(map(str, pixels.shape))
+        raise DatasetError(
+            f"{folder}: spectrograms.npy is {shape} {pixels.dtype}, but its dataset.yaml says "
+            f"n_clips × {expected[0]} × {expected[1]} uint8: write it anew"
+        )
+    return Dataset(pixels, geometry, about)

@@ -21,13 +21,19 @@ def generator_loss(fake: Logits) -> Tensor:
 
 
 def smoothness_penalty(logits: Logits, nudged: Logits, sigma: float) -> Tensor:
-    """R1 by finite difference (Lin et al. 2025, "APT", eq. 4): how far logits move for a small nudge."""
+    """How far logits move for a small nudge: R1 by finite difference.
+
+    Lin et al. 2025, "APT", equation 4.
+    """
     pairs = zip(logits, nudged, strict=True)
     return sum((a.mean(dim=1) - b.mean(dim=1)).square().mean() for a, b in pairs) / sigma**2
 
 
 def prior_loss(z: Tensor, chance: torch.Generator, n_slices: int = 128) -> Tensor:
-    """Sliced Wasserstein distance (Kolouri et al. 2018) of codes from a normal prior: (n, d)."""
+    """How far codes (n, d) are from a normal prior.
+
+    The squared sliced Wasserstein distance of Kolouri et al. 2018.
+    """
     directions = torch.randn(z.shape[1], n_slices, generator=chance).to(z)
     directions = directions / directions.norm(dim=0)
     n = z.shape[0]

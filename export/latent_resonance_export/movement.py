@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, neutral_features
 
@@ -66,12 +67,12 @@ def _gestures(
     signed: bool,
 ) -> NDArray[np.float64]:
     """Sum of Gaussian bumps at random instants."""
-    n = rng.poisson(per_s * time_s[-1])
     total = np.zeros_like(time_s)
-    for centre, width in zip(rng.uniform(0, time_s[-1], n), rng.uniform(narrow_s, wide_s, n), strict=True):
-        sign = rng.choice((-1, 1)) if signed else 1
+    for _ in range(rng.poisson(per_s * time_s[-1])):
+        centre, width = rng.uniform(0, time_s[-1]), rng.uniform(narrow_s, wide_s)
+        peak = rng.uniform(0.3, 1.0) * height * (rng.choice((-1, 1)) if signed else 1)
         near = np.abs(time_s - centre) < 4 * width
-        total[near] += sign * rng.uniform(0.3, 1.0) * height * np.exp(-0.5 * ((time_s[near] - centre) / width) ** 2)
+        total[near] += peak * np.exp(-0.5 * ((time_s[near] - centre) / width) ** 2)
     return total
 
 
@@ -80,8 +81,8 @@ def _awake(time_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.
     awake = np.ones_like(time_s)
     for start in np.arange(8.0, time_s[-1], 14.0):
         begin = start + rng.uniform(-3, 3)
-        rest = 1 / (1 + np.exp(-(time_s - begin) * 6)) - 1 / (1 + np.exp(-(time_s - begin - rng.uniform(2, 5)) * 6))
-        awake *= 1 - np.clip(rest, 0, 1)
+        end = begin + rng.uniform(2, 5)
+        awake *= 1 - (expit((time_s - begin) * 6) - expit((time_s - end) * 6))
     return awake
 
 

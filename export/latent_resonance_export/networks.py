@@ -55,6 +55,7 @@ class CircularConv(nn.Conv1d):
         super().__init__(n_in, n_out, kernel_size=3)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, n_in, frames) -> (batch, n_out, frames)."""
         return super().forward(circular_pad(x, 1, 1))
 
 
@@ -67,6 +68,7 @@ class ModulatedLayer(nn.Module):
         self.style = nn.Linear(n_style, 2 * n_out)
 
     def forward(self, x: Tensor, style: Tensor) -> Tensor:
+        """(batch, n_in, frames) and (batch, n_style) -> (batch, n_out, frames)."""
         scale, shift = self.style(style).unsqueeze(-1).chunk(2, dim=1)
         x = unit_norm(self.conv(x))
         return functional.leaky_relu(x * (1.0 + scale) + shift, 0.2)
@@ -102,6 +104,7 @@ class LoopGenerator(nn.Module):
             nn.init.normal_(layer.weight, std=0.1 / layer.in_channels**0.5)
 
     def forward(self, z: Tensor) -> Tensor:
+        """(batch, latent_dim) of any length -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
         style = self.mapping(unit_norm(z))  # (batch, n_style)
         x = 0.3 * self.seed + self.seed_of_style(style).unflatten(1, self.seed.shape[1:])
         picture = None
@@ -133,11 +136,12 @@ class LoopTrunk(nn.Module):
         self.refine = nn.ModuleList(CircularConv(b, b) for b in widths)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, 1, n_mels, n_frames) -> (batch, widths[-1], 8)."""
         x = x.squeeze(1)  # (batch, n_mels, n_frames)
         for halve, refine in zip(self.halve, self.refine, strict=True):
             x = functional.leaky_relu(halve(circular_pad(x, 1, 1)), 0.2)
             x = (x + functional.leaky_relu(refine(x), 0.2)) * 0.7
-        return x  # (batch, widths[-1], 8)
+        return x
 
 
 class Encoder(nn.Module):
@@ -171,10 +175,11 @@ class LoopCritic(nn.Module):
         self.logit = nn.Conv1d(widths[-1], 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(batch, 1, n_mels, n_frames) -> logits (batch, 8)."""
         x = self.trunk(x)
         x = torch.cat([x, batch_deviation(x)], dim=1)
         x = functional.leaky_relu(self.judge(x), 0.2)
-        return self.logit(x).squeeze(1)  # (batch, 8)
+        return self.logit(x).squeeze(1)
 
 
 def batch_deviation(x: Tensor, group: int = 4) -> Tensor:
@@ -196,7 +201,10 @@ class TextureCritic(nn.Module):
         self.logit = nn.Conv2d(widths[-1], 1, 3)
 
     def forward(self, patch: Tensor, height: Tensor) -> Tensor:
-        """patch, height: (batch, 1, mels, frames); height is -1..1 over the whole spectrum."""
+        """Patch and its height, both (batch, 1, mels, frames) -> (batch, n_logits).
+
+        The height is -1 at the bottom of the whole spectrum and 1 at its top.
+        """
         x = torch.cat([patch, height], dim=1)
         for layer in self.layers:
             x = functional.leaky_relu(layer(x), 0.2)
@@ -227,7 +235,6 @@ class Critic(nn.Module):
 
 def crop(x: Tensor, corner: Tensor, size: tuple[int, int]) -> Tensor:
     """Cuts (mels, frames) out of (batch, 1, n_mels, n_frames) at a corner given in 0..1."""
-    top, left = (
-        int(float(c) * (full - part)) for c, full, part in zip(corner, x.shape[2:], size, strict=True)
-    )
+    spare = (full - part for full, part in zip(x.shape[2:], size, strict=True))
+    top, left = (int(float(c) * room) for c, room in zip(corner, spare, strict=True))
     return x[:, :, top : top + size[0], left : left + size[1]]

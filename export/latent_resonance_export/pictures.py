@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-from matplotlib import pyplot  # noqa: E402  the backend must be chosen first
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 
 def contact_sheet(pictures: np.ndarray, path: Path, columns: int = 6) -> None:
     """Draws (n, n_mels, n_frames) in [-1, 1] as a grid, low frequencies below."""
     rows = -(-len(pictures) // columns)
-    figure, axes = pyplot.subplots(rows, columns, figsize=(3 * columns, 3 * rows), squeeze=False)
+    figure = Figure(figsize=(3 * columns, 3 * rows))
+    FigureCanvasAgg(figure)  # draws into memory, on machines without a screen too
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, picture in zip(axes.flat, pictures, strict=False):
         axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", vmin=-1, vmax=1)
     figure.tight_layout(pad=0.3)
     figure.savefig(path, dpi=60)
-    pyplot.close(figure)

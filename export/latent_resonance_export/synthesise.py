@@ -1,4 +1,4 @@
-"""Composes short looping phrases and has FluidSynth play them: a corpus from nothing but a SoundFont.
+"""Composes looping phrases and has FluidSynth play them: a corpus from nothing but a SoundFont.
 
 Used once, on a workstation, for the default pack `cello`: single notes, slow
 melodies, double stops, pulses and slides with varied dynamics and vibrato. Every
@@ -18,6 +18,7 @@ import mido
 import numpy as np
 import soundfile
 
+from latent_resonance import LatentResonanceError
 from latent_resonance.spectrogram import Geometry
 
 TICKS_PER_S = 1920  # 960 ticks a beat at 120 beats a minute
@@ -26,6 +27,10 @@ FADE_S = 0.25  # cross-fade that closes the loop
 GAP_S = 1.0  # silence between phrases in one rendering
 BEND_RANGE = 2.0  # semitones, General MIDI's default
 SCALES = ((0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10), (0, 3, 5, 7, 10), (0, 2, 4, 7, 9))
+
+
+class SynthesisError(LatentResonanceError):
+    """The corpus cannot be rendered on this machine as it is."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ class Phrase:
         """MIDI controller 11 at a time of the loop."""
         floor, phase, turns = self.swell
         wave = 0.5 + 0.5 * np.sin(2 * np.pi * turns * time_s / loop_s + phase)
-        return int(round(127 * (floor + (1 - floor) * wave)))
+        return round(127 * (floor + (1 - floor) * wave))
 
     def bend(self, time_s: float, loop_s: float) -> float:
         """Pitch bend in semitones at a time of the loop."""
@@ -153,7 +158,10 @@ def _still(rng: np.random.Generator, loop_s: float) -> Phrase:
 
 
 def _turns(notes: list[Note], loop_s: float) -> Iterator[tuple[Note, float, float]]:
-    """(note, start, end) over the turns that are heard; a key is let go before it is struck again."""
+    """(note, start, end) over the turns that are heard.
+
+    A key is let go before it is struck again.
+    """
     first, last = -PRE_ROLL_S, loop_s + FADE_S
     for note in notes:
         if note.duration_s >= loop_s:
@@ -218,16 +226,17 @@ def render_corpus(
     soundfont: Path,
     work: Path,
     geometry: Geometry,
+    *,
     seed: int = 0,
     program: int = 42,
-    progress: Callable[[int], None] = lambda n: None,
+    progress: Callable[[int], object] = lambda _n: None,
 ) -> Iterator[np.ndarray]:
     """Yields n_clips loops of (loop_length,) float32 samples; deterministic for a seed.
 
     Raises
     ------
-    FileNotFoundError
-        FluidSynth or the SoundFont is missing; the message names the Debian package.
+    SynthesisError
+        FluidSynth or the SoundFont is missing or unusable; the message names the remedy.
     """
     _require(soundfont)
     rng = np.random.default_rng(seed)
@@ -238,22 +247,33 @@ def render_corpus(
         audio = _play(work / "phrases.mid", soundfont, work / "phrases.wav", geometry.sample_rate)
         for begin in begins:
             start = round(begin * geometry.sample_rate)
-            yield close_loop(audio[start : start + geometry.loop_length + fade], geometry.loop_length)
+            heard = audio[start : start + geometry.loop_length + fade]
+            yield close_loop(heard, geometry.loop_length)
             progress(1)
 
 
 def _require(soundfont: Path) -> None:
     if shutil.which("fluidsynth") is None:
-        raise FileNotFoundError("fluidsynth is not installed: apt install fluidsynth")
+        raise SynthesisError("fluidsynth is not installed: apt install fluidsynth")
     if not soundfont.is_file():
-        raise FileNotFoundError(f"no SoundFont at {soundfont}: apt install fluid-soundfont-gm")
+        raise SynthesisError(
+            f"no SoundFont at {soundfont}: apt install fluid-soundfont-gm, or name another"
+        )
+    with soundfont.open("rb") as file:
+        if file.read(4) != b"RIFF":
+            raise SynthesisError(f"{soundfont} is not a SoundFont (.sf2 or .sf3)")
 
 
 def _play(midi: Path, soundfont: Path, wav: Path, sample_rate: int) -> np.ndarray:
     """MIDI to mono samples, dry (no reverb, no chorus)."""
     command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(sample_rate)]
     command += ["-O", "float", "-T", "wav", "-F", str(wav), str(soundfont), str(midi)]
-    subprocess.run(command, check=True, capture_output=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode != 0 or not wav.is_file():
+        said = done.stderr.strip().splitlines() or ["it said nothing"]
+        raise SynthesisError(f"fluidsynth failed ({done.returncode}): {said[-1]}")
     audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     wav.unlink()
+    if not audio.any():
+        raise SynthesisError(f"fluidsynth plays only silence from {soundfont}")
     return audio.mean(axis=1)

@@ -26,7 +26,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from latent_resonance import LatentResonanceError
 from latent_resonance_export.augment import augment
+from latent_resonance_export.checkpoint import Training, load, save
 from latent_resonance_export.dataset import Dataset
 from latent_resonance_export.losses import (
     critic_loss,
@@ -61,30 +63,7 @@ class Recipe:
     seed: int = 0
 
 
-@dataclass
-class Training:
-    """All that changes while training, and all that a checkpoint holds."""
-
-    generator: LoopGenerator
-    encoder: Encoder
-    critic: Critic
-    average: LoopGenerator
-    generator_optimiser: torch.optim.Adam
-    critic_optimiser: torch.optim.Adam
-    step: int = 0
-
-    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        return {
-            "generator": self.generator,
-            "encoder": self.encoder,
-            "critic": self.critic,
-            "average": self.average,
-            "generator_optimiser": self.generator_optimiser,
-            "critic_optimiser": self.critic_optimiser,
-        }
-
-
-class TrainingDiverged(RuntimeError):
+class TrainingError(LatentResonanceError):
     """A loss is no longer a number."""
 
 
@@ -106,36 +85,25 @@ def begin(recipe: Recipe, n_mels: int, device: torch.device) -> Training:
     )
 
 
-def save(training: Training, path: Path) -> None:
-    """Writes the checkpoint beside its name, then renames it."""
-    beside = path.with_suffix(".part")
-    state = {name: part.state_dict() for name, part in training.parts().items()}
-    torch.save({"step": training.step, **state}, beside)
-    beside.replace(path)
-
-
-def load(training: Training, path: Path, device: torch.device) -> None:
-    """Continues from a checkpoint; nothing in it is executed."""
-    state = torch.load(path, map_location=device, weights_only=True)
-    for name, part in training.parts().items():
-        part.load_state_dict(state[name])
-    training.step = state["step"]
-
-
 def train(
     dataset: Dataset,
     run: Path,
     recipe: Recipe,
     n_steps: int,
     device: torch.device,
-    progress: Callable[[dict[str, float]], None] = lambda line: None,
+    *,
+    progress: Callable[[dict[str, float]], object] = lambda _line: None,
 ) -> Training:
     """Trains until step n_steps, resuming RUN if it has a checkpoint.
 
+    `progress` is given each line of the log, the first one at once.
+
     Raises
     ------
-    TrainingDiverged
-        A loss became NaN; the last checkpoint is untouched and named.
+    CheckpointError
+        The run's checkpoint cannot be read.
+    TrainingError
+        A loss became NaN; the checkpoint is untouched.
     """
     run.mkdir(parents=True, exist_ok=True)
     checkpoint = run / "checkpoint.pt"
@@ -143,22 +111,32 @@ def train(
     if checkpoint.exists():
         load(training, checkpoint, device)
     began, first = time.monotonic(), training.step
+    progress({"step": first})
     while training.step < n_steps:
         losses = one_step(training, dataset, recipe, device)
         training.step += 1
-        if not np.isfinite(list(losses.values())).all():
-            raise TrainingDiverged(f"loss {losses} at step {training.step}; continue from {checkpoint}")
-        if training.step % recipe.log_interval == 0:
-            pace = (time.monotonic() - began) / (training.step - first)
-            line = {"step": training.step, **losses, "seconds_per_step": round(pace, 3)}
-            if training.step % recipe.checkpoint_interval == 0:
-                save(training, checkpoint)
-                line |= look(training, dataset, run, recipe, device)
-            with (run / "log.jsonl").open("a") as log:
+        refuse_nan(losses, training.step, checkpoint)
+        pace = round((time.monotonic() - began) / (training.step - first), 3)
+        line = {"step": training.step, **losses, "seconds_per_step": pace}
+        if training.step % recipe.checkpoint_interval == 0:
+            save(training, checkpoint)
+            line |= look(training, dataset, run, recipe, device)
+        if training.step % recipe.log_interval == 0 or "spectrum_db" in line:
+            with (run / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(line) + "\n")
             progress(line)
     save(training, checkpoint)
     return training
+
+
+def refuse_nan(losses: dict[str, float], step: int, checkpoint: Path) -> None:
+    """Stops before a checkpoint is overwritten by networks that are lost."""
+    lost = [name for name, loss in losses.items() if not np.isfinite(loss)]
+    if lost:
+        raise TrainingError(
+            f"{' and '.join(lost)} ceased to be a number at step {step}; {checkpoint} is as it "
+            "was last saved: go on from it with another --seed"
+        )
 
 
 def one_step(
@@ -167,51 +145,80 @@ def one_step(
     """Generates once; updates the critics by it, then generator and encoder by the critics."""
     chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + training.step)
     numbers = np.random.default_rng((recipe.seed, training.step))
-    critic, half = training.critic, torch.autocast(device.type, torch.bfloat16)
     warming_up = training.step < recipe.warm_up
-
-    def judged(x: Tensor, corners: Tensor) -> tuple[Tensor, ...]:
-        with half:
-            return tuple(logits.float() for logits in critic(x, corners))
-
     real = torch.from_numpy(dataset.batch(recipe.batch_size, numbers)).to(device)
-    n_made = recipe.batch_size if warming_up else recipe.batch_size // 2
-    with half:
-        encoded = training.encoder(real[:n_made])  # (n_made, latent_dim)
-        noise = torch.randn(encoded.shape, generator=chance).to(device)
-        drawn = torch.randn(recipe.batch_size - n_made, encoded.shape[1], generator=chance)
-        z = torch.cat([encoded + recipe.z_noise * noise, drawn.to(device)])
-        fake = training.generator(z).float()  # (batch, 1, n_mels, n_frames)
-    unlike = functional.l1_loss(fake[:n_made], real[:n_made])
-    stray = prior_loss(encoded, chance)
-    loss_generator = recipe.likeness_weight * unlike + recipe.prior_weight * stray
-    said = {"unlike": unlike, "stray": stray}
+    n_coded = recipe.batch_size if warming_up else recipe.batch_size // 2
 
+    fake, coded = generate(training, real, n_coded, recipe, chance)
+    said = {
+        "unlike": functional.l1_loss(fake[:n_coded], real[:n_coded]),
+        "stray": prior_loss(coded, chance),
+    }
+    loss = recipe.likeness_weight * said["unlike"] + recipe.prior_weight * said["stray"]
     if not warming_up:
-        seen = augment(real, chance)
-        corners = torch.rand(recipe.n_patches, 2, generator=chance)
-        said_of_real = judged(seen, corners)
-        said_of_fake = judged(augment(fake.detach(), chance), corners)
-        loss_critic = critic_loss(said_of_real, said_of_fake)
-        total = loss_critic
-        if training.step % recipe.penalty_interval == 0:
-            nudge = torch.randn(seen.shape, generator=chance).to(device) * recipe.penalty_sigma
-            nudged = judged(seen + nudge, corners)
-            penalty = smoothness_penalty(said_of_real, nudged, recipe.penalty_sigma)
-            total = total + recipe.penalty_weight * recipe.penalty_interval * penalty
-        update(training.critic_optimiser, total, recipe.critic_rate)
-
-        critic.requires_grad_(False)
-        corners = torch.rand(recipe.n_patches, 2, generator=chance)
-        loss_generator = loss_generator + generator_loss(judged(augment(fake, chance), corners))
-        critic.requires_grad_(True)
-        said |= {"critic": loss_critic} | gaps(said_of_real, said_of_fake)
-
-    rate = recipe.warm_up_rate if warming_up else recipe.generator_rate
-    update(training.generator_optimiser, loss_generator, rate)
+        said |= teach_critic(training, real, fake.detach(), recipe, chance)
+        loss = loss + ask_critic(training, fake, recipe, chance)
+    update(
+        training.generator_optimiser,
+        loss,
+        recipe.warm_up_rate if warming_up else recipe.generator_rate,
+    )
     follow(training.average, training.generator, training.step, recipe.ema_halflife)
-    said["generator"] = loss_generator
+    said["generator"] = loss
     return {name: round(value.item(), 4) for name, value in said.items()}
+
+
+def generate(
+    training: Training, real: Tensor, n_coded: int, recipe: Recipe, chance: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Makes a batch, the first n_coded from codes of real clips, the others from random z.
+
+    Returns the batch (batch, 1, n_mels, n_frames) and the codes (n_coded, latent_dim).
+    """
+    with half_precision(real):
+        coded = training.encoder(real[:n_coded])
+        noise = torch.randn(coded.shape, generator=chance).to(real.device)
+        drawn = torch.randn(len(real) - n_coded, coded.shape[1], generator=chance)
+        z = torch.cat([coded + recipe.z_noise * noise, drawn.to(real.device)])
+        return training.generator(z).float(), coded
+
+
+def teach_critic(
+    training: Training, real: Tensor, fake: Tensor, recipe: Recipe, chance: torch.Generator
+) -> dict[str, Tensor]:
+    """One update of the critics, every few steps with the penalty that keeps them smooth."""
+    seen = augment(real, chance)
+    corners = torch.rand(recipe.n_patches, 2, generator=chance)
+    said_of_real = judged(training.critic, seen, corners)
+    said_of_fake = judged(training.critic, augment(fake, chance), corners)
+    loss = total = critic_loss(said_of_real, said_of_fake)
+    if training.step % recipe.penalty_interval == 0:
+        nudge = torch.randn(seen.shape, generator=chance).to(seen.device) * recipe.penalty_sigma
+        nudged = judged(training.critic, seen + nudge, corners)
+        penalty = smoothness_penalty(said_of_real, nudged, recipe.penalty_sigma)
+        total = loss + recipe.penalty_weight * recipe.penalty_interval * penalty
+    update(training.critic_optimiser, total, recipe.critic_rate)
+    return {"critic": loss} | gaps(said_of_real, said_of_fake)
+
+
+def ask_critic(training: Training, fake: Tensor, recipe: Recipe, chance: torch.Generator) -> Tensor:
+    """The generator's loss by the critics, which do not learn from it."""
+    training.critic.requires_grad_(False)
+    corners = torch.rand(recipe.n_patches, 2, generator=chance)
+    loss = generator_loss(judged(training.critic, augment(fake, chance), corners))
+    training.critic.requires_grad_(True)
+    return loss
+
+
+def judged(critic: Critic, x: Tensor, corners: Tensor) -> tuple[Tensor, ...]:
+    """Each critic's logits, computed in half precision and given in full."""
+    with half_precision(x):
+        return tuple(logits.float() for logits in critic(x, corners))
+
+
+def half_precision(x: Tensor) -> torch.autocast:
+    """bfloat16 where it is enough, on the device of x."""
+    return torch.autocast(x.device.type, torch.bfloat16)
 
 
 def gaps(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> dict[str, Tensor]:

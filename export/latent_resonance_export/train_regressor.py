@@ -31,10 +31,10 @@ from latent_resonance_export.networks import LoopGenerator, unit_norm
 STEEPEST = 6.0  # change of z (unit mean square) per unit of weighted features
 # how strongly each feature may lead: poses and expressions fully, noisy velocities hardly
 WEIGHTS = {
-    "mouth_width": 1.2,
-    "head_yaw": 1.2,
-    "head_pitch": 1.5,
-    "head_roll": 1.5,
+    "mouth_width": 1.5,
+    "head_yaw": 2.0,
+    "head_pitch": 2.5,
+    "head_roll": 2.5,
     "yaw_velocity": 0.05,
     "pitch_velocity": 0.05,
     "roll_velocity": 0.05,
@@ -54,11 +54,15 @@ class Regressor(nn.Module):
         scale = torch.tensor([WEIGHTS.get(name, 1.0) for name in FEATURES])
         self.register_buffer("scale", scale)
         self.layers = nn.Sequential(
-            nn.Linear(len(FEATURES), width), nn.Tanh(), nn.Linear(width, width), nn.Tanh(),
+            nn.Linear(len(FEATURES), width),
+            nn.Tanh(),
+            nn.Linear(width, width),
+            nn.Tanh(),
             nn.Linear(width, latent_dim),
         )
 
     def forward(self, features: Tensor) -> Tensor:
+        """See the class; features in their own units, unscaled."""
         return unit_norm(self.layers(features * self.scale))
 
 
@@ -70,10 +74,22 @@ class Heard:
     descriptors: Tensor
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A regressor and what it rests on; anchors (12, latent_dim), the first for the still face."""
+
+    regressor: Regressor
+    anchors: Tensor
+    heard: Heard
+    report: dict[str, float]
+
+
 @torch.no_grad()
 def listen(generator: LoopGenerator, n: int, seed: int, progress: Callable[[int], None]) -> Heard:
     """Decodes n random z and describes them."""
-    z = unit_norm(torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed)))
+    z = unit_norm(
+        torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
+    )
     parts = []
     for chunk in z.split(16):
         parts.append(describe(generator(chunk)))
@@ -82,7 +98,7 @@ def listen(generator: LoopGenerator, n: int, seed: int, progress: Callable[[int]
 
 
 def choose_anchors(heard: Heard, n: int = 12) -> Tensor:
-    """The purest and steadiest z, spread apart by greedy k-centre (Gonzalez 1985): (n, latent_dim)."""
+    """The purest, steadiest z, spread by greedy k-centre (Gonzalez 1985): (n, latent_dim)."""
     _, flatness, level, flux = heard.descriptors.T
     audible = level > level.quantile(0.3)
     score = standard(flatness) + standard(flux) + torch.where(audible, 0.0, 10.0)
@@ -122,7 +138,11 @@ def correlation(a: Tensor, b: Tensor) -> Tensor:
 
 
 def wishes(
-    regressor: Regressor, surrogate: nn.Module, features: Tensor, anchor: Tensor, chance: torch.Generator
+    regressor: Regressor,
+    surrogate: nn.Module,
+    features: Tensor,
+    anchor: Tensor,
+    chance: torch.Generator,
 ) -> dict[str, Tensor]:
     """The five losses on a batch of features (n, 16)."""
     z = regressor(features)
@@ -139,7 +159,7 @@ def wishes(
     return {
         "prior": prior_loss(z, chance),
         "slope": torch.relu(slope - STEEPEST).square().mean(),
-        "spread": (z_apart - (1 - torch.exp(-1.5 * apart))).square().mean() * 4.0,
+        "spread": (z_apart - (1 - torch.exp(-2.0 * apart))).square().mean() * 4.0,
         "controls": 2.0 - correlation(mouth, centroid) - correlation(brow, flatness),
         "rest": (rest - anchor).square().mean(),
     }
@@ -151,9 +171,9 @@ def train_regressor(
     steps: int = 3000,
     n_listen: int = 4000,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
-) -> tuple[Regressor, Tensor, Heard, dict[str, float]]:
-    """Trains; returns (regressor, anchors (12, latent_dim), what was heard, report)."""
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Trained:
+    """Listens, fits, trains and measures; `progress` is told (stage, done now, of how many)."""
     generator.eval()
     heard = listen(generator, n_listen, seed, lambda n: progress("listening", n, n_listen))
     anchors, surrogate = choose_anchors(heard), fit_surrogate(heard)
@@ -169,7 +189,7 @@ def train_regressor(
         loss.backward()
         optimiser.step()
         progress("training", 1, steps)
-    return regressor, anchors, heard, report(regressor, generator, anchors, seed)
+    return Trained(regressor, anchors, heard, report(regressor, generator, anchors, seed))
 
 
 @torch.no_grad()

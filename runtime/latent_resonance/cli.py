@@ -19,6 +19,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from latent_resonance import __version__
+from latent_resonance.options import (
+    FILE,
+    NEW_FILE,
+    config_option,
+    keep_apart,
+    pack_option,
+    seconds_option,
+    seed_option,
+)
 from latent_resonance.terminal import progress_bar, run, say
 
 if TYPE_CHECKING:
@@ -55,32 +64,8 @@ Exit codes:
   1    it could not be done; one line says why and what to do
   2    wrong usage, or settings that are not valid
   78   the eye may not see here: its network cannot be given up
-  130  interrupted with Ctrl-C
+  130  interrupted with Ctrl-C (143: with SIGTERM)
 """
-
-FILE = click.Path(path_type=Path)
-config_option = click.option(
-    "--config", type=FILE, metavar="FILE", help="Settings (YAML). Without it, the defaults."
-)
-pack_option = click.option(
-    "--pack", metavar="DIR", help="A pack's folder, or its name in models/; outranks the settings."
-)
-seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all chance."
-)
-
-
-def _duration(
-    _context: click.Context, _option: click.Parameter, value: float | None
-) -> float | None:
-    if value is not None and not (math.isfinite(value) and 0 < value <= 86_400):
-        raise click.BadParameter(f"{value:g} should be above 0 and at most 86400 (a day)")
-    return value
-
-
-seconds_option = click.option(
-    "--seconds", type=float, callback=_duration, metavar="N", help="Stop after so many seconds."
-)
 
 
 def _settings(config: Path | None, pack: str | None = None) -> Settings:
@@ -102,14 +87,19 @@ def commands() -> None:
 
 @commands.command(short_help="Turn a clip, a score, or nothing at all into a WAV.")
 @click.argument("clip", type=FILE, required=False)
-@click.option("-o", "--output", type=FILE, required=True, metavar="WAV", help="Where to write.")
-@click.option("--picture", type=FILE, metavar="PNG", help="Also draw what was played.")
+@click.option("-o", "--output", type=NEW_FILE, required=True, metavar="WAV", help="Where to write.")
+@click.option("--picture", type=NEW_FILE, metavar="PNG", help="Also draw what was played.")
 @pack_option
 @config_option
 @seconds_option
 @seed_option
 def render(
-    clip: Path | None, output: Path, pack: str | None, config: Path | None, **options: Any
+    clip: Path | None,
+    output: Path,
+    picture: Path | None,
+    pack: str | None,
+    config: Path | None,
+    **options: Any,
 ) -> None:
     """Turn CLIP into sound, faster than real time.
 
@@ -123,11 +113,12 @@ def render(
       latent-resonance render face.mp4 -o face.wav --seconds 20
       latent-resonance render score.csv -o score.wav --pack models/cello --seed 7
     """
+    keep_apart(clip, output, picture, config)
     settings = _settings(config, pack)
     from latent_resonance.render import render as render_take
 
     with progress_bar("rendering") as progress:
-        report = render_take(clip, output, settings, progress=progress, **options)
+        report = render_take(clip, output, settings, picture=picture, progress=progress, **options)
     if clip is not None and report.visited == 0.0:
         say(f"no face in {clip}: it plays the score of the attract mode")
     say(
@@ -139,7 +130,7 @@ def render(
 
 @commands.command(short_help="Write the score of a clip: its movement, not its face.")
 @click.argument("clip", type=FILE)
-@click.option("-o", "--output", type=FILE, required=True, metavar="CSV", help="Where to write.")
+@click.option("-o", "--output", type=NEW_FILE, required=True, metavar="CSV", help="Where to write.")
 @config_option
 def features(clip: Path, output: Path, config: Path | None) -> None:
     """Write the score of CLIP: presence and features over time, and nothing else of it.
@@ -148,10 +139,11 @@ def features(clip: Path, output: Path, config: Path | None) -> None:
     settings). It holds sixteen numbers for each image and no picture.
 
     \b
-    Example:
+    Examples:
       latent-resonance features face.mp4 -o face.csv
       latent-resonance render face.csv -o face.wav
     """
+    keep_apart(clip, output, config)
     settings = _settings(config)
     from latent_resonance.eye.camera import duration_of_clip_s
     from latent_resonance.eye.watch import states_of_clip
@@ -171,7 +163,9 @@ def features(clip: Path, output: Path, config: Path | None) -> None:
 
 def _voice_options(command: Callable[..., None]) -> Callable[..., None]:
     """What `perform` and `voice` have in common."""
-    record = click.option("--record", type=FILE, metavar="WAV", help="Also write what is played.")
+    record = click.option(
+        "--record", type=NEW_FILE, metavar="WAV", help="Also write what is played."
+    )
     for option in (seed_option, record, seconds_option, config_option, pack_option):
         command = option(command)
     return command
@@ -189,8 +183,9 @@ def _play(pack: str | None, config: Path | None, *, with_eye: bool, **options: A
 def perform(**options: Any) -> None:
     """Perform until Ctrl-C: the eye watches in a process of its own, the voice plays.
 
-    Without a camera the score plays and the eye keeps looking for one. Without a speaker
-    time is kept, a recording still records, and the voice keeps looking for one.
+    Without a camera the score plays, and the eye keeps looking for one. Without a speaker the
+    performance goes on in silence, --record still records it, and the voice keeps looking for
+    one.
 
     \b
     Examples:
@@ -276,7 +271,7 @@ def settings() -> None:
     """Print every setting with its unit, range and default.
 
     \b
-    Example:
+    Examples:
       latent-resonance settings > gallery.yaml
       latent-resonance perform --config gallery.yaml
     """

@@ -180,13 +180,18 @@ def check_tracker(found: Finding) -> Check:
 def check_camera(found: Finding) -> Check:
     """A camera is there and free."""
     remedy = "plug one in, set camera.source, or stop what holds it; until then the score plays"
-    return _check("camera", found, WARNING, remedy)
+    return _check("camera", _without_advice(found), WARNING, remedy)
 
 
 def check_speaker(found: Finding) -> Check:
     """A speaker is there."""
     remedy = "connect one, or set output.device (see `latent-resonance devices`)"
-    return _check("speaker", found, WARNING, remedy)
+    return _check("speaker", _without_advice(found), WARNING, remedy)
+
+
+def _without_advice(found: Finding) -> Finding:
+    """An error's line is "what is wrong; what to do", and the doctor knows more of the latter."""
+    return Finding(found.code, found.line.partition("; ")[0])
 
 
 def _check(name: str, found: Finding, otherwise: str, remedy: str) -> Check:

@@ -31,6 +31,7 @@ INK = (205, 205, 205)
 DIM = (90, 90, 90)
 BACKGROUND = 16
 TICKS_HZ = (100, 250, 500, 1000, 2000, 4000, 8000, 16000)
+Colour = tuple[int, int, int]  # blue, green, red
 STRIPS = (
     ("mouth open", "mouth_open", 1.0, (80, 170, 250)),
     ("turning", "yaw_velocity", 3.0, (200, 160, 90)),
@@ -79,11 +80,12 @@ class TakePicture:
 
     def _spectrogram(self) -> np.ndarray:
         half_window = self.geometry.n_fft // 2 // self.geometry.hop_length
-        columns = self.columns[half_window:] + self.columns[-1:] * min(half_window, len(self.columns))
-        picture = np.flipud(np.stack(columns, axis=1))
+        held = self.columns[-1:] * min(half_window, len(self.columns))
+        picture = np.flipud(np.stack(self.columns[half_window:] + held, axis=1))
         shrinks = picture.shape[1] > WIDTH
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        return cv2.applyColorMap(cv2.resize(picture, (WIDTH, HEIGHT), interpolation=method), cv2.COLORMAP_MAGMA)
+        resized = cv2.resize(picture, (WIDTH, HEIGHT), interpolation=method)
+        return cv2.applyColorMap(resized, cv2.COLORMAP_MAGMA)
 
     def _frequency_axis(self, canvas: np.ndarray) -> None:
         left, _, top, _ = MARGIN
@@ -105,7 +107,7 @@ class TakePicture:
             _write(canvas, f"{tick:g} s", (x + 3, top + HEIGHT + 18))
 
     def _strip(
-        self, canvas: np.ndarray, top: int, label: str, feature: str, full: float, colour: tuple[int, int, int]
+        self, canvas: np.ndarray, top: int, label: str, feature: str, full: float, colour: Colour
     ) -> None:
         left = MARGIN[0]
         values = np.abs([f[FEATURES.index(feature)] for f in self.features]) / full

@@ -1,13 +1,15 @@
 """A clip or a score to a WAV, in one process on a virtual clock.
 
-The same stages as in performance, taken in turn instead of side by side: faster than real
-time, and the same source and seed give the same bytes.
+The same stages as in performance, taken in turn; only the eye looks ahead on a thread of its
+own. Faster than real time, and the same source and seed give the same bytes.
 """
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,7 +81,19 @@ def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceSta
     from latent_resonance.eye.camera import duration_of_clip_s
     from latent_resonance.eye.watch import states_of_clip
 
-    return states_of_clip(source, settings), duration_of_clip_s(source)
+    return ahead(states_of_clip(source, settings)), duration_of_clip_s(source)
+
+
+def ahead(states: Iterator[FaceState], depth: int = 32) -> Iterator[FaceState]:
+    """The same states, but seen on a thread of their own while the last ones sound."""
+    with ThreadPoolExecutor(1, "eye") as eye:
+        coming = deque(eye.submit(next, states, None) for _ in range(depth))
+        try:
+            while (state := coming.popleft().result()) is not None:
+                yield state
+                coming.append(eye.submit(next, states, None))
+        finally:
+            eye.shutdown(cancel_futures=True)
 
 
 def aligned(
@@ -101,7 +115,7 @@ def render(
     picture: Path | None = None,
     seconds: float | None = None,
     seed: int = 0,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> RenderReport:
     """Renders a source to a WAV, and to a picture of what was played.
 

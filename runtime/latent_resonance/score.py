@@ -28,6 +28,9 @@ COLUMNS = ("time_s", "presence", *FEATURES)
 NS = 1_000_000_000
 
 
+Doubles = NDArray[np.float64]
+
+
 class ScoreError(LatentResonanceError):
     """A score cannot be read; the message says where and why."""
 
@@ -38,9 +41,7 @@ class Score:
     time_s : (n,) rising; presence : (n,) 0 or 1; features : (n, 16)
     """
 
-    def __init__(
-        self, time_s: NDArray[np.float64], presence: NDArray[np.float64], features: NDArray[np.float64]
-    ) -> None:
+    def __init__(self, time_s: Doubles, presence: Doubles, features: Doubles) -> None:
         self.time_s, self.presence, self.features = time_s, presence, features
 
     @property
@@ -122,8 +123,8 @@ def _check_names(path: Path, names: list[str]) -> None:
     for name in names:
         if name not in COLUMNS:
             near = difflib.get_close_matches(name, COLUMNS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else f"; the columns are {', '.join(COLUMNS)}"
-            raise ScoreError(f"{path}: unknown column {name!r}{hint}")
+            hint = f"did you mean {near[0]}?" if near else f"the columns are {', '.join(COLUMNS)}"
+            raise ScoreError(f"{path}: unknown column {name!r}; {hint}")
     if len(set(names)) != len(names):
         raise ScoreError(f"{path}: a column is named twice")
 

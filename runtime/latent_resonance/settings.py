@@ -168,9 +168,9 @@ class BandPass(Curve):
 
     input: Range = Field((0.02, 0.6), description="mouth_open, 0..1, [low, high]")
     output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(_as_tuple)] = Field(
-        (350.0, 16_000.0), description="cutoff in Hz, in equal ratios, [20..24000, 20..24000]"
+        (700.0, 16_000.0), description="cutoff in Hz, in equal ratios, [20..24000, 20..24000]"
     )
-    shape: float = Field(0.7, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
+    shape: float = Field(0.6, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
     smoothing_s: float = Field(0.03, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
 
 

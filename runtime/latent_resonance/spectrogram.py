@@ -174,7 +174,7 @@ def denormalise_db(pixels: FloatArray, range_db: float) -> FloatArray:
 
 
 def spectrogram_of_loop(loop: FloatArray, geometry: Geometry) -> FloatArray:
-    """The picture that the networks learn: (loop_length,) samples -> (n_mels, n_frames) in [-1, 1]."""
+    """What the networks learn: (loop_length,) samples -> (n_mels, n_frames) in [-1, 1]."""
     power = mel_power(stft_circular(loop, geometry), geometry)
     return normalise_db(power_to_db(power, geometry.range_db), geometry.range_db)
 

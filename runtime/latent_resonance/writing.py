@@ -48,7 +48,7 @@ class WavFile:
 
     def __init__(self, path: Path, sample_rate: int) -> None:
         self.chance = np.random.default_rng(0)
-        self.file = wave.open(str(path), "wb")
+        self.file = wave.open(str(path), "wb")  # noqa: SIM115 - closed by close()
         self.file.setparams((1, 2, sample_rate, 0, "NONE", ""))
 
     def write(self, block: FloatArray) -> None:

@@ -103,6 +103,11 @@ def test_the_version_is_the_same_everywhere() -> None:
         (("render", "-o", "x.wav", "--seed", "-1"), "-1 is not in the range"),
         (("features", "a.mp4"), "Missing option '-o'"),
         (("perform", "--loud"), "No such option"),
+        (("render", "-o", "/dev/null"), "/dev/null is a device or a pipe"),
+        (("perform", "--record", "/dev/null"), "/dev/null is a device or a pipe"),
+        (("render", "a.mp4", "-o", "./a.mp4"), "a.mp4 is named twice"),
+        (("render", "-o", "a.wav", "--picture", "a.wav"), "a.wav is named twice"),
+        (("features", "a.csv", "-o", "a.csv"), "a.csv is named twice"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_is_right(
@@ -176,6 +181,14 @@ def test_an_interrupted_render_leaves_no_file_behind(
     assert process.returncode == code
     assert "Traceback" not in said
     assert list(folder.iterdir()) == []
+
+
+def test_a_refused_output_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    clip = tmp_path / "face.csv"
+    clip.write_text("time_s,presence\n0,1\n1,1\n")
+    assert run("render", clip, "-o", clip).returncode == 2
+    assert clip.read_text() == "time_s,presence\n0,1\n1,1\n"
+    assert list(tmp_path.iterdir()) == [clip]
 
 
 def test_the_printed_settings_are_a_file_to_start_from(tmp_path: Path) -> None:

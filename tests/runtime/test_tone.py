@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.signal
@@ -11,7 +13,9 @@ from latent_resonance.voice.tone import BandPass, Leveller, Limiter, Tone
 RATE = 48_000
 
 
-def in_blocks(process, sound: np.ndarray, size: int) -> np.ndarray:
+def in_blocks(
+    process: Callable[[np.ndarray], np.ndarray], sound: np.ndarray, size: int
+) -> np.ndarray:
     return np.concatenate([process(sound[i : i + size]) for i in range(0, len(sound), size)])
 
 

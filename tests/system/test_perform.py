@@ -101,7 +101,7 @@ def test_a_second_performance_is_told_that_the_first_holds_the_speaker(
 
 
 @pytest.fixture
-def null_sink(tmp_path: Path, environment: dict[str, str]) -> Iterator[dict[str, str]]:
+def null_sink(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     """A real sound server with a speaker that nobody hears."""
     if shutil.which("pulseaudio") is None:
         pytest.skip("pulseaudio is not installed: apt install pulseaudio libasound2-plugins")

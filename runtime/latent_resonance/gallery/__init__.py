@@ -1,0 +1,1 @@
+"""Manners: how the instrument behaves when visitors come and go."""

@@ -1,0 +1,1 @@
+"""The voice: latent → generator → loop → griffin_lim → tone → output, looped by perform."""

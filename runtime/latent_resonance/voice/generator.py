@@ -29,11 +29,11 @@ class Networks:
     provider: str
 
     def z_of(self, features: FeatureVector) -> FloatArray:
-        """(n_features,) -> (latent_dim,)"""
+        """(n_features,) -> (latent_dim,)."""
         return self.regressor.run(["z"], {"features": features[None]})[0][0]
 
     def spectrogram_of(self, z: FloatArray) -> FloatArray:
-        """(latent_dim,) -> (n_mels, n_frames) in [-1, 1]"""
+        """(latent_dim,) -> (n_mels, n_frames) in [-1, 1]."""
         return self.generator.run(["spectrogram"], {"z": z[None]})[0][0, 0]
 
 

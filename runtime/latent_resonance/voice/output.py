@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.spectrogram import FloatArray
+
+if TYPE_CHECKING:  # importing it needs PortAudio
+    from sounddevice import CallbackFlags
 
 RETRY_S = 2.0
 SILENCE_IS_DEATH_S = 1.0  # a stream whose callback rests for so long has lost its device
@@ -43,6 +46,11 @@ class Ring:
     def space(self) -> int:
         """Samples that may be pushed."""
         return self.capacity - (self.written - self.read)
+
+    @property
+    def empty(self) -> bool:
+        """Nothing is left to pull."""
+        return self.written == self.read
 
     def push(self, block: FloatArray) -> None:
         """Appends a block; the writer has looked at `space` first."""
@@ -178,7 +186,9 @@ class Speaker:
             stream.abort(ignore_errors=True)
             stream.close(ignore_errors=True)
 
-    def _callback(self, outdata: FloatArray, frames: int, _time: object, status: Any) -> None:
+    def _callback(
+        self, outdata: FloatArray, frames: int, _time: object, status: CallbackFlags
+    ) -> None:
         self.beats += 1
         mono = outdata[:, 0]
         n = self.ring.pull(mono)
@@ -200,8 +210,9 @@ class Speaker:
     def _open(self) -> DeviceInfo:
         sounddevice = _portaudio()
         if self.said is not None:  # PortAudio lists the devices once, when it starts
-            sounddevice._terminate()
-            sounddevice._initialize()
+            # and sounddevice offers no public way to have it look again
+            sounddevice._terminate()  # noqa: SLF001 - see above
+            sounddevice._initialize()  # noqa: SLF001 - see above
         device = choose_device(self.device)
         try:
             stream = sounddevice.OutputStream(

@@ -89,7 +89,7 @@ class Performance:
         """A thread that fails ends the performance instead of leaving it half alive."""
         try:
             loop()
-        except Exception as error:  # whatever it is, the main thread reports it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the main thread reports it
             self.failure = error
             self.stop.set()
 
@@ -239,7 +239,7 @@ def _run(
         performance.stop.set()
         if eye:
             eye.ask_to_leave()
-        while any(t.is_alive() for t in threads) or performance.ring.space < performance.ring.capacity:
+        while any(t.is_alive() for t in threads) or not performance.ring.empty:
             speaker.tend(time.monotonic())
             time.sleep(TICK_S)
     finally:

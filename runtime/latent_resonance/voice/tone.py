@@ -120,7 +120,7 @@ class Leveller:
 
 
 def interpolator(phases: int = 4, taps: int = 24) -> FloatArray:
-    """Kaiser-windowed sinc that reads between samples: (phases, taps), after ITU-R BS.1770-4 annex 2."""
+    """Kaiser-windowed sinc between samples, after ITU-R BS.1770-4 annex 2: (phases, taps)."""
     centre = (taps - 1) / 2
     offset = np.arange(taps) - centre
     rows = []
@@ -133,7 +133,7 @@ def interpolator(phases: int = 4, taps: int = 24) -> FloatArray:
 
 
 class Limiter:
-    """True-peak limiter with look-ahead: nothing leaves above the ceiling, not even between samples.
+    """True-peak limiter with look-ahead: nothing passes the ceiling, not even between samples.
 
     The gain is the lowest needed within the look-ahead and the hold, smoothed by a window no
     longer than the look-ahead, so it is down before the peak arrives. Adds `delay` samples.
