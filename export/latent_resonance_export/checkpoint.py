@@ -18,7 +18,7 @@ from latent_resonance_export.networks import Critic, Encoder, LoopGenerator
 
 
 class CheckpointError(LatentResonanceError):
-    """The file is not a checkpoint, or it is of other networks."""
+    """A file that is no checkpoint of these networks, or networks that are not worth one."""
 
 
 @dataclass
@@ -46,7 +46,19 @@ class Training:
 
 
 def save(training: Training, path: Path) -> None:
-    """Writes the checkpoint beside its name, then renames it."""
+    """Writes the checkpoint beside its name, then renames it.
+
+    Raises
+    ------
+    CheckpointError
+        The networks hold NaN or infinity; the last checkpoint is untouched.
+    """
+    networks = (part for part in training.parts().values() if isinstance(part, nn.Module))
+    if not all(p.isfinite().all() for network in networks for p in network.parameters()):
+        raise CheckpointError(
+            f"the networks ceased to be numbers at step {training.step}; {path} is as it was last "
+            "saved: go on from it with another --seed"
+        )
     beside = path.with_suffix(".part")
     state = {name: part.state_dict() for name, part in training.parts().items()}
     torch.save({"step": training.step, **state}, beside)

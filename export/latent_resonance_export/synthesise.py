@@ -269,9 +269,11 @@ def _play(midi: Path, soundfont: Path, wav: Path, sample_rate: int) -> np.ndarra
     command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(sample_rate)]
     command += ["-O", "float", "-T", "wav", "-F", str(wav), str(soundfont), str(midi)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode != 0 or not wav.is_file():
-        said = done.stderr.strip().splitlines() or ["it said nothing"]
-        raise SynthesisError(f"fluidsynth failed ({done.returncode}): {said[-1]}")
+    # it leaves with 0 after an error too, having played the system's default SoundFont instead
+    errors = [line for line in done.stderr.splitlines() if "error:" in line]
+    if done.returncode != 0 or errors:
+        said = errors[0] if errors else f"fluidsynth left with {done.returncode}"
+        raise SynthesisError(f"{soundfont} cannot be played: {said}")
     audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     wav.unlink()
     if not audio.any():

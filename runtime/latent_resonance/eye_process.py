@@ -6,11 +6,12 @@ eye the voice knows no more than this: a process, and the socket that it writes 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+
+from latent_resonance.usage import Usage, usage_of
 
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # before it is started again, and again
 STEADY_S = 30.0  # after so long its failures are forgotten
@@ -26,8 +27,7 @@ class EyeProcess:
         self.command += ["--socket", str(socket_path)]
         self.command += ["--config", str(config)] if config else []
         self.failures = 0
-        self.cpu_s = 0.0
-        self.mib = 0.0
+        self.usage = Usage(0.0, 0.0)
         self.started_s: float | None = None
         self.next_start_s: float | None = 0.0
         self.process: subprocess.Popen[bytes] | None = None
@@ -60,7 +60,8 @@ class EyeProcess:
 
     def figures(self, seconds: float) -> str:
         """Its share of a core over the seconds given, and its memory."""
-        return f"eye {100 * self.cpu_s / max(seconds, 1e-3):.0f} % of a core, {self.mib:.0f} MiB"
+        share = 100 * self.usage.cpu_s / max(seconds, 1e-3)
+        return f"eye {share:.0f} % of a core, {self.usage.resident_mib:.0f} MiB"
 
     def _start(self, now_s: float) -> None:
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
@@ -80,17 +81,8 @@ class EyeProcess:
         self.failures += 1
 
     def _measure(self) -> None:
-        """Reads its processor time and memory from /proc."""
-        if self.process is None:
-            return
-        folder = Path(f"/proc/{self.process.pid}")
-        try:
-            times = (folder / "stat").read_text().rpartition(")")[2].split()
-            pages = int((folder / "statm").read_text().split()[1])
-        except OSError:
-            return
-        self.cpu_s = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
-        self.mib = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+        usage = usage_of(self.process.pid) if self.process else None
+        self.usage = usage or self.usage
 
 
 def _cause(code: int) -> str:

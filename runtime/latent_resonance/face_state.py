@@ -75,7 +75,6 @@ VERSION = 1
 _WIRE = struct.Struct(f"<4sBB2xQq{len(FEATURES)}f")
 MESSAGE_BYTES = _WIRE.size
 _LONGEST_PATH = 107  # bytes; sockaddr_un holds 108 with the closing zero (unix(7))
-_NOBODY_LISTENS = (FileNotFoundError, ConnectionRefusedError, BlockingIOError, PermissionError)
 _MOST_WAITING = 1024  # datagrams; more than any kernel queues, so a flood cannot hold a reader
 
 
@@ -138,6 +137,12 @@ def decode(data: bytes) -> FaceState:
     return FaceState(sequence, time_ns, bool(present), clip_features(features))
 
 
+class SocketPathTooLong(LatentResonanceError, ValueError):  # noqa: N818  # says what is wrong
+    """No Unix socket can have this path."""
+
+    exit_code = 2
+
+
 class SocketTaken(LatentResonanceError):  # noqa: N818  # says what happened, like FileExistsError
     """The voice cannot listen on this path, since something else has it."""
 
@@ -151,8 +156,8 @@ class FaceSender:
 
     Raises
     ------
-    ValueError
-        If the path is too long for a Unix socket.
+    SocketPathTooLong
+        If it is too long for a Unix socket.
     """
 
     def __init__(self, path: Path) -> None:
@@ -164,7 +169,7 @@ class FaceSender:
         """Send without blocking; return whether a voice took it (none may be listening)."""
         try:
             self._socket.sendto(encode(state), self._address)
-        except _NOBODY_LISTENS:
+        except OSError:  # absent, full, of another user, of another kind: nobody who listens
             return False
         return True
 
@@ -182,8 +187,8 @@ class FaceReceiver:
     ------
     SocketTaken
         If another receiver listens there, or the path is something other than a socket.
-    ValueError
-        If the path is too long for a Unix socket.
+    SocketPathTooLong
+        If it is too long for a Unix socket.
     """
 
     def __init__(self, path: Path) -> None:
@@ -233,7 +238,7 @@ class FaceReceiver:
 
 def _address(path: Path) -> str:
     if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise ValueError(
+        raise SocketPathTooLong(
             f"socket_path has {len(os.fsencode(path))} bytes, a Unix socket's path at most "
             f"{_LONGEST_PATH}: {path}; choose a shorter one"
         )

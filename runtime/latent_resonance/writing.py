@@ -29,8 +29,8 @@ def written_beside(path: Path) -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        if path.is_dir():
-            raise OutputFileError(f"{path}: is a folder; name a file")
+        if path.exists() and not path.is_file():  # a folder, or a device such as /dev/null
+            raise OutputFileError(f"{path}: is there and is no file; name another")
         beside.touch()
         yield beside
         beside.replace(path)

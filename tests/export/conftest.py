@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-
 from latent_resonance.spectrogram import Geometry
 from latent_resonance_export.dataset import Dataset, open_dataset, write_dataset
 
@@ -50,13 +48,16 @@ def dataset(dataset_folder: Path) -> Dataset:
 def workshop() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a command of the workshop; none may ever show a traceback."""
 
-    def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, cwd: Path | None = None, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "latent_resonance_export", *map(str, arguments)],
             capture_output=True,
             text=True,
             timeout=150,
             check=False,
+            cwd=cwd,
             env=os.environ | environment,
         )
         assert "Traceback" not in done.stderr

@@ -94,8 +94,7 @@ def test_batches_are_dequantised_within_a_step_and_repeat_by_seed(dataset: Datas
     batch = dataset.batch(6, np.random.default_rng(4))
     assert batch.shape == (6, 1, dataset.geometry.n_mels, dataset.geometry.n_frames)
     assert batch.dtype == np.float32
-    assert -1.0 <= batch.min()
-    assert batch.max() <= 1.0
+    assert np.abs(batch).max() <= 1.0
     chosen = np.sort(np.random.default_rng(4).integers(len(dataset.pixels), size=6))
     floor = dataset.pixels[chosen][:, None] / 128.0 - 1.0
     above = batch - floor
@@ -129,7 +128,7 @@ def test_broken_pixels_are_refused(folder: Path) -> None:
 
 def test_pickled_pixels_are_refused_without_being_run(folder: Path) -> None:
     np.save(folder / "spectrograms.npy", np.array([{}], dtype=object), allow_pickle=True)
-    assert "allow_pickle" in refusal(folder)
+    assert "Python objects" in refusal(folder)
 
 
 def test_pixels_of_another_geometry_are_refused_with_both_shapes(folder: Path) -> None:

@@ -97,6 +97,12 @@ def test_a_missing_camera_or_speaker_is_only_a_warning() -> None:
     assert check_camera(missing).remedy
 
 
+def test_a_remedy_is_given_once() -> None:
+    found = check_speaker(Finding(1, "no speaker found; connect one"))
+    assert found.detail == "no speaker found"
+    assert "connect one" in found.remedy
+
+
 def test_a_probe_finds_a_pack_and_says_what_is_wrong_with_one(
     tmp_path: Path, pack_folder: Path
 ) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from latent_resonance.spectrogram import Geometry, stft_circular, window
 from latent_resonance.voice.griffin_lim import StreamingGriffinLim, reconstruct
+from latent_resonance.voice.output import Ring
 
 Samples = NDArray[np.float32]
 GEOMETRY = Geometry(n_frames=128)
@@ -42,6 +43,18 @@ def play(stream: StreamingGriffinLim, frames: Samples) -> Samples:
     return np.concatenate([stream.push(frame) for frame in frames])
 
 
+def play_in_blocks(stream: StreamingGriffinLim, frames: Samples, size: int) -> Samples:
+    """As a sound card hears it: through the ring, in blocks of `size`; the rest stays there."""
+    hop = stream.geometry.hop_length
+    ring, blocks = Ring(hop + size), []
+    for frame in frames:
+        ring.push(stream.push(frame))
+        while ring.capacity - ring.space >= size:
+            blocks.append(np.empty(size, np.float32))
+            assert ring.pull(blocks[-1]) == size
+    return np.concatenate(blocks)
+
+
 def convergence_db(samples: Samples, magnitude: Samples, geometry: Geometry) -> float:
     """Spectral convergence, twenty frames away from either end."""
     error = magnitude_of(samples, geometry) - magnitude
@@ -68,6 +81,17 @@ def test_streaming_gives_the_bits_of_the_whole_reconstruction(geometry: Geometry
     latency = stream.latency_samples
     assert np.array_equal(streamed[latency:], whole[: len(streamed) - latency])
     assert np.abs(streamed[latency:]).max() > 0.05
+
+
+@pytest.mark.parametrize("size", [1, 100, 128, 441, 700])
+def test_blocks_of_any_size_are_the_whole_reconstruction_before_and_after_reset(size: int) -> None:
+    magnitude = magnitude_of(harmonic(SMALL), SMALL)
+    whole, stream = reconstruct(magnitude, SMALL), StreamingGriffinLim(SMALL)
+    for _ in range(2):
+        heard = play_in_blocks(stream, magnitude.T, size)[stream.latency_samples :]
+        assert len(heard) > SMALL.loop_length - stream.latency_samples - size
+        assert np.array_equal(heard, whole[: len(heard)])
+        stream.reset()
 
 
 def test_a_frame_to_come_changes_no_sample_returned() -> None:

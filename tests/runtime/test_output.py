@@ -62,8 +62,8 @@ def test_without_a_speaker_time_is_kept_and_the_remedy_said_once() -> None:
     said: list[str] = []
     ring = Ring(4800)
     speaker = Speaker(ring, 48_000, "no such speaker anywhere", 0.03, said.append)
-    speaker.tend(100.0)
-    for i in range(1, 101):
+    speaker.look()
+    for i in range(101):
         while ring.space >= 480:
             ring.push(np.zeros(480, np.float32))
         speaker.tend(100.0 + i * 0.01)
@@ -77,6 +77,8 @@ def test_without_a_speaker_time_is_kept_and_the_remedy_said_once() -> None:
 def test_a_ring_that_runs_dry_is_counted_as_an_underflow() -> None:
     ring = Ring(4800)
     speaker = Speaker(ring, 48_000, "no such speaker anywhere", 0.03, lambda _: None)
-    speaker.tend(10.0)
+    speaker.tend(10.0)  # starts the clock
+    speaker.tend(10.02)  # within the buffer that a device would have
+    assert speaker.underflows == 0
     speaker.tend(10.05)
     assert speaker.underflows == 1

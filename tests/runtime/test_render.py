@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -79,8 +81,30 @@ def test_an_output_that_cannot_be_written_leaves_nothing(
 ) -> None:
     with pytest.raises(OutputFileError, match="cannot be written"):
         render(score, tmp_path / "no" / "a.wav", settings_of(pack_folder))
-    with pytest.raises(OutputFileError, match="is a folder"):
+    with pytest.raises(OutputFileError, match="is no file"):
         render(score, tmp_path, settings_of(pack_folder))
+    with pytest.raises(OutputFileError, match="is no file"):
+        render(score, Path("/dev/null"), settings_of(pack_folder))
+    assert list(tmp_path.iterdir()) == [score]
+    assert not Path("/dev/null").is_file()
+
+
+def test_a_disk_that_fills_up_leaves_no_half_file(
+    tmp_path: Path, pack_folder: Path, score: Path
+) -> None:
+    command = (
+        f"ulimit -f 64 && exec {sys.executable} -m latent_resonance render {score} -o full.wav"
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --pack {pack_folder}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "full.wav: cannot be written (File too large)" in done.stderr
+    assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == [score]
 
 

@@ -95,11 +95,12 @@ class V4lCamera:
         """Wait for the next image, two seconds at most."""
         try:
             arrived, pixels = self._capture.read()
-        except cv2.error as error:
+            picture = rgb(pixels) if arrived else None
+        except cv2.error as error:  # also for pixels of a kind that has no colours
             raise CameraError(f"the camera at {self._device} failed: {error.err}") from error
-        if not arrived:
-            raise CameraError(f"the camera at {self._device} sends no more images")
-        return Image(rgb(pixels), self._stamp_ns())
+        if picture is None:
+            raise CameraError(f"the camera at {self._device} sends no more images; see its cable")
+        return Image(picture, self._stamp_ns())
 
     def close(self) -> None:
         """Give the device back."""
@@ -125,7 +126,7 @@ class ClipCamera:
         image = next(self._images, None)
         if image is None:
             self._images, self._start_ns = images_of_clip(self._path), time.monotonic_ns()
-            image = next(self._images)
+            image = next(self._images)  # there is one: images_of_clip has looked
         due_ns = self._start_ns + image.time_ns
         time.sleep(max(due_ns - time.monotonic_ns(), 0) / _NS)
         return Image(image.pixels, due_ns)

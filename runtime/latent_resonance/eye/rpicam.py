@@ -30,7 +30,7 @@ class RpicamCamera:
     Raises
     ------
     CameraError
-        If the program is not installed.
+        If the program is not installed or cannot run.
     """
 
     def __init__(self, settings: CameraSettings) -> None:
@@ -39,13 +39,7 @@ class RpicamCamera:
         stride = -(-self._width // ROW_MULTIPLE) * ROW_MULTIPLE
         self._planes = np.empty((self._height * 3 // 2, stride), np.uint8)
         self._patience_s = START_S
-        self._process = subprocess.Popen(
-            _command(settings, self._width, self._height),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
+        self._process = _started(_command(settings, self._width, self._height))
 
     def read(self) -> Image:
         """Wait for the next image; the time is that of its first byte."""
@@ -71,7 +65,9 @@ class RpicamCamera:
 
     def _read_some(self, pipe: IO[bytes], into: memoryview) -> int:
         if not select.select([pipe], [], [], self._patience_s)[0]:
-            raise CameraError(f"the CSI camera has sent nothing for {self._patience_s:.0f} s")
+            raise CameraError(
+                f"the CSI camera has sent nothing for {self._patience_s:.0f} s; see its ribbon cable"
+            )
         count = pipe.readinto(into)  # type: ignore[attr-defined]  # an unbuffered pipe has it
         if not count:
             raise CameraError(
@@ -79,6 +75,22 @@ class RpicamCamera:
                 "other program has it"
             )
         return int(count)
+
+
+def _started(command: list[str]) -> subprocess.Popen[bytes]:
+    """The program, its images on an unbuffered pipe."""
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        )
+    except OSError as error:
+        raise CameraError(
+            f"{command[0]} cannot run ({error.strerror}); sudo apt install rpicam-apps-lite"
+        ) from error
 
 
 def _command(settings: CameraSettings, width: int, height: int) -> list[str]:

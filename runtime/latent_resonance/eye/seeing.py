@@ -36,7 +36,7 @@ def see_live(
     ------
     TrackerError
         If MediaPipe cannot run here.
-    ValueError
+    SocketPathTooLong
         If the socket's path is too long.
     """
     tracker = Tracker(models_folder() / MODEL_NAME, settings.eye)

@@ -84,11 +84,17 @@ class Tracker:
             for points, matrix in zip(
                 result.face_landmarks, result.facial_transformation_matrixes, strict=True
             )
+            if _is_a_pose(matrix)
         ]
 
     def close(self) -> None:
         """Let MediaPipe go."""
         self._landmarker.close()
+
+
+def _is_a_pose(matrix: NDArray[np.float32]) -> bool:
+    """Whether a transformation has numbers and a size; a face crushed to a line has not."""
+    return bool(np.isfinite(matrix).all() and np.linalg.det(matrix[:3, :3]) > 0)
 
 
 def _rotation(matrix: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -24,8 +24,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from latent_resonance.spectrogram import ComplexArray, FloatArray, Geometry, window
 
-LOOK_AHEAD = 6  # frames
-ITERATIONS = 5
+LOOK_AHEAD = 7  # frames; with the newest they are two whole batches
+ITERATIONS = 7
 MOMENTUM = 0.95
 MAX_MAGNITUDE = 1e9  # a million times full scale: nothing computed from it overflows a float32
 TINY = np.float32(1e-30)  # keeps 0 / 0 away, far below what can be heard
@@ -110,10 +110,12 @@ class StreamingGriffinLim:
         """
         self._open(magnitude)
         self._guess_phase()
-        np.copyto(self._base, self._committed)
         self._project(0)
+        np.copyto(self._base, self._committed)
         self._add_frames(self._base, 0, self._newer)
         for _ in range(self.iterations - 1):
+            np.copyto(self._signal, self._base)
+            self._add_frames(self._signal, self._newer, len(self._frames))
             self._project(self._newer)
         return self._commit()
 
@@ -133,7 +135,8 @@ class StreamingGriffinLim:
         """First phase of the newest frame: the overlap's, or an attack's where it explains little.
 
         The overlap is divided by the squared windows summed there, the newest frame's own
-        not among them; its last hop, of which nothing is known, is tapered off.
+        not among them; its last hop, of which nothing is known, is tapered off. Leaves the
+        sum of all frames, the newest with that phase, in the signal.
         """
         np.copyto(self._signal, self._committed)
         self._add_frames(self._signal, 0, self.look_ahead)
@@ -144,16 +147,15 @@ class StreamingGriffinLim:
         spectrum += self._attack * np.maximum(unexplained, SPARK * magnitude)
         self._spectrum[-1] = spectrum
         self._synthesise(self.look_ahead)
+        self._add_frames(self._signal, self.look_ahead, len(self._frames))
 
     def _project(self, first: int) -> None:
-        """One fast Griffin-Lim iteration of the open frames from `first` on."""
+        """One fast Griffin-Lim iteration of the open frames from `first` on, out of the signal."""
         self._analyse(first)
         self._synthesise(first)
 
     def _analyse(self, first: int) -> None:
         """Spectra that the sum of all frames has at each place, carried on by momentum."""
-        np.copyto(self._signal, self._base)
-        self._add_frames(self._signal, first, len(self._frames))
         self._signal *= self._gain
         frames, previous = self._frames[first:], self._previous[first:]
         np.multiply(self._places[first:], self._window, out=frames)

@@ -141,8 +141,9 @@ def choose_device(wanted: str | None) -> DeviceInfo:
 class Speaker:
     """Keeps a stream open on a device as long as there is one, and looks for it otherwise.
 
-    `tend` is called often from one thread. Whoever listens, the ring is emptied at the pace
-    of the sample rate: by PortAudio's callback, or by the silent clock.
+    `tend` is called often from one thread, `look` now and then from another, since PortAudio
+    takes its time to list devices. Whoever listens, the ring is emptied at the pace of the
+    sample rate: by PortAudio's callback, or by the silent clock.
     """
 
     def __init__(
@@ -157,10 +158,10 @@ class Speaker:
         self.device, self.latency_s, self.say = device, latency_s, say
         self.underflows = 0
         self.stream: Any = None
+        self.found: tuple[DeviceInfo, Any] | None = None  # from `look` to `tend`
         self.beats = 0
         self.beats_seen = 0
         self.beat_seen_s = 0.0
-        self.next_try_s = 0.0
         self.said: str | None = None
         self.scratch = np.zeros(ring.capacity, np.float32)
         self.clock_s: float | None = None  # up to when the silent clock has emptied the ring
@@ -170,13 +171,22 @@ class Speaker:
         """Whether a device is being fed."""
         return self.stream is not None
 
+    def look(self) -> None:
+        """Looks for the device, unless one is there."""
+        if self.playing or self.found is not None:
+            return
+        try:
+            self.found = self._find()
+        except OutputError as error:
+            self._say_once(f"{error}; playing on without a speaker and looking for one")
+
     def tend(self, now_s: float) -> None:
-        """Opens, watches or replaces the stream; without one, keeps the time."""
+        """Starts or watches the stream; without one, keeps the time."""
         if self.stream is not None:
             self._watch(now_s)
-        elif now_s >= self.next_try_s:
-            self._try_to_open(now_s)
-        if self.stream is None:
+        elif self.found is not None:
+            self._begin(now_s)
+        else:
             self._keep_time(now_s)
 
     def close(self) -> None:
@@ -197,17 +207,7 @@ class Speaker:
             mono[n:] = 0.0
         outdata[:, 1:] = outdata[:, :1]
 
-    def _try_to_open(self, now_s: float) -> None:
-        self.next_try_s = now_s + RETRY_S
-        try:
-            device = self._open()
-        except OutputError as error:
-            self._say_once(f"{error}; playing on without a speaker and looking for one")
-            return
-        self.clock_s, self.beat_seen_s, self.beats_seen = None, now_s, self.beats
-        self._say_once(f"playing on {device.name} ({device.host_api})")
-
-    def _open(self) -> DeviceInfo:
+    def _find(self) -> tuple[DeviceInfo, Any]:
         sounddevice = _portaudio()
         if self.said is not None:  # PortAudio lists the devices once, when it starts
             # and sounddevice offers no public way to have it look again
@@ -223,11 +223,21 @@ class Speaker:
                 latency=self.latency_s,
                 callback=self._callback,
             )
-            stream.start()
         except sounddevice.PortAudioError as error:
             raise OutputError(f"{device.name} cannot be opened ({error})") from error
-        self.stream = stream
-        return device
+        return device, stream
+
+    def _begin(self, now_s: float) -> None:
+        device, self.stream = self.found
+        self.found = None
+        try:
+            self.stream.start()
+        except _portaudio().PortAudioError as error:
+            self.close()
+            self._say_once(f"{device.name} cannot be started ({error}); looking for a speaker")
+            return
+        self.clock_s, self.beat_seen_s, self.beats_seen = None, now_s, self.beats
+        self._say_once(f"playing on {device.name} ({device.host_api})")
 
     def _watch(self, now_s: float) -> None:
         if self.beats != self.beats_seen:
@@ -235,18 +245,18 @@ class Speaker:
         if self.stream.active and now_s - self.beat_seen_s < SILENCE_IS_DEATH_S:
             return
         self.close()
-        self.next_try_s = now_s
         self._say_once("the speaker is gone; playing on without it and looking for it")
 
     def _keep_time(self, now_s: float) -> None:
-        """Takes from the ring what a speaker would have taken since the last call."""
+        """Takes from the ring what a speaker with a buffer of `latency_s` would have taken."""
         if self.clock_s is None:
             self.clock_s = now_s
         wanted = int((now_s - self.clock_s) * self.sample_rate)
-        self.clock_s += wanted / self.sample_rate
-        wanted = min(wanted, len(self.scratch))
-        if self.ring.pull(self.scratch[:wanted]) < wanted:
+        taken = self.ring.pull(self.scratch[: min(wanted, len(self.scratch))])
+        self.clock_s += taken / self.sample_rate
+        if now_s - self.clock_s > self.latency_s:
             self.underflows += 1
+            self.clock_s = now_s
 
     def _say_once(self, sentence: str) -> None:
         if sentence != self.said:

@@ -6,14 +6,15 @@ Threads, made here and nowhere else:
     dream        features -> z -> picture, some ten times a second
     synthesise   picture, features -> samples -> ring
     (PortAudio)  ring -> device
-    main         opens and watches the speaker, the eye and the recording
+    look         finds a speaker when there is none
+    main         watches the speaker, the eye and the recording
 
 Two crossings: latest-value slots (plain attributes, replaced whole) and the bounded ring.
 """
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import gc
 import os
 import queue
@@ -22,7 +23,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
@@ -34,14 +34,18 @@ from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings, socket_path_of
 from latent_resonance.spectrogram import FloatArray
+from latent_resonance.usage import usage_of
 from latent_resonance.voice.generator import open_networks
 from latent_resonance.voice.instrument import Dreamer, Synthesiser
-from latent_resonance.voice.output import Ring, Speaker, feed
+from latent_resonance.voice.lock import hold_the_speaker
+from latent_resonance.voice.output import RETRY_S, Ring, Speaker, feed
 from latent_resonance.writing import WavFile, written_beside
 
 TICK_S = 0.005
 FADE_OUT_S = 0.25
+LEAVING_S = 0.1
 RECEIVE_TIMEOUT_S = 1 / 30
+REAL_TIME_PRIORITY = 10  # of 1..99; sound servers ask for 20 and more
 
 
 class PerformanceError(LatentResonanceError):
@@ -111,6 +115,7 @@ class Performance:
             self.stop.wait(max(0.0, self.dream_s - (time.monotonic() - now_s)))
 
     def _synthesise(self) -> None:
+        hurry()
         shown = None
         rate = self.geometry.sample_rate
         while True:
@@ -135,37 +140,28 @@ class Performance:
         return True
 
 
+def look_for(speaker: Speaker, stop: threading.Event) -> None:
+    """Looks for the speaker now and then, on a thread of its own."""
+    while not stop.is_set():
+        speaker.look()
+        stop.wait(RETRY_S)
+
+
+def hurry() -> None:
+    """Real-time priority for the calling thread, where the system allows it (LimitRTPRIO).
+
+    What the thread starts does not inherit it: neither the eye nor a worker of a library.
+    """
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    with contextlib.suppress(OSError):  # without the right to it, the instrument plays on as it is
+        os.sched_setscheduler(0, policy, os.sched_param(REAL_TIME_PRIORITY))
+
+
 def fade_out(length: int, hop_length: int) -> list[FloatArray]:
     """Gains from 1 to 0, hop by hop."""
     hops = -(-length // hop_length)
     angle = np.linspace(0.0, np.pi / 2, hops * hop_length, dtype=np.float32)
     return list((np.cos(angle) ** 2).reshape(hops, hop_length))
-
-
-def hold_the_speaker(socket_path: Path) -> IO[str]:
-    """A lock that one performance at a time can hold; it goes with the process.
-
-    Raises
-    ------
-    PerformanceError
-        Another performance holds it.
-    """
-    socket_path.parent.mkdir(parents=True, exist_ok=True)
-    lock = socket_path.with_suffix(".lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.seek(0)
-        holder = lock.read().strip() or "unknown"
-        lock.close()
-        raise PerformanceError(
-            f"another performance (process {holder}) holds the speaker; "
-            "stop it first, or give this one its own socket_path"
-        ) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
 
 
 def perform(
@@ -223,11 +219,13 @@ def _run(
 ) -> int:
     """The main thread's part: tends speaker, eye and recording until it is time to leave."""
     output = settings.output
-    rate = performance.geometry.sample_rate
-    speaker = Speaker(performance.ring, rate, output.device, output.latency_s, say)
+    sample_rate = performance.geometry.sample_rate
+    speaker = Speaker(performance.ring, sample_rate, output.device, output.latency_s, say)
+    looking = threading.Thread(target=look_for, args=(speaker, performance.stop), daemon=True)
+    looking.start()
     threads = performance.start()
-    gc.collect()
     gc.freeze()  # what is here now stays; collections need not walk it
+    hurry()
     began_s = time.monotonic()
     try:
         while not (stop.is_set() or performance.stop.is_set()):
@@ -239,17 +237,23 @@ def _run(
         performance.stop.set()
         if eye:
             eye.ask_to_leave()
-        while any(t.is_alive() for t in threads) or not performance.ring.empty:
-            speaker.tend(time.monotonic())
-            time.sleep(TICK_S)
+        _play_out(performance, speaker, threads)
     finally:
         performance.stop.set()
+        looking.join(LEAVING_S)  # a sound server that hangs must not hold us
         time.sleep(0.0 if not speaker.playing else output.latency_s)
         speaker.close()
     say(_summary(performance, speaker, eye, time.monotonic() - began_s))
     if performance.failure is not None:
         raise PerformanceError(f"the performance has ended: {performance.failure}")
     return 0
+
+
+def _play_out(performance: Performance, speaker: Speaker, threads: list[threading.Thread]) -> None:
+    """Until the fade-out has left the ring."""
+    while any(t.is_alive() for t in threads) or not performance.ring.empty:
+        speaker.tend(time.monotonic())
+        time.sleep(TICK_S)
 
 
 def _tend(
@@ -278,23 +282,15 @@ def _summary(
     performance: Performance, speaker: Speaker, eye: EyeProcess | None, seconds: float
 ) -> str:
     """One line of figures: what a technician wants to know first."""
-    usage = os.times()
-    share = 100 * (usage.user + usage.system) / max(seconds, 1e-3)
+    seconds = max(seconds, 1e-3)
     figures = [
         f"played {seconds:.1f} s",
         f"{speaker.underflows} underflows",
-        f"{performance.images / max(seconds, 1e-3):.1f} images/s",
-        f"voice {share:.0f} % of a core, {resident_mib('self'):.0f} MiB",
+        f"{performance.images / seconds:.1f} images/s",
     ]
+    if (usage := usage_of(os.getpid())) is not None:
+        share = 100 * usage.cpu_s / seconds
+        figures.append(f"voice {share:.0f} % of a core, {usage.resident_mib:.0f} MiB")
     if eye:
         figures.append(eye.figures(seconds))
     return ", ".join(figures)
-
-
-def resident_mib(process: int | str) -> float:
-    """Resident memory of a process in MiB, 0 if it is gone."""
-    try:
-        pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
-    except (OSError, IndexError):
-        return 0.0
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,0 +1,291 @@
+"""Cameras: which one a setting names, and what happens when it is absent, frozen or pulled out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from latent_resonance.eye.camera import (
+    LONGEST_SIDE,
+    CameraError,
+    ClipCamera,
+    Image,
+    V4lCamera,
+    fitted,
+    rgb_of_i420,
+)
+from latent_resonance.eye.reader import CameraReader
+from latent_resonance.eye.rpicam import RpicamCamera
+from latent_resonance.eye.seeing import Sight
+from latent_resonance.eye.sources import device_named, open_camera
+from latent_resonance.eye.tracker import Tracker
+from latent_resonance.eye.visitor import Visitor
+from latent_resonance.settings import Camera, Eye
+
+NS = 1_000_000_000
+LOGITECH = "usb-046d_HD_Pro_Webcam_C920-video-index"
+
+
+@pytest.fixture
+def names(tmp_path: Path) -> Path:
+    """What udev makes of one USB camera."""
+    for folder, name in (("by-id", LOGITECH), ("by-path", "platform-usb-0:1.2:1.0-video-index")):
+        (tmp_path / folder).mkdir()
+        for index in (1, 0):
+            (tmp_path / folder / f"{name}{index}").symlink_to(f"../../video{index}")
+    return tmp_path
+
+
+def test_a_number_names_a_device(names: Path) -> None:
+    assert device_named("0", names) == Path("/dev/video0")
+    assert device_named("12", names) == Path("/dev/video12")
+
+
+def test_a_path_below_dev_names_itself_even_while_it_is_absent(names: Path) -> None:
+    assert device_named("/dev/video7", names) == Path("/dev/video7")
+
+
+@pytest.mark.parametrize("part", ["C920", "c920", "HD_Pro"])
+def test_a_part_of_a_name_finds_the_device_that_gives_images(names: Path, part: str) -> None:
+    assert device_named(part, names) == names / "by-id" / f"{LOGITECH}0"
+
+
+def test_a_part_of_a_port_finds_the_device_plugged_in_there(names: Path) -> None:
+    found = device_named("usb-0:1.2", names)
+    assert found == names / "by-path" / "platform-usb-0:1.2:1.0-video-index0"
+
+
+def test_a_name_that_no_camera_has_is_said_with_the_way_to_find_one(names: Path) -> None:
+    with pytest.raises(CameraError, match=r"contains 'BRIO'; see ls /dev/v4l/by-id"):
+        device_named("BRIO", names)
+
+
+def test_a_file_is_a_clip_and_not_a_device(names: Path, film: Path) -> None:
+    assert device_named(str(film), names) is None
+    assert device_named("absent.mp4", names) is None
+    assert isinstance(open_camera(Camera(source=str(film))), ClipCamera)
+
+
+def test_an_absent_device_is_said_to_be_absent() -> None:
+    with pytest.raises(CameraError, match=r"no camera at /dev/video97; plug it in, or set"):
+        open_camera(Camera(source=97))
+
+
+def test_a_device_that_is_no_camera_is_refused() -> None:
+    with pytest.raises(CameraError, match="no camera at /dev/null"):
+        V4lCamera(Path("/dev/null"), Camera())
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """Ten images at 20 a second, each brighter than the one before."""
+    path = tmp_path / "film.mp4"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 20, (64, 48))
+    for i in range(10):
+        writer.write(np.full((48, 64, 3), 20 * i, np.uint8))
+    writer.release()
+    return path
+
+
+def test_a_clip_plays_at_its_own_pace_and_begins_again(film: Path) -> None:
+    camera = ClipCamera(film)
+    started = time.monotonic()
+    images = [camera.read() for _ in range(15)]
+    took_s = time.monotonic() - started
+    assert 0.6 < took_s < 1.5  # nine images of the first round, then five of the second
+    brightness = [int(image.pixels.mean()) for image in images]
+    assert brightness[:10] == sorted(set(brightness[:10]))
+    assert brightness[10:] == pytest.approx(brightness[:5], abs=3)
+    assert np.diff([image.time_ns for image in images]).min() > 0
+    camera.close()
+
+
+def test_a_clip_that_disappears_while_it_plays_is_reported(film: Path) -> None:
+    camera = ClipCamera(film)
+    film.unlink()
+    with pytest.raises(CameraError, match="No such file"):
+        for _ in range(11):
+            camera.read()
+
+
+@pytest.mark.parametrize(("width", "stride"), [(640, 640), (600, 640), (100, 128)])
+def test_the_padding_of_rows_is_not_part_of_the_picture(width: int, stride: int) -> None:
+    planes = np.full((48 * 3 // 2, stride), 128, np.uint8)
+    planes[:48, :width], planes[:48, width:] = 200, 0  # what lies in the padding would be dark
+    pixels = rgb_of_i420(planes, width)
+    assert pixels.shape == (48, width, 3)
+    assert pixels.min() > 190
+
+
+def test_an_image_larger_than_the_tracker_needs_is_made_smaller_in_proportion() -> None:
+    assert fitted(np.zeros((2160, 3840, 3), np.uint8)).shape == (720, LONGEST_SIDE, 3)
+    assert fitted(np.zeros((4000, 3, 3), np.uint8)).shape == (LONGEST_SIDE, 1, 3)
+    small = np.zeros((1, 1, 3), np.uint8)
+    assert fitted(small) is small
+
+
+RPICAM = """#!{python}
+import os, sys, time
+arguments = dict(zip(sys.argv[1::1], sys.argv[2::1]))
+assert arguments["--codec"] == "yuv420" and arguments["--output"] == "-"
+width, height = int(arguments["--width"]), int(arguments["--height"])
+stride = -(-width // 64) * 64
+luma = (bytes([180]) * width + bytes(stride - width)) * height
+image = luma + bytes([128]) * (stride * height // 2)
+for _ in range({images}):
+    os.write(1, image[:1000])
+    sys.stdout.buffer.write(image[1000:])
+    sys.stdout.flush()
+{then}
+"""
+
+
+@pytest.fixture
+def rpicam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs a program of this name that writes images as the Raspberry Pi's does."""
+
+    def install(images: int, then: str = "") -> None:
+        program = tmp_path / "bin" / "rpicam-vid"
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(RPICAM.format(python=sys.executable, images=images, then=then))
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+
+    return install
+
+
+def test_a_csi_camera_is_read_through_a_pipe(rpicam: Callable[..., None]) -> None:
+    rpicam(images=3, then="time.sleep(60)")
+    camera = open_camera(Camera(source="rpicam", width=600, height=480))
+    images = [camera.read() for _ in range(3)]
+    camera.close()
+    for image in images:
+        assert image.pixels.shape == (480, 600, 3)
+        assert image.pixels.min() > 170  # no column of the padding, no byte of another image
+        assert 0 <= time.monotonic_ns() - image.time_ns < 30 * NS
+    assert np.diff([image.time_ns for image in images]).min() >= 0
+
+
+def test_a_csi_camera_that_ends_says_what_to_look_at(rpicam: Callable[..., None]) -> None:
+    rpicam(images=1)
+    camera = RpicamCamera(Camera(source="rpicam", width=64, height=48))
+    camera.read()
+    with pytest.raises(CameraError, match="rpicam-hello"):
+        camera.read()
+    camera.close()
+
+
+def test_a_csi_camera_that_freezes_is_given_up(rpicam: Callable[..., None]) -> None:
+    rpicam(images=1, then="time.sleep(60)")
+    camera = RpicamCamera(Camera(source="rpicam", width=64, height=48))
+    camera.read()
+    with pytest.raises(CameraError, match="sent nothing for 2 s"):
+        camera.read()
+    closing = time.monotonic()
+    camera.close()
+    assert time.monotonic() - closing < 2.0
+
+
+def test_a_csi_camera_without_its_program_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CameraError, match="apt install rpicam-apps-lite"):
+        open_camera(Camera(source="rpicam"))
+
+
+def test_a_csi_program_that_cannot_run_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "rpicam-vid"
+    program.write_bytes(b"\x7fELF of another machine")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CameraError, match=r"rpicam-vid cannot run \(Exec format error\)"):
+        open_camera(Camera(source="rpicam"))
+
+
+class Pictures:
+    """A camera that gives a few images and then fails, or hangs until it is let go."""
+
+    def __init__(self, images: int, hang: threading.Event | None = None) -> None:
+        self.images, self.hang = images, hang
+
+    def read(self) -> Image:
+        time.sleep(0.005)
+        if self.images == 0:
+            if self.hang is not None:
+                self.hang.wait()
+            raise CameraError("the camera was pulled out")
+        self.images -= 1
+        return Image(np.zeros((1, 1, 3), np.uint8), time.monotonic_ns())
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def test_a_camera_that_is_pulled_out_is_opened_again_and_each_is_said_once() -> None:
+    said: list[str] = []
+    cameras = iter([Pictures(3), Pictures(0), Pictures(10_000)])
+    reader = CameraReader(lambda: next(cameras), said.append)
+    try:
+        until = time.monotonic() + 10
+        while len(said) < 2 and time.monotonic() < until:
+            reader.take(0.05)
+        assert reader.take(2.0) is not None
+    finally:
+        reader.close()
+    lost, back = said
+    assert lost == "the camera was pulled out (looking for it all the while)"
+    assert back == "the camera is there"
+
+
+def test_a_driver_that_hangs_does_not_hold_the_eye() -> None:
+    hang = threading.Event()
+    reader = CameraReader(lambda: Pictures(1, hang), lambda _: None)
+    assert reader.take(2.0) is not None
+    asked = time.monotonic()
+    assert reader.take(0.1) is None
+    reader.close()
+    assert time.monotonic() - asked < 2.0
+    hang.set()
+
+
+def test_an_image_is_taken_once_and_the_newest_first() -> None:
+    reader = CameraReader(lambda: Pictures(10_000), lambda _: None)
+    try:
+        first = reader.take(2.0)
+        time.sleep(0.1)
+        second = reader.take(2.0)
+    finally:
+        reader.close()
+    assert first is not None
+    assert second is not None
+    assert second.time_ns - first.time_ns > 0.05 * NS  # those in between are gone
+
+
+def test_when_images_stop_the_voice_is_told_that_nobody_is_there() -> None:
+    import faces
+
+    tracker = Tracker(faces.MODEL, Eye())
+    try:
+        sight = Sight(tracker, Visitor(Eye()), images_per_s=30)
+        seen = sight.step(Image(faces.photograph(), 10 * NS), 10 * NS)
+        soon = sight.step(None, 10 * NS + NS // 10)
+        later = sight.step(None, 11 * NS)
+    finally:
+        tracker.close()
+    assert seen is not None
+    assert seen.present
+    assert soon is None
+    assert later is not None
+    assert not later.present
+    assert (later.sequence, later.time_ns) == (1, 11 * NS)
