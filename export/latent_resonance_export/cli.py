@@ -129,7 +129,7 @@ def dataset(
 @click.option(
     "--steps",
     type=click.IntRange(1),
-    default=6000,
+    default=7600,
     show_default=True,
     help="Train until this step, counted from the run's beginning.",
 )
@@ -143,13 +143,13 @@ def train_gan(*, folder: Path, output: Path, steps: int, batch: int, seed: int) 
     Every 200 steps the run is saved and a sheet is drawn: real clips, the same clips
     re-created, and new ones. Ctrl-C loses no more than that; the same command goes on.
     """
+    if batch % 4:  # the critics compare clips in groups of four
+        raise click.BadParameter(f"{batch} is not a multiple of 4", param_hint="--batch")
     import torch
 
     from latent_resonance_export.dataset import open_dataset
     from latent_resonance_export.train_gan import Recipe, train
 
-    if batch % 4:  # the critics compare clips in groups of four
-        raise click.BadParameter(f"{batch} is not a multiple of 4", param_hint="--batch")
     data = open_dataset(folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_flush_denormal(True)

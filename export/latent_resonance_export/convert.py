@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import shutil
 import time
 from dataclasses import asdict
@@ -19,8 +20,10 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from latent_resonance import LatentResonanceError
 from latent_resonance.face_state import FEATURES
 from latent_resonance.spectrogram import amplitude_of_pixels, mel_interpolation
+from latent_resonance_export.checkpoint import read
 from latent_resonance_export.dataset import Dataset
 from latent_resonance_export.metrics import distances
 from latent_resonance_export.networks import LoopGenerator
@@ -31,13 +34,13 @@ AGREEMENT = 1e-4  # largest difference between PyTorch and ONNX Runtime
 NETWORKS = ("generator.onnx", "regressor.onnx")
 
 
-class ConversionError(RuntimeError):
+class ConversionError(LatentResonanceError):
     """The networks do not keep the contract of a pack; nothing was written."""
 
 
 def load_generator(checkpoint: Path) -> tuple[LoopGenerator, int]:
     """The averaged generator of a run and its step; nothing in the file is executed."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    state = read(checkpoint, torch.device("cpu"))
     generator = LoopGenerator()
     generator.load_state_dict(state["average"])
     return generator.eval().requires_grad_(False), int(state["step"])
@@ -68,8 +71,9 @@ def disagreement(network: nn.Module, path: Path, batches: list[Tensor]) -> float
     for batch in batches:
         ours = network(batch).detach().numpy()
         theirs = session.run(None, {name: batch.numpy()})[0]
-        difference = np.abs(ours - theirs).max() if ours.shape == theirs.shape else np.inf
-        worst = max(worst, float(np.nan_to_num(difference, nan=np.inf)))
+        if ours.shape != theirs.shape or not np.isfinite(ours - theirs).all():
+            return math.inf
+        worst = max(worst, float(np.abs(ours - theirs).max()))
     return worst
 
 

@@ -6,6 +6,7 @@ eye the voice knows no more than this: a process, and the socket that it writes 
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from latent_resonance.usage import Usage, usage_of
 
+EYE = (sys.executable, "-m", "latent_resonance", "eye", "--child")
 PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0)  # before it is started again, and again
 STEADY_S = 30.0  # after so long its failures are forgotten
 HOPELESS = (2, 78)  # exit codes that another try will not change: usage, not allowed to see
@@ -21,10 +23,15 @@ HOPELESS = (2, 78)  # exit codes that another try will not change: usage, not al
 class EyeProcess:
     """Keeps one eye running; says once when it has ended and why."""
 
-    def __init__(self, socket_path: Path, config: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        socket_path: Path,
+        config: Path | None,
+        say: Callable[[str], None],
+        program: tuple[str, ...] = EYE,
+    ) -> None:
         self.say = say
-        self.command = [sys.executable, "-m", "latent_resonance", "eye", "--child"]
-        self.command += ["--socket", str(socket_path)]
+        self.command = [*program, "--socket", str(socket_path)]
         self.command += ["--config", str(config)] if config else []
         self.failures = 0
         self.usage = Usage(0.0, 0.0)
@@ -88,6 +95,8 @@ class EyeProcess:
 def _cause(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
-    if code == -4:
+    if code == -signal.SIGILL:
         return "illegal instruction: MediaPipe 1.x needs ARMv8.1 atomics, which a Pi 4 lacks"
+    if code == -signal.SIGALRM:
+        return "it hung"
     return f"signal {-code}"

@@ -139,9 +139,9 @@ class Loop(Section):
 class Phase(Section):
     """Streaming Griffin-Lim: each look-ahead frame costs one hop of latency."""
 
-    look_ahead: int = Field(6, ge=0, le=16, description="frames, 0 to 16")
-    iterations: int = Field(3, ge=1, le=32, description="iterations a hop, 1 to 32")
-    momentum: float = Field(0.5, ge=0.0, le=1.3, description="of fast Griffin-Lim, 0 to 1.3")
+    look_ahead: int = Field(7, ge=0, le=16, description="frames, 0 to 16")
+    iterations: int = Field(7, ge=1, le=32, description="iterations a hop, 1 to 32")
+    momentum: float = Field(0.95, ge=0.0, le=1.0, description="of fast Griffin-Lim, 0 to 1")
 
 
 class Curve(Section):

@@ -114,8 +114,8 @@ def test_disagreement_counts_nan_and_other_shapes_as_the_worst(
     written: Written,
 ) -> None:
     path, x = written.folder / "regressor.onnx", [torch.zeros(2, len(FEATURES))]
-    assert convert.disagreement(lambda y: y, path, x) == np.inf
-    assert convert.disagreement(lambda _: torch.full((2, 128), torch.nan), path, x) == np.inf
+    assert convert.disagreement(lambda y: y, path, x) > 1e300
+    assert convert.disagreement(lambda _: torch.full((2, 128), torch.nan), path, x) > 1e300
     assert convert.disagreement(written.networks["regressor"], path, x) < 1e-4
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from latent_resonance.eye.camera import Image
-from latent_resonance.eye.tracker import MODEL_NAME, Face, Tracker
-from latent_resonance.settings import Eye
 from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial import Delaunay
 from skimage import data
+
+from latent_resonance.eye.camera import Image
+from latent_resonance.eye.tracker import MODEL_NAME, Face, Tracker
+from latent_resonance.settings import Eye
 
 MODEL = Path(__file__).parents[2] / "models" / MODEL_NAME
 WIDTH, HEIGHT = 640, 480

@@ -139,7 +139,7 @@ def test_a_clip_that_was_filmed_sideways_is_seen_upright(tmp_path: Path) -> None
     """Phones store a picture that lies on its side, and a note to turn it clockwise."""
     path = write_film(tmp_path / "lying.mp4", [np.rot90(faces.photograph())] * 5)
     data = bytearray(path.read_bytes())
-    matrix = data.index(b"tkhd") + 40  # ISO/IEC 14496-12: 16.16 fixed point, the last of 2.30
+    matrix = data.index(b"tkhd") + 44  # ISO/IEC 14496-12: 16.16 fixed point, the last of 2.30
     one = 1 << 16
     data[matrix : matrix + 36] = struct.pack(">9i", 0, one, 0, -one, 0, 0, 480 * one, 0, 1 << 30)
     path.write_bytes(data)

@@ -86,9 +86,7 @@ def test_a_head_that_turns_keeps_its_features(yaw: float) -> None:
     assert_same_face(features_of(faces.turned(yaw)), TURNED_FACE)
 
 
-def assert_same_face(
-    features: dict[str, float], tolerances: dict[str, float] = SAME_FACE
-) -> None:
+def assert_same_face(features: dict[str, float], tolerances: dict[str, float] = SAME_FACE) -> None:
     expected = named(instant_features(at_rest(), baseline()))
     for name, tolerance in tolerances.items():
         assert features[name] == pytest.approx(expected[name], abs=tolerance), name

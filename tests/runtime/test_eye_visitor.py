@@ -186,11 +186,10 @@ def test_a_newcomer_has_a_neutral_face_of_their_own() -> None:
 
 
 def test_the_tracker_sees_two_people_and_the_visitor_takes_the_nearer() -> None:
-    near = faces.placed(faces.photograph(), 0.9, (-150, 0), size=(1000, 480))[:, :520]
-    far = faces.placed(faces.photograph(), 0.6, (0, 0), size=(480, 480))
-    both = np.concatenate([near, far], axis=1)
-    found = faces.look([both] * 5)[-1]
+    near = faces.placed(faces.photograph(), 1.0, (0, 0), size=(400, 480))
+    far = faces.placed(faces.photograph(), 0.75, (0, 0), size=(400, 480))
+    found = faces.look([np.concatenate([far, near], axis=1)] * 5)[-1]
     assert len(found) == 2
     face, _ = Person().step(found, 0.0)
     assert face is not None
-    assert face.landmarks[:, 0].mean() < 520
+    assert face.landmarks[:, 0].mean() > 400

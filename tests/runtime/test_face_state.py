@@ -128,7 +128,8 @@ def test_sending_to_nobody_neither_waits_nor_fails(path: Path) -> None:
     sender.close()
 
 
-def test_a_voice_that_does_not_read_never_holds_the_eye(receiver: FaceReceiver, path: Path) -> None:
+@pytest.mark.usefixtures("receiver")
+def test_a_voice_that_does_not_read_never_holds_the_eye(path: Path) -> None:
     sender = FaceSender(path)
     began = time.monotonic()
     taken = [sender.send(a_state(i)) for i in range(5000)]

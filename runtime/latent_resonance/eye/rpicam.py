@@ -66,7 +66,7 @@ class RpicamCamera:
     def _read_some(self, pipe: IO[bytes], into: memoryview) -> int:
         if not select.select([pipe], [], [], self._patience_s)[0]:
             raise CameraError(
-                f"the CSI camera has sent nothing for {self._patience_s:.0f} s; see its ribbon cable"
+                f"the CSI camera has sent nothing for {self._patience_s:.0f} s; see its cable"
             )
         count = pipe.readinto(into)  # type: ignore[attr-defined]  # an unbuffered pipe has it
         if not count:

@@ -6,6 +6,7 @@ it runs on the main thread of the eye's process; offline in whoever asks for a c
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,13 +25,21 @@ from latent_resonance.pack import models_folder
 from latent_resonance.settings import Settings
 
 TICK_S = 0.1  # how often the loop looks up while there is no image: it leaves and speaks in time
+HUNG_S = 20.0  # an image takes a second on the slowest board; this is not slow, it hangs
 _NS = 1_000_000_000
 
 
 def see_live(
-    settings: Settings, socket_path: Path, stop: threading.Event, say: Callable[[str], None]
+    settings: Settings,
+    socket_path: Path,
+    stop: threading.Event,
+    say: Callable[[str], None],
+    hung_s: float = HUNG_S,
 ) -> None:
     """Send a state for every image until `stop` is set; without a camera, states of nobody.
+
+    A loop that hangs for `hung_s` seconds, in MediaPipe's own code too, ends the whole process
+    with SIGALRM: whoever supervises it starts it again.
 
     Raises
     ------
@@ -45,6 +54,7 @@ def see_live(
     sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
     try:
         while not stop.is_set():
+            signal.setitimer(signal.ITIMER_REAL, hung_s)
             state = sight.step(reader.take(TICK_S), time.monotonic_ns())
             if state is not None:
                 sender.send(state)
@@ -52,6 +62,7 @@ def see_live(
         reader.close()
         sender.close()
         tracker.close()
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def see_clip(path: Path, settings: Settings) -> Iterator[FaceState]:

@@ -1,0 +1,125 @@
+"""The eye as a child: whatever becomes of it, the voice hears of it once and it is started again.
+
+The programs that stand in for the eye end as an eye would: with an exit code or by a signal.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from latent_resonance.eye_process import PAUSES_S, STEADY_S, EyeProcess
+
+
+def supervised(program: str) -> tuple[EyeProcess, list[str]]:
+    """An eye whose program is a line of Python, and what is said about it."""
+    said: list[str] = []
+    return EyeProcess(Path("eye.sock"), None, said.append, (sys.executable, "-c", program)), said
+
+
+def tend_until_ended(eye: EyeProcess, now_s: float) -> None:
+    """Starts it at a time of the voice's clock, and notices its end at the same time."""
+    eye.tend(now_s)
+    assert eye.process is not None
+    eye.process.wait(timeout=30)
+    eye.tend(now_s)
+    assert eye.process is None
+
+
+def test_an_eye_that_ends_is_started_again_later_and_later_and_it_is_said_once() -> None:
+    eye, said = supervised("raise SystemExit(3)")
+    now_s = 100.0
+    for pause_s in PAUSES_S[:3]:
+        tend_until_ended(eye, now_s)
+        eye.tend(now_s + 0.9 * pause_s)
+        assert eye.process is None
+        now_s += pause_s
+    assert said == ["the eye has ended (exit code 3); starting it again, playing on"]
+
+
+def test_an_eye_that_saw_for_long_is_started_again_at_once() -> None:
+    eye, said = supervised("raise SystemExit(3)")
+    tend_until_ended(eye, 0.0)
+    eye.tend(PAUSES_S[0])
+    assert eye.process is not None
+    eye.process.wait(timeout=30)
+    later_s = PAUSES_S[0] + STEADY_S + 1.0
+    eye.tend(later_s)
+    eye.tend(later_s + PAUSES_S[0])
+    assert eye.process is not None
+    eye.close()
+    assert len(said) == 2
+
+
+@pytest.mark.parametrize("code", [2, 78])
+def test_an_eye_that_may_not_see_is_left_alone(code: int) -> None:
+    eye, said = supervised(f"raise SystemExit({code})")
+    tend_until_ended(eye, 0.0)
+    eye.tend(1e6)
+    assert eye.process is None
+    assert said == ["the eye cannot see here; playing the score without it"]
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(signal.SIGILL, "ARMv8.1"), (signal.SIGALRM, "it hung"), (signal.SIGKILL, "signal 9")],
+)
+def test_an_eye_that_a_signal_ended_is_said_to_have_ended_by_it(
+    number: signal.Signals, cause: str
+) -> None:
+    eye, said = supervised(f"import os; os.kill(os.getpid(), {int(number)})")
+    tend_until_ended(eye, 0.0)
+    (message,) = said
+    assert cause in message
+
+
+def test_an_eye_that_does_not_listen_is_gone_all_the_same() -> None:
+    deaf = (
+        "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    )
+    eye, _ = supervised(deaf)
+    eye.tend(0.0)
+    process = eye.process
+    assert process is not None
+    time.sleep(0.5)
+    asked = time.monotonic()
+    eye.close()
+    assert time.monotonic() - asked < 5.0
+    assert process.poll() is not None
+    assert eye.usage.resident_mib > 1.0
+
+
+HANGS = """
+import threading, time, sys
+from pathlib import Path
+from latent_resonance.eye.seeing import see_live
+from latent_resonance.settings import Camera, Settings
+class Stop(threading.Event):
+    asked = 0
+    def is_set(self):
+        self.asked += 1
+        if self.asked > 2:
+            print("hangs", flush=True)
+            time.sleep(60)
+        return False
+settings = Settings(camera=Camera(source="absent.mp4"))
+see_live(settings, Path(sys.argv[1]), Stop(), lambda message: None, hung_s=1.0)
+"""
+
+
+@pytest.mark.slow
+def test_an_eye_that_hangs_ends_itself(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANGS, str(tmp_path / "eye.sock")],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout == "hangs\n"
+    assert done.returncode == -signal.SIGALRM
