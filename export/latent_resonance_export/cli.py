@@ -177,7 +177,7 @@ def train_gan(*, folder: Path, output: Path, steps: int, batch: int, seed: int) 
 @click.option(
     "--listen",
     type=click.IntRange(64),
-    default=3000,
+    default=4000,
     show_default=True,
     help="Random z that the regressor hears before it learns.",
 )

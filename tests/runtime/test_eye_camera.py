@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import faces
 import numpy as np
 import pytest
 
@@ -274,8 +275,6 @@ def test_an_image_is_taken_once_and_the_newest_first() -> None:
 
 
 def test_when_images_stop_the_voice_is_told_that_nobody_is_there() -> None:
-    import faces
-
     tracker = Tracker(faces.MODEL, Eye())
     try:
         sight = Sight(tracker, Visitor(Eye()), images_per_s=30)

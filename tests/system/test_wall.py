@@ -27,7 +27,7 @@ from latent_resonance.face_state import MESSAGE_BYTES, FaceState, decode
 
 SEEING_S = 70.0
 START_S = 60.0  # importing MediaPipe under strace on a small, busy machine
-TRACED = "%file,%network,io_uring_setup,memfd_create,ftruncate,setrlimit,prlimit64"
+TRACED = "%file,%network,io_uring_setup,memfd_create,ftruncate,prctl,setrlimit,prlimit64"
 
 CALL = re.compile(r"^(?:[\d.]+ )?(\w+)\((.*)\)\s+= (-?\d+|\?|0x[0-9a-f]+)(.*)$")
 WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE")
@@ -211,4 +211,7 @@ def test_the_eye_opens_no_file_for_writing_and_changes_none(watched: Watched) ->
 def test_the_eye_leaves_no_core(watched: Watched) -> None:
     limits = watched.successful(["setrlimit", "prlimit64"])
     assert any(re.search(r"RLIMIT_CORE, \{rlim_cur=0, rlim_max=0\}", c.arguments) for c in limits)
+    assert any(
+        "PR_SET_DUMPABLE, SUID_DUMP_DISABLE" in c.arguments for c in watched.successful(["prctl"])
+    )
     assert re.search(r"network is given up \((network namespace|seccomp filter)\)", watched.said)

@@ -19,6 +19,7 @@ from latent_resonance import LatentResonanceError
 
 _CLONE_NEWUSER = 0x10000000  # linux/sched.h
 _CLONE_NEWNET = 0x40000000
+_PR_SET_DUMPABLE = 4
 _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _SET_MODE_FILTER = 1  # linux/seccomp.h
 _FILTER_FLAG_TSYNC = 1
@@ -122,8 +123,14 @@ def give_up_network_of_thread() -> None:
 
 
 def leave_no_core() -> None:
-    """Switch core dumps off: one would hold the last images."""
+    """Switch core dumps off: one would hold the last images.
+
+    The limit alone does not bind a collector that the kernel pipes dumps to (core(5)). A process
+    that is not dumpable leaves none at all, nor may its owner's other programs read its memory.
+    """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if _libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
+        raise IsolationError(f"the eye cannot switch core dumps off: {_last_error().strerror}")
 
 
 def _libc() -> ctypes.CDLL:

@@ -14,10 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.eye.isolation import (
-    give_up_network,
-    leave_no_core,
-)
+from latent_resonance.eye.isolation import give_up_network, leave_no_core
 from latent_resonance.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,8 +40,8 @@ def watch(settings: Settings, socket_path: Path, stop: threading.Event) -> int:
     """
     sys.dont_write_bytecode = True  # the eye writes no file, not even this kind
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of 3 × 3 need no more
-    leave_no_core()
     try:
+        leave_no_core()
         _isolate(settings)
         from latent_resonance.eye.seeing import see_live
 
