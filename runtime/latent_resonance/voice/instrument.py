@@ -6,6 +6,8 @@ Neither knows of threads or clocks: `perform.py` runs each on a thread of its ow
 
 from __future__ import annotations
 
+import numpy as np
+
 from latent_resonance.face_state import FeatureVector
 from latent_resonance.pack import Pack
 from latent_resonance.settings import Settings
@@ -18,6 +20,8 @@ from latent_resonance.voice.loop import SpectrogramLoop
 from latent_resonance.voice.texture import Texture
 from latent_resonance.voice.tone import Tone
 
+MOVED = 1e-3  # of z, in standard deviations: less cannot be heard, and is not dreamed again
+
 
 class Dreamer:
     """Features to pictures: regressor, glide through the latent space, generator."""
@@ -27,12 +31,15 @@ class Dreamer:
         self.controls = ControlGlide(settings.controls)
         self.glide = LatentGlide(pack.anchors, settings.latent, seed)
         self.z: Latent = self.glide.base
+        self.picture: FloatArray | None = None
 
     def step(self, features: FeatureVector, dt_s: float) -> FloatArray:
         """Moves z on by dt_s; returns the picture there: (n_mels, n_frames) in [-1, 1]."""
         controls = self.controls.step(features, dt_s)
-        self.z = self.glide.step(self.networks.z_of(features), controls, dt_s)
-        return self.networks.spectrogram_of(self.z)
+        z = self.glide.step(self.networks.z_of(features), controls, dt_s)
+        if self.picture is None or np.abs(z - self.z).max() > MOVED:
+            self.z, self.picture = z, self.networks.spectrogram_of(z)
+        return self.picture
 
 
 class Synthesiser:
