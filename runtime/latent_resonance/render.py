@@ -1,7 +1,8 @@
 """A clip or a score to a WAV, in one process on a virtual clock.
 
-The same stages as in performance, taken in turn; only the eye looks ahead on a thread of its
-own. Faster than real time, and the same source and seed give the same bytes.
+The same stages as in performance; the eye and the dreams go a little ahead, each on a thread
+of its own and in the same order. Faster than real time, and the same source and seed give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from latent_resonance.voice.generator import open_networks
 from latent_resonance.voice.instrument import Dreamer, Synthesiser
 from latent_resonance.writing import WavFile, written_beside
 
+HOPS_AHEAD = 48  # that movement and dreams may be ahead of the sound
 FADE_S = 0.1  # at the end of a take
 
 
@@ -56,6 +58,18 @@ class Take:
 
     def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
         """(samples of one hop, features that made them); until the states end if no seconds."""
+        coming: deque[tuple[FeatureVector, Future[FloatArray] | None]] = deque()
+        with ThreadPoolExecutor(1, "dream") as dream:
+            for features, is_due in self._movement(seconds):
+                dreamt = dream.submit(self.dreamer.step, features, self.dream_s) if is_due else None
+                coming.append((features, dreamt))
+                if len(coming) > HOPS_AHEAD:
+                    yield self._sound(*coming.popleft())
+            while coming:
+                yield self._sound(*coming.popleft())
+
+    def _movement(self, seconds: float | None) -> Iterator[tuple[FeatureVector, bool]]:
+        """Hop by hop: (features to play, whether it is time for another dream)."""
         hop_s, next_dream_s = self.geometry.hop_s, 0.0
         latest, coming = None, next(self.states, None)
         while seconds is None or self.hops * hop_s < seconds:
@@ -65,12 +79,18 @@ class Take:
             if seconds is None and coming is None:
                 return
             features = self.presence.step(latest, int(now_s * NS))
+            yield features, now_s >= next_dream_s
             if now_s >= next_dream_s:
-                self.synthesiser.receive(self.dreamer.step(features, self.dream_s))
                 next_dream_s += self.dream_s
-            yield self.synthesiser.hop(features), features
             self.hops += 1
             self.visited_hops += self.presence.visited
+
+    def _sound(
+        self, features: FeatureVector, dreamt: Future[FloatArray] | None
+    ) -> tuple[FloatArray, FeatureVector]:
+        if dreamt is not None:
+            self.synthesiser.receive(dreamt.result())
+        return self.synthesiser.hop(features), features
 
 
 def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceState], float | None]:
