@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.fft
-import scipy.signal
+from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 from scipy.special import i0
 
@@ -16,6 +16,7 @@ from latent_resonance.spectrogram import FloatArray
 from latent_resonance.voice.controls import approach
 
 LOW_EDGE_HZ = 40.0  # below this a small speaker only suffers
+ComplexArray = NDArray[np.complex128]
 BUTTERWORTH_Q = (0.541196, 1.306563)  # the two sections of a fourth-order low-pass
 
 
@@ -37,23 +38,29 @@ def high_pass_section(cutoff_hz: float, q: float, sample_rate: int) -> list[floa
     return [b0, -2.0 * b0, b0, 1.0, -2.0 * cos_w / a0, (1.0 - alpha) / a0]
 
 
+def frequency_response(section: list[float], delay: ComplexArray) -> ComplexArray:
+    """H(z) of a section where `delay` is 1/z on the unit circle: same shape."""
+    b0, b1, b2, a0, a1, a2 = section
+    return (b0 + delay * (b1 + delay * b2)) / (a0 + delay * (a1 + delay * a2))
+
+
 class BandPass:
     """Fixed lower edge, upper edge that glides: 12 dB and 24 dB an octave.
 
     A recursive filter clicks when its coefficients leap, for its memory was made by others.
-    So the low-pass is run as its own impulse response, cut off after TAPS samples: its only
+    So this one is run as its own impulse response, cut off after TAPS samples: its only
     memory is the input, and a block fades from the old response to the new one.
     """
 
     TAPS = 2048
 
-    def __init__(self, sample_rate: int, cutoff_hz: float = 350.0) -> None:
+    def __init__(self, sample_rate: int, cutoff_hz: float = 700.0) -> None:
         self.sample_rate = sample_rate
         self.highest_hz = 0.45 * sample_rate
         self.first_hz = cutoff_hz
-        self.impulse = np.zeros(self.TAPS)
-        self.impulse[0] = 1.0
-        self.rumble = np.array([high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), sample_rate)])
+        self.delay = np.exp(-1j * np.linspace(0.0, np.pi, self.TAPS + 1))
+        rumble = high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), sample_rate)
+        self.low_edge = frequency_response(rumble, self.delay)
         self.reset()
 
     def reset(self) -> None:
@@ -61,12 +68,10 @@ class BandPass:
         self.cutoff_hz = self.first_hz
         self.response = self._response(self.first_hz)
         self.heard = np.zeros(self.TAPS - 1, np.float32)
-        self.memory = np.zeros((1, 2))
 
     def process(self, block: FloatArray, cutoff_hz: float) -> FloatArray:
         """Filters a block, its upper edge arriving at cutoff_hz by the block's end."""
-        clean, self.memory = scipy.signal.sosfilt(self.rumble, block, zi=self.memory)
-        heard = np.concatenate([self.heard, clean.astype(np.float32)])
+        heard = np.concatenate([self.heard, block])
         self.heard = heard[len(block) :]
         out = self._convolve(heard, self.response)
         cutoff_hz = min(cutoff_hz, self.highest_hz)
@@ -77,8 +82,12 @@ class BandPass:
         return out
 
     def _response(self, cutoff_hz: float) -> FloatArray:
-        sections = [low_pass_section(cutoff_hz, q, self.sample_rate) for q in BUTTERWORTH_Q]
-        return scipy.signal.sosfilt(sections, self.impulse).astype(np.float32)
+        """Impulse response: (TAPS,)."""
+        response = self.low_edge
+        for q in BUTTERWORTH_Q:
+            section = low_pass_section(cutoff_hz, q, self.sample_rate)
+            response = response * frequency_response(section, self.delay)
+        return scipy.fft.irfft(response)[: self.TAPS].astype(np.float32)
 
     def _convolve(self, heard: FloatArray, response: FloatArray) -> FloatArray:
         """Where `response` lies wholly within `heard`: the samples of the newest block."""
