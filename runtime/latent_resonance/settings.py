@@ -168,7 +168,7 @@ class BandPass(Curve):
 
     input: Range = Field((0.02, 0.6), description="mouth_open, 0..1, [low, high]")
     output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(_as_tuple)] = Field(
-        (700.0, 16_000.0), description="cutoff in Hz, in equal ratios, [20..24000, 20..24000]"
+        (400.0, 16_000.0), description="cutoff in Hz, in equal ratios, [20..24000, 20..24000]"
     )
     shape: float = Field(0.6, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
     smoothing_s: float = Field(0.03, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
@@ -208,7 +208,7 @@ class Output(Section):
     )
     buffer_s: float = Field(0.03, ge=0.002, le=2.0, description="seconds kept ready, 0.002 to 2")
     volume_db: float = Field(0.0, ge=-80.0, le=12.0, description="dB, -80 to 12")
-    level_db: float = Field(-20.0, ge=-60.0, le=-3.0, description="dBFS RMS aimed at, -60 to -3")
+    level_db: float = Field(-17.0, ge=-60.0, le=-3.0, description="dBFS RMS aimed at, -60 to -3")
     ceiling_db: float = Field(-1.0, ge=-20.0, le=0.0, description="dBFS never passed, -20 to 0")
 
 

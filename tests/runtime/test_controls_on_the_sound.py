@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from listening import RATE, centroid_hz, face, flatness, peak_hz, play, settings_of
 
-from latent_resonance.pack import open_pack
+from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.spectrogram import Geometry
 from latent_resonance.voice.controls import ControlGlide
 from latent_resonance.voice.generator import open_networks
@@ -16,21 +16,48 @@ from latent_resonance.voice.instrument import Dreamer, Synthesiser
 from latent_resonance.voice.loop import SpectrogramLoop
 
 
-def test_an_open_mouth_at_least_doubles_the_spectral_centroid(pack_folder: Path) -> None:
-    closed = centroid_hz(play(pack_folder, face()))
-    opened = centroid_hz(play(pack_folder, face(mouth_open=0.8)))
+POSES: tuple[dict[str, float], ...] = (
+    {},
+    {"head_yaw": 0.4},
+    {"head_yaw": -0.4},
+    {"head_pitch": 0.3},
+    {"brow_raise": 0.7},
+    {"mouth_width": 0.6},
+)
+
+
+@pytest.fixture(params=["tiny", "cello"])
+def any_pack(request: pytest.FixtureRequest, pack_folder: Path) -> Path:
+    """The pack of the tests, and the one that a gallery plays."""
+    return pack_folder if request.param == "tiny" else find_pack("cello")
+
+
+def test_an_open_mouth_at_least_doubles_the_spectral_centroid(any_pack: Path) -> None:
+    closed = centroid_hz(play(any_pack, face()))
+    opened = centroid_hz(play(any_pack, face(mouth_open=0.8, jaw_open=0.7)))
     assert opened >= 2.0 * closed
 
 
-def test_a_tense_brow_raises_the_spectral_flatness(pack_folder: Path) -> None:
-    resting = flatness(play(pack_folder, face(mouth_open=0.8)))
-    tense = flatness(play(pack_folder, face(mouth_open=0.8, brow_tension=0.8)))
+@pytest.mark.slow
+def test_an_open_mouth_brightens_the_cello_from_every_pose() -> None:
+    ratios = []
+    for pose in POSES:
+        closed = centroid_hz(play(find_pack("cello"), face(**pose), 2.0))
+        opened = face(mouth_open=0.8, jaw_open=0.7, **pose)
+        ratios.append(centroid_hz(play(find_pack("cello"), opened, 2.0)) / closed)
+    assert np.median(ratios) >= 2.0
+    assert min(ratios) >= 1.5
+
+
+def test_a_tense_brow_raises_the_spectral_flatness(any_pack: Path) -> None:
+    resting = flatness(play(any_pack, face(mouth_open=0.8)))
+    tense = flatness(play(any_pack, face(mouth_open=0.8, brow_tension=0.8)))
     assert tense > 3.0 * resting
 
 
-def test_stillness_lowers_the_flatness_below_the_resting_value(pack_folder: Path) -> None:
-    resting = flatness(play(pack_folder, face(mouth_open=0.8)))
-    still = flatness(play(pack_folder, face(mouth_open=0.8, stillness=1.0)))
+def test_stillness_lowers_the_flatness_below_the_resting_value(any_pack: Path) -> None:
+    resting = flatness(play(any_pack, face(mouth_open=0.8)))
+    still = flatness(play(any_pack, face(mouth_open=0.8, stillness=1.0)))
     assert still < 0.8 * resting
 
 

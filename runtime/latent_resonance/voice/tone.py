@@ -54,7 +54,7 @@ class BandPass:
 
     TAPS = 2048
 
-    def __init__(self, sample_rate: int, cutoff_hz: float = 700.0) -> None:
+    def __init__(self, sample_rate: int, cutoff_hz: float = 400.0) -> None:
         self.sample_rate = sample_rate
         self.highest_hz = 0.45 * sample_rate
         self.first_hz = cutoff_hz
