@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from latent_resonance.face_state import FEATURE_RANGES, FEATURES, neutral_features
+from latent_resonance.face_state import FEATURE_RANGES, FEATURES
 
 RATE_HZ = 30.0
 # feature: (gestures a second, height, width in s from, to, signed)
@@ -48,13 +48,6 @@ def compose_movement(seconds: float, seed: int) -> NDArray[np.float32]:
     features = np.stack([track[name] for name in FEATURES], axis=1)
     low, high = np.array([FEATURE_RANGES[name] for name in FEATURES]).T
     return np.clip(features, low, high).astype(np.float32)
-
-
-def still_face() -> NDArray[np.float32]:
-    """The neutral face at rest: (16,)."""
-    features = neutral_features()
-    features[FEATURES.index("stillness")] = 1.0
-    return features
 
 
 def _gestures(

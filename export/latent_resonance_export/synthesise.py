@@ -20,6 +20,7 @@ import soundfile
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.spectrogram import Geometry
+from latent_resonance_export.loops import close_loop
 
 TICKS_PER_S = 1920  # 960 ticks a beat at 120 beats a minute
 PRE_ROLL_S = 2.0  # what rings into the loop from the turn before
@@ -207,18 +208,6 @@ def write_midi(phrases: list[Phrase], path: Path, program: int, loop_s: float) -
     midi.tracks.append(track)
     midi.save(path)
     return begins
-
-
-def close_loop(audio: np.ndarray, loop_length: int) -> np.ndarray:
-    """Fades what follows the loop's end into its beginning, at equal power.
-
-    audio : (loop_length + fade,) samples -> (loop_length,)
-    """
-    loop = audio[:loop_length].copy()
-    after = audio[loop_length:]
-    angle = np.linspace(0, np.pi / 2, len(after), endpoint=False)
-    loop[: len(after)] = loop[: len(after)] * np.sin(angle) + after * np.cos(angle)
-    return loop
 
 
 def render_corpus(

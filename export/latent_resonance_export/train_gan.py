@@ -1,132 +1,146 @@
-"""Trains the generator on a dataset of looped spectrograms; read it from top to bottom.
+"""Trains a generator on a dataset of looped spectrograms; read it from top to bottom.
 
-A GAN with an encoder beside it (VAE-GAN: Larsen et al. 2016): half of what is generated
-must re-create real clips from their codes, which teaches note boundaries in minutes; the
-critics judge that half and what random z makes alike.
+One loop for every architecture of networks/choose.py. Each step generates one batch, updates
+what judges by it, then the generator by what judges. The default architecture has an encoder
+beside it (VAE-GAN: Larsen et al. 2016): half of what is generated must re-create real clips
+from their codes, which teaches note boundaries in minutes; the others train as plain GANs.
 
-    RUN/checkpoint.pt   networks, averaged generator, optimisers, step (weights only)
-    RUN/log.jsonl       a line every few steps: losses, seconds, distances
-    RUN/sheet-*.png     the averaged generator's answer to the same z
+    RUN/run.yaml        how the run was begun (run.py)
+    RUN/checkpoint.pt   networks, averaged generator, optimisers, step (checkpoint.py)
+    RUN/log.jsonl       a line every few steps: losses, seconds, distances (journal.py)
+    RUN/metric.png      the distance from clips held out of training (yardstick.py)
+    RUN/sheet-*.png     what the averaged generator makes of the same z
 
 A run goes on from its checkpoint. Every random draw is seeded by (seed, step), so a run
-that was interrupted continues exactly as if it had not been.
+that was interrupted continues exactly as if it had not been: on a CPU bit for bit.
 """
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from copy import deepcopy
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.nn import functional
 
 from latent_resonance import LatentResonanceError
 from latent_resonance_export.augment import augment
-from latent_resonance_export.checkpoint import Training, load, save
+from latent_resonance_export.checkpoint import CHECKPOINT, Training, last_good, load, save
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.losses import (
-    critic_loss,
-    generator_loss,
-    prior_loss,
-    smoothness_penalty,
-)
-from latent_resonance_export.metrics import distances
-from latent_resonance_export.networks import Critic, Encoder, LoopGenerator
-from latent_resonance_export.pictures import contact_sheet
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train. Rates are Adam's; `ema_halflife` is in steps."""
-
-    batch_size: int = 16  # half of what is generated re-creates clips, half comes from random z
-    warm_up: int = 500  # steps of re-creating only, before the critics join
-    warm_up_rate: float = 5e-4
-    generator_rate: float = 2e-4
-    critic_rate: float = 2e-4
-    likeness_weight: float = 8.0
-    prior_weight: float = 1.0
-    z_noise: float = 0.15
-    penalty_weight: float = 0.02
-    penalty_sigma: float = 0.05
-    penalty_interval: int = 4
-    n_patches: int = 4
-    ema_halflife: float = 500.0
-    log_interval: int = 20
-    checkpoint_interval: int = 200
-    seed: int = 0
+from latent_resonance_export.energy import energy_loss
+from latent_resonance_export.engine import any_of, average_over, by_first
+from latent_resonance_export.journal import Line
+from latent_resonance_export.losses import prior_loss, slope_penalty, smoothness_penalty
+from latent_resonance_export.networks.choose import Architecture, check_geometry
+from latent_resonance_export.observer import Observer
+from latent_resonance_export.plateau import Goal, why_done
+from latent_resonance_export.recipe import Recipe
+from latent_resonance_export.stopping import stoppable
 
 
 class TrainingError(LatentResonanceError):
     """A loss is no longer a number."""
 
 
-def begin(recipe: Recipe, n_mels: int, device: torch.device) -> Training:
-    """Fresh networks and optimisers."""
+@dataclass(frozen=True)
+class Studio:
+    """What stays as it is while training."""
+
+    fabric: Fabric
+    dataset: Dataset
+    architecture: Architecture
+    recipe: Recipe
+
+
+class Ended(NamedTuple):
+    """Where training ended, and why: `steps`, `plateau` or `stopped`."""
+
+    step: int
+    why: str
+
+
+def train(
+    studio: Studio,
+    folder: Path,
+    goal: Goal,
+    show: Callable[[Line], object] = lambda _line: None,
+) -> Ended:
+    """Trains until the goal or a signal, resuming the run in the folder if it has a checkpoint.
+
+    `show` is given the step at once, then each line of the log.
+
+    Raises
+    ------
+    ArchitectureError, CheckpointError, JournalError
+        The networks cannot be made, or a file of the run cannot be read or written.
+    TrainingError
+        A loss became NaN; the checkpoint is untouched.
+    """
+    fabric, recipe, checkpoint = studio.fabric, studio.recipe, folder / CHECKPOINT
+    training = begin(studio)
+    if checkpoint.exists():
+        load(training, checkpoint, fabric.device)
+    observer = Observer(fabric, training, studio.dataset, folder, recipe.seed)
+    with closing(observer), stoppable() as stop:
+        show({"step": training.step})
+        if training.step == 0:
+            observer.write({"step": 0, **observer.look()})
+        began, first = time.monotonic(), training.step
+        while not (why := why_done(goal, training.step, observer.history)):
+            losses = one_step(training, studio)
+            training.step += 1
+            refuse_nan(losses, training.step, checkpoint)
+            pace = round((time.monotonic() - began) / (training.step - first), 3)
+            line = {"step": training.step, **losses, "seconds_per_step": pace}
+            due = training.step % recipe.checkpoint_interval == 0 or training.step == goal.steps
+            stopped = any_of(fabric, stop.asked)
+            if due or stopped:
+                by_first(fabric, lambda: save(training, checkpoint))
+            if due:
+                line |= observer.look()
+            if due or training.step % recipe.log_interval == 0:
+                observer.write(line)
+                show(line)
+            if stopped:
+                return Ended(training.step, "stopped")
+    return Ended(training.step, why)
+
+
+def begin(studio: Studio) -> Training:
+    """Fresh networks and optimisers, the same in every process.
+
+    Raises
+    ------
+    ArchitectureError
+        The networks cannot be made for this geometry.
+    """
+    architecture, recipe, geometry = studio.architecture, studio.recipe, studio.dataset.geometry
+    check_geometry(geometry)
     torch.manual_seed(recipe.seed)
-    generator = LoopGenerator(n_mels=n_mels).to(device)
-    encoder = Encoder(generator.latent_dim, n_mels).to(device)
-    critic = Critic(n_mels).to(device)
-    average = deepcopy(generator).requires_grad_(False)
-    adam = {"betas": (0.0, 0.99), "eps": 1e-8}
+    generator = architecture.generator(geometry)
+    encoder = architecture.encoder(geometry) if architecture.encoder else None
+    critic = architecture.critic(geometry)
+    average = architecture.generator(geometry).eval().requires_grad_(requires_grad=False)
+    average.load_state_dict(generator.state_dict())
+    for network in filter(None, (generator, encoder, critic, average)):
+        network.to(studio.fabric.device)
+    learning = [*generator.parameters(), *(encoder.parameters() if encoder else ())]
+    adam = {"betas": (recipe.beta1, recipe.beta2), "eps": 1e-8}
     return Training(
         generator,
         encoder,
         critic,
         average,
-        torch.optim.Adam([*generator.parameters(), *encoder.parameters()], **adam),
+        torch.optim.Adam(learning, **adam),
         torch.optim.Adam(critic.parameters(), recipe.critic_rate, **adam),
     )
-
-
-def train(
-    dataset: Dataset,
-    run: Path,
-    recipe: Recipe,
-    n_steps: int,
-    device: torch.device,
-    *,
-    progress: Callable[[dict[str, float]], object] = lambda _line: None,
-) -> Training:
-    """Trains until step n_steps, resuming RUN if it has a checkpoint.
-
-    `progress` is given each line of the log, the first one at once.
-
-    Raises
-    ------
-    CheckpointError
-        The run's checkpoint cannot be read.
-    TrainingError
-        A loss became NaN; the checkpoint is untouched.
-    """
-    run.mkdir(parents=True, exist_ok=True)
-    checkpoint = run / "checkpoint.pt"
-    training = begin(recipe, dataset.geometry.n_mels, device)
-    if checkpoint.exists():
-        load(training, checkpoint, device)
-    began, first = time.monotonic(), training.step
-    progress({"step": first})
-    while training.step < n_steps:
-        losses = one_step(training, dataset, recipe, device)
-        training.step += 1
-        refuse_nan(losses, training.step, checkpoint)
-        pace = round((time.monotonic() - began) / (training.step - first), 3)
-        line = {"step": training.step, **losses, "seconds_per_step": pace}
-        if training.step % recipe.checkpoint_interval == 0:
-            save(training, checkpoint)
-            line |= look(training, dataset, run, recipe, device)
-        if training.step % recipe.log_interval == 0 or "spectrum_db" in line:
-            with (run / "log.jsonl").open("a", encoding="utf-8") as log:
-                log.write(json.dumps(line) + "\n")
-            progress(line)
-    save(training, checkpoint)
-    return training
 
 
 def refuse_nan(losses: dict[str, float], step: int, checkpoint: Path) -> None:
@@ -134,126 +148,136 @@ def refuse_nan(losses: dict[str, float], step: int, checkpoint: Path) -> None:
     lost = [name for name, loss in losses.items() if not np.isfinite(loss)]
     if lost:
         raise TrainingError(
-            f"{' and '.join(lost)} ceased to be a number at step {step}; {checkpoint} is as it "
-            "was last saved: go on from it with another --seed"
+            f"{' and '.join(lost)} ceased to be a number at step {step}; {last_good(checkpoint)}: "
+            "go on from it with another --seed"
         )
 
 
-def one_step(
-    training: Training, dataset: Dataset, recipe: Recipe, device: torch.device
-) -> dict[str, float]:
+def one_step(training: Training, studio: Studio) -> dict[str, float]:
     """Generates once; updates the critics by it, then generator and encoder by the critics."""
-    chance = torch.Generator().manual_seed(recipe.seed * 1_000_003 + training.step)
-    numbers = np.random.default_rng((recipe.seed, training.step))
-    warming_up = training.step < recipe.warm_up
-    real = torch.from_numpy(dataset.batch(recipe.batch_size, numbers)).to(device)
-    n_coded = recipe.batch_size if warming_up else recipe.batch_size // 2
+    recipe, n_clips = studio.recipe, studio.recipe.batch_size // studio.fabric.world_size
+    chance, numbers = chances(recipe.seed, training.step, studio.fabric.global_rank)
+    warming_up = training.encoder is not None and training.step < recipe.warm_up
+    real = torch.from_numpy(studio.dataset.batch(n_clips, numbers)).to(studio.fabric.device)
+    n_coded = n_clips if warming_up else n_clips // 2 if training.encoder else 0
 
-    fake, coded = generate(training, real, n_coded, recipe, chance)
-    said = {
-        "unlike": functional.l1_loss(fake[:n_coded], real[:n_coded]),
-        "stray": prior_loss(coded, chance),
-    }
-    loss = recipe.likeness_weight * said["unlike"] + recipe.prior_weight * said["stray"]
+    fake, coded = generate(training, real, n_coded, studio, chance)
+    said, loss = {}, real.new_zeros(())
+    if coded is not None:
+        said["unlike"] = functional.l1_loss(fake[:n_coded], real[:n_coded])
+        said["stray"] = prior_loss(coded, chance)
+        loss = recipe.likeness_weight * said["unlike"] + recipe.prior_weight * said["stray"]
     if not warming_up:
-        said |= teach_critic(training, real, fake.detach(), recipe, chance)
-        loss = loss + ask_critic(training, fake, recipe, chance)
-    update(
-        training.generator_optimiser,
-        loss,
-        recipe.warm_up_rate if warming_up else recipe.generator_rate,
-    )
+        said |= teach_critic(training, real, fake.detach(), studio, chance)
+        if recipe.energy_weight:
+            # not the re-created ones: what z of the prior make is what will be played
+            said["energy"] = energy_loss(real[n_coded:], fake[n_coded:], chance)
+            loss = loss + recipe.energy_weight * said["energy"]
+        loss = loss + ask_critic(training, fake, studio, chance)
+    rate = recipe.warm_up_rate if warming_up else recipe.generator_rate
+    update(training.generator_optimiser, loss, rate * slowed(recipe, training.step), studio.fabric)
+    average_over(studio.fabric, statistics(training.generator))
     follow(training.average, training.generator, training.step, recipe.ema_halflife)
-    said["generator"] = loss
-    return {name: round(value.item(), 4) for name, value in said.items()}
+    return told(said | {"generator": loss}, studio.fabric)
+
+
+def chances(seed: int, step: int, rank: int) -> tuple[torch.Generator, np.random.Generator]:
+    """What is drawn by chance in a step; PyTorch's own chance, which networks may use, likewise."""
+    number = seed * 1_000_003 + step + rank * 715_827_883  # PyTorch heeds the lower 32 bits
+    torch.manual_seed(number)
+    return torch.Generator().manual_seed(number), np.random.default_rng((seed, step, rank))
+
+
+def slowed(recipe: Recipe, step: int) -> float:
+    """Share of a learning rate that is left: 1, then halved every so often."""
+    return 0.5 ** (max(step - recipe.settle, 0) / recipe.rate_halflife)
 
 
 def generate(
-    training: Training, real: Tensor, n_coded: int, recipe: Recipe, chance: torch.Generator
-) -> tuple[Tensor, Tensor]:
+    training: Training, real: Tensor, n_coded: int, studio: Studio, chance: torch.Generator
+) -> tuple[Tensor, Tensor | None]:
     """Makes a batch, the first n_coded from codes of real clips, the others from random z.
 
     Returns the batch (batch, 1, n_mels, n_frames) and the codes (n_coded, latent_dim).
     """
-    with half_precision(real):
-        coded = training.encoder(real[:n_coded])
-        noise = torch.randn(coded.shape, generator=chance).to(real.device)
-        drawn = torch.randn(len(real) - n_coded, coded.shape[1], generator=chance)
-        z = torch.cat([coded + recipe.z_noise * noise, drawn.to(real.device)])
-        return training.generator(z).float(), coded
+    latent_dim, coded = training.generator.latent_dim, None
+    with studio.fabric.autocast():
+        z = real.new_zeros(0, latent_dim)
+        if training.encoder:
+            coded = training.encoder(real[:n_coded])
+            noise = torch.randn(coded.shape, generator=chance).to(real.device)
+            z = coded + studio.recipe.z_noise * noise
+        drawn = torch.randn(len(real) - n_coded, latent_dim, generator=chance)
+        return training.generator(torch.cat([z, drawn.to(real.device)])).float(), coded
 
 
 def teach_critic(
-    training: Training, real: Tensor, fake: Tensor, recipe: Recipe, chance: torch.Generator
+    training: Training, real: Tensor, fake: Tensor, studio: Studio, chance: torch.Generator
 ) -> dict[str, Tensor]:
     """One update of the critics, every few steps with the penalty that keeps them smooth."""
+    recipe, critic = studio.recipe, training.critic
     seen = augment(real, chance)
     corners = torch.rand(recipe.n_patches, 2, generator=chance)
-    said_of_real = judged(training.critic, seen, corners)
-    said_of_fake = judged(training.critic, augment(fake, chance), corners)
-    loss = total = critic_loss(said_of_real, said_of_fake)
+    said_of_real = judged(critic, seen, corners, studio.fabric)
+    said_of_fake = judged(critic, augment(fake, chance), corners, studio.fabric)
+    loss = total = studio.architecture.game.critic(said_of_real, said_of_fake)
     if training.step % recipe.penalty_interval == 0:
-        nudge = torch.randn(seen.shape, generator=chance).to(seen.device) * recipe.penalty_sigma
-        nudged = judged(training.critic, seen + nudge, corners)
-        penalty = smoothness_penalty(said_of_real, nudged, recipe.penalty_sigma)
+        if studio.architecture.game.exact_slope:
+            penalty = slope_penalty(lambda x: critic(x, corners), seen)
+        else:
+            nudge = torch.randn(seen.shape, generator=chance).to(seen.device) * recipe.penalty_sigma
+            nudged = judged(critic, seen + nudge, corners, studio.fabric)
+            penalty = smoothness_penalty(said_of_real, nudged, recipe.penalty_sigma)
         total = loss + recipe.penalty_weight * recipe.penalty_interval * penalty
-    update(training.critic_optimiser, total, recipe.critic_rate)
-    return {"critic": loss} | gaps(said_of_real, said_of_fake)
+    rate = recipe.critic_rate * slowed(recipe, training.step)
+    update(training.critic_optimiser, total, rate, studio.fabric)
+    apart = (r.mean() - f.mean() for r, f in zip(said_of_real, said_of_fake, strict=True))
+    return {"critic": loss} | dict(zip(critic.NAMES, apart, strict=True))
 
 
-def ask_critic(training: Training, fake: Tensor, recipe: Recipe, chance: torch.Generator) -> Tensor:
+def ask_critic(training: Training, fake: Tensor, studio: Studio, chance: torch.Generator) -> Tensor:
     """The generator's loss by the critics, which do not learn from it."""
-    training.critic.requires_grad_(False)
-    corners = torch.rand(recipe.n_patches, 2, generator=chance)
-    loss = generator_loss(judged(training.critic, augment(fake, chance), corners))
-    training.critic.requires_grad_(True)
-    return loss
+    training.critic.requires_grad_(requires_grad=False)
+    corners = torch.rand(studio.recipe.n_patches, 2, generator=chance)
+    said = judged(training.critic, augment(fake, chance), corners, studio.fabric)
+    training.critic.requires_grad_(requires_grad=True)
+    return studio.architecture.game.generator(said)
 
 
-def judged(critic: Critic, x: Tensor, corners: Tensor) -> tuple[Tensor, ...]:
-    """Each critic's logits, computed in half precision and given in full."""
-    with half_precision(x):
+def judged(critic: nn.Module, x: Tensor, corners: Tensor, fabric: Fabric) -> tuple[Tensor, ...]:
+    """Each critic's logits, computed in half precision where that is quick, given in full."""
+    with fabric.autocast():
         return tuple(logits.float() for logits in critic(x, corners))
 
 
-def half_precision(x: Tensor) -> torch.autocast:
-    """bfloat16 where it is enough, on the device of x."""
-    return torch.autocast(x.device.type, torch.bfloat16)
-
-
-def gaps(real: tuple[Tensor, ...], fake: tuple[Tensor, ...]) -> dict[str, Tensor]:
-    """How far apart each critic holds real and generated."""
-    means = [r.mean() - f.mean() for r, f in zip(real, fake, strict=True)]
-    return dict(zip(("loop", "texture"), means, strict=True))
-
-
-def update(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float) -> None:
-    """One step of gradient descent."""
+def update(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float, fabric: Fabric) -> None:
+    """One step of gradient descent, by the mean gradient of all processes."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    learning = (p for group in optimiser.param_groups for p in group["params"])
+    average_over(fabric, (p.grad for p in learning if p.grad is not None))
     optimiser.step()
+
+
+def statistics(network: nn.Module) -> list[Tensor]:
+    """What a network counts rather than learns, such as the means of a batch normalisation."""
+    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
 
 
 @torch.no_grad()
 def follow(average: nn.Module, network: nn.Module, step: int, halflife: float) -> None:
     """Exponential moving average, quicker at the beginning."""
     decay = 0.5 ** (1.0 / min(halflife, 1.0 + step * 0.05))
-    for slow, fast in zip(average.parameters(), network.parameters(), strict=True):
-        slow.lerp_(fast, 1.0 - decay)
+    slow = [*average.parameters(), *statistics(average)]
+    fast = [*network.parameters(), *statistics(network)]
+    for ours, theirs in zip(slow, fast, strict=True):
+        ours.lerp_(theirs, 1.0 - decay)
 
 
-@torch.no_grad()
-def look(
-    training: Training, dataset: Dataset, run: Path, recipe: Recipe, device: torch.device
-) -> dict[str, float]:
-    """Writes a sheet of the averaged generator's work and measures its distance from the real."""
-    fixed = torch.Generator().manual_seed(recipe.seed)
-    z = torch.randn(48, training.average.latent_dim, generator=fixed).to(device)
-    fake = training.average(z).float().cpu().numpy()
-    real = dataset.batch(len(fake), np.random.default_rng(recipe.seed))
-    again = training.average(training.encoder(torch.from_numpy(real[:6]).to(device)))
-    shown = np.concatenate([real[:6], again.float().cpu().numpy(), fake[:18]])[:, 0]
-    contact_sheet(shown, run / f"sheet-{training.step:06d}.png")
-    return distances(real[:, 0], fake[:, 0])
+def told(said: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
+    """The losses as numbers, the mean over all processes."""
+    values = torch.stack([value.detach().float() for value in said.values()])
+    average_over(fabric, [values])
+    return {name: round(v, 4) for name, v in zip(said, values.tolist(), strict=True)}

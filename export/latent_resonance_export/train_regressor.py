@@ -1,218 +1,215 @@
 """Trains the regressor: features -> z, without a single labelled face.
 
-It learns from composed movement. A surrogate, fitted once to what the frozen generator makes
-of thousands of z, tells it how a z sounds, so that no spectrogram has to be made while it
-learns. Five wishes, in this order of weight:
+It learns from movement, composed or recorded. A surrogate, fitted to what the frozen generator
+makes of thousands of z, tells it how a z sounds, so that no spectrogram has to be made while
+it learns; from time to time, what its faces make by then is heard too. Six wishes (wishes.py):
 
 1. z follows the generator's prior;
 2. a small movement makes a small change (bounded slope: no flashing);
 3. different faces make different sounds (distances in z follow distances of features);
 4. an open mouth is brighter, a tense brow noisier (correlation);
-5. the still, neutral face lands on a pure anchor.
+5. the still, neutral face lands on a pure anchor;
+6. the faces of an artist's examples make their sounds.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import spearmanr
 from torch import Tensor, nn
 
-from latent_resonance.face_state import FEATURES
-from latent_resonance_export.descriptors import NAMES, describe
-from latent_resonance_export.losses import prior_loss
-from latent_resonance_export.movement import compose_movement, still_face
-from latent_resonance_export.networks import LoopGenerator, unit_norm
+from latent_resonance.face_state import neutral_features
+from latent_resonance.spectrogram import Geometry
+from latent_resonance_export.examples import Example, refuse
+from latent_resonance_export.hearing import (
+    Heard,
+    choose_anchors,
+    fit_surrogate,
+    listen,
+    random_z,
+    together,
+)
+from latent_resonance_export.movement import compose_movement
+from latent_resonance_export.projection import Pair, bring_to_z
+from latent_resonance_export.recorded import Recorded
+from latent_resonance_export.regressor import STEEPEST, Regressor, Trained, weights
+from latent_resonance_export.regressor_report import Measured, measure, summary
+from latent_resonance_export.wishes import MOMENTARY, Goals, wishes
 
-STEEPEST = 6.0  # change of z (unit mean square) per unit of weighted features
-# how strongly each feature may lead: poses and expressions fully, noisy velocities hardly
-WEIGHTS = {
-    "mouth_width": 1.5,
-    "head_yaw": 2.0,
-    "head_pitch": 2.5,
-    "head_roll": 2.5,
-    "yaw_velocity": 0.05,
-    "pitch_velocity": 0.05,
-    "roll_velocity": 0.05,
-    "mouth_velocity": 0.02,
-    "brow_velocity": 0.02,
-    "eye_open": 0.3,
-    "motion": 0.4,
-    "stillness": 0.4,
-}
+Progress = Callable[[str, int, int], None]  # what is being done, how much more is done, of how much
+BATCH = 256  # moments of movement a step
+ROUNDS = 3
+COMPOSED_S = 3600.0
+NEAR_REST = 2**0.5 / STEEPEST  # weighted features: unrelated sounds cannot lie closer together
 
 
-class Regressor(nn.Module):
-    """(batch, 16) -> (batch, latent_dim) of unit mean square."""
-
-    def __init__(self, latent_dim: int, width: int = 96) -> None:
-        super().__init__()
-        scale = torch.tensor([WEIGHTS.get(name, 1.0) for name in FEATURES])
-        self.register_buffer("scale", scale)
-        self.layers = nn.Sequential(
-            nn.Linear(len(FEATURES), width),
-            nn.Tanh(),
-            nn.Linear(width, width),
-            nn.Tanh(),
-            nn.Linear(width, latent_dim),
-        )
-
-    def forward(self, features: Tensor) -> Tensor:
-        """See the class; features in their own units, unscaled."""
-        return unit_norm(self.layers(features * self.scale))
+def silent(stage: str, done: int, total: int) -> None:
+    """Shows nothing."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What the generator makes of many z: z (n, latent_dim), descriptors (n, 4)."""
+class Course:
+    """What is learnt from, beside the generator."""
 
-    z: Tensor
-    descriptors: Tensor
+    geometry: Geometry = field(default_factory=Geometry)
+    steps: int = 3000
+    n_listen: int = 4000
+    seed: int = 0
+    recorded: Recorded | None = None
+    examples: list[Example] = field(default_factory=list)
+    pictures: list[NDArray[np.float32] | None] = field(default_factory=list)  # of the examples
+    examples_file: Path = Path("examples")  # to name it where its lines contradict each other
 
-
-@dataclass(frozen=True)
-class Trained:
-    """A regressor and what it rests on; anchors (12, latent_dim), the first for the still face."""
-
-    regressor: Regressor
-    anchors: Tensor
-    heard: Heard
-    report: dict[str, float]
-
-
-@torch.no_grad()
-def listen(generator: LoopGenerator, n: int, seed: int, progress: Callable[[int], None]) -> Heard:
-    """Decodes n random z and describes them."""
-    z = unit_norm(
-        torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(seed))
-    )
-    parts = []
-    for chunk in z.split(16):
-        parts.append(describe(generator(chunk)))
-        progress(len(chunk))
-    return Heard(z, torch.cat(parts))
-
-
-def choose_anchors(heard: Heard, n: int = 12) -> Tensor:
-    """The purest, steadiest z, spread by greedy k-centre (Gonzalez 1985): (n, latent_dim)."""
-    _, flatness, level, flux = heard.descriptors.T
-    audible = level > level.quantile(0.3)
-    score = standard(flatness) + standard(flux) + torch.where(audible, 0.0, 10.0)
-    pure = heard.z[score.argsort()[: max(len(score) // 16, n)]]
-    chosen = [0]
-    while len(chosen) < n:
-        distance = torch.cdist(pure, pure[chosen]).min(dim=1).values
-        chosen.append(int(distance.argmax()))
-    return pure[chosen]
-
-
-def standard(x: Tensor) -> Tensor:
-    """Zero mean, unit deviation."""
-    return (x - x.mean(dim=0)) / (x.std(dim=0) + 1e-9)
-
-
-def fit_surrogate(heard: Heard, steps: int = 1500) -> nn.Module:
-    """A small network from z to its standardised descriptors."""
-    torch.manual_seed(0)
-    target = standard(heard.descriptors)
-    network = nn.Sequential(
-        nn.Linear(heard.z.shape[1], 128), nn.LeakyReLU(0.2), nn.Linear(128, len(NAMES))
-    )
-    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=0.05)
-    for step in range(steps):
-        chosen = torch.randint(len(target), (256,), generator=torch.Generator().manual_seed(step))
-        loss = (network(heard.z[chosen]) - target[chosen]).square().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return network.requires_grad_(False)
-
-
-def correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Pearson's r of two vectors."""
-    return (standard(a) * standard(b)).mean()
-
-
-def wishes(
-    regressor: Regressor,
-    surrogate: nn.Module,
-    features: Tensor,
-    anchor: Tensor,
-    chance: torch.Generator,
-) -> dict[str, Tensor]:
-    """The five losses on a batch of features (n, 16)."""
-    z = regressor(features)
-    nudge = 0.05 * torch.randn(features.shape, generator=chance) / regressor.scale
-    moved = (regressor(features + nudge) - z).norm(dim=1) / (nudge * regressor.scale).norm(dim=1)
-    slope = moved / z.shape[1] ** 0.5
-    shuffled = torch.randperm(len(z), generator=chance)
-    apart = ((features - features[shuffled]) * regressor.scale).norm(dim=1)
-    z_apart = (z - z[shuffled]).norm(dim=1) / (2 * z.shape[1]) ** 0.5
-    centroid, flatness = surrogate(z)[:, :2].T
-    mouth = features[:, FEATURES.index("mouth_open")]
-    brow = features[:, FEATURES.index("brow_tension")]
-    rest = regressor(torch.from_numpy(still_face())[None])
-    return {
-        "prior": prior_loss(z, chance),
-        "slope": torch.relu(slope - STEEPEST).square().mean(),
-        "spread": (z_apart - (1 - torch.exp(-2.0 * apart))).square().mean() * 4.0,
-        "controls": 2.0 - correlation(mouth, centroid) - correlation(brow, flatness),
-        "rest": (rest - anchor).square().mean(),
-    }
+    def chance(self) -> torch.Generator:
+        """The same random numbers each time."""
+        return torch.Generator().manual_seed(self.seed)
 
 
 def train_regressor(
-    generator: LoopGenerator,
+    generator: nn.Module,
     *,
-    steps: int = 3000,
-    n_listen: int = 4000,
+    geometry: Geometry | None = None,
     seed: int = 0,
-    progress: Callable[[str, int, int], None] = lambda *_: None,
+    progress: Progress = silent,
 ) -> Trained:
-    """Listens, fits, trains and measures; `progress` is told (stage, done now, of how many)."""
-    generator.eval()
-    heard = listen(generator, n_listen, seed, lambda n: progress("listening", n, n_listen))
-    anchors, surrogate = choose_anchors(heard), fit_surrogate(heard)
-    movement = torch.from_numpy(compose_movement(3600.0, seed))
-    torch.manual_seed(seed)
-    regressor = Regressor(generator.latent_dim)
+    """A regressor for any generator that has a `latent_dim`, from composed movement alone."""
+    course = Course(geometry=geometry or Geometry(), seed=seed)
+    return teach(generator, course, step=0, progress=progress)[0]
+
+
+def teach(
+    generator: nn.Module, course: Course, *, step: int, progress: Progress = silent
+) -> tuple[Trained, Measured]:
+    """Listens, fits, trains and measures.
+
+    Raises
+    ------
+    RegressorError
+        The generator draws what is no number, or examples contradict each other.
+    """
+    generator.eval().requires_grad_(False)
+    hear = Hearing(generator, course, progress)
+    heard = hear(random_z(hear.at_first, generator.latent_dim, course.chance()))
+    range_db = course.geometry.range_db
+    pairs = bring_to_z(course.examples, course.pictures, generator, heard, range_db, progress)
+    refuse_contradictions(pairs, course.examples_file)
+    goals, anchors = goals_of(pairs, choose_anchors(heard))
+    regressor = learn(goals, heard, hear, course, progress)
+    measured = measure(
+        regressor,
+        generator,
+        anchors,
+        pairs,
+        geometry=course.geometry,
+        recorded=course.recorded,
+        seed=course.seed,
+        progress=progress,
+    )
+    return Trained(regressor, anchors, summary(measured), step), measured
+
+
+class Hearing:
+    """Listens to a generator: to random z at first, then to what faces make of it."""
+
+    def __init__(self, generator: nn.Module, course: Course, progress: Progress) -> None:
+        self.generator, self.geometry = generator, course.geometry
+        self.at_first = course.n_listen // 2
+        self.each_round = (course.n_listen - self.at_first) // (ROUNDS - 1)
+        total = self.at_first + (ROUNDS - 1) * self.each_round
+        self.progress = lambda n: progress("listening", n, total)
+
+    def __call__(self, z: Tensor) -> Heard:
+        """See hearing.listen."""
+        return listen(self.generator, z, self.geometry, self.progress)
+
+
+def learn(
+    goals: Goals, heard: Heard, hear: Hearing, course: Course, progress: Progress
+) -> Regressor:
+    """The regressor after all steps, frozen.
+
+    After each round but the last, what faces make by then is listened to: the surrogate need
+    not know all z, only those that faces reach.
+    """
+    tracks = [compose_movement(COMPOSED_S, course.seed)]
+    tracks += [course.recorded.learnt] if course.recorded else []
+    movement, chance = [torch.from_numpy(track) for track in tracks], course.chance()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(course.seed)
+        regressor = Regressor(heard.z.shape[1])
     optimiser = torch.optim.Adam(regressor.parameters(), 1e-3)
-    for step in range(steps):
-        chance = torch.Generator().manual_seed(seed + step)
-        batch = movement[torch.randint(len(movement), (256,), generator=chance)]
-        loss = sum(wishes(regressor, surrogate, batch, anchors[0], chance).values())
+    for step in range(course.steps):
+        if step in rounds(course.steps):
+            if step > 0:
+                with torch.no_grad():
+                    z = regressor(draw(movement, hear.each_round, chance))
+                heard = together(heard, hear(z))
+            surrogate = fit_surrogate(heard, course.seed)
+        wished = wishes(regressor, surrogate, draw(movement, BATCH, chance), goals, chance)
         optimiser.zero_grad()
-        loss.backward()
+        sum(wished.values()).backward()
         optimiser.step()
-        progress("training", 1, steps)
-    return Trained(regressor, anchors, heard, report(regressor, generator, anchors, seed))
+        progress("training", 1, course.steps)
+    return regressor.eval().requires_grad_(False)
 
 
-@torch.no_grad()
-def report(
-    regressor: Regressor, generator: LoopGenerator, anchors: Tensor, seed: int
-) -> dict[str, float]:
-    """Measured through the real generator, on movement it has not seen."""
-    movement = compose_movement(600.0, seed + 1)[::60]
-    features = torch.from_numpy(movement)
-    z = regressor(features)
-    sounds = torch.cat([describe(generator(chunk)) for chunk in z.split(16)]).numpy()
-    rest = regressor(torch.from_numpy(still_face())[None])
-    apart = torch.pdist(z).numpy()
-    return {
-        "rank_correlation_mouth_centroid": _rank(movement, "mouth_open", sounds[:, 0]),
-        "rank_correlation_brow_flatness": _rank(movement, "brow_tension", sounds[:, 1]),
-        "rank_correlation_distance": round(
-            float(spearmanr(torch.pdist(features * regressor.scale).numpy(), apart)[0]), 3
-        ),
-        "coverage_of_z": round(float(np.mean(apart) / (2 * z.shape[1]) ** 0.5), 3),
-        "rest_to_anchor": round(float((rest - anchors[0]).norm() / anchors[0].norm()), 4),
-    }
+def rounds(steps: int) -> list[int]:
+    """The steps that rounds begin with."""
+    return [steps * turn // ROUNDS for turn in range(ROUNDS)]
 
 
-def _rank(movement: NDArray[np.float32], name: str, sound: NDArray[np.float32]) -> float:
-    return round(float(spearmanr(movement[:, FEATURES.index(name)], sound)[0]), 3)
+def draw(movement: list[Tensor], n: int, chance: torch.Generator) -> Tensor:
+    """Moments, as many of each track: (about n, 16)."""
+    share = n // len(movement)
+    return torch.cat([t[torch.randint(len(t), (share,), generator=chance)] for t in movement])
+
+
+def goals_of(pairs: list[Pair], pure: Tensor) -> tuple[Goals, Tensor]:
+    """Where faces should land, and the anchors, the still face's first.
+
+    An example's sound is an anchor too: a face that is held must not glide away from it. One
+    whose face cannot be told from the neutral one is the still face's own.
+    """
+    size = pure.shape[1]
+    faces = torch.tensor(np.array([p.example.features for p in pairs], np.float32)).reshape(-1, 16)
+    z = torch.stack([p.z for p in pairs]) if pairs else torch.zeros(0, size)
+    from_rest = (faces - torch.from_numpy(neutral_features())) * weights()
+    distance = from_rest[:, ~MOMENTARY].norm(dim=1)
+    is_rest = torch.zeros(len(z), dtype=torch.bool)
+    if len(z) and distance.min() < NEAR_REST:
+        is_rest[distance.argmin()] = True
+    anchors = torch.cat([z[is_rest], pure, z[~is_rest]])
+    return Goals(anchors[0], faces, z), anchors
+
+
+def refuse_contradictions(pairs: list[Pair], path: Path) -> None:
+    """Faces too alike for sounds so different: a step between them would flash.
+
+    Raises
+    ------
+    ExamplesError
+        There are such; each is named by its line.
+    """
+    mistakes = []
+    for earlier, later in combinations(pairs, 2):
+        if steepness(earlier, later) > STEEPEST:
+            what = (
+                f"this face is too like that of line {earlier.example.line} for so different a "
+                "sound; make the faces differ more, or keep one of them"
+            )
+            mistakes.append((later.example.line, what))
+    refuse(path, mistakes)
+
+
+def steepness(a: Pair, b: Pair) -> float:
+    """Change of z, in units of its length, for each unit of weighted features from a to b."""
+    far = float((a.z - b.z).norm()) / len(a.z) ** 0.5
+    difference = torch.from_numpy(a.example.features - b.example.features)
+    apart = float((difference * weights()).norm())
+    return far / max(apart, 1e-6)

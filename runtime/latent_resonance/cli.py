@@ -175,7 +175,10 @@ def _play(pack: str | None, config: Path | None, *, with_eye: bool, **options: A
     settings = _settings(config, pack)
     from latent_resonance.voice.perform import perform as play
 
-    sys.exit(play(settings, config=config, with_eye=with_eye, say=say, **options))
+    def read() -> Settings:
+        return _settings(config, pack)
+
+    sys.exit(play(settings, config=config, read=read, with_eye=with_eye, say=say, **options))
 
 
 @commands.command(short_help="Play live: camera in, sound out.")
@@ -249,21 +252,29 @@ def devices() -> None:
 @commands.command(short_help="Say what is wrong with this machine, and what to do.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list of checks.")
-def doctor(config: Path | None, as_json: bool) -> None:
-    """Check the settings, the pack, the face model, camera, speaker, processor and libraries.
+@click.option("--tone", is_flag=True, help="Also play a tone: can it be heard?")
+def doctor(config: Path | None, as_json: bool, tone: bool) -> None:
+    """Check the program, camera, speaker, the machine, the units and the wall between them.
 
-    A missing camera or speaker is a warning, for the instrument plays without; what keeps it
-    from playing is a fault, and the exit code is 1.
+    Without --config: the settings of /etc/latent-resonance, if there are any. Each line is ok,
+    warn or fail. A missing camera or speaker is a warning, for the instrument plays without;
+    what keeps it from playing fails, and the exit code is 1. As root it sees more.
+
+    \b
+    Examples:
+      sudo latent-resonance doctor
+      sudo latent-resonance doctor --tone
+      latent-resonance doctor --json --config gallery.yaml
     """
-    from latent_resonance.doctor import FAULT, examine
+    from latent_resonance.doctor import FAIL, examine
 
-    checks = examine(config)
+    checks = examine(config, tone=tone)
     if as_json:
         click.echo(json.dumps([check.as_dict() for check in checks], indent=2))
     else:
         for check in checks:
             click.echo(check.as_text())
-    sys.exit(int(any(check.verdict == FAULT for check in checks)))
+    sys.exit(int(any(check.verdict == FAIL for check in checks)))
 
 
 @commands.command(short_help="Print every setting with its default, as a file to start from.")

@@ -179,9 +179,11 @@ class FaceSender:
 
 
 class FaceReceiver:
-    """The voice's end: a datagram socket at `path` that only its owner may write to.
+    """The voice's end: a datagram socket at `path`, for whom its folder is for.
 
-    The folder is made if absent; the socket file of a receiver that died is replaced.
+    Only its owner may write to it, unless the folder lets a group in and nobody else: then that
+    group may, which is how the eye and the voice of a gallery are two users. The folder is made
+    if absent, for its owner alone; the socket file of a receiver that died is replaced.
 
     Raises
     ------
@@ -193,7 +195,8 @@ class FaceReceiver:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.rejected = 0  # datagrams that were not face states
+        self.taken = 0  # datagrams so far
+        self.rejected = 0  # of them, those that were not face states
         _address(path)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(path.parent):
@@ -210,8 +213,9 @@ class FaceReceiver:
                 first = self._socket.recv(MESSAGE_BYTES + 1)
             except (TimeoutError, BlockingIOError):
                 return None
-            if (newest := self._newest(first)) is not None:
-                return newest
+            newest = self._newest(first)
+            if newest is not None or time.monotonic() >= deadline:
+                return newest  # a flood of something else must not hold the reader
 
     def close(self) -> None:
         """Stop listening and remove the socket file, if it is still this receiver's own."""
@@ -223,6 +227,7 @@ class FaceReceiver:
     def _newest(self, first: bytes) -> FaceState | None:
         newest = None
         for data in (first, *self._waiting()):
+            self.taken += 1
             try:
                 newest = decode(data)
             except ValueError:
@@ -271,6 +276,12 @@ def _clear(path: Path) -> None:
     path.unlink()
 
 
+def _is_for_a_group(folder: Path) -> bool:
+    """Whether its owner's group may enter a folder, and others may not."""
+    mode = folder.stat().st_mode
+    return bool(mode & stat.S_IXGRP) and not mode & stat.S_IXOTH
+
+
 def _bound(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
@@ -278,6 +289,8 @@ def _bound(path: Path) -> socket.socket:
         # moment at which others may write to it.
         os.fchmod(listening.fileno(), stat.S_IRUSR | stat.S_IWUSR)
         listening.bind(str(path))
+        if _is_for_a_group(path.parent):
+            path.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP)
     except OSError:
         listening.close()
         raise

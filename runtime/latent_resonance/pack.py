@@ -90,6 +90,7 @@ class _Sheet(Section):
     sha256: _Hashes
     training: Any = Field(None, description="how it was trained")
     quality: Any = Field(None, description="what was measured")
+    variants: Any = Field(None, description="the generator at other precisions; not played")
 
 
 def models_folder() -> Path:

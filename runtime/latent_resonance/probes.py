@@ -9,11 +9,20 @@ with 1. A library that crashes takes only the probe with it.
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from latent_resonance.spectrogram import FloatArray
+    from latent_resonance.voice.speaker import Speaker
+
+LOOKING_S = 8.0  # for a face to appear, or a speaker to answer
+TONE_RATE = 48_000  # Hz
 
 
 def network(_settings: Settings) -> str:
@@ -60,6 +69,7 @@ def pack(settings: Settings) -> str:
 
 def camera(settings: Settings) -> str:
     """Whether the camera sends an image; of it, only the size is kept."""
+    from latent_resonance.eye.devices import devices
     from latent_resonance.eye.sources import open_camera
 
     opened = open_camera(settings.camera)
@@ -67,7 +77,31 @@ def camera(settings: Settings) -> str:
         height, width = opened.read().pixels.shape[:2]
     finally:
         opened.close()
-    return f"{settings.camera.source} sends images of {width} × {height}"
+    there = ", ".join(map(str, devices()))
+    size = f"{settings.camera.source} sends images of {width} × {height}"
+    return f"{size} (there is {there})" if there else size
+
+
+def face(settings: Settings) -> str:
+    """Whether a face is seen within a few seconds."""
+    from latent_resonance.eye.isolation import give_up_network
+
+    give_up_network()
+    from latent_resonance.eye.sources import open_camera
+    from latent_resonance.eye.tracker import MODEL_NAME, Tracker
+    from latent_resonance.pack import models_folder
+
+    finder = Tracker(models_folder() / MODEL_NAME, settings.eye)
+    opened = open_camera(settings.camera)
+    end_s = time.monotonic() + LOOKING_S
+    try:
+        while time.monotonic() < end_s:
+            if finder.find(opened.read()):
+                return "a face is seen"
+    finally:
+        opened.close()
+        finder.close()
+    raise LatentResonanceError(f"no face was seen for {LOOKING_S:g} s")
 
 
 def speaker(settings: Settings) -> str:
@@ -78,8 +112,46 @@ def speaker(settings: Settings) -> str:
     return f"{found.name} ({found.host_api}, {found.default_sample_rate:.0f} Hz)"
 
 
+def tone(settings: Settings) -> str:
+    """Plays a tone, a second of the chamber's a, softly."""
+    from latent_resonance.voice.ring import Ring
+    from latent_resonance.voice.speaker import Speaker
+
+    ring, said = Ring(2 * TONE_RATE), []
+    output = settings.output
+    player = Speaker(ring, TONE_RATE, output.device, output.latency_s, said.append)
+    try:
+        _tend(player, LOOKING_S, lambda: player.playing)
+        if not player.playing:
+            raise LatentResonanceError(said[-1] if said else "no speaker answers")
+        ring.push(_a440(player.sample_rate))
+        _tend(player, LOOKING_S, lambda: ring.empty)
+        _tend(player, output.latency_s + 0.3, lambda: False)
+    finally:
+        name = player.name
+        player.close()
+    return f"a tone of one second was played on {name}"
+
+
+def _tend(player: Speaker, patience_s: float, done: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + patience_s
+    while time.monotonic() < end_s and not done():
+        player.tend(time.monotonic())
+        time.sleep(0.005)
+
+
+def _a440(sample_rate: int) -> FloatArray:
+    """(sample_rate,): 440 Hz at -20 dBFS, with a tenth of a second to come and to go."""
+    import numpy as np
+
+    time_s = np.arange(sample_rate) / sample_rate
+    fade = np.clip(10 * np.minimum(time_s, 1 - time_s), 0, 1)
+    return (0.1 * fade * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32)
+
+
 PROBES: dict[str, Callable[[Settings], str]] = {
-    probe.__name__: probe for probe in (network, face_model, tracker, pack, camera, speaker)
+    probe.__name__: probe
+    for probe in (network, face_model, tracker, pack, camera, face, speaker, tone)
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
@@ -74,12 +74,15 @@ class Camera(Section):
     """Where images come from."""
 
     source: Annotated[int | str, BeforeValidator(_index_or_name)] = Field(
-        "0",
-        description="index, /dev path, part of a by-id or by-path name, rpicam, or a video file",
+        "usb",
+        description="usb (the first), part of a name, a number, a /dev path, rpicam, or a video",
     )
     width: int = Field(640, ge=16, le=7680, description="pixels, 16 to 7680")
     height: int = Field(480, ge=16, le=4320, description="pixels, 16 to 4320")
     images_per_s: float = Field(30.0, ge=1.0, le=240.0, description="images/s, 1 to 240")
+    rotation: Literal[0, 90, 180, 270] = Field(
+        0, description="degrees that images are turned clockwise: 0, 90, 180 or 270"
+    )
 
 
 class OneEuro(Section):
@@ -103,6 +106,9 @@ class Eye(Section):
     )
     absence_s: float = Field(
         3.0, ge=0.1, le=600.0, description="seconds until a visitor counts as gone, 0.1 to 600"
+    )
+    memory_mib: int = Field(
+        600, ge=400, le=65_536, description="MiB at which the eye starts afresh, 400 to 65536"
     )
     one_euro: OneEuro = OneEuro()
 
@@ -260,10 +266,10 @@ def load_settings(path: Path | None) -> Settings:
 
 
 def socket_path_of(settings: Settings) -> Path:
-    """Where the eye and the voice of one user meet.
+    """Where an eye and a voice meet.
 
-    The settings' own path, else a folder in $XDG_RUNTIME_DIR, in /run (systemd, root), or
-    one in the temporary folder that belongs to this user alone.
+    The settings' own path, else the folder that the unit says, one in $XDG_RUNTIME_DIR, in /run
+    (root), or one in the temporary folder that belongs to this user alone.
     """
     if settings.socket_path is not None:
         return Path(settings.socket_path)
@@ -271,13 +277,18 @@ def socket_path_of(settings: Settings) -> Path:
 
 
 def _runtime_folder() -> Path:
+    if unit := os.environ.get("RUNTIME_DIRECTORY"):  # systemd.exec(5)
+        return Path(unit)
     session = os.environ.get("XDG_RUNTIME_DIR")
     if session and os.access(session, os.W_OK):
         return Path(session) / "latent-resonance"
     system = Path("/run/latent-resonance")
     if os.access(system if system.exists() else system.parent, os.W_OK):
         return system
-    folder = Path(tempfile.gettempdir()) / f"latent-resonance-{os.getuid()}"
+    try:
+        folder = Path(tempfile.gettempdir()) / f"latent-resonance-{os.getuid()}"
+    except FileNotFoundError as error:
+        raise SettingsError(["/run and /tmp cannot be written; set socket_path"]) from error
     if folder.exists() and folder.lstat().st_uid != os.getuid():
         raise SettingsError([f"{folder}: belongs to another user; set socket_path"])
     return folder

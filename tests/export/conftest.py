@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.dataset import Dataset, open_dataset, write_dataset
+from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance_export.dataset import Clip, Dataset, open_dataset, write_dataset
+from latent_resonance_export.loops import normalise_peak
 
 N_CLIPS = 8
 
@@ -29,13 +30,41 @@ def looped_tones(n: int, geometry: Geometry) -> list[np.ndarray]:
     return tones
 
 
+def melody(seconds: float, sample_rate: int, seed: int) -> np.ndarray:
+    """Notes of a few partials at random pitches, lengths and levels: (n,) float32."""
+    rng = np.random.default_rng(seed)
+    notes, length = [], 0
+    while length < seconds * sample_rate:
+        n = int(rng.uniform(0.15, 0.7) * sample_rate)
+        turn = np.arange(n) * 2 * np.pi * 110 * 2 ** rng.uniform(0, 3) / sample_rate
+        partials = sum(np.sin(k * turn) * rng.uniform(0.2, 1) / k for k in range(1, 7))
+        notes.append(rng.uniform(0.05, 0.2) * partials * np.hanning(n) ** 0.3)
+        length += n
+    return np.concatenate(notes)[: int(seconds * sample_rate)].astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def play() -> Callable[[float, int, int], np.ndarray]:
+    """See `melody`."""
+    return melody
+
+
 @pytest.fixture(scope="session")
 def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight looped tones in the default geometry, written by the workshop itself."""
+    """Eight looped tones in the default geometry, two of them held out."""
     folder = tmp_path_factory.mktemp("datasets") / "tones"
     geometry = Geometry()
     tones = looped_tones(N_CLIPS, geometry)
-    write_dataset(tones, N_CLIPS, folder, geometry, about={"sounds": "sums of sines"}, seed=1)
+    levels = np.linspace(-9.0, 0.0, N_CLIPS)
+    pictures = (
+        spectrogram_of_loop(normalise_peak(tone, geometry, level), geometry)
+        for tone, level in zip(tones, levels, strict=True)
+    )
+    clips = [
+        Clip(f"tone {i}", 0.0, "CC0-1.0", "the tests", held_out=i >= N_CLIPS - 2)
+        for i in range(N_CLIPS)
+    ]
+    write_dataset(pictures, clips, folder, geometry, about={"sounds": "sums of sines"})
     return folder
 
 
@@ -64,3 +93,29 @@ def workshop() -> Callable[..., subprocess.CompletedProcess[str]]:
         return done
 
     return run
+
+
+def tiny_spectrograms(n: int, side: int = 64) -> np.ndarray:
+    """A few partials of a random pitch, swelling once a loop: (n, side, side) in [-1, 1]."""
+    rng = np.random.default_rng(3)
+    pitch, turn = rng.uniform(5, 15, (n, 1, 1)), rng.uniform(0, 2 * np.pi, (n, 1, 1))
+    band = np.arange(side)[:, None]
+    from_partial = np.abs((band + pitch / 2) % pitch - pitch / 2)
+    lines = np.exp(-np.square(from_partial)) * np.exp(-band / 25) * (band > pitch / 2)
+    swell = 0.6 + 0.4 * np.cos(np.arange(side) * 2 * np.pi / side + turn)
+    return (2 * lines * swell - 1 + 0.02 * rng.random((n, side, side))).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty spectrograms of 64 × 64, eight of them held out: for what must learn in seconds."""
+    folder = tmp_path_factory.mktemp("datasets") / "tiny"
+    geometry = Geometry(n_fft=1024, win_length=1024, n_mels=64, n_frames=64)
+    clips = [Clip(f"tone {i}", 0.0, "CC0-1.0", "the tests", held_out=i >= 32) for i in range(40)]
+    write_dataset(tiny_spectrograms(40), clips, folder, geometry, about={"sounds": "lines"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny(tiny_folder: Path) -> Dataset:
+    return open_dataset(tiny_folder)

@@ -8,12 +8,18 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import torch
 
-from latent_resonance_export.cli import SOUNDFONT
-from latent_resonance_export.dataset import open_dataset
+from latent_resonance import __version__
+from latent_resonance.spectrogram import Geometry
+from latent_resonance_export.commands.compose import SOUNDFONT
+from latent_resonance_export.dataset import Dataset, open_dataset
+from latent_resonance_export.run import RunSheet, write_sheet
 
 Workshop = Callable[..., CompletedProcess[str]]
-COMMANDS = ("convert", "dataset", "train-gan")
+STEPS = ("curate", "train-gan", "train-regressor", "convert", "audition")
+COMMANDS = (*STEPS, "compose")
+OUTSIDE = ("convert", "-o", "x", "--checkpoint", "m.pt", "--factory", "package.module:f")
 needs_fluidsynth = pytest.mark.skipif(
     shutil.which("fluidsynth") is None or not Path(SOUNDFONT).is_file(),
     reason="apt install fluidsynth fluid-soundfont-gm",
@@ -21,45 +27,82 @@ needs_fluidsynth = pytest.mark.skipif(
 
 
 def said_in_one_line(done: CompletedProcess[str], code: int) -> str:
-    assert done.returncode == code
+    assert done.returncode == code, done.stderr
     assert done.stdout == ""
     *usage, last = done.stderr.strip().splitlines()
     assert code == 2 or not usage
     return last
 
 
-def test_help_shows_the_way_from_sounds_to_a_pack(workshop: Workshop) -> None:
+def test_help_shows_the_way_from_sounds_to_a_pack_in_the_order_of_the_work(
+    workshop: Workshop,
+) -> None:
     done = workshop("--help")
     assert done.returncode == 0
     page, _, commands = done.stdout.partition("Commands:")
-    at = [page.index(f"latent-resonance-export {c} ") for c in ("dataset", "train-gan", "convert")]
+    at = [page.index(f"latent-resonance-export {step} ") for step in STEPS]
     assert at == sorted(at)
-    for command in COMMANDS:
-        assert f"\n  {command} " in commands
+    listed = [line.split()[0] for line in commands.partition("Exit codes")[0].strip().splitlines()]
+    assert tuple(name for name in listed if name in COMMANDS) == COMMANDS
     assert max(map(len, done.stdout.splitlines())) <= 92
+
+
+def test_the_version_is_told(workshop: Workshop) -> None:
+    assert workshop("--version").stdout == f"latent-resonance-export {__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_of_every_command_is_explained(workshop: Workshop, command: str) -> None:
     done = workshop(command, "-h")
     assert done.returncode == 0
-    options = done.stdout.partition("Options:")[2].strip().split("\n  -")
+    intro, _, text = done.stdout.partition("Options:")
+    usage, _, sentences = intro.strip().partition("\n")
+    assert usage.startswith(f"Usage: latent-resonance-export {command} [OPTIONS]")
+    assert len(sentences.split()) >= 12, "what the command is for"
+    assert max(map(len, done.stdout.splitlines())) <= 92
+    options = text.strip().split("\n  -")
     assert len(options) >= 5
     for option in options:
-        assert len(option.split()) >= 4, f"no help for {option}"
+        before_default = option.partition("[default")[0]
+        assert len(before_default.split()) >= 4, f"no help for {option}"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_comes_before_anything_heavy_is_loaded(workshop: Workshop, command: str) -> None:
+    done = workshop(command, "-h", PYTHONVERBOSE="1")
+    assert "latent_resonance_export.cli" in done.stderr
+    for library in ("torch", "librosa", "onnx", "onnxruntime", "matplotlib"):
+        assert f"import '{library}' " not in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
         (["paint"], "No such command 'paint'"),
-        (["dataset"], "'-o'"),
-        (["dataset", "-o", "x", "--clips", "3"], "8<=x"),
-        (["dataset", "-o", "x", "--program", "200"], "0<=x<=127"),
-        (["dataset", "-o", "x", "--seed", "-1"], "0<=x"),
+        (["compose"], "'-o'"),
+        (["compose", "-o", "x", "--clips", "3"], "8<=x"),
+        (["compose", "-o", "x", "--program", "200"], "0<=x<=127"),
+        (["compose", "-o", "x", "--seed", "-1"], "0<=x"),
+        (["curate"], "SOUNDS"),
+        (["curate", "x"], "'-o'"),
         (["train-gan", "-o", "x"], "DATASET"),
-        (["train-gan", "x", "-o", "x", "--batch", "6"], "multiple of 4"),
-        (["convert", "x", "-o", "x"], "--dataset"),
+        (["train-gan", "x"], "'-o'"),
+        (["train-regressor"], "RUN"),
+        (["train-regressor", "x", "--steps", "none"], "'none' is not a valid integer"),
+        (["audition"], "PACK|RUN"),
+        (["audition", "x", "--clips", "1"], "x>=2"),
+        (["convert", "x"], "'-o'"),
+        (["convert", "-o", "x"], "name either a RUN or --checkpoint FILE with --factory"),
+        (["convert", "x", "-o", "x", "--checkpoint", "m.pt"], "name either a RUN or --checkpoint"),
+        (["convert", "-o", "x", "--checkpoint", "m.pt"], "belong together"),
+        (["convert", "x", "-o", "x", "--factory", "a:b"], "belong together"),
+        (["convert", "x", "-o", "x", "--channel", "0"], "--channel goes with --checkpoint"),
+        (["convert", "x", "-o", "x", "--geometry", "g"], "--geometry goes with --checkpoint"),
+        (["convert", "x", "-o", "x", "--trust"], "--trust goes with --checkpoint"),
+        (["convert", "x", "-o", "x", "--precision", "int4"], "'fp32', 'fp16', 'int8'"),
+        ([*OUTSIDE, "--range", "1", "0"], "LOW should be below HIGH"),
+        ([*OUTSIDE, "--range", "1"], "requires 2 arguments"),
+        ([*OUTSIDE, "--dataset", "d", "--geometry", "g"], "--geometry is for want of a --dataset"),
     ],
 )
 def test_a_wrong_command_line_names_the_rule_and_leaves_with_2(
@@ -69,49 +112,85 @@ def test_a_wrong_command_line_names_the_rule_and_leaves_with_2(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_dataset_is_never_written_over(workshop: Workshop, tmp_path: Path) -> None:
+def test_what_exists_is_never_written_over(workshop: Workshop, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("dear to me")
-    said = said_in_one_line(workshop("dataset", "-o", tmp_path / "mine"), 1)
+    said = said_in_one_line(workshop("compose", "-o", tmp_path / "mine"), 1)
     assert f"{tmp_path}/mine exists" in said
     assert (tmp_path / "mine").read_text() == "dear to me"
 
 
 def test_without_fluidsynth_the_remedy_is_said(workshop: Workshop, tmp_path: Path) -> None:
-    done = workshop("dataset", "-o", tmp_path / "new", PATH=str(tmp_path))
+    done = workshop("compose", "-o", tmp_path / "new", PATH=str(tmp_path))
     assert "apt install fluidsynth" in said_in_one_line(done, 1)
 
 
 @pytest.mark.skipif(shutil.which("fluidsynth") is None, reason="apt install fluidsynth")
 def test_without_a_soundfont_the_remedy_is_said(workshop: Workshop, tmp_path: Path) -> None:
-    done = workshop("dataset", "-o", tmp_path / "new", "--soundfont", tmp_path / "none.sf2")
+    done = workshop("compose", "-o", tmp_path / "new", "--soundfont", tmp_path / "none.sf2")
     assert "apt install fluid-soundfont-gm" in said_in_one_line(done, 1)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_missing_dataset_is_named_before_anything_is_trained(
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["curate", "none", "-o", "new"], "none"),
+        (["train-gan", "none", "-o", "new"], "none is not a dataset"),
+        (["train-regressor", "none"], "none is not a run"),
+        (["convert", "none", "-o", "new"], "none is not a run"),
+        (["convert", "--checkpoint", "none", "--factory", "torch:zeros", "-o", "new"], "no none:"),
+        (["audition", "none"], "none"),
+    ],
+)
+def test_what_is_missing_is_named_before_anything_is_made(
+    workshop: Workshop, arguments: list[str], wrong: str, tmp_path: Path
+) -> None:
+    assert wrong in said_in_one_line(workshop(*arguments, cwd=tmp_path), 1)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train-regressor", "convert", "audition"])
+def test_a_run_without_a_checkpoint_is_sent_to_train_gan(
+    workshop: Workshop, dataset: Dataset, dataset_folder: Path, tmp_path: Path, command: str
+) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    write_sheet(RunSheet("loop", str(dataset_folder), dataset.sha256, Geometry(), {}), run)
+    more = ["-o", tmp_path / "new"] if command != "train-regressor" else []
+    said = said_in_one_line(workshop(command, run, *more), 1)
+    assert f"there is no {run}/checkpoint.pt" in said
+    assert "train-gan" in said
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_runs_code_is_opened_only_when_it_is_trusted(
     workshop: Workshop, tmp_path: Path
 ) -> None:
-    done = workshop("train-gan", tmp_path / "none", "-o", tmp_path / "run")
-    assert f"{tmp_path}/none is not a dataset" in said_in_one_line(done, 1)
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_run_without_a_checkpoint_is_named(
-    workshop: Workshop, dataset_folder: Path, tmp_path: Path
-) -> None:
-    done = workshop("convert", tmp_path, "--dataset", dataset_folder, "-o", tmp_path / "pack")
-    assert f"{tmp_path}/checkpoint.pt" in said_in_one_line(done, 1)
-    assert not (tmp_path / "pack").exists()
+    (tmp_path / "studio.py").write_text("import torch\ndef make():\n    return torch.nn.PReLU()\n")
+    torch.save({"G": torch.nn.PReLU()}, tmp_path / "model.pt")
+    outside = ["--checkpoint", "model.pt", "--factory", "studio:make", "-o", "models/x"]
+    said = said_in_one_line(workshop("convert", *outside, cwd=tmp_path), 1)
+    assert "runs code" in said
+    assert "--trust" in said
+    done = workshop("convert", *outside, "--trust", cwd=tmp_path)
+    assert done.returncode == 1
+    warning, said = done.stderr.strip().splitlines()
+    assert warning == "warning: model.pt may run code of its own (--trust)"
+    assert "--latent-dim" in said
+    assert not (tmp_path / "models").exists()
 
 
 @needs_fluidsynth
 @pytest.mark.slow
 def test_a_dataset_is_composed_played_and_written(workshop: Workshop, tmp_path: Path) -> None:
-    done = workshop("dataset", "-o", tmp_path / "cello", "--clips", 8, "--sounds", "a test")
+    options = ("--clips", 8, "--held-out", 2, "--sounds", "a test")
+    done = workshop("compose", "-o", tmp_path / "cello", *options)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{tmp_path}/cello: 8 loops of 5.46 s\n"
+    assert done.stdout == f"{tmp_path}/cello: 8 loops of 5.46 s, and 2 held out\n"
     written = open_dataset(tmp_path / "cello")
-    assert len(written.pixels) == 8
+    assert len(written.training) == 8
+    assert written.held_out.sum() == 2
     assert written.about == {"sounds": "a test"}
     assert all(pixels.std() > 5 for pixels in written.pixels)
 
@@ -124,5 +203,6 @@ def test_a_run_is_trained_and_taken_up_again(
     for step in (1, 2):
         done = workshop("train-gan", dataset_folder, "-o", run, "--steps", step, "--batch", 4)
         assert done.returncode == 0, done.stderr
-        assert done.stdout == f"{run}: step {step}\n"
-    assert [path.name for path in run.iterdir()] == ["checkpoint.pt"]
+        assert f"{run}: step {step}" in done.stdout
+    assert {"checkpoint.pt", "run.yaml"} <= {path.name for path in run.iterdir()}
+    assert not list(run.glob("*.part"))

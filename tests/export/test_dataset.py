@@ -1,4 +1,4 @@
-"""A dataset: loops in, pixels and a sidecar on disk, batches out."""
+"""A dataset: spectrograms in, pixels, a table and a sidecar on disk, batches out."""
 
 from __future__ import annotations
 
@@ -11,27 +11,37 @@ import yaml
 
 from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
 from latent_resonance_export.dataset import (
-    PEAK_DB,
+    Clip,
     Dataset,
     DatasetError,
-    normalise_peak,
     open_dataset,
+    quantise,
+    read_clips,
+    write_clips,
     write_dataset,
 )
 
 SMALL = Geometry(n_fft=1024, win_length=1024, hop_length=256, n_mels=64, n_frames=32)
 
 
-def tone(geometry: Geometry, cycles: int, level: float = 0.2) -> np.ndarray:
-    turn = np.arange(geometry.loop_length) * 2 * np.pi / geometry.loop_length
-    return (level * np.sin(cycles * turn)).astype(np.float32)
+CLIPS = [
+    Clip("a.wav", 0.0, "CC0-1.0", "Ada", held_out=False, level_db=-20.5, flatness_db=-18.25),
+    Clip('näme, "with"\nall.wav', 12.345678, "", "", held_out=False),
+    Clip("b/c.flac", 3.5, "CC-BY-4.0", "Bo, Cy & Dé", held_out=True),
+]
+
+
+def pictures(n: int = 3) -> list[np.ndarray]:
+    """Spectrograms of tones."""
+    turn = np.arange(SMALL.loop_length) * 2 * np.pi / SMALL.loop_length
+    loops = [0.2 * np.sin(100 * (i + 1) * turn).astype(np.float32) for i in range(n)]
+    return [spectrogram_of_loop(loop, SMALL) for loop in loops]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three tones in a small geometry."""
-    tones = [tone(SMALL, cycles) for cycles in (100, 200, 300)]
-    write_dataset(tones, 3, tmp_path / "tones", SMALL, about={"sounds": "sines"}, seed=2)
+    """Three tones in a small geometry, the last held out."""
+    write_dataset(pictures(), CLIPS, tmp_path / "tones", SMALL, about={"sounds": "sines"})
     return tmp_path / "tones"
 
 
@@ -49,11 +59,49 @@ def test_geometry_origin_and_pictures_survive_the_disk(folder: Path) -> None:
     opened = open_dataset(folder)
     assert opened.geometry == SMALL
     assert opened.about == {"sounds": "sines"}
-    rng = np.random.default_rng(2)
-    for pixels, cycles in zip(opened.pixels, (100, 200, 300), strict=True):
-        loop = normalise_peak(tone(SMALL, cycles), SMALL, rng.uniform(*PEAK_DB))
-        restored = (pixels + 0.5) / 128.0 - 1.0
-        assert np.abs(restored - spectrogram_of_loop(loop, SMALL)).max() <= 0.5 / 128 + 1e-6
+    restored = opened.pictures(np.arange(3))
+    assert np.abs(restored - pictures()).max() <= 1 / 256 + 1e-6
+    np.testing.assert_array_equal(restored[1:2], opened.pictures(np.array([1])))
+
+
+def test_every_clip_keeps_where_it_came_from(folder: Path) -> None:
+    assert read_clips(folder / "clips.csv") == CLIPS
+
+
+def test_a_table_without_measures_is_read_too(tmp_path: Path) -> None:
+    write_clips(CLIPS[:1], tmp_path / "clips.csv")
+    lines = (tmp_path / "clips.csv").read_text().splitlines()
+    (tmp_path / "clips.csv").write_text("\n".join(",".join(x.split(",")[:5]) for x in lines))
+    (clip,) = read_clips(tmp_path / "clips.csv")
+    assert (clip.source, clip.level_db, clip.flatness_db) == ("a.wav", None, None)
+
+
+def test_what_is_held_out_is_never_in_a_batch(folder: Path) -> None:
+    opened = open_dataset(folder)
+    assert opened.training.tolist() == [0, 1]
+    batch = opened.batch(200, np.random.default_rng(3))[:, 0]
+    seen = {
+        int(np.abs(opened.pictures(np.arange(3)) - one).mean(axis=(1, 2)).argmin()) for one in batch
+    }
+    assert seen == {0, 1}
+
+
+def test_the_same_clips_have_the_same_hash_and_others_another(folder: Path, tmp_path: Path) -> None:
+    write_dataset(pictures(), CLIPS, tmp_path / "again", SMALL, about={"sounds": "other words"})
+    assert open_dataset(tmp_path / "again").sha256 == open_dataset(folder).sha256
+    write_dataset(pictures()[::-1], CLIPS, tmp_path / "other", SMALL, about={})
+    assert open_dataset(tmp_path / "other").sha256 != open_dataset(folder).sha256
+
+
+def test_a_thousand_clips_of_the_default_geometry_take_less_than_300_megabytes() -> None:
+    geometry = Geometry()
+    picture = np.zeros((geometry.n_mels, geometry.n_frames), np.float32)
+    assert 1000 * quantise(picture).nbytes < 300e6
+
+
+def test_the_whole_range_is_used_and_nothing_beyond() -> None:
+    ends = quantise(np.array([-2.0, -1.0, 0.0, 0.999, 1.0, 2.0], np.float32))
+    assert ends.tolist() == [0, 0, 128, 255, 255, 255]
 
 
 def test_it_is_mapped_into_memory_and_cannot_be_written_to(folder: Path) -> None:
@@ -64,30 +112,25 @@ def test_it_is_mapped_into_memory_and_cannot_be_written_to(folder: Path) -> None
 
 def test_only_the_finished_folder_is_left(folder: Path) -> None:
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
-    assert sorted(p.name for p in folder.iterdir()) == ["dataset.yaml", "spectrograms.npy"]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "clips.csv",
+        "dataset.yaml",
+        "spectrograms.npy",
+    ]
 
 
-@pytest.mark.parametrize("n_loops", [1, 3])
-def test_with_too_few_or_too_many_loops_nothing_appears(tmp_path: Path, n_loops: int) -> None:
-    loops = [tone(SMALL, 100)] * n_loops
+@pytest.mark.parametrize("n", [1, 4])
+def test_with_too_few_or_too_many_pictures_nothing_appears(tmp_path: Path, n: int) -> None:
     with pytest.raises(ValueError, match=r"shorter|longer"):
-        write_dataset(loops, 2, tmp_path / "tones", SMALL, about={})
+        write_dataset(pictures(n), CLIPS, tmp_path / "tones", SMALL, about={})
     assert not (tmp_path / "tones").exists()
 
 
-def test_every_clip_peaks_between_the_levels_that_are_stated(folder: Path) -> None:
-    for pixels in open_dataset(folder).pixels:
-        peak_db = (pixels.max() + 0.5 - 256) / 256 * SMALL.range_db
-        assert PEAK_DB[0] - 0.2 <= peak_db <= PEAK_DB[1] + 0.2
-
-
-def test_loud_and_quiet_takes_of_one_sound_become_the_same_picture() -> None:
-    loud, quiet = (normalise_peak(tone(SMALL, 90, level), SMALL, -6.0) for level in (0.9, 1e-4))
-    np.testing.assert_allclose(loud, quiet, atol=1e-5)
-
-
-def test_silence_stays_silence() -> None:
-    assert not normalise_peak(np.zeros(SMALL.loop_length, np.float32), SMALL, 0.0).any()
+def test_a_picture_of_another_shape_is_not_written(tmp_path: Path) -> None:
+    wrong = [*pictures(2), np.zeros((64, 31), np.float32)]
+    with pytest.raises(ValueError, match=r"\(64, 31\)"):
+        write_dataset(wrong, CLIPS, tmp_path / "tones", SMALL, about={})
+    assert not (tmp_path / "tones").exists()
 
 
 def test_batches_are_dequantised_within_a_step_and_repeat_by_seed(dataset: Dataset) -> None:
@@ -95,7 +138,7 @@ def test_batches_are_dequantised_within_a_step_and_repeat_by_seed(dataset: Datas
     assert batch.shape == (6, 1, dataset.geometry.n_mels, dataset.geometry.n_frames)
     assert batch.dtype == np.float32
     assert np.abs(batch).max() <= 1.0
-    chosen = np.sort(np.random.default_rng(4).integers(len(dataset.pixels), size=6))
+    chosen = np.sort(np.random.default_rng(4).integers(len(dataset.training), size=6))
     floor = dataset.pixels[chosen][:, None] / 128.0 - 1.0
     above = batch - floor
     assert above.min() >= -1e-6
@@ -106,10 +149,22 @@ def test_batches_are_dequantised_within_a_step_and_repeat_by_seed(dataset: Datas
 
 def test_a_missing_folder_or_file_is_named(folder: Path, tmp_path: Path) -> None:
     refusal(tmp_path / "nowhere")
-    for name in ("dataset.yaml", "spectrograms.npy"):
+    for name in ("dataset.yaml", "spectrograms.npy", "clips.csv"):
         broken = copytree(folder, tmp_path / f"without-{name}")
         (broken / name).unlink()
         assert name in refusal(broken)
+
+
+def test_a_dataset_with_nothing_to_train_on_is_refused(tmp_path: Path) -> None:
+    held_out = [Clip("a.wav", 0.0, "", "", held_out=True)]
+    write_dataset(pictures(1), held_out, tmp_path / "tones", SMALL, about={})
+    assert "no clip to train on" in refusal(tmp_path / "tones")
+
+
+@pytest.mark.parametrize("table", ["", "source\na.wav\n", "\0", "a,b\n" + "x" * 200_000 + ",\n"])
+def test_a_broken_table_of_clips_is_refused(folder: Path, table: str) -> None:
+    (folder / "clips.csv").write_text(table)
+    refusal(folder)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "geometry: {", "about: {}", "geometry: {colour: 1}\n"])
@@ -137,4 +192,4 @@ def test_pixels_of_another_geometry_are_refused_with_both_shapes(folder: Path) -
     (folder / "dataset.yaml").write_text(yaml.safe_dump(sidecar))
     said = refusal(folder)
     assert "3 × 64 × 32 uint8" in said
-    assert "n_clips × 65 × 32" in said
+    assert "3 × 65 × 32 uint8" in said

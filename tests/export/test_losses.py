@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from latent_resonance_export.losses import (
+    convincing_loss,
     critic_loss,
+    doubting_loss,
     generator_loss,
     prior_loss,
+    slope_penalty,
     smoothness_penalty,
 )
 
@@ -54,6 +57,43 @@ def test_the_penalty_measures_the_slope_of_the_critic() -> None:
     assert smoothness_penalty(logits(2.0), logits(2.0), sigma).item() == 0.0
     moved = smoothness_penalty(logits(2.0, 0.0), logits(2.0 + 3 * sigma, 0.0), sigma)
     assert moved.item() == pytest.approx(9.0, rel=1e-4)
+
+
+@pytest.mark.parametrize(("real", "fake"), [(0.0, 0.0), (2.0, -1.0), (-3.0, 0.5)])
+def test_the_other_game_is_the_cross_entropy_of_log_odds(real: float, fake: float) -> None:
+    def chance_of(log_odds: float) -> float:
+        return 1.0 / (1.0 + math.exp(-log_odds))
+
+    doubt = -math.log(chance_of(real)) - math.log(1.0 - chance_of(fake))
+    assert doubting_loss(logits(real), logits(fake)).item() == pytest.approx(doubt, rel=1e-5)
+    convinced = -math.log(chance_of(fake))
+    assert convincing_loss(logits(fake)).item() == pytest.approx(convinced, rel=1e-5)
+
+
+def test_a_generator_that_is_found_out_still_learns_in_that_game() -> None:
+    found_out = torch.full((4, 1), -20.0, requires_grad=True)
+    convincing_loss((found_out,)).backward()
+    assert found_out.grad.sum().item() == pytest.approx(-1.0, abs=1e-3)
+
+
+def test_the_exact_slope_is_that_of_the_critic_whatever_the_size_of_the_picture() -> None:
+    for side in (4, 8):
+        weight = torch.full((1, 1, side, side), 3.0 / side)  # a gradient of length 3
+        clips = torch.randn(2, 1, side, side, generator=chance())
+
+        def critic(x: Tensor, weight: Tensor = weight) -> tuple[Tensor]:
+            return ((x * weight).sum(dim=(1, 2, 3)).view(-1, 1).expand(-1, 5),)
+
+        gamma = 2e-4 * side**2 / 2
+        penalty = slope_penalty(critic, clips).item()
+        assert penalty == pytest.approx(gamma / 2 * 9.0, rel=1e-4)
+
+
+def test_the_exact_slope_teaches_the_critic_to_be_flatter() -> None:
+    weight = torch.ones(1, 1, 4, 4, requires_grad=True)
+    clips = torch.randn(2, 1, 4, 4, generator=chance())
+    slope_penalty(lambda x: ((x * weight).sum(dim=(1, 2, 3)).view(-1, 1),), clips).backward()
+    assert (weight.grad > 0).all()
 
 
 def test_normal_codes_are_nearly_free_and_collapsed_or_spread_ones_are_not() -> None:

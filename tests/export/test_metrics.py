@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance_export.metrics import distances, sliced_wasserstein
+from latent_resonance_export.metrics import (
+    all_patches,
+    distances,
+    patches,
+    pyramid,
+    sliced_wasserstein,
+    swd,
+)
 
 
 @pytest.fixture
@@ -47,3 +54,29 @@ def test_blurred_partials_are_far_from_sharp_ones(real: np.ndarray) -> None:
 def test_in_one_dimension_it_is_the_textbooks_distance() -> None:
     a = np.random.default_rng(2).standard_normal((500, 1)).astype(np.float32)
     assert sliced_wasserstein(a, a + 3.0) == pytest.approx(3.0, rel=1e-4)
+
+
+def test_two_draws_of_one_kind_are_nearer_than_what_is_blurred_or_louder(real: np.ndarray) -> None:
+    grain = np.random.default_rng(3).normal(0, 0.3, (2, *real.shape)).astype(np.float32)
+    one, other = real + grain[0], real[::-1] + grain[1]
+    floor = swd(one, other)
+    assert 0 < floor < swd(one, real) / 2  # without the grain
+    assert floor < swd(one, other + 0.2) / 2  # 8 dB louder
+
+
+def test_where_a_loop_begins_does_not_matter_to_its_patches(real: np.ndarray) -> None:
+    grain = np.random.default_rng(3).normal(0, 0.3, real.shape).astype(np.float32)
+    turned = np.roll(real + grain, 50, axis=2)
+    assert swd(real + grain, turned) < swd(real + grain, real) / 2
+
+
+def test_patches_are_the_same_in_pieces_or_at_once(real: np.ndarray) -> None:
+    many = np.tile(real, (3, 1, 1))  # more than are held at once
+    pieces = all_patches(many, seed=5)
+    for i, (level, found) in enumerate(zip(pyramid(many), pieces, strict=True)):
+        assert np.array_equal(patches(level, 5 + i), found)
+
+
+def test_sets_of_different_sizes_are_not_compared(real: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="same shape"):
+        swd(real, real[:-1])

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
-from latent_resonance_export.cli import SOUNDFONT
+from latent_resonance_export.commands.compose import SOUNDFONT
+from latent_resonance_export.loops import close_loop
 from latent_resonance_export.synthesise import (
     Note,
     Phrase,
     SynthesisError,
-    close_loop,
     compose,
     render_corpus,
     write_midi,

@@ -1,21 +1,36 @@
-"""Training: a run that is put down goes on as if it had not been, and never runs a checkpoint."""
+"""Training: every architecture learns, and one that is put down goes on as if it had not been."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
 
-from latent_resonance_export.checkpoint import CheckpointError, Training, read, save
+from latent_resonance_export.checkpoint import CheckpointError, Training, read
 from latent_resonance_export.dataset import Dataset
+from latent_resonance_export.losses import HINGE
+from latent_resonance_export.networks.choose import (
+    ARCHITECTURES,
+    Architecture,
+    ArchitectureError,
+)
+from latent_resonance_export.networks.dcgan import DcganCritic, DcganGenerator
+from latent_resonance_export.networks.loop import Critic, Encoder, LoopGenerator
+from latent_resonance_export.networks.stylegan2 import StyleCritic, StyleGenerator
+from latent_resonance_export.plateau import Goal
+from latent_resonance_export.recipe import Recipe
 from latent_resonance_export.train_gan import (
-    Recipe,
+    Studio,
     TrainingError,
     begin,
+    chances,
     follow,
     one_step,
     refuse_nan,
@@ -23,18 +38,70 @@ from latent_resonance_export.train_gan import (
 )
 
 CPU = torch.device("cpu")
-# two steps of warming up, then the critics, with the penalty at every other step
-TINY = Recipe(batch_size=4, warm_up=2, penalty_interval=2, n_patches=1, checkpoint_interval=100)
 
 
-class Trap:
-    """Unpickled, it makes a folder."""
+class Own(nn.Module):
+    """A generator as an artist may write it: with dropout and batch normalisation."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self) -> None:
+        super().__init__()
+        self.latent_dim = 12
+        self.small = nn.Linear(12, 8 * 16 * 16)
+        self.norm, self.drop = nn.BatchNorm2d(8), nn.Dropout(0.1)
+        self.draw = nn.ConvTranspose2d(8, 1, 4, stride=4)
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return Path.mkdir, (self.folder,)
+    def forward(self, z: Tensor) -> Tensor:
+        x = self.drop(self.norm(self.small(z).unflatten(1, (8, 16, 16)))).relu()
+        return self.draw(x).tanh()
+
+
+def narrow(name: str) -> Architecture:
+    """One of the architectures, so narrow that it learns 64 × 64 in seconds."""
+    if name == "own":
+        recipe = Recipe(warm_up=0)
+        return Architecture(lambda _g: Own(), lambda _g: Critic(64, (48,) * 3), HINGE, recipe)
+    networks = {
+        "loop": {
+            "generator": lambda _g: LoopGenerator(16, 64, (48,) * 4, 32),
+            "encoder": lambda _g: Encoder(16, 64, (48,) * 3),
+            "critic": lambda _g: Critic(64, (48,) * 3),
+        },
+        "dcgan": {
+            "generator": lambda _g: DcganGenerator(64, 64, 16, 64),
+            "critic": lambda _g: DcganCritic(64, 64, 64),
+        },
+        "stylegan2": {
+            "generator": lambda _g: StyleGenerator(64, 64, 16, 32),
+            "critic": lambda _g: StyleCritic(64, 64, 32),
+        },
+    }
+    return replace(ARCHITECTURES[name], **networks[name])
+
+
+NAMES = ("loop", "dcgan", "stylegan2", "own")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def studio(tiny: Dataset) -> Callable[..., Studio]:
+    """Makes a studio for an architecture, with values of the recipe changed."""
+    fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
+
+    def make(name: str, **changes: float) -> Studio:
+        architecture = narrow(name)
+        few = {"batch_size": 4, "penalty_interval": 2, "n_patches": 1}
+        warm_up = min(architecture.recipe.warm_up, 2)
+        recipe = replace(architecture.recipe, **({"warm_up": warm_up} | few | changes))
+        return Studio(fabric, tiny, architecture, recipe)
+
+    return make
 
 
 def assert_same(ours: object, theirs: object) -> int:
@@ -51,38 +118,61 @@ def assert_same(ours: object, theirs: object) -> int:
     return 0
 
 
-@pytest.fixture(scope="module")
-def half_way(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of three steps: two to warm up and one with the critics."""
-    run = tmp_path_factory.mktemp("runs") / "half"
-    train(dataset, run, TINY, 3, CPU)
-    return run / "checkpoint.pt"
-
-
-def copy_of(checkpoint: Path, run: Path) -> Path:
-    run.mkdir()
-    (run / "checkpoint.pt").write_bytes(checkpoint.read_bytes())
-    return run
+def steps_of(training: Training, studio: Studio, n: int) -> list[dict[str, float]]:
+    said = []
+    for _ in range(n):
+        said.append(one_step(training, studio))
+        training.step += 1
+    return said
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_continues_exactly(
-    dataset: Dataset, half_way: Path, tmp_path: Path
+@pytest.mark.parametrize("name", NAMES)
+def test_four_steps_and_four_more_are_eight_bit_for_bit(
+    studio: Callable[..., Studio], name: str, tmp_path: Path
 ) -> None:
-    train(dataset, tmp_path / "whole", TINY, 5, CPU)
-    train(dataset, copy_of(half_way, tmp_path / "resumed"), TINY, 5, CPU)
-    whole, resumed = (read(tmp_path / r / "checkpoint.pt", CPU) for r in ("whole", "resumed"))
-    assert whole["step"] == resumed["step"] == 5
-    assert assert_same(whole, resumed) > 400
+    for folder, goals in (("whole", [8]), ("resumed", [4, 8])):
+        (tmp_path / folder).mkdir()
+        for goal in goals:
+            torch.manual_seed(goal)  # what chance was before must not matter
+            assert train(studio(name), tmp_path / folder, Goal(goal)) == (goal, "steps")
+    whole, resumed = (read(tmp_path / f / "checkpoint.pt", CPU) for f in ("whole", "resumed"))
+    assert whole["step"] == resumed["step"] == 8
+    assert assert_same(whole, resumed) > 60
+    assert ("encoder" in whole) == (name == "loop")
+    logs = [(tmp_path / f / "log.jsonl").read_text().splitlines() for f in ("whole", "resumed")]
+    last = [json.loads(log[-1]) for log in logs]
+    for line in last:
+        del line["seconds_per_step"]
+    assert last[0] == last[1]
 
 
 @pytest.mark.slow
-def test_every_part_learns_and_each_only_when_it_should(dataset: Dataset) -> None:
-    training = begin(TINY, dataset.geometry.n_mels, CPU)
+@pytest.mark.parametrize(
+    ("name", "n_steps", "rate"),
+    [("loop", 40, 1e-3), ("dcgan", 80, 2e-4), ("stylegan2", 30, 2e-3), ("own", 60, 4e-3)],
+)
+def test_each_architecture_learns_what_the_clips_look_like(
+    studio: Callable[..., Studio], name: str, n_steps: int, rate: float, tmp_path: Path
+) -> None:
+    taught = studio(name, batch_size=8, ema_halflife=8.0, generator_rate=rate)
+    train(taught, tmp_path, Goal(n_steps))
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    untrained, trained = lines[0], lines[-1]
+    assert (untrained["step"], trained["step"]) == (0, n_steps)
+    assert trained["swd"] < 0.5 * untrained["swd"]
+    assert untrained["swd_floor"] < trained["swd"]
+    assert "swd_floor" not in trained, "it is told once"
 
-    def changed(name: str) -> bool:
+
+@pytest.mark.slow
+def test_every_part_learns_and_each_only_when_it_should(studio: Callable[..., Studio]) -> None:
+    room = studio("loop")
+    training = begin(room)
+
+    def changed(name: str) -> Iterator[bool | None]:
         before = [p.clone() for p in training.parts()[name].parameters()]
-        yield
+        yield None
         after = training.parts()[name].parameters()
         yield any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
@@ -91,7 +181,7 @@ def test_every_part_learns_and_each_only_when_it_should(dataset: Dataset) -> Non
         watched = {n: changed(n) for n in ("generator", "encoder", "critic", "average")}
         for watch in watched.values():
             next(watch)
-        losses = one_step(training, dataset, TINY, CPU)
+        losses = one_step(training, room)
         assert ("critic" in losses) == critic_learns
         assert {n: next(w) for n, w in watched.items()} == {
             "generator": True,
@@ -102,103 +192,111 @@ def test_every_part_learns_and_each_only_when_it_should(dataset: Dataset) -> Non
         assert all(p.requires_grad for p in training.critic.parameters())
 
 
-@pytest.mark.slow
-def test_re_creating_the_clips_gets_better_within_a_few_steps(dataset: Dataset) -> None:
-    recipe = replace(TINY, warm_up=100)
-    training = begin(recipe, dataset.geometry.n_mels, CPU)
-    unlike = []
-    for _ in range(8):
-        unlike.append(one_step(training, dataset, recipe, CPU)["unlike"])
-        training.step += 1
+def test_re_creating_the_clips_gets_better_within_a_few_steps(
+    studio: Callable[..., Studio],
+) -> None:
+    room = studio("loop", warm_up=100)
+    unlike = [line["unlike"] for line in steps_of(begin(room), room, 8)]
     assert np.isfinite(unlike).all()
     assert unlike[-1] < 0.8 * unlike[0]
 
 
+def test_the_same_seed_begins_the_same_networks_and_another_others(
+    studio: Callable[..., Studio],
+) -> None:
+    first, again, other = (begin(studio("loop", seed=seed)) for seed in (1, 1, 2))
+    assert assert_same(first.generator.state_dict(), again.generator.state_dict()) > 20
+    assert not torch.equal(first.generator.seed, other.generator.seed)
+    assert assert_same(first.generator.state_dict(), first.average.state_dict()) > 20
+
+
+def test_a_process_of_several_draws_otherwise_and_the_first_as_if_it_were_alone() -> None:
+    drawn = []
+    for seed, step, rank in ((0, 7, 0), (0, 7, 1), (0, 8, 0), (1, 7, 0)):
+        chance, numbers = chances(seed, step, rank)
+        of_torch = torch.rand(1, generator=chance).item()
+        drawn.append((of_torch, torch.rand(1).item(), numbers.random()))
+    assert all(len(set(kind)) == 4 for kind in zip(*drawn, strict=True))
+    assert drawn[0][0] == torch.rand(1, generator=torch.Generator().manual_seed(7)).item()
+    assert drawn[0][2] == np.random.default_rng((0, 7)).random()
+
+
 @pytest.mark.slow
-def test_a_run_leaves_a_log_and_a_sheet_to_look_at(
-    dataset: Dataset, half_way: Path, tmp_path: Path
+def test_a_run_leaves_a_log_a_curve_and_a_sheet_to_look_at(
+    studio: Callable[..., Studio], tmp_path: Path
 ) -> None:
-    run, heard = copy_of(half_way, tmp_path / "run"), []
-    recipe = replace(TINY, log_interval=100, checkpoint_interval=4)
-    train(dataset, run, recipe, 4, CPU, progress=heard.append)
-    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [4]
-    assert {"unlike", "stray", "critic", "generator", "spectrum_db", "onset_db"} <= lines[0].keys()
-    assert heard == [{"step": 3}, lines[0]]
-    assert (run / "sheet-000004.png").stat().st_size > 10_000
+    heard = []
+    train(studio("loop", checkpoint_interval=3), tmp_path, Goal(4), heard.append)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [0, 3, 4]
+    measured = {"swd", "spectrum_db", "onset_db"}
+    assert {"unlike", "stray", "critic", "energy", "generator"} | measured <= lines[1].keys()
+    assert heard == [{"step": 0}, *lines[1:]]
+    for name in ("sheet-000000.png", "sheet-000003.png", "sheet-000004.png", "metric.png"):
+        assert (tmp_path / name).stat().st_size > 5_000
+    assert not list(tmp_path.glob("*.part*"))
 
 
-def test_a_checkpoint_that_hides_code_is_refused_and_not_run(
-    dataset: Dataset, tmp_path: Path
+@pytest.mark.slow
+def test_training_ends_on_the_plateau_and_says_so(
+    studio: Callable[..., Studio], tmp_path: Path
 ) -> None:
-    path, sprung = tmp_path / "checkpoint.pt", tmp_path / "sprung"
-    torch.save({"step": 1, "generator": Trap(sprung)}, path)
-    with pytest.raises(CheckpointError, match="more than tensors") as caught:
-        train(dataset, tmp_path, TINY, 2, CPU)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert not sprung.exists()
-    torch.load(path, weights_only=False)
-    assert sprung.exists(), "the trap was not armed"
-
-
-def test_broken_and_foreign_checkpoints_are_refused_and_left_alone(
-    dataset: Dataset, half_way: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "checkpoint.pt"
-    torch.save([1, 2], tmp_path / "list.pt")
-    torch.save({"step": 1, "generator": {}}, tmp_path / "foreign.pt")
-    whole = half_way.read_bytes()
-    contents = [b"", b"not torch", whole[: len(whole) // 2]]
-    contents += [(tmp_path / name).read_bytes() for name in ("list.pt", "foreign.pt")]
-    for content in contents:
-        path.write_bytes(content)
-        with pytest.raises(CheckpointError, match="restore it"):
-            train(dataset, tmp_path, TINY, 2, CPU)
-        assert path.read_bytes() == content
-
-
-def test_a_missing_checkpoint_says_who_writes_it(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="train-gan writes it"):
-        read(tmp_path / "checkpoint.pt", CPU)
+    at_rest = {"generator_rate": 0.0, "critic_rate": 0.0, "checkpoint_interval": 1}
+    ended = train(studio("dcgan", **at_rest), tmp_path, Goal(50, patience=2))
+    assert ended.why == "plateau"
+    assert 2 <= ended.step < 10
+    assert read(tmp_path / "checkpoint.pt", CPU)["step"] == ended.step
 
 
 def test_a_run_that_diverges_stops_and_keeps_its_checkpoint(
-    dataset: Dataset, half_way: Path, tmp_path: Path
+    studio: Callable[..., Studio], tmp_path: Path
 ) -> None:
-    run = copy_of(half_way, tmp_path / "run")
-    absurd = replace(TINY, warm_up=100, warm_up_rate=1e30)
-    with pytest.raises(TrainingError, match="another --seed") as caught:
-        train(dataset, run, absurd, 9, CPU)
-    assert str(run / "checkpoint.pt") in str(caught.value)
-    assert (run / "checkpoint.pt").read_bytes() == half_way.read_bytes()
+    train(studio("loop"), tmp_path, Goal(1))
+    whole = (tmp_path / "checkpoint.pt").read_bytes()
+    with pytest.raises(TrainingError, match="saved, at step 1: go on from it") as caught:
+        train(studio("loop", warm_up=100, warm_up_rate=1e30), tmp_path, Goal(9))
+    assert str(tmp_path / "checkpoint.pt") in str(caught.value)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == whole
 
 
-def test_each_lost_loss_is_named() -> None:
-    refuse_nan({"critic": 1.0, "generator": -3.0}, 7, Path("checkpoint.pt"))
+def test_each_lost_loss_is_named(tmp_path: Path) -> None:
+    refuse_nan({"critic": 1.0, "generator": -3.0}, 7, tmp_path / "checkpoint.pt")
     losses = {"critic": float("nan"), "generator": 1.0, "loop": float("inf")}
     with pytest.raises(TrainingError, match="critic and loop ceased to be a number at step 7"):
-        refuse_nan(losses, 7, Path("checkpoint.pt"))
+        refuse_nan(losses, 7, tmp_path / "checkpoint.pt")
 
 
-@pytest.fixture
-def fresh(dataset: Dataset) -> Training:
-    return begin(TINY, dataset.geometry.n_mels, CPU)
+def test_a_checkpoint_of_another_network_is_refused_and_left_alone(
+    studio: Callable[..., Studio], tmp_path: Path
+) -> None:
+    train(studio("own"), tmp_path, Goal(1))
+    whole = (tmp_path / "checkpoint.pt").read_bytes()
+    for other in ("loop", "dcgan"):
+        with pytest.raises(CheckpointError, match="is of other networks; restore it"):
+            train(studio(other), tmp_path, Goal(2))
+    assert (tmp_path / "checkpoint.pt").read_bytes() == whole
 
 
-def test_networks_that_are_lost_are_not_saved(fresh: Training, tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.pt"
-    path.write_bytes(b"the last good one")
-    fresh.encoder.z.bias.data[3] = float("nan")
-    with pytest.raises(CheckpointError, match="as it was last saved"):
-        save(fresh, path)
-    assert path.read_bytes() == b"the last good one"
+def test_a_loop_of_no_power_of_two_is_refused(studio: Callable[..., Studio], tiny: Dataset) -> None:
+    geometry = replace(tiny.geometry, n_frames=100)
+    room = replace(studio("loop"), dataset=replace(tiny, geometry=geometry))
+    with pytest.raises(
+        ArchitectureError, match="n_frames is 100, but a network doubles 8 up to it"
+    ):
+        begin(room)
 
 
 def test_the_average_follows_by_half_within_its_half_life() -> None:
-    slow, fast = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
-    torch.nn.init.zeros_(slow.weight)
-    torch.nn.init.ones_(fast.weight)
+    slow, fast = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(slow.weight)
+    nn.init.ones_(fast.weight)
     for _ in range(50):
         follow(slow, fast, step=100_000, halflife=50.0)
     assert slow.weight.item() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_what_a_network_counts_is_averaged_with_what_it_learns() -> None:
+    slow, fast = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+    fast.running_mean += 8.0
+    follow(slow, fast, step=100_000, halflife=1.0)
+    assert slow.running_mean.tolist() == [4.0, 4.0, 4.0]

@@ -15,7 +15,6 @@ from latent_resonance.voice.generator import open_networks
 from latent_resonance.voice.instrument import Dreamer, Synthesiser
 from latent_resonance.voice.loop import SpectrogramLoop
 
-
 POSES: tuple[dict[str, float], ...] = (
     {},
     {"head_yaw": 0.4},

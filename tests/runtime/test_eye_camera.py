@@ -19,10 +19,12 @@ from latent_resonance.eye.camera import (
     CameraError,
     ClipCamera,
     Image,
+    TurnedCamera,
     V4lCamera,
     fitted,
     rgb_of_i420,
 )
+from latent_resonance.eye.devices import Device
 from latent_resonance.eye.reader import CameraReader
 from latent_resonance.eye.rpicam import RpicamCamera
 from latent_resonance.eye.seeing import Sight
@@ -46,37 +48,62 @@ def names(tmp_path: Path) -> Path:
 
 
 def test_a_number_names_a_device(names: Path) -> None:
-    assert device_named("0", names) == Path("/dev/video0")
-    assert device_named("12", names) == Path("/dev/video12")
+    assert device_named("0", names, []) == Path("/dev/video0")
+    assert device_named("12", names, []) == Path("/dev/video12")
 
 
 def test_a_path_below_dev_names_itself_even_while_it_is_absent(names: Path) -> None:
-    assert device_named("/dev/video7", names) == Path("/dev/video7")
+    assert device_named("/dev/video7", names, []) == Path("/dev/video7")
 
 
 @pytest.mark.parametrize("part", ["C920", "c920", "HD_Pro"])
 def test_a_part_of_a_name_finds_the_device_that_gives_images(names: Path, part: str) -> None:
-    assert device_named(part, names) == names / "by-id" / f"{LOGITECH}0"
+    assert device_named(part, names, []) == names / "by-id" / f"{LOGITECH}0"
 
 
 def test_a_part_of_a_port_finds_the_device_plugged_in_there(names: Path) -> None:
-    found = device_named("usb-0:1.2", names)
+    found = device_named("usb-0:1.2", names, [])
     assert found == names / "by-path" / "platform-usb-0:1.2:1.0-video-index0"
 
 
+WEBCAM = Device(Path("/dev/video2"), "HD Pro Webcam C920", "usb-0000:01:00.0-1.2")
+PROCESSOR = Device(Path("/dev/video0"), "rp1-cfe", "platform:1f00110000.csi")
+
+
+@pytest.mark.parametrize("part", ["usb", "C920", "hd_pro_webcam", "HD Pro", "01:00.0-1.2"])
+def test_without_udev_a_camera_is_found_by_the_name_it_gives_itself(
+    tmp_path: Path, part: str
+) -> None:
+    assert device_named(part, tmp_path, [PROCESSOR, WEBCAM]) == WEBCAM.path
+
+
+def test_usb_is_the_first_usb_camera_and_no_other_device(tmp_path: Path) -> None:
+    second = Device(Path("/dev/video4"), "BRIO", "usb-0000:01:00.0-1.3")
+    assert device_named("usb", tmp_path, [PROCESSOR, WEBCAM, second]) == WEBCAM.path
+    with pytest.raises(CameraError, match=r"no USB camera is there; .* \(there is 'rp1-cfe' at"):
+        device_named("usb", tmp_path, [PROCESSOR])
+
+
+def test_a_port_with_a_point_in_it_is_not_taken_for_a_file_while_it_is_empty(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(CameraError, match=r"no camera's name contains 'usb-0:1.2'"):
+        device_named("usb-0:1.2", tmp_path, [])
+
+
 def test_a_name_that_no_camera_has_is_said_with_the_way_to_find_one(names: Path) -> None:
-    with pytest.raises(CameraError, match=r"contains 'BRIO'; see ls /dev/v4l/by-id"):
-        device_named("BRIO", names)
+    with pytest.raises(CameraError, match=r"contains 'BRIO'; plug it in, or set"):
+        device_named("BRIO", names, [])
 
 
 def test_a_file_is_a_clip_and_not_a_device(names: Path, film: Path) -> None:
-    assert device_named(str(film), names) is None
-    assert device_named("absent.mp4", names) is None
+    assert device_named(str(film), names, []) is None
+    assert device_named("absent.mp4", names, []) is None
     assert isinstance(open_camera(Camera(source=str(film))), ClipCamera)
 
 
 def test_an_absent_device_is_said_to_be_absent() -> None:
-    with pytest.raises(CameraError, match=r"no camera at /dev/video97; plug it in, or set"):
+    with pytest.raises(CameraError, match=r"no camera at /dev/video97; plug it in, .* or set"):
         open_camera(Camera(source=97))
 
 
@@ -218,8 +245,13 @@ def test_a_csi_program_that_cannot_run_names_the_package(
 class Pictures:
     """A camera that gives a few images and then fails, or hangs until it is let go."""
 
-    def __init__(self, images: int, hang: threading.Event | None = None) -> None:
-        self.images, self.hang = images, hang
+    may_stand_still = True
+
+    def __init__(
+        self, images: int, hang: threading.Event | None = None, patience_s: float = 5.0
+    ) -> None:
+        self.images, self.hang, self.patience_s = images, hang, patience_s
+        self.closed = False
 
     def read(self) -> Image:
         time.sleep(0.005)
@@ -231,7 +263,7 @@ class Pictures:
         return Image(np.zeros((1, 1, 3), np.uint8), time.monotonic_ns())
 
     def close(self) -> None:
-        """Nothing to give back."""
+        self.closed = True
 
 
 def test_a_camera_that_is_pulled_out_is_opened_again_and_each_is_said_once() -> None:
@@ -259,6 +291,80 @@ def test_a_driver_that_hangs_does_not_hold_the_eye() -> None:
     reader.close()
     assert time.monotonic() - asked < 2.0
     hang.set()
+
+
+def test_a_driver_hangs_when_it_takes_longer_than_its_camera_may() -> None:
+    hang = threading.Event()
+    reader = CameraReader(lambda: Pictures(1, hang, patience_s=0.2), lambda _: None)
+    assert reader.take(2.0) is not None
+    assert not reader.hangs
+    time.sleep(0.5)
+    assert reader.hangs
+    hang.set()
+    reader.close()
+
+
+def test_before_the_first_image_a_driver_may_take_longer() -> None:
+    hang = threading.Event()
+    reader = CameraReader(lambda: Pictures(0, hang, patience_s=0.2), lambda _: None)
+    time.sleep(0.5)
+    assert not reader.hangs
+    hang.set()
+    reader.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_camera_that_fails_in_an_unforeseen_way_counts_as_hanging() -> None:
+    def fails() -> Pictures:
+        sys.exit()  # ends the thread without a word
+
+    reader = CameraReader(fails, lambda _: None)
+    time.sleep(0.2)
+    assert reader.hangs
+
+
+def test_asleep_the_camera_is_closed_and_awake_it_is_opened_again() -> None:
+    opened: list[Pictures] = []
+
+    def open_one() -> Pictures:
+        opened.append(Pictures(10_000))
+        return opened[-1]
+
+    reader = CameraReader(open_one, lambda _: None)
+    try:
+        assert reader.take(2.0) is not None
+        reader.sleep(True)
+        time.sleep(0.3)
+        reader.take(0.0)  # what had arrived before
+        assert opened[0].closed
+        assert reader.asleep
+        assert reader.take(0.2) is None
+        reader.sleep(False)
+        assert reader.take(2.0) is not None
+    finally:
+        reader.close()
+    assert len(opened) == 2
+    assert reader.trouble is None
+
+
+@pytest.mark.parametrize(
+    ("degrees", "corner"), [(90, (0, 3)), (180, (2, 3)), (270, (2, 0))], ids=str
+)
+def test_a_camera_on_its_side_is_turned_clockwise(degrees: int, corner: tuple[int, int]) -> None:
+    pixels = np.zeros((3, 4, 3) if degrees == 180 else (4, 3, 3), np.uint8)
+    pixels[0, 0] = 255
+
+    class Marked(Pictures):
+        def read(self) -> Image:
+            return Image(pixels, 7)
+
+    camera = TurnedCamera(Marked(1), degrees)
+    image = camera.read()
+    assert image.pixels.shape == (3, 4, 3)
+    assert image.time_ns == 7
+    assert np.argwhere(image.pixels[..., 0]).tolist() == [list(corner)]
+    assert camera.may_stand_still
+    camera.close()
 
 
 def test_an_image_is_taken_once_and_the_newest_first() -> None:

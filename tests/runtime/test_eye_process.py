@@ -13,7 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.eye_process import PAUSES_S, STEADY_S, EyeProcess
+from latent_resonance.eye_process import (
+    AFRESH,
+    PAUSES_S,
+    SILENT_S,
+    START_S,
+    STEADY_S,
+    EyeProcess,
+)
 
 
 def supervised(program: str) -> tuple[EyeProcess, list[str]]:
@@ -76,6 +83,64 @@ def test_an_eye_that_a_signal_ended_is_said_to_have_ended_by_it(
     tend_until_ended(eye, 0.0)
     (message,) = said
     assert cause in message
+
+
+def test_an_eye_that_asks_for_a_fresh_start_gets_it_at_once() -> None:
+    eye, said = supervised(f"raise SystemExit({AFRESH})")
+    tend_until_ended(eye, 100.0)
+    eye.tend(100.2)
+    assert eye.process is not None
+    eye.close()
+    assert said == ["the eye has ended (it asked for a fresh start); starting it again, playing on"]
+
+
+def test_an_eye_that_crashes_at_once_costs_less_and_less() -> None:
+    said: list[str] = []
+    raspberry_pi_4 = ("sh", "-c", "kill -ILL $$")
+    eye = EyeProcess(Path("eye.sock"), None, said.append, raspberry_pi_4)
+    starts_s = []
+    for decisecond in range(3000):
+        eye.tend(now_s := decisecond / 10)
+        if eye.process is not None:
+            starts_s.append(now_s)
+            eye.process.wait(timeout=30)
+            eye.tend(now_s)
+    assert len(starts_s) <= 13  # in five minutes
+    assert starts_s[-1] - starts_s[-2] == pytest.approx(60.0, abs=0.2)
+    (message,) = said
+    assert "illegal instruction" in message
+
+
+SLEEPS = "import time; time.sleep(60)"
+
+
+def test_an_eye_that_says_nothing_more_is_killed_and_started_again() -> None:
+    eye, said = supervised(SLEEPS)
+    eye.tend(0.0, heard=7)
+    process = eye.process
+    assert process is not None
+    for now_s, heard in ((1.0, 8), (2.0, 9), (2.0 + SILENT_S - 0.1, 9)):
+        eye.tend(now_s, heard)
+        assert process.poll() is None
+    process.send_signal(signal.SIGSTOP)
+    eye.tend(2.0 + SILENT_S + 0.1, 9)
+    process.wait(timeout=30)
+    eye.tend(8.0, 9)
+    eye.tend(9.0, 9)
+    assert eye.process is not None
+    assert eye.process is not process
+    eye.close()
+    assert said == ["the eye has ended (it said nothing more); starting it again, playing on"]
+
+
+def test_an_eye_that_starts_may_be_silent_for_longer() -> None:
+    eye, _ = supervised(SLEEPS)
+    eye.tend(0.0, heard=7)
+    eye.tend(START_S - 1.0, 7)
+    assert eye.process is not None
+    assert eye.process.poll() is None
+    eye.tend(START_S + 1.0, 7)
+    assert eye.process.wait(timeout=30) == -signal.SIGKILL
 
 
 def test_an_eye_that_does_not_listen_is_gone_all_the_same() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 import struct
@@ -154,6 +155,24 @@ def test_only_its_owner_may_write_to_the_socket(receiver: FaceReceiver, path: Pa
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     receiver.close()
     assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "socket_file"), [(0o750, 0o660), (0o710, 0o660), (0o700, 0o600), (0o755, 0o600)]
+)
+def test_a_group_may_write_to_the_socket_where_the_folder_is_for_that_group(
+    tmp_path: Path, folder: int, socket_file: int
+) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    place.chmod(folder)
+    before = os.umask(0o077)  # as in the unit
+    try:
+        receiver = FaceReceiver(place / "face.sock")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((place / "face.sock").stat().st_mode) == socket_file
+    receiver.close()
 
 
 def test_a_second_voice_is_told_that_the_first_one_listens(

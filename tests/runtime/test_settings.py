@@ -236,6 +236,14 @@ def test_a_user_session_has_the_socket_in_its_runtime_folder(
     assert socket_path_of(Settings()) == tmp_path / "latent-resonance" / "face.sock"
 
 
+def test_a_unit_has_the_socket_in_the_folder_that_systemd_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/latent-resonance")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert socket_path_of(Settings()) == Path("/run/latent-resonance/face.sock")
+
+
 def test_without_a_session_eye_and_voice_still_meet_in_one_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

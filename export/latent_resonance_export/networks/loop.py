@@ -11,23 +11,26 @@ Plain PyTorch operators only, so that the generator exports to ONNX.
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 SEED_FRAMES = 8  # the loop begins as this many frames and is doubled up to n_frames
+HEADROOM = 1.04
 FIRST_PICTURE = 3  # the level (64 frames) that draws first; what lies below only composes
+WIDTHS = (320, 320, 320, 320, 320, 256, 256)  # of the generator's levels, 8 to 512 frames
+ENCODER_WIDTHS = (256, 256, 320, 320, 320, 320)  # from 256 frames down to 8
+CRITIC_WIDTHS = (256, 320, 384, 384, 384, 384)
 
 
-class Generator(Protocol):
-    """What the trainer and the exporter ask of a generator."""
+def n_halvings(n_frames: int) -> int:
+    """How often a loop is halved down to the seed's 8 frames."""
+    return (n_frames // SEED_FRAMES).bit_length() - 1
 
-    latent_dim: int
 
-    def __call__(self, z: Tensor) -> Tensor:
-        """(batch, latent_dim) -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
+def fitted(widths: tuple[int, ...], n: int) -> tuple[int, ...]:
+    """The first n widths, the last one repeated where a loop is longer than they are made for."""
+    return (*widths, *(widths[-1],) * n)[:n]
 
 
 def initialise(network: nn.Module) -> None:
@@ -81,7 +84,7 @@ class LoopGenerator(nn.Module):
         self,
         latent_dim: int = 128,
         n_mels: int = 512,
-        widths: tuple[int, ...] = (320, 320, 320, 320, 320, 256, 256),
+        widths: tuple[int, ...] = WIDTHS,
         n_style: int = 192,
     ) -> None:
         super().__init__()
@@ -98,7 +101,8 @@ class LoopGenerator(nn.Module):
         pairs = list(zip(n_in, widths, strict=True))
         self.first = nn.ModuleList(ModulatedLayer(a, b, n_style) for a, b in pairs)
         self.second = nn.ModuleList(ModulatedLayer(b, b, n_style) for _, b in pairs)
-        self.to_mel = nn.ModuleList(nn.Conv1d(b, n_mels, 1) for b in widths[FIRST_PICTURE:])
+        self.first_picture = min(FIRST_PICTURE, len(widths) - 1)
+        self.to_mel = nn.ModuleList(nn.Conv1d(b, n_mels, 1) for b in widths[self.first_picture :])
         initialise(self)
         for layer in self.to_mel:
             nn.init.normal_(layer.weight, std=0.1 / layer.in_channels**0.5)
@@ -110,12 +114,17 @@ class LoopGenerator(nn.Module):
         picture = None
         for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             if level > 0:
-                x = x.repeat_interleave(2, dim=-1)
+                x = smooth_double(x)  # doubled frames would print their grain on every picture
             x = second(first(x, style), style)  # (batch, width, 8 * 2**level)
-            if level >= FIRST_PICTURE:
-                added = self.to_mel[level - FIRST_PICTURE](x)
+            if level >= self.first_picture:
+                added = self.to_mel[level - self.first_picture](x)
                 picture = added if picture is None else smooth_double(picture) + added
-        return torch.tanh(picture).unsqueeze(1)
+        return bounded(picture).unsqueeze(1)
+
+
+def bounded(picture: Tensor) -> Tensor:
+    """Into [-1, 1], both ends included: a tanh hardly ever reaches -1, which is silence."""
+    return (HEADROOM * torch.tanh(picture)).clamp(-1.0, 1.0)
 
 
 def smooth_double(x: Tensor) -> Tensor:
@@ -151,7 +160,7 @@ class Encoder(nn.Module):
         self,
         latent_dim: int = 128,
         n_mels: int = 512,
-        widths: tuple[int, ...] = (256, 256, 320, 320, 320, 320),
+        widths: tuple[int, ...] = ENCODER_WIDTHS,
     ) -> None:
         super().__init__()
         self.trunk = LoopTrunk(n_mels, widths)
@@ -166,9 +175,7 @@ class Encoder(nn.Module):
 class LoopCritic(nn.Module):
     """Judges whole loops: one logit for each of 8 stretches of time."""
 
-    def __init__(
-        self, n_mels: int = 512, widths: tuple[int, ...] = (256, 320, 384, 384, 384, 384)
-    ) -> None:
+    def __init__(self, n_mels: int = 512, widths: tuple[int, ...] = CRITIC_WIDTHS) -> None:
         super().__init__()
         self.trunk = LoopTrunk(n_mels, widths)
         self.judge = CircularConv(widths[-1] + 1, widths[-1])
@@ -214,11 +221,12 @@ class TextureCritic(nn.Module):
 class Critic(nn.Module):
     """Both critics; their logits are judged together: (batch, n_logits)."""
 
-    PATCH = (192, 96)  # mels, frames
+    NAMES = ("loop", "texture")
+    PATCH = (192, 96)  # mels, frames, at most
 
-    def __init__(self, n_mels: int = 512) -> None:
+    def __init__(self, n_mels: int = 512, widths: tuple[int, ...] = CRITIC_WIDTHS) -> None:
         super().__init__()
-        self.loop = LoopCritic(n_mels)
+        self.loop = LoopCritic(n_mels, widths)
         self.texture = TextureCritic()
         initialise(self)
 
@@ -226,9 +234,9 @@ class Critic(nn.Module):
         """corners: (n_patches, 2) in 0..1, where to look; the same for the whole batch."""
         height = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
         height = height.view(1, 1, -1, 1).expand(x.shape[0], 1, -1, x.shape[3])
+        size = (min(self.PATCH[0], x.shape[2]), min(self.PATCH[1], x.shape[3]))
         texture = [
-            self.texture(crop(x, corner, self.PATCH), crop(height, corner, self.PATCH))
-            for corner in corners
+            self.texture(crop(x, corner, size), crop(height, corner, size)) for corner in corners
         ]
         return self.loop(x), torch.cat(texture, dim=1)
 

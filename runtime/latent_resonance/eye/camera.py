@@ -7,6 +7,7 @@ reader's thread; offline a clip is read wherever it is needed. In: `settings.cam
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import time
@@ -33,6 +34,11 @@ import cv2  # after the environment it reads
 LONGEST_SIDE = 1280  # pixels; a face that matters is large enough in a picture of this size
 _NS = 1_000_000_000
 _OLDEST_STAMP_NS = _NS  # a driver's timestamp further back than this is of another clock
+_TURNS = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
 
 cv2.setNumThreads(1)  # scaling one image is not worth waking the other cores
 
@@ -60,7 +66,18 @@ class Image:
 
 
 class Camera(Protocol):
-    """Anything that images come from, at its own pace."""
+    """Anything that images come from, at its own pace.
+
+    Attributes
+    ----------
+    patience_s
+        A `read` that takes longer hangs.
+    may_stand_still
+        Whether it may give the same image again; a sensor never does.
+    """
+
+    patience_s: float
+    may_stand_still: bool
 
     def read(self) -> Image:
         """Wait for the next image; raise `CameraError` when there will be none."""
@@ -78,33 +95,43 @@ class V4lCamera:
         If there is no such camera, or another program has it.
     """
 
+    patience_s = 5.0  # OpenCV gives up after two
+    may_stand_still = False
+
     def __init__(self, device: Path, settings: CameraSettings) -> None:
         self._device = device
         self._capture = cv2.VideoCapture()
-        try:
+        with self._said_in_words():
             opened = self._capture.open(str(device), cv2.CAP_V4L2)
-        except cv2.error:  # a driver that answers nonsense
-            opened = False
+            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
+            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
+            self._capture.set(cv2.CAP_PROP_FPS, settings.images_per_s)
         if not opened:
-            raise CameraError(f"no camera at {device}; plug it in, or set camera.source")
-        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
-        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
-        self._capture.set(cv2.CAP_PROP_FPS, settings.images_per_s)
+            raise CameraError(
+                f"no camera at {device}; plug it in, end what else uses it, or set camera.source"
+            )
 
     def read(self) -> Image:
         """Wait for the next image, two seconds at most."""
-        try:
+        with self._said_in_words():
             arrived, pixels = self._capture.read()
-            picture = rgb(pixels) if arrived else None
-        except cv2.error as error:  # also for pixels of a kind that has no colours
-            raise CameraError(f"the camera at {self._device} failed: {error.err}") from error
-        if picture is None:
-            raise CameraError(f"the camera at {self._device} sends no more images; see its cable")
-        return Image(picture, self._stamp_ns())
+            if arrived:
+                return Image(rgb(pixels), self._stamp_ns())
+        raise CameraError(f"the camera at {self._device} sends no more images; see its cable")
 
     def close(self) -> None:
         """Give the device back."""
         self._capture.release()
+
+    @contextlib.contextmanager
+    def _said_in_words(self) -> Iterator[None]:
+        """A driver that answers nonsense makes OpenCV raise, as do pixels without colours."""
+        try:
+            yield
+        except cv2.error as error:
+            raise CameraError(
+                f"the camera at {self._device} answers nonsense; plug it in anew ({error.err})"
+            ) from error
 
     def _stamp_ns(self) -> int:
         """When the driver says that the image was taken, or now if it does not say."""
@@ -115,6 +142,9 @@ class V4lCamera:
 
 class ClipCamera:
     """A video file that plays round and round at its own pace, as if it were a camera."""
+
+    patience_s = 60.0  # a film may be slow
+    may_stand_still = True
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -133,6 +163,22 @@ class ClipCamera:
 
     def close(self) -> None:
         """Nothing is held that the interpreter does not give back by itself."""
+
+
+class TurnedCamera:
+    """A camera that hangs on its side or upside down, its images turned clockwise by `degrees`."""
+
+    def __init__(self, camera: Camera, degrees: int) -> None:
+        self._camera, self._degrees = camera, degrees
+        self.patience_s, self.may_stand_still = camera.patience_s, camera.may_stand_still
+
+    def read(self) -> Image:
+        """Wait for the next image."""
+        return turned(self._camera.read(), self._degrees)
+
+    def close(self) -> None:
+        """Give the device back."""
+        self._camera.close()
 
 
 def images_of_clip(path: Path) -> Iterator[Image]:
@@ -172,6 +218,11 @@ def rgb(bgr: Pixels) -> Pixels:
 def rgb_of_i420(planes: Pixels, width: int) -> Pixels:
     """Planar YUV 4:2:0, shape (height × 3/2, stride), to RGB without the padding of its rows."""
     return fitted(np.ascontiguousarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420)[:, :width]))
+
+
+def turned(image: Image, degrees: int) -> Image:
+    """The image turned clockwise by 90, 180 or 270 degrees."""
+    return Image(cv2.rotate(image.pixels, _TURNS[degrees]), image.time_ns)
 
 
 def fitted(pixels: Pixels) -> Pixels:

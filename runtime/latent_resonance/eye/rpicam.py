@@ -33,6 +33,9 @@ class RpicamCamera:
         If the program is not installed or cannot run.
     """
 
+    patience_s = START_S + 2.0  # it gives up by itself before
+    may_stand_still = False
+
     def __init__(self, settings: CameraSettings) -> None:
         # 4:2:0 shares each colour between two rows and two columns.
         self._width, self._height = settings.width & ~1, settings.height & ~1

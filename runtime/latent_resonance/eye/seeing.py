@@ -6,6 +6,7 @@ it runs on the main thread of the eye's process; offline in whoever asks for a c
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -15,12 +16,16 @@ from functools import partial
 from pathlib import Path
 
 from latent_resonance.eye.camera import Image, images_of_clip
+from latent_resonance.eye.fatigue import Memory, StartAfreshError
 from latent_resonance.eye.isolation import give_up_network_of_thread
 from latent_resonance.eye.reader import CameraReader
+from latent_resonance.eye.report import Report
 from latent_resonance.eye.sources import open_camera
-from latent_resonance.eye.tracker import MODEL_NAME, Tracker
+from latent_resonance.eye.tracker import MODEL_NAME, Tracker, TrackerError
+from latent_resonance.eye.upright import Upright
 from latent_resonance.eye.visitor import Visitor
 from latent_resonance.face_state import FaceSender, FaceState
+from latent_resonance.gallery.notify import Notifier
 from latent_resonance.pack import models_folder
 from latent_resonance.settings import Settings
 
@@ -34,35 +39,58 @@ def see_live(
     socket_path: Path,
     stop: threading.Event,
     say: Callable[[str], None],
+    notifier: Notifier | None = None,
+    may_look: Callable[[], bool] = lambda: True,
     hung_s: float = HUNG_S,
 ) -> None:
     """Send a state for every image until `stop` is set; without a camera, states of nobody.
 
-    A loop that hangs for `hung_s` seconds, in MediaPipe's own code too, ends the whole process
-    with SIGALRM: whoever supervises it starts it again.
+    The camera is opened while MediaPipe starts. A loop that hangs for `hung_s` seconds, in
+    MediaPipe's own code too, ends the whole process with SIGALRM: whoever supervises it starts it
+    again.
+
+    Parameters
+    ----------
+    notifier
+        systemd's, made before the network was given up.
+    may_look
+        Asked at every turn; while it says no the camera is closed (opening hours).
 
     Raises
     ------
+    StartAfreshError
+        If this process can see no further and another one can.
     TrackerError
         If MediaPipe cannot run here.
     SocketPathTooLong
         If the socket's path is too long.
     """
-    tracker = Tracker(models_folder() / MODEL_NAME, settings.eye)
-    sender = FaceSender(socket_path)
-    reader = CameraReader(partial(open_camera, settings.camera), say)
-    sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
-    try:
+    notifier = notifier or Notifier({})
+    with contextlib.ExitStack() as leaving:
+        leaving.callback(signal.setitimer, signal.ITIMER_REAL, 0.0)
+        sender = FaceSender(socket_path)
+        leaving.callback(sender.close)
+        reader = CameraReader(partial(open_camera, settings.camera), say)
+        leaving.callback(reader.close)
+        tracker = Tracker(models_folder() / MODEL_NAME, settings.eye)
+        leaving.callback(tracker.close)
+        leaving.callback(notifier.stopping)
+        sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
+        memory, report = Memory(settings.eye.memory_mib), Report(notifier, say)
         while not stop.is_set():
             signal.setitimer(signal.ITIMER_REAL, hung_s)
-            state = sight.step(reader.take(TICK_S), time.monotonic_ns())
+            reader.sleep(not may_look())
+            image, now_ns = reader.take(TICK_S), time.monotonic_ns()
+            try:
+                state = sight.step(image, now_ns)
+            except TrackerError as error:  # it could start, so another one can
+                raise StartAfreshError(str(error)) from error
             if state is not None:
                 sender.send(state)
-    finally:
-        reader.close()
-        sender.close()
-        tracker.close()
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
+            report.step(image, reader, upside_down=sight.upside_down, now_s=now_ns / _NS)
+            memory.step(now_ns / _NS)
+            if reader.hangs:
+                raise StartAfreshError("the camera's driver does not answer; starting afresh")
 
 
 def see_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
@@ -87,15 +115,20 @@ class Sight:
     """
 
     def __init__(self, tracker: Tracker, visitor: Visitor, images_per_s: float) -> None:
-        self._tracker, self._visitor = tracker, visitor
+        self._upright, self._visitor = Upright(tracker.find), visitor
         self._lost_ns = round(_NS * max(0.5, 2.5 / images_per_s))
         self._image_ns = self._told_ns = 0
+
+    @property
+    def upside_down(self) -> bool:
+        """Whether faces turned out to stand on their heads."""
+        return self._upright.upside_down
 
     def step(self, image: Image | None, now_ns: int) -> FaceState | None:
         """The state to send, if there is anything to say."""
         if image is not None:
             self._image_ns = image.time_ns
-            return self._visitor.step(self._tracker.find(image), self._later(image.time_ns))
+            return self._visitor.step(self._upright.find(image), self._later(image.time_ns))
         if now_ns - self._image_ns < self._lost_ns:
             return None
         return self._visitor.step([], self._later(now_ns))

@@ -7,8 +7,10 @@ The only module that imports mediapipe; lives in the eye's loop (offline: in the
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 MODEL_NAME = "face_landmarker.task"
 MODEL_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 _NS_PER_MS = 1_000_000
+_AT_HWCAP = 16  # linux/auxvec.h
+_HWCAP_ATOMICS = 1 << 8  # arm64's asm/hwcap.h
 # MediaPipe imports these for pictures and microphones that we never make: 40 MiB and a second.
 _UNUSED = ("matplotlib", "matplotlib.pyplot", "sounddevice", "cv2")
 
@@ -70,13 +74,23 @@ class Tracker:
         self._last_ms = -1
 
     def find(self, image: Image) -> list[Face]:
-        """The faces in an image, in no particular order."""
+        """The faces in an image, in no particular order.
+
+        Raises
+        ------
+        TrackerError
+            If MediaPipe fails; it does not recover.
+        """
         # MediaPipe takes whole milliseconds, and ends if one comes twice.
         self._last_ms = max(image.time_ns // _NS_PER_MS, self._last_ms + 1)
         picture = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=image.pixels
         )
-        result = self._landmarker.detect_for_video(picture, self._last_ms)
+        try:
+            result = self._landmarker.detect_for_video(picture, self._last_ms)
+        except (RuntimeError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise TrackerError(f"MediaPipe failed on an image: {reason}") from error
         height, width = image.pixels.shape[:2]
         size = np.array([width, height, width], np.float64)
         return [
@@ -135,7 +149,28 @@ def _checked(model: Path) -> bytes:
     return data
 
 
+def check_processor(machine: str, capabilities: int) -> None:
+    """Say in words what MediaPipe's aarch64 library would say by SIGILL.
+
+    Parameters
+    ----------
+    machine, capabilities
+        As `platform.machine()` and getauxval(AT_HWCAP) give them.
+
+    Raises
+    ------
+    TrackerError
+        If the processor lacks ARMv8.1's atomics.
+    """
+    if machine == "aarch64" and not capabilities & _HWCAP_ATOMICS:
+        raise TrackerError(
+            "this processor has no ARMv8.1 atomics, which MediaPipe needs; see faces with a "
+            "Raspberry Pi 5 or a Jetson Orin, this machine plays scores"
+        )
+
+
 def _import_mediapipe() -> ModuleType:
+    check_processor(platform.machine(), ctypes.CDLL(None).getauxval(_AT_HWCAP))
     with _stood_in(_UNUSED):
         import mediapipe
     return mediapipe

@@ -7,6 +7,7 @@ the settings. In: the settings, and where the voice listens. Out: `FaceState`s, 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,13 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.eye.fatigue import EXIT_START_AFRESH, StartAfreshError
 from latent_resonance.eye.isolation import give_up_network, leave_no_core
+from latent_resonance.gallery.notify import Notifier
 from latent_resonance.settings import Settings
 
 if TYPE_CHECKING:
     from latent_resonance.face_state import FaceState
 
 EXIT_CANNOT_SEE = 78  # sysexits.h, EX_CONFIG: another try will not help
+LEAVE_S = 3.0  # a driver or a library that hangs at the end is not waited for
 
 
 def watch(settings: Settings, socket_path: Path, stop: threading.Event) -> int:
@@ -36,18 +40,24 @@ def watch(settings: Settings, socket_path: Path, stop: threading.Event) -> int:
     Returns
     -------
     int
-        The exit code: 0, or `EXIT_CANNOT_SEE` after saying why.
+        The exit code: 0; `EXIT_CANNOT_SEE` or `EXIT_START_AFRESH` after saying why.
     """
     sys.dont_write_bytecode = True  # the eye writes no file, not even this kind
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of 3 × 3 need no more
+    notifier = Notifier()  # before the network is gone: systemd's address may go with it
     try:
         leave_no_core()
         _isolate(settings)
         from latent_resonance.eye.seeing import see_live
 
-        see_live(settings, socket_path, stop, _say)
+        see_live(settings, socket_path, stop, _say, notifier)
+    except StartAfreshError as error:
+        _say(str(error))
+        signal.setitimer(signal.ITIMER_REAL, LEAVE_S)
+        return EXIT_START_AFRESH
     except LatentResonanceError as error:
         _say(str(error))
+        notifier.status(f"cannot see: {error}")
         return EXIT_CANNOT_SEE
     return 0
 

@@ -13,11 +13,16 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from latent_resonance import LatentResonanceError
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, PackError
 from latent_resonance.settings import Inference as InferenceSettings
 
 FloatArray = NDArray[np.float32]
+
+
+class NetworkError(LatentResonanceError):
+    """A network failed while it was played: no memory, or a fault of its own."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +34,24 @@ class Networks:
     provider: str
 
     def z_of(self, features: FeatureVector) -> FloatArray:
-        """(n_features,) -> (latent_dim,)."""
-        return self.regressor.run(["z"], {"features": features[None]})[0][0]
+        """(n_features,) -> (latent_dim,).
+
+        Raises
+        ------
+        NetworkError
+            It cannot be run at present.
+        """
+        return _run(self.regressor, "z", {"features": features[None]})[0]
 
     def spectrogram_of(self, z: FloatArray) -> FloatArray:
-        """(latent_dim,) -> (n_mels, n_frames) in [-1, 1]."""
-        return self.generator.run(["spectrogram"], {"z": z[None]})[0][0, 0]
+        """(latent_dim,) -> (n_mels, n_frames) in [-1, 1].
+
+        Raises
+        ------
+        NetworkError
+            It cannot be run at present.
+        """
+        return _run(self.generator, "spectrogram", {"z": z[None]})[0, 0]
 
 
 def open_networks(pack: Pack, settings: InferenceSettings) -> Networks:
@@ -58,6 +75,15 @@ def open_networks(pack: Pack, settings: InferenceSettings) -> Networks:
             "export the pack again"
         )
     return Networks(regressor, generator, generator.get_providers()[0])
+
+
+def _run(
+    session: onnxruntime.InferenceSession, output: str, inputs: dict[str, FloatArray]
+) -> FloatArray:
+    try:
+        return session.run([output], inputs)[0]
+    except Exception as error:  # onnxruntime's own exceptions share no other base class
+        raise NetworkError(f"{output}: {str(error).splitlines()[0]}") from error
 
 
 def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSession:

@@ -1,74 +1,49 @@
-"""From the synthesis thread to the room: a bounded ring, and a speaker that empties it.
+"""From the ring to the room: the output process, which can be killed and replaced.
 
-The only module that imports sounddevice. PortAudio's callback only copies: it allocates,
-locks, logs and waits for nothing. Without a speaker a silent clock empties the ring at
-the same pace, so that the instrument keeps time until there is one.
+The only module that imports sounddevice. PortAudio and what lies below it may hang, spin,
+crash, or list for ever the devices that were there when it started. So it runs in a process
+of its own, on a pipe of samples:
+
+    python -m latent_resonance.voice.output RING WANTED RATE LATENCY
+
+`RING` is the pipe's file descriptor, `WANTED` part of a device's name (empty: the default).
+It tells `speaker.py` on standard output, a line each:
+
+    none SENTENCE        no device; it goes on looking
+    found RATE NAME      a device is open at RATE Hz; it waits for a line on standard input
+    beat BEATS DRY       callbacks so far, and those that came too late or found too little
+
+and ends when the stream does or standard input closes. The callback only copies. No numpy:
+a replacement should be there at once.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
+import array
+import os
+import re
+import select
+import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from latent_resonance import LatentResonanceError
-from latent_resonance.spectrogram import FloatArray
+from latent_resonance.voice.priority import OUTPUT, die_with_the_parent, hurry, stay_in_memory
 
 if TYPE_CHECKING:  # importing it needs PortAudio
     from sounddevice import CallbackFlags
 
-RETRY_S = 2.0
-SILENCE_IS_DEATH_S = 1.0  # a stream whose callback rests for so long has lost its device
+RETRY_S = 0.7
+LOOKS = 500  # then a fresh process looks on: whatever a library leaks in a night goes with this
+BEAT_S = 0.1
+LEAD_IN_S = 0.1  # of silence: a device fills its own buffer faster than a ring is filled
+LARGEST_BLOCK = 1 << 16  # frames, more than a second of any device
+CARD_NUMBER = re.compile(r"\s*\(hw:\d+(,\d+)*\)")
 
 
 class OutputError(LatentResonanceError):
     """PortAudio or the wanted device is missing; the message has the remedy."""
-
-
-class Ring:
-    """Bounded queue of samples, one writer and one reader, no lock.
-
-    Each side writes only its own counter, and a counter is moved after the samples are.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.samples = np.zeros(capacity, np.float32)
-        self.capacity = capacity
-        self.written = 0
-        self.read = 0
-
-    @property
-    def space(self) -> int:
-        """Samples that may be pushed."""
-        return self.capacity - (self.written - self.read)
-
-    @property
-    def empty(self) -> bool:
-        """Nothing is left to pull."""
-        return self.written == self.read
-
-    def push(self, block: FloatArray) -> None:
-        """Appends a block; the writer has looked at `space` first."""
-        place = self.written % self.capacity
-        first = min(len(block), self.capacity - place)
-        self.samples[place : place + first] = block[:first]
-        self.samples[: len(block) - first] = block[first:]
-        self.written += len(block)
-
-    def pull(self, out: FloatArray) -> int:
-        """Fills `out` as far as there are samples; returns how many."""
-        n = min(len(out), self.written - self.read)
-        place = self.read % self.capacity
-        first = min(n, self.capacity - place)
-        out[:first] = self.samples[place : place + first]
-        out[first:n] = self.samples[: n - first]
-        self.read += n
-        return n
 
 
 @dataclass(frozen=True)
@@ -82,6 +57,11 @@ class DeviceInfo:
     default_sample_rate: float
     is_default: bool
 
+    @property
+    def card(self) -> str:
+        """The name without the card's number, which another start may change."""
+        return CARD_NUMBER.sub("", self.name)
+
 
 def _portaudio() -> ModuleType:
     try:
@@ -91,6 +71,15 @@ def _portaudio() -> ModuleType:
             "PortAudio is not installed, so no speaker can be reached: apt install libportaudio2"
         ) from error
     return sounddevice
+
+
+def _look_again(sounddevice: ModuleType) -> None:
+    """PortAudio lists devices once, when it starts; sounddevice has no public way to restart it."""
+    try:
+        sounddevice._terminate()  # noqa: SLF001 - see above
+        sounddevice._initialize()  # noqa: SLF001 - see above
+    except sounddevice.PortAudioError as error:
+        raise OutputError(f"PortAudio cannot be started ({error})") from error
 
 
 def list_devices() -> list[DeviceInfo]:
@@ -126,149 +115,152 @@ def choose_device(wanted: str | None) -> DeviceInfo:
     OutputError
         There is none; the message lists what there is.
     """
-    devices = list_devices()
+    return device_named(wanted, list_devices())
+
+
+def device_named(wanted: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
+    """The default of these devices, or the first whose name contains `wanted`.
+
+    The number of a card is no part of its name, for it changes with the order in which cards
+    are found.
+
+    Raises
+    ------
+    OutputError
+        There is none; the message lists what there is.
+    """
     if not devices:
         raise OutputError("no speaker found; connect one, or see `latent-resonance devices`")
     if wanted is None:
         return next((d for d in devices if d.is_default), devices[0])
     for device in devices:
-        if wanted.lower() in device.name.lower() or wanted == str(device.index):
+        if wanted.lower() in device.card.lower():
             return device
-    names = ", ".join(repr(d.name) for d in devices)
+    names = ", ".join(repr(d.card) for d in devices)
     raise OutputError(f"no speaker named like {wanted!r}; there are {names}")
 
 
-class Speaker:
-    """Keeps a stream open on a device as long as there is one, and looks for it otherwise.
+class Outlet:
+    """One stream on one device, fed from the pipe by PortAudio's callback.
 
-    `tend` is called often from one thread, `look` now and then from another, since PortAudio
-    takes its time to list devices. Whoever listens, the ring is emptied at the pace of the
-    sample rate: by PortAudio's callback, or by the silent clock.
+    Raises
+    ------
+    OutputError
+        The device cannot be opened, neither at the pipe's rate nor at its own.
     """
 
-    def __init__(
-        self,
-        ring: Ring,
-        sample_rate: int,
-        device: str | None,
-        latency_s: float,
-        say: Callable[[str], None],
-    ) -> None:
-        self.ring, self.sample_rate = ring, sample_rate
-        self.device, self.latency_s, self.say = device, latency_s, say
-        self.underflows = 0
-        self.stream: Any = None
-        self.found: tuple[DeviceInfo, Any] | None = None  # from `look` to `tend`
-        self.beats = 0
-        self.beats_seen = 0
-        self.beat_seen_s = 0.0
-        self.said: str | None = None
-        self.scratch = np.zeros(ring.capacity, np.float32)
-        self.clock_s: float | None = None  # up to when the silent clock has emptied the ring
+    def __init__(self, ring: int, device: DeviceInfo, sample_rate: int, latency_s: float) -> None:
+        self.ring = ring
+        self.mono = memoryview(array.array("f", bytes(4 * LARGEST_BLOCK)))
+        self.silence = memoryview(array.array("f", bytes(4 * LARGEST_BLOCK)))
+        self.channels = min(2, device.channels)
+        self.beats = self.dry = 0
+        self.leading_in = round(LEAD_IN_S * sample_rate)  # frames of silence still to play
+        self.begun = False  # silence before the first whole block is no underflow
+        self.stream, self.sample_rate = self._open(device, sample_rate, latency_s)
 
-    @property
-    def playing(self) -> bool:
-        """Whether a device is being fed."""
-        return self.stream is not None
-
-    def look(self) -> None:
-        """Looks for the device, unless one is there."""
-        if self.playing or self.found is not None:
-            return
-        try:
-            self.found = self._find()
-        except OutputError as error:
-            self._say_once(f"{error}; playing on without a speaker and looking for one")
-
-    def tend(self, now_s: float) -> None:
-        """Starts or watches the stream; without one, keeps the time."""
-        if self.stream is not None:
-            self._watch(now_s)
-        elif self.found is not None:
-            self._begin(now_s)
-        else:
-            self._keep_time(now_s)
-
-    def close(self) -> None:
-        """Lets go of the device."""
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            stream.abort(ignore_errors=True)
-            stream.close(ignore_errors=True)
-
-    def _callback(
-        self, outdata: FloatArray, frames: int, _time: object, status: CallbackFlags
-    ) -> None:
-        self.beats += 1
-        mono = outdata[:, 0]
-        n = self.ring.pull(mono)
-        if n < frames or status.output_underflow:
-            self.underflows += 1
-            mono[n:] = 0.0
-        outdata[:, 1:] = outdata[:, :1]
-
-    def _find(self) -> tuple[DeviceInfo, Any]:
+    def _open(self, device: DeviceInfo, wanted: int, latency_s: float) -> tuple[Any, int]:
+        """A stream at the wanted rate or, if the device refuses that, at the device's own."""
         sounddevice = _portaudio()
-        if self.said is not None:  # PortAudio lists the devices once, when it starts
-            # and sounddevice offers no public way to have it look again
-            sounddevice._terminate()  # noqa: SLF001 - see above
-            sounddevice._initialize()  # noqa: SLF001 - see above
-        device = choose_device(self.device)
-        try:
-            stream = sounddevice.OutputStream(
-                samplerate=self.sample_rate,
-                device=device.index,
-                channels=min(2, device.channels),
-                dtype="float32",
-                latency=self.latency_s,
-                callback=self._callback,
-            )
-        except sounddevice.PortAudioError as error:
-            raise OutputError(f"{device.name} cannot be opened ({error})") from error
-        return device, stream
+        for sample_rate in (wanted, round(device.default_sample_rate)):
+            try:
+                stream = sounddevice.RawOutputStream(
+                    samplerate=sample_rate,
+                    device=device.index,
+                    channels=self.channels,
+                    dtype="float32",
+                    latency=latency_s,
+                    callback=self._callback,
+                )
+            except sounddevice.PortAudioError as error:
+                refusal = error
+            else:
+                return stream, sample_rate
+        raise OutputError(f"{device.name} cannot be opened ({refusal})") from refusal
 
-    def _begin(self, now_s: float) -> None:
-        device, self.stream = self.found
-        self.found = None
+    def start(self) -> None:
+        """Begins to play.
+
+        Raises
+        ------
+        OutputError
+            The device went away meanwhile.
+        """
         try:
             self.stream.start()
         except _portaudio().PortAudioError as error:
-            self.close()
-            self._say_once(f"{device.name} cannot be started ({error}); looking for a speaker")
-            return
-        self.clock_s, self.beat_seen_s, self.beats_seen = None, now_s, self.beats
-        self._say_once(f"playing on {device.name} ({device.host_api})")
+            raise OutputError(f"the speaker cannot be started ({error})") from error
 
-    def _watch(self, now_s: float) -> None:
-        if self.beats != self.beats_seen:
-            self.beats_seen, self.beat_seen_s = self.beats, now_s
-        if self.stream.active and now_s - self.beat_seen_s < SILENCE_IS_DEATH_S:
-            return
-        self.close()
-        self._say_once("the speaker is gone; playing on without it and looking for it")
+    def _callback(self, outdata: Any, frames: int, _time: object, status: CallbackFlags) -> None:  # noqa: ANN401  cffi's buffer
+        self.beats += 1
+        mono = self.mono[:frames]
+        n = 0 if self.leading_in > 0 else self._pull(mono)
+        self.leading_in -= frames
+        self.begun = self.begun or n == frames
+        if n < frames or status.output_underflow:
+            self.dry += self.begun
+            mono[n:] = self.silence[: frames - n]
+        out = memoryview(outdata).cast("f")
+        for channel in range(self.channels):
+            out[channel :: self.channels] = mono
 
-    def _keep_time(self, now_s: float) -> None:
-        """Takes from the ring what a speaker with a buffer of `latency_s` would have taken."""
-        if self.clock_s is None:
-            self.clock_s = now_s
-        wanted = int((now_s - self.clock_s) * self.sample_rate)
-        taken = self.ring.pull(self.scratch[: min(wanted, len(self.scratch))])
-        self.clock_s += taken / self.sample_rate
-        if now_s - self.clock_s > self.latency_s:
-            self.underflows += 1
-            self.clock_s = now_s
-
-    def _say_once(self, sentence: str) -> None:
-        if sentence != self.said:
-            self.said = sentence
-            self.say(sentence)
+    def _pull(self, mono: memoryview) -> int:
+        try:
+            return os.readv(self.ring, [mono]) // 4
+        except BlockingIOError:
+            return 0
 
 
-def feed(ring: Ring, block: FloatArray, sample_rate: int, stop: threading.Event) -> bool:
-    """Pushes a block as soon as there is space; False if told to stop before."""
-    while ring.space < len(block):
-        if stop.is_set():
-            return False
-        time.sleep((len(block) - ring.space) / sample_rate + 5e-4)
-    ring.push(block)
-    return True
+def look(wanted: str | None, ring: int, sample_rate: int, latency_s: float) -> Outlet | None:
+    """Looks until there is a speaker that can be opened; None when it has looked for too long."""
+    for attempt in range(LOOKS):
+        try:
+            if attempt:
+                _look_again(_portaudio())
+            device = choose_device(wanted)
+            outlet = Outlet(ring, device, sample_rate, latency_s)
+        except OutputError as error:
+            _tell(f"none {error}")
+        else:
+            _tell(f"found {outlet.sample_rate} {device.name} ({device.host_api})")
+            return outlet
+        if _spoken_to(RETRY_S):  # nothing is asked meanwhile: it is the end of standard input
+            break
+    return None
+
+
+def play(outlet: Outlet) -> None:
+    """Plays as long as the stream is active and somebody holds standard input."""
+    outlet.start()
+    while outlet.stream.active and not _spoken_to(BEAT_S):
+        _tell(f"beat {outlet.beats} {outlet.dry}")
+
+
+def _spoken_to(patience_s: float) -> bool:
+    """Whether standard input has a line, or has been closed."""
+    return bool(select.select([sys.stdin], [], [], patience_s)[0])
+
+
+def _tell(line: str) -> None:
+    print(line.replace("\n", " "), flush=True)
+
+
+def main(ring: str, wanted: str, sample_rate: str, latency_s: str) -> None:
+    """The output process."""
+    die_with_the_parent()
+    hurry(OUTPUT, with_threads=True)
+    stay_in_memory()
+    try:
+        outlet = look(wanted or None, int(ring), int(sample_rate), float(latency_s))
+        if outlet is not None and sys.stdin.readline():
+            play(outlet)
+    except BrokenPipeError:  # the voice is gone
+        pass
+    except Exception as error:  # noqa: BLE001 - whatever it is, the voice says it
+        _tell(f"none {error}")
+    finally:
+        os._exit(0)  # closing a stream whose device is gone may take for ever
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

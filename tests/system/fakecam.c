@@ -1,11 +1,22 @@
-/* A V4L2 camera without hardware: preloaded, it plays /dev/video0 to the program it is loaded into.
+/* A V4L2 camera without hardware: preloaded, it plays /dev/video0 to 9 to the program it is loaded
+ * into, and does what cameras do.
  *
- *   cc -shared -fPIC -O2 -o fakev4l.so fakev4l.c -ldl
- *   FAKECAM_RAW=images.yuyv FAKECAM_CTL=plug LD_PRELOAD=./fakev4l.so python …
+ *   cc -shared -fPIC -O2 -o fakecam.so fakecam.c -ldl
+ *   FAKECAM_RAW=images.yuyv FAKECAM_CTL=plug LD_PRELOAD=./fakecam.so python …
  *
  * FAKECAM_RAW: 640 × 480 YUYV images, played in a loop at 30 a second.
- * FAKECAM_CTL: the camera is there while this file exists (rename it: unplugged; back: plugged in);
- *              while it holds the word "stall", no image comes and reads wait.
+ * FAKECAM_CTL: the camera is plugged in while this file exists. It holds the number of its device
+ *              and a word, "0 live":
+ *
+ *   live      it plays
+ *   stall     no image comes, and reads wait
+ *   freeze    the same image comes again and again, also when it is opened anew
+ *   black     every image is black, without noise
+ *   flip      every image is upside down
+ *   nonsense  its driver gives images in buffers that do not exist
+ *   hang      a read that begins never returns, whatever the file holds later
+ *   leak      its driver loses 8 MiB with each image
+ *   crash     opening it is an illegal instruction
  *
  * It stands between the program and libc's open, close, ioctl, select and poll, and answers the
  * requests that OpenCV makes of a streaming camera with mapped buffers.
@@ -16,8 +27,10 @@
 #include <fcntl.h>
 #include <linux/videodev2.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -29,18 +42,20 @@
 #include <unistd.h>
 
 enum { WIDTH = 640, HEIGHT = 480, BYTES = WIDTH * HEIGHT * 2, RATE = 30, MOST_BUFFERS = 8 };
+enum { LEAKED = 8 << 20, MOST_HANDLES = 1024 };
 static const int64_t SECOND = 1000000000;
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static struct {
-    int fd;                             /* of the open camera, or -1 */
     unsigned char *buffers;             /* what the program maps, one after the other */
     unsigned char *images;              /* FAKECAM_RAW */
-    unsigned n_images, n_buffers, sequence;
+    unsigned n_images, n_buffers, sequence, shown;
     unsigned queue[MOST_BUFFERS], head, tail; /* buffers that wait for an image */
     int64_t next_ns;                    /* when the next image is there */
-} camera = {.fd = -1};
+    void *volatile lost;                /* so that the compiler does not clean up */
+    char number_of[MOST_HANDLES];       /* under which number a handle was opened, plus one */
+} camera;
 
 static int64_t now_ns(void) {
     struct timespec now;
@@ -48,30 +63,46 @@ static int64_t now_ns(void) {
     return now.tv_sec * SECOND + now.tv_nsec;
 }
 
-static const char *control(void) {
+/* What FAKECAM_CTL says: a number and a word; -1 while the camera is unplugged. */
+static int control(char word[16]) {
     const char *path = getenv("FAKECAM_CTL");
-    return path ? path : "/nonexistent";
+    char text[32] = {0};
+    int number = -1;
+    int fd = path ? syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0) return -1;
+    if (read(fd, text, sizeof text - 1) <= 0 || sscanf(text, "%d %15s", &number, word) != 2) number = -1;
+    REAL(close)(fd);
+    return number;
 }
 
-static int plugged_in(void) { return access(control(), F_OK) == 0; }
+static int does(const char *what) {
+    char word[16];
+    return control(word) >= 0 && strcmp(word, what) == 0;
+}
 
-static int stalled(void) {
-    char word[5] = {0};
-    int fd = syscall(SYS_openat, AT_FDCWD, control(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return 0;
-    ssize_t count = read(fd, word, sizeof word);
-    REAL(close)(fd);
-    return count == sizeof word && memcmp(word, "stall", sizeof word) == 0;
+static int is_ours(int fd) { return fd >= 0 && fd < MOST_HANDLES && camera.number_of[fd]; }
+
+static int plugged_in(int fd) {
+    char word[16];
+    return control(word) == camera.number_of[fd] - 1;
+}
+
+static void hang_if_it_does(void) {
+    while (does("hang"))
+        for (;;) pause();
 }
 
 /* Whether a read would return: with an image, or with the news that the camera has gone. */
-static int readable(void) { return !plugged_in() || (!stalled() && now_ns() >= camera.next_ns); }
+static int readable(int fd) {
+    return !plugged_in(fd) || (!does("stall") && now_ns() >= camera.next_ns);
+}
 
-static int wait_readable(int64_t timeout_ns) {
+static int wait_readable(int fd, int64_t timeout_ns) {
     int64_t end = now_ns() + timeout_ns;
-    while (!readable()) {
+    hang_if_it_does();
+    while (!readable(fd)) {
         if (now_ns() >= end) return 0;
-        usleep(1000);
+        usleep(2000);
     }
     return 1;
 }
@@ -88,18 +119,25 @@ static void map_images(void) {
     REAL(close)(fd);
 }
 
-static int open_camera(void) {
-    if (!plugged_in()) {
+static int open_camera(int number) {
+    char word[16];
+    if (control(word) != number) {
         errno = ENOENT;
         return -1;
+    }
+    if (does("crash")) {
+        signal(SIGILL, SIG_DFL);
+        raise(SIGILL);
     }
     if (camera.images == NULL) map_images();
     size_t size = (size_t)BYTES * MOST_BUFFERS;
     int fd = memfd_create("fakecam", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, size) != 0) return -1;
+    if (fd < 0 || fd >= MOST_HANDLES || ftruncate(fd, size) != 0) return -1;
+    if (camera.buffers) munmap(camera.buffers, size);
     camera.buffers = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     camera.head = camera.tail = camera.sequence = 0;
-    return camera.fd = fd;
+    camera.number_of[fd] = number + 1;
+    return fd;
 }
 
 static int refuse(int error) {
@@ -110,8 +148,8 @@ static int refuse(int error) {
 static int query_capability(struct v4l2_capability *answer) {
     memset(answer, 0, sizeof *answer);
     strcpy((char *)answer->driver, "uvcvideo");
-    strcpy((char *)answer->card, "Fake camera");
-    strcpy((char *)answer->bus_info, "usb-fake");
+    strcpy((char *)answer->card, "HD Pro Webcam C920");
+    strcpy((char *)answer->bus_info, "usb-0000:00:14.0-1.2");
     answer->device_caps = V4L2_CAP_VIDEO_CAPTURE | V4L2_CAP_STREAMING;
     answer->capabilities = answer->device_caps | V4L2_CAP_DEVICE_CAPS;
     return 0;
@@ -151,16 +189,37 @@ static int query_buffer(struct v4l2_buffer *answer) {
     return 0;
 }
 
-static int give_image(struct v4l2_buffer *answer) {
-    if (!readable() || camera.head == camera.tail) return refuse(EAGAIN);
+/* YUYV: two neighbours share their colours, so what changes places are pairs and their halves. */
+static void copy_upside_down(unsigned char *to, const unsigned char *from) {
+    for (const unsigned char *pair = from + BYTES - 4; pair >= from; pair -= 4, to += 4) {
+        to[0] = pair[2], to[1] = pair[1], to[2] = pair[0], to[3] = pair[3];
+    }
+}
+
+static void copy_black(unsigned char *to) {
+    for (unsigned i = 0; i < BYTES; i += 2) to[i] = 16, to[i + 1] = 128;
+}
+
+static void copy_image(unsigned char *to) {
+    if (camera.n_images == 0) return;
+    if (!does("freeze")) camera.shown = (camera.shown + 1) % camera.n_images;
+    const unsigned char *from = camera.images + (size_t)camera.shown * BYTES;
+    if (does("black")) copy_black(to);
+    else if (does("flip")) copy_upside_down(to, from);
+    else memcpy(to, from, BYTES);
+    if (does("leak") && (camera.lost = malloc(LEAKED))) memset(camera.lost, 1, LEAKED);
+}
+
+static int give_image(int fd, struct v4l2_buffer *answer) {
+    hang_if_it_does();
+    if (!readable(fd) || camera.head == camera.tail) return refuse(EAGAIN);
     unsigned index = camera.queue[camera.head++ % MOST_BUFFERS];
-    unsigned char *buffer = camera.buffers + (size_t)index * BYTES;
-    if (camera.n_images)
-        memcpy(buffer, camera.images + (size_t)(camera.sequence % camera.n_images) * BYTES, BYTES);
+    copy_image(camera.buffers + (size_t)index * BYTES);
     int64_t now = now_ns();
     *answer = (struct v4l2_buffer){
-        .index = index, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE, .bytesused = BYTES, .length = BYTES,
-        .memory = V4L2_MEMORY_MMAP, .m.offset = index * BYTES, .sequence = camera.sequence++,
+        .index = does("nonsense") ? 31 : index, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
+        .bytesused = BYTES, .length = BYTES, .memory = V4L2_MEMORY_MMAP, .m.offset = index * BYTES,
+        .sequence = camera.sequence++,
         .flags = V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC,
         .timestamp = {now / SECOND, now % SECOND / 1000},
     };
@@ -169,8 +228,8 @@ static int give_image(struct v4l2_buffer *answer) {
     return 0;
 }
 
-static int answer(unsigned long request, void *argument) {
-    if (!plugged_in()) return refuse(ENODEV);
+static int answer(int fd, unsigned long request, void *argument) {
+    if (!plugged_in(fd)) return refuse(ENODEV);
     switch (request) {
     case VIDIOC_QUERYCAP: return query_capability(argument);
     case VIDIOC_ENUMINPUT:
@@ -190,7 +249,7 @@ static int answer(unsigned long request, void *argument) {
     case VIDIOC_QBUF:
         camera.queue[camera.tail++ % MOST_BUFFERS] = ((struct v4l2_buffer *)argument)->index;
         return 0;
-    case VIDIOC_DQBUF: return give_image(argument);
+    case VIDIOC_DQBUF: return give_image(fd, argument);
     case VIDIOC_STREAMON: camera.next_ns = now_ns(); return 0;
     case VIDIOC_STREAMOFF: camera.head = camera.tail = 0; return 0;
     default: return refuse(ENOTTY);
@@ -199,11 +258,16 @@ static int answer(unsigned long request, void *argument) {
 
 /* What the program calls instead of libc. */
 
-static int is_camera(const char *path) { return path && strcmp(path, "/dev/video0") == 0; }
+/* The number in a path of one of our devices, or -1. */
+static int number_in(const char *path) {
+    int ours = path && strncmp(path, "/dev/video", 10) == 0 && strlen(path) == 11;
+    return ours && path[10] >= '0' && path[10] <= '9' ? path[10] - '0' : -1;
+}
 
 #define OPEN(name)                                                      \
     int name(const char *path, int flags, ...) {                        \
-        if (is_camera(path)) return open_camera();                      \
+        int number = number_in(path);                                   \
+        if (number >= 0) return open_camera(number);                    \
         va_list rest;                                                   \
         va_start(rest, flags);                                          \
         mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0; \
@@ -214,10 +278,7 @@ OPEN(open)
 OPEN(open64)
 
 int close(int fd) {
-    if (fd >= 0 && fd == camera.fd) {
-        munmap(camera.buffers, (size_t)BYTES * MOST_BUFFERS);
-        camera.fd = -1;
-    }
+    if (is_ours(fd)) camera.number_of[fd] = 0;
     return REAL(close)(fd);
 }
 
@@ -226,24 +287,23 @@ int ioctl(int fd, unsigned long request, ...) {
     va_start(rest, request);
     void *argument = va_arg(rest, void *);
     va_end(rest);
-    return fd >= 0 && fd == camera.fd ? answer(request, argument)
-                                      : REAL(ioctl)(fd, request, argument);
+    return is_ours(fd) ? answer(fd, request, argument) : REAL(ioctl)(fd, request, argument);
 }
 
 int select(int n, fd_set *reads, fd_set *writes, fd_set *errors, struct timeval *timeout) {
-    if (camera.fd < 0 || reads == NULL || n != camera.fd + 1 || !FD_ISSET(camera.fd, reads))
+    int fd = n - 1;
+    if (!is_ours(fd) || reads == NULL || !FD_ISSET(fd, reads))
         return REAL(select)(n, reads, writes, errors, timeout);
     int64_t patience = timeout ? timeout->tv_sec * SECOND + timeout->tv_usec * 1000 : INT64_MAX / 2;
-    if (wait_readable(patience)) return 1;
+    if (wait_readable(fd, patience)) return 1;
     FD_ZERO(reads);
     return 0;
 }
 
 int poll(struct pollfd *polled, nfds_t n, int timeout_ms) {
-    if (n != 1 || camera.fd < 0 || polled->fd != camera.fd)
-        return REAL(poll)(polled, n, timeout_ms);
+    if (n != 1 || !is_ours(polled->fd)) return REAL(poll)(polled, n, timeout_ms);
     int64_t patience = timeout_ms < 0 ? INT64_MAX / 2 : timeout_ms * (SECOND / 1000);
-    int there = wait_readable(patience);
-    polled->revents = !there ? 0 : plugged_in() ? POLLIN : POLLERR | POLLHUP;
+    int there = wait_readable(polled->fd, patience);
+    polled->revents = !there ? 0 : plugged_in(polled->fd) ? POLLIN : POLLERR | POLLHUP;
     return there;
 }

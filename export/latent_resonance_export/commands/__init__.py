@@ -1,0 +1,1 @@
+"""The workshop's commands, a module each; heavy libraries are imported inside."""

@@ -1,0 +1,28 @@
+"""What the workshop asks of a network, whoever made it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+
+class Generator(Protocol):
+    """A network of plain PyTorch operators, so that it exports to ONNX."""
+
+    latent_dim: int
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """(batch, latent_dim) -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
+
+
+class Judge(Protocol):
+    """What tells real from generated; `NAMES` are those of its answers."""
+
+    NAMES: tuple[str, ...]
+
+    def __call__(self, x: Tensor, corners: Tensor) -> tuple[Tensor, ...]:
+        """(batch, 1, n_mels, n_frames) -> logits (batch, any) for each name.
+
+        corners : (n, 2) in 0..1, for whoever looks at patches
+        """

@@ -1,0 +1,123 @@
+"""The program: versions, processor, libraries, settings, pack, models, and what it may give up."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+import signal
+import sys
+from importlib.metadata import PackageNotFoundError, distributions, version
+from pathlib import Path
+
+from latent_resonance import __version__
+from latent_resonance.doctor.check import FAIL, OK, Check, Finding, judged
+from latent_resonance.settings import SettingsError, load_settings
+
+OLDEST_PYTHON = (3, 11)
+PACKAGES = ("mediapipe", "onnxruntime", "numpy")
+LIBRARIES = {  # file -> Debian's package
+    "libEGL.so.1": "libegl1",
+    "libGLESv2.so.2": "libgles2",
+    "libportaudio.so.2": "libportaudio2",
+}
+NO_ATOMICS = (
+    "no ARMv8.1 atomics (lse): MediaPipe 1.x dies here of SIGILL",
+    "use a Raspberry Pi 5 or a Jetson Orin to see faces; this machine still plays scores",
+)
+INSTALL_AGAIN = "run `sudo systemd/install.sh` again (in a checkout: `uv sync`)"
+
+
+def check_versions(python: tuple[int, int, int] = sys.version_info[:3]) -> Check:
+    """What is installed; Python 3.11 and 3.13 are tested."""
+    versions = [f"latent-resonance {__version__}", f"python {'.'.join(map(str, python))}"]
+    versions += [*map(_version, PACKAGES), f"Linux {platform.release()}"]
+    detail = ", ".join(versions)
+    if python < OLDEST_PYTHON:
+        return Check("versions", FAIL, detail, "install Python 3.11 or newer")
+    if any(each.endswith(" none") for each in versions):
+        return Check("versions", FAIL, detail, INSTALL_AGAIN)
+    return Check("versions", OK, detail)
+
+
+def _version(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} none"
+
+
+def check_processor(machine: str, cpuinfo: Path) -> Check:
+    """MediaPipe's aarch64 wheels are built for ARMv8.1; a Cortex-A72 (Pi 4) is ARMv8.0."""
+    if machine != "aarch64":
+        return Check("processor", OK, machine)
+    features = [
+        line.partition(":")[2].split()
+        for line in cpuinfo.read_text().splitlines()
+        if line.lower().startswith("features")
+    ]
+    if not all("atomics" in flags for flags in features):
+        return Check("processor", FAIL, f"{machine}, {NO_ATOMICS[0]}", NO_ATOMICS[1])
+    return Check("processor", OK, f"{machine} with ARMv8.1 atomics")
+
+
+def check_libraries(libraries: dict[str, str] = LIBRARIES) -> Check:
+    """What Python wheels expect of the system."""
+    missing = [name for name in libraries if not _can_be_loaded(name)]
+    if missing:
+        packages = " ".join(libraries[name] for name in missing)
+        remedy = f"sudo apt install {packages}"
+        return Check("libraries", FAIL, f"{', '.join(missing)} cannot be loaded", remedy)
+    return Check("libraries", OK, ", ".join(libraries))
+
+
+def _can_be_loaded(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True
+
+
+def check_opencv() -> Check:
+    """One cv2, the headless one: another would overwrite it and want a desktop."""
+    names = {str(each.metadata["Name"]).lower() for each in distributions()}
+    found = sorted(name for name in names if name.startswith("opencv-"))
+    if found != ["opencv-python-headless"]:
+        detail = f"installed: {', '.join(found) or 'none'}; it should be the headless one alone"
+        return Check("opencv", FAIL, detail, INSTALL_AGAIN)
+    return Check("opencv", OK, found[0])
+
+
+def check_settings(config: Path | None) -> Check:
+    """Whether the settings can be used."""
+    try:
+        load_settings(config)
+    except SettingsError as error:
+        remedy = "put these right; the other checks use the defaults meanwhile"
+        return Check("settings", FAIL, "; ".join(error.messages), remedy)
+    return Check("settings", OK, str(config) if config else "the defaults")
+
+
+def check_pack(found: Finding) -> Check:
+    """The pack opens, and its networks run."""
+    remedy = "choose another pack in the settings, or copy this one again"
+    return judged("pack", found, FAIL, remedy)
+
+
+def check_network(found: Finding) -> Check:
+    """The eye can give up the network."""
+    remedy = "allow user namespaces or seccomp, or set eye.allow_network: true"
+    return judged("network", found, FAIL, remedy)
+
+
+def check_face_model(found: Finding) -> Check:
+    """The face model is the one that was tested."""
+    remedy = "copy models/face_landmarker.task again, or `git checkout` it"
+    return judged("face model", found, FAIL, remedy)
+
+
+def check_tracker(found: Finding) -> Check:
+    """MediaPipe starts on this machine."""
+    if found.code == -signal.SIGILL:
+        return Check("tracker", FAIL, NO_ATOMICS[0], NO_ATOMICS[1])
+    return judged("tracker", found, FAIL, f"see the other faults first, then {INSTALL_AGAIN}")

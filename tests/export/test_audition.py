@@ -1,0 +1,404 @@
+"""An audition as a person meets it: what it writes, what it says, what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from latent_resonance.pack import PackError
+from latent_resonance.spectrogram import Geometry
+from latent_resonance_export.audition import verdict
+from latent_resonance_export.audition.figures import KEYS, compare, measure
+from latent_resonance_export.audition.folder import check_place, whole_folder
+from latent_resonance_export.audition.page import page
+from latent_resonance_export.audition.perform import audition
+from latent_resonance_export.audition.subject import (
+    AuditionError,
+    Subject,
+    dataset_of,
+    open_subject,
+    place_of,
+    untrained,
+)
+from latent_resonance_export.checkpoint import CheckpointError
+from latent_resonance_export.dataset import Clip, Dataset, DatasetError, open_dataset, write_dataset
+from latent_resonance_export.networks.choose import make_generator
+from latent_resonance_export.run import RunSheet, write_sheet
+
+Workshop = Callable[..., CompletedProcess[str]]
+GOOD = {
+    "swd": 30.0,
+    "swd_floor": 20.0,
+    "swd_untrained": 700.0,
+    "diversity": 0.7,
+    "diversity_real": 0.8,
+    "memorisation": 1.1,
+    "voiced": 0.9,
+    "voiced_real": 1.0,
+    "flatness": -36.0,
+    "flatness_real": -41.0,
+    "seam": 1.1,
+    "generator_ms": 11.0,
+    "generator_mb": 27.1,
+    "clips": 192,
+    "steps": 7600,
+}
+WITHOUT_A_DATASET = {
+    "swd",
+    "swd_floor",
+    "swd_untrained",
+    "diversity_real",
+    "memorisation",
+    "voiced_real",
+    "flatness_real",
+}
+
+
+@pytest.fixture
+def tiny(pack_folder: Path) -> Subject:
+    """A pack whose pictures are harmonic lines."""
+    return open_subject(pack_folder)
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Path:
+    """A run that was put down at its first step."""
+    folder = tmp_path_factory.mktemp("runs") / "tones"
+    folder.mkdir()
+    sha256 = open_dataset(dataset_folder).sha256
+    write_sheet(RunSheet("loop", str(dataset_folder), sha256, Geometry(), {}), folder)
+    torch.manual_seed(5)
+    state = make_generator("loop", Geometry()).state_dict()
+    torch.save({"step": 1, "average": state}, folder / "checkpoint.pt")
+    return folder
+
+
+def silence(folder: Path, geometry: Geometry, *, held_out: bool) -> Path:
+    """A dataset of three silent clips, of which the last may be held out."""
+    shape = (geometry.n_mels, geometry.n_frames)
+    clips = [Clip(f"{i}", 0.0, "CC0-1.0", "", held_out=held_out and i == 2) for i in range(3)]
+    write_dataset([np.full(shape, -1, np.float32)] * 3, clips, folder, geometry, about={})
+    return folder
+
+
+@contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@pytest.mark.slow
+def test_a_pack_is_auditioned_and_its_json_is_all_that_stands_on_stdout(
+    workshop: Workshop, pack_folder: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "heard"
+    arguments = ("--dataset", dataset_folder, "-o", folder, "--seconds", 6, "--json")
+    done = workshop("audition", pack_folder, *arguments)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert tuple(figures) == KEYS
+    assert {key for key, value in figures.items() if value is None} == {"steps"}
+    assert figures["clips"] == 2  # as many as are held out
+    assert json.loads((folder / "figures.json").read_text()) == figures
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "figures.json",
+        "generated.wav",
+        "index.html",
+        "interpolations.png",
+        "neighbours.png",
+        "real.wav",
+        "sheet.png",
+        "steps.png",
+    ]
+    for name in ("real", "generated"):
+        with wave.open(str(folder / f"{name}.wav")) as sound:
+            assert sound.getnframes() == 6 * 48_000
+            samples = np.frombuffer(sound.readframes(6 * 48_000), "<i2") / 32768
+        assert 0.02 < np.sqrt(np.mean(np.square(samples))) <= 0.101
+    text = (folder / "index.html").read_text()
+    assert text.count("data:image/png;base64,") == 4
+    assert str(tmp_path) not in text
+    assert str(dataset_folder) not in text
+
+
+@pytest.mark.slow
+def test_a_pack_without_its_dataset_is_heard_by_itself_and_is_told_what_is_missing(
+    workshop: Workshop, pack_folder: Path, tmp_path: Path
+) -> None:
+    before = sorted(pack_folder.iterdir())
+    done = workshop("audition", pack_folder, "--clips", 3, "--seconds", 2, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no dataset at datasets/tiny: name it by --dataset" in done.stderr
+    assert "needs the dataset" in done.stdout
+    assert "auditions/tiny/index.html" in done.stdout
+    folder = tmp_path / "auditions" / "tiny"
+    figures = json.loads((folder / "figures.json").read_text())
+    missing = {key for key, value in figures.items() if value is None}
+    assert missing == WITHOUT_A_DATASET | {"steps"}
+    assert (folder / "generated.wav").stat().st_size > 2 * 2 * 48_000
+    assert not (folder / "real.wav").exists()
+    assert not (folder / "neighbours.png").exists()
+    assert sorted(pack_folder.iterdir()) == before
+
+
+@pytest.mark.slow
+def test_a_run_is_auditioned_through_pytorch_and_measured_as_the_onnx_file_it_will_be(
+    run_folder: Path,
+) -> None:
+    subject = open_subject(run_folder)
+    dataset = dataset_of(subject, None)  # the run knows where it lies
+    assert dataset is not None
+    figures = measure(subject, dataset, clips=2)
+    assert figures["steps"] == 1
+    assert figures["generator_mb"] == pytest.approx(27.1, abs=3)
+    assert figures["generator_ms"] > 0
+    # a network that was never trained is as far away as one that was never trained
+    assert figures["swd"] == pytest.approx(figures["swd_untrained"], rel=0.5)
+    assert figures["swd_floor"] < figures["swd"] / 2
+
+
+def test_the_same_seed_gives_the_same_figures(tiny: Subject, dataset: Dataset) -> None:
+    one, again = (measure(tiny, dataset, clips=2, seed=3) for _ in range(2))
+    assert one | {"generator_ms": None} == again | {"generator_ms": None}
+    other = measure(tiny, dataset, clips=2, seed=4)
+    assert other["swd"] != one["swd"]
+
+
+def test_what_is_real_is_at_the_floor_and_what_is_copied_is_caught(
+    tiny: Subject, dataset: Dataset
+) -> None:
+    """A generator that plays back the dataset: good in every figure but one."""
+
+    def playing(indices: np.ndarray) -> Subject:
+        pictures = dataset.pictures(indices)
+        turned = np.stack([np.roll(p, 100, axis=1) for p in pictures])
+        return replace(tiny, play=lambda z: turned[: len(z)])
+
+    parrot = compare(playing(dataset.training[:2]), dataset, clips=2).figures
+    assert parrot["memorisation"] < 0.05
+    honest = compare(playing(np.flatnonzero(dataset.held_out)), dataset, clips=2).figures
+    assert honest["memorisation"] == pytest.approx(1.0, abs=1e-3)
+    assert honest["swd"] < honest["swd_floor"]
+    assert honest["diversity"] == pytest.approx(honest["diversity_real"], rel=0.05)
+    assert honest["voiced"] == pytest.approx(honest["voiced_real"], abs=0.05)
+
+
+def test_what_is_not_a_number_is_refused_before_anything_is_written(
+    tiny: Subject, tmp_path: Path
+) -> None:
+    broken = replace(tiny, play=lambda z: np.full((len(z), 512, 512), np.nan, np.float32))
+    with pytest.raises(AuditionError, match="tiny generates what is not finite: train on from"):
+        audition(broken, None, tmp_path / "heard", clips=2, seconds=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_silent_generator_is_measured_and_its_figures_say_why_they_are_missing(
+    tiny: Subject,
+) -> None:
+    silent = replace(tiny, play=lambda z: np.full((len(z), 512, 512), -1, np.float32))
+    measured = compare(silent, None, clips=2)
+    assert measured.figures["voiced"] is None
+    assert measured.why_missing["voiced"] == "nothing sounds"
+    assert measured.figures["seam"] == 1.0
+
+
+def test_the_untrained_network_is_always_the_same_and_disturbs_no_chance(run_folder: Path) -> None:
+    subject = open_subject(run_folder)
+    z = subject.draw(2, 0)
+    torch.manual_seed(1)
+    expected = torch.rand(1)
+    torch.manual_seed(1)
+    one = untrained(subject).play(z)
+    assert torch.rand(1) == expected
+    assert np.array_equal(one, untrained(subject).play(z))
+    assert not np.array_equal(one, subject.play(z))
+
+
+def test_code_that_a_pack_names_is_never_run(
+    make_pack: Callable[..., Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    trap = tmp_path / "trap.py"
+    trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nmake = None\n")
+    subject = open_subject(make_pack(training={"architecture": "trap:make", "steps": 9}))
+    with working_in(tmp_path):
+        measured = compare(subject, dataset, clips=2)
+    assert measured.figures["swd_untrained"] is None
+    assert measured.figures["swd"] > 0
+    assert measured.figures["steps"] == 9
+    assert "trap:make is not run" in measured.why_missing["swd_untrained"]
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_random_z_do_not_depend_on_how_many_are_drawn(tiny: Subject) -> None:
+    assert np.array_equal(tiny.draw(3, 8), tiny.draw(5, 8)[:3])
+    assert not np.array_equal(tiny.draw(3, 8), tiny.draw(3, 9))
+
+
+def test_a_run_keeps_its_audition_and_a_pack_stays_as_it_is(
+    run_folder: Path, tiny: Subject
+) -> None:
+    assert place_of(open_subject(run_folder)) == run_folder / "audition"
+    assert place_of(tiny) == Path("auditions/tiny")
+
+
+def test_a_pack_finds_its_dataset_by_its_name(
+    tiny: Subject, dataset_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "tiny").symlink_to(dataset_folder)
+    with working_in(tmp_path):
+        found = dataset_of(tiny, None)
+    assert found is not None
+    assert found.sha256 == open_dataset(dataset_folder).sha256
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [("none", "no pack"), (".", "neither a pack"), ("file", "no pack")],
+)
+def test_what_is_neither_pack_nor_run_is_named_in_a_line(
+    name: str, rule: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("a letter")
+    with pytest.raises((AuditionError, PackError), match=rule) as error:
+        open_subject(tmp_path / name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_without_a_checkpoint_is_told_what_writes_one(tmp_path: Path) -> None:
+    write_sheet(RunSheet("loop", "nowhere", "0" * 64, Geometry(), {}), tmp_path)
+    with pytest.raises(CheckpointError, match=r"checkpoint\.pt: train-gan writes it"):
+        open_subject(tmp_path)
+
+
+def test_a_dataset_of_another_geometry_is_refused_with_what_differs(
+    tiny: Subject, tmp_path: Path
+) -> None:
+    folder = silence(tmp_path / "other", Geometry(n_mels=128, hop_length=256), held_out=True)
+    with pytest.raises(AuditionError, match="hop_length 256, not 512; n_mels 128, not 512"):
+        dataset_of(tiny, folder)
+
+
+def test_a_dataset_that_was_not_trained_on_is_refused(run_folder: Path, tmp_path: Path) -> None:
+    folder = silence(tmp_path / "other", Geometry(), held_out=True)
+    with pytest.raises(AuditionError, match="not the dataset that tones was trained on"):
+        dataset_of(open_subject(run_folder), folder)
+
+
+def test_a_dataset_that_holds_nothing_out_cannot_be_compared_with(
+    tiny: Subject, tmp_path: Path
+) -> None:
+    folder = silence(tmp_path / "other", Geometry(), held_out=False)
+    with pytest.raises(AuditionError, match="holds no clip out of training"):
+        dataset_of(tiny, folder)
+    with pytest.raises(DatasetError, match="is not a dataset"):
+        dataset_of(tiny, tmp_path / "none")
+
+
+def test_a_wrong_command_is_said_in_one_line(workshop: Workshop, tmp_path: Path) -> None:
+    done = workshop("audition", tmp_path)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert "neither a pack" in done.stderr
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary").write_text("dear to me")
+    with pytest.raises(AuditionError, match="is no audition: name another folder by -o"):
+        check_place(tmp_path / "mine")
+    (tmp_path / "empty").mkdir()
+    check_place(tmp_path / "empty")
+    check_place(tmp_path / "deeper" / "still")
+    with pytest.raises(AuditionError, match="cannot be made"):
+        check_place(tmp_path / "mine" / "diary" / "x" / "y")
+
+
+def test_an_audition_that_fails_leaves_the_last_one_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "heard"
+    with whole_folder(folder) as part:
+        (part / "figures.json").write_text("first")
+        assert not folder.exists()
+    with pytest.raises(ZeroDivisionError), whole_folder(folder) as part:  # noqa: PT012
+        (part / "figures.json").write_text("second")
+        raise ZeroDivisionError
+    assert (folder / "figures.json").read_text() == "first"
+    with whole_folder(folder) as part:
+        (part / "index.html").write_text("third")
+    assert [path.name for path in folder.iterdir()] == ["index.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["heard"]
+
+
+def test_what_a_killed_audition_left_is_put_right_by_the_next(tmp_path: Path) -> None:
+    for name in (".heard.old", ".heard.part"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".heard.old" / "figures.json").write_text("first")
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "heard"):
+        raise ZeroDivisionError
+    assert (tmp_path / "heard" / "figures.json").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["heard"]
+
+
+def test_each_figure_is_marked_against_what_is_owed() -> None:
+    owed = [line for line in verdict.lines(GOOD, {}) if line.owed]
+    assert len(owed) == 7
+    assert all(line.kept for line in owed)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "label"),
+    [
+        ("swd", 40.1, "distance from the real"),
+        ("swd_untrained", 100.0, "distance from the real"),
+        ("diversity", 0.63, "diversity"),
+        ("diversity", 0.97, "diversity"),
+        ("memorisation", 0.89, "distance from training clips"),
+        ("voiced", 0.79, "voiced frames"),
+        ("seam", 1.3, "seam at the loop point"),
+        ("generator_ms", 40.1, "time of a spectrogram"),
+        ("generator_mb", 30.1, "size of generator.onnx"),
+    ],
+)
+def test_a_figure_out_of_bounds_is_not_reached(key: str, value: float, label: str) -> None:
+    missed = [line for line in verdict.lines(GOOD | {key: value}, {}) if line.kept is False]
+    assert [line.label for line in missed] == [label]
+    assert "not reached" in verdict.table(missed)
+
+
+def test_a_missing_figure_is_neither_kept_nor_missed_and_says_why() -> None:
+    lines = verdict.lines(GOOD | {"swd_floor": None}, {"swd_floor": "needs the dataset"})
+    assert lines[0].kept is None
+    assert lines[0].beside == "floor –, untrained 700"
+    assert lines[0].mark == "needs the dataset"
+
+
+def test_a_name_is_text_on_the_page_and_never_markup() -> None:
+    evil = "<script>alert(1)</script>"
+    text = page(evil, [evil], [(evil, evil)], verdict.lines(GOOD, {}), [])
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") >= 4
+
+
+def test_the_sheet_of_a_pack_that_says_nonsense_of_its_training_is_refused(
+    make_pack: Callable[..., Path],
+) -> None:
+    folder = make_pack(training=["steps"])
+    assert isinstance(yaml.safe_load((folder / "pack.yaml").read_text())["training"], list)
+    with pytest.raises(PackError, match="training is no table"):
+        open_subject(folder)

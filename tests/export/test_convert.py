@@ -1,0 +1,255 @@
+"""A run becomes a pack that the gallery plays, or nothing is written."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import yaml
+
+from latent_resonance.face_state import FEATURES
+from latent_resonance.pack import open_pack, sha256_of
+from latent_resonance.settings import Inference
+from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.voice.generator import open_networks
+from latent_resonance_export.checkpoint import CheckpointError
+from latent_resonance_export.conversion.onnx_file import OPSET
+from latent_resonance_export.conversion.pack_folder import Converted, level_reference_db
+from latent_resonance_export.convert import ConversionError, Wishes, convert_run
+from latent_resonance_export.dataset import Dataset, DatasetError, open_dataset
+from latent_resonance_export.networks.loop import LoopGenerator
+from latent_resonance_export.regressor import Regressor, Trained, save_regressor
+from latent_resonance_export.run import RunError, RunSheet, write_sheet
+
+ARCHITECTURE = "tiny:tiny_generator"
+LATENT_DIM = 8
+STEP = 12
+QUICK = Wishes(audition=False)
+
+
+def tiny_generator(_: Geometry | None = None) -> LoopGenerator:
+    """The default network, narrow; as after training its pictures use much of the range."""
+    torch.manual_seed(5)
+    generator = LoopGenerator(LATENT_DIM, widths=(64,) * 7, n_style=8)
+    for layer in generator.to_mel:
+        torch.nn.init.normal_(layer.weight, std=0.25 / layer.in_channels**0.5)
+    return generator
+
+
+def tiny_regressor(step: int = STEP) -> Trained:
+    torch.manual_seed(6)
+    report = {"coverage_of_z": 0.9, "of each": [1.0, 2.0]}
+    return Trained(Regressor(LATENT_DIM), torch.randn(12, LATENT_DIM), report, step)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _importable() -> Iterator[None]:
+    """The run's architecture is this module's own function, as an artist would name it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "tiny", sys.modules[__name__])
+        yield
+
+
+def write_run(folder: Path, dataset_folder: Path) -> Path:
+    folder.mkdir()
+    sha256 = open_dataset(dataset_folder).sha256
+    write_sheet(RunSheet(ARCHITECTURE, str(dataset_folder), sha256, Geometry(), {}), folder)
+    state = {"step": STEP, "average": tiny_generator().state_dict()}
+    torch.save(state, folder / "checkpoint.pt")
+    save_regressor(tiny_regressor(), folder)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path, dataset_folder: Path) -> Path:
+    return write_run(tmp_path / "run", dataset_folder)
+
+
+@dataclass(frozen=True)
+class Written:
+    folder: Path
+    converted: Converted
+
+    @property
+    def sheet(self) -> dict[str, Any]:
+        return yaml.safe_load((self.folder / "pack.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Written:
+    """The pack of the tiny run, with every precision."""
+    folder = tmp_path_factory.mktemp("convert")
+    run, output = write_run(folder / "run", dataset_folder), folder / "models" / "tones"
+    wishes = Wishes(precisions=("fp16", "int8"), audition=False)
+    return Written(output, convert_run(run, output, wishes))
+
+
+def test_the_gallery_opens_and_plays_what_was_converted(written: Written) -> None:
+    pack = open_pack(written.folder)
+    networks = open_networks(pack, Inference())
+    z = np.random.default_rng(1).standard_normal(LATENT_DIM).astype(np.float32)
+    ours = tiny_generator().eval()(torch.from_numpy(z)[None]).detach().numpy()[0, 0]
+    assert ours.std() > 0.05, "too flat to compare"
+    np.testing.assert_allclose(networks.spectrogram_of(z), ours, atol=1e-4)
+    features = np.zeros(len(FEATURES), np.float32)
+    theirs = tiny_regressor().regressor(torch.from_numpy(features)[None]).detach().numpy()[0]
+    np.testing.assert_allclose(networks.z_of(features), theirs, atol=1e-4)
+    np.testing.assert_allclose(pack.anchors, tiny_regressor().anchors, atol=1e-5)
+
+
+def test_the_sheet_tells_what_it_is_and_names_no_machine(
+    written: Written, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sheet = written.sheet
+    assert sheet == written.converted.sheet
+    assert sheet["name"] == "tones"
+    assert sheet["licence"] == "CC0-1.0"
+    assert sheet["sounds"] == "sums of sines; by the tests"
+    assert sheet["training"] == {
+        "architecture": ARCHITECTURE,
+        "steps": STEP,
+        "clips": len(dataset.training),
+        "dataset_sha256": dataset.sha256,
+    }
+    figures = {"generator_disagreement", "regressor_disagreement", "generator_ms", "generator_mb"}
+    assert sheet["quality"].keys() == {"coverage_of_z"} | figures
+    for name in ("pack.yaml", "README.md"):
+        text = (written.folder / name).read_text(encoding="utf-8")
+        assert str(tmp_path_factory.getbasetemp()) not in text
+
+
+def test_the_folder_holds_the_pack_and_nothing_else(written: Written) -> None:
+    found = {path.name for path in written.folder.iterdir()}
+    kept = {f"generator.{v.precision}.onnx" for v in written.converted.variants if v.pays}
+    files = {"README.md", "audition.png", "generator.onnx", "pack.yaml", "regressor.onnx"}
+    assert found == files | kept
+    assert [path.name for path in written.folder.parent.iterdir()] == ["tones"]
+
+
+def test_the_networks_are_of_the_fixed_opset_and_their_constants_are_folded(
+    written: Written,
+) -> None:
+    for name in ("generator.onnx", "regressor.onnx"):
+        model = onnx.load(written.folder / name)
+        assert [(o.domain, o.version) for o in model.opset_import] == [("", OPSET)]
+        constant = {tensor.name for tensor in model.graph.initializer}
+        for node in model.graph.node:
+            assert node.op_type != "Constant"
+            assert not node.input or not constant.issuperset(node.input), f"{node.name} is constant"
+
+
+def test_a_precision_is_kept_where_it_pays_and_recorded(written: Written) -> None:
+    fp16, int8 = written.converted.variants
+    assert (fp16.pays, int8.pays) == (False, True), "one of each is what shows the difference"
+    assert fp16.times_the_size > 0.55, "so small a network is mostly graph"
+    assert fp16.log_spectral_distance_db < 0.2
+    (name, told), *others = written.sheet["variants"].items()
+    assert not others
+    assert name == "generator.int8.onnx"
+    assert told["sha256"] == sha256_of(written.folder / name)
+    assert 0 < told["log_spectral_distance_db"] <= 1.0
+    assert told["megabytes"] < written.sheet["quality"]["generator_mb"]
+    assert f"`{name}`" in (written.folder / "README.md").read_text(encoding="utf-8")
+
+
+def test_a_second_time_gives_the_same_networks_and_replaces_the_pack(
+    written: Written, run: Path, tmp_path: Path
+) -> None:
+    again = tmp_path / "tones"
+    shutil.copytree(written.folder, again)
+    (again / "generator.onnx").write_bytes(b"older")
+    converted = convert_run(run, again, QUICK)
+    assert converted.sheet["sha256"] == written.sheet["sha256"]
+    assert converted.sheet["anchors"] == written.sheet["anchors"]
+    assert "variants" not in converted.sheet
+    assert not (again / "generator.int8.onnx").exists()
+    open_pack(again)
+
+
+def test_the_level_reference_is_the_level_of_the_sound() -> None:
+    geometry = Geometry()
+    turn = np.arange(geometry.loop_length) * 2 * np.pi / geometry.loop_length
+    sine = (0.1 * np.sin(4_000 * turn)).astype(np.float32)  # -23 dBFS
+    pictures = spectrogram_of_loop(sine, geometry)[None, None]
+    assert level_reference_db(pictures, geometry) == pytest.approx(-23.0, abs=0.7)
+
+
+def refusal(kind: type[Exception], run: Path, dataset_folder: Path | None = None) -> str:
+    output = run.parent / "models" / "mine"
+    with pytest.raises(kind) as caught:
+        convert_run(run, output, QUICK, dataset_folder)
+    assert not output.parent.exists() or not list(output.parent.iterdir())
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_without_a_regressor_the_remedy_is_train_regressor(run: Path) -> None:
+    (run / "regressor.pt").unlink()
+    assert f"train-regressor {run}" in refusal(CheckpointError, run)
+
+
+def test_a_regressor_of_an_older_step_is_refused(run: Path) -> None:
+    save_regressor(tiny_regressor(STEP - 5), run)
+    said = refusal(ConversionError, run)
+    assert "is of step 7, the checkpoint of step 12" in said
+    assert f"train-regressor {run}" in said
+
+
+def test_without_a_checkpoint_nothing_is_converted(run: Path) -> None:
+    (run / "checkpoint.pt").unlink()
+    assert f"there is no {run}/checkpoint.pt" in refusal(CheckpointError, run)
+
+
+def test_a_checkpoint_of_another_network_is_refused(run: Path) -> None:
+    torch.save({"step": STEP, "average": Regressor(3).state_dict()}, run / "checkpoint.pt")
+    assert "is not of the network" in refusal(CheckpointError, run)
+
+
+def test_a_folder_that_is_no_run_is_refused(run: Path) -> None:
+    (run / "run.yaml").unlink()
+    assert f"{run} is not a run" in refusal(RunError, run)
+
+
+def test_another_dataset_than_the_runs_own_is_refused(
+    run: Path, dataset_folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(dataset_folder, other)
+    sidecar = yaml.safe_load((other / "dataset.yaml").read_text())
+    (other / "dataset.yaml").write_text(yaml.safe_dump(sidecar | {"sha256": "0" * 64}))
+    assert f"{other} is not the dataset" in refusal(RunError, run, other)
+    assert f"{tmp_path}/none is not a dataset" in refusal(DatasetError, run, tmp_path / "none")
+
+
+@pytest.mark.parametrize("bias", [torch.nan, torch.inf])
+def test_a_generator_that_ceased_to_be_numbers_is_refused(run: Path, bias: float) -> None:
+    state = tiny_generator().state_dict()
+    state["mapping.0.bias"].fill_(bias)
+    torch.save({"step": STEP, "average": state}, run / "checkpoint.pt")
+    assert "not finite" in refusal(ConversionError, run)
+
+
+def test_a_folder_that_is_no_pack_is_left_alone(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "dear.txt").write_text("to me")
+    with pytest.raises(ConversionError, match="is no pack"):
+        convert_run(run, tmp_path, QUICK)
+    assert (tmp_path / "dear.txt").read_text() == "to me"
+
+
+@pytest.mark.slow
+def test_the_card_shows_the_figures_of_an_audition(run: Path, tmp_path: Path) -> None:
+    converted = convert_run(run, tmp_path / "tones", Wishes(name="Tones", licence="MIT"))
+    quality = converted.sheet["quality"]
+    assert {"swd", "swd_floor", "diversity", "memorisation", "seam"} <= quality.keys()
+    card = (tmp_path / "tones" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("# Tones\n")
+    for key in ("swd", "seam", "generator_ms"):
+        assert f"| {key} | {quality[key]} |" in card

@@ -1,0 +1,363 @@
+"""A folder of recordings becomes a dataset: the same one every time, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from latent_resonance.spectrogram import (
+    Geometry,
+    amplitude_of_pixels,
+    magnitude_scale,
+    mel_interpolation,
+    spectrogram_of_loop,
+)
+from latent_resonance.voice.griffin_lim import reconstruct
+from latent_resonance_export.curate import curate
+from latent_resonance_export.curation.settings import CurationError, Cutting
+from latent_resonance_export.dataset import Clip, open_dataset, read_clips
+from latent_resonance_export.loops import close_loop, normalise_peak
+
+RATE = 16_000
+SMALL = Geometry(
+    sample_rate=RATE,
+    n_fft=1024,
+    win_length=1024,
+    hop_length=256,
+    n_mels=64,
+    n_frames=64,
+    f_max_hz=7000.0,
+)  # loops of 1.02 s
+CUTTING = Cutting(SMALL)
+Play = Callable[[float, int, int], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory, play: Play) -> Path:
+    """Recordings of several formats, rates and channels, in nested folders: 39 s of melodies."""
+    folder = tmp_path_factory.mktemp("sounds")
+    (folder / "deep" / "deeper").mkdir(parents=True)
+    for i, (name, rate, channels) in enumerate(
+        [
+            ("a.wav", 48_000, 1),
+            ("b.flac", 44_100, 2),
+            ("deep/c.ogg", 32_000, 1),
+            ("deep/deeper/d.mp3", 44_100, 2),
+            ("deep/e.aiff", 22_050, 3),
+        ]
+    ):
+        sound = play(9.0 if i == 0 else 7.5, rate, i)
+        soundfile.write(folder / name, np.repeat(sound[:, None], channels, axis=1), rate)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / "dataset"
+    curate(sounds, folder, CUTTING, about="melodies", licence="CC0-1.0")
+    return folder
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def test_every_format_and_folder_is_in_the_dataset(made: Path) -> None:
+    clips = read_clips(made / "clips.csv")
+    sources = {clip.source for clip in clips}
+    assert sources == {"a.wav", "b.flac", "deep/c.ogg", "deep/deeper/d.mp3", "deep/e.aiff"}
+    dataset = open_dataset(made)
+    assert dataset.geometry == SMALL
+    assert len(dataset.pixels) == len(clips) > 50
+    assert dataset.about["sounds"] == "melodies"
+    assert dataset.about["licence"] == "CC0-1.0"
+    assert all(pixels.std() > 10 for pixels in dataset.pixels)
+
+
+def test_clips_begin_every_half_loop_and_say_where(made: Path) -> None:
+    of_a = sorted(c.offset_s for c in read_clips(made / "clips.csv") if c.source == "a.wav")
+    steps = np.diff(of_a) / (SMALL.loop_s / 2)
+    assert of_a[0] == 0.0
+    assert np.abs(steps - steps.round()).max() < 1e-3
+    assert np.median(steps) == pytest.approx(1.0, abs=1e-3)
+
+
+def picture_of(sound: np.ndarray, clip: Clip) -> np.ndarray:
+    """What should be in the dataset of a mono sound at the dataset's rate, its peak at 0 dB."""
+    start = round(clip.offset_s * RATE)
+    loop = close_loop(sound[start : start + CUTTING.needed], SMALL.loop_length)
+    return spectrogram_of_loop(normalise_peak(loop, SMALL, 0.0), SMALL)
+
+
+def test_the_pixels_are_the_runtimes_own_spectrogram_of_the_loop(
+    tmp_path: Path, play: Play
+) -> None:
+    (tmp_path / "in").mkdir()
+    sound = play(8.0, RATE, 3)
+    soundfile.write(tmp_path / "in" / "a.wav", sound, RATE, subtype="FLOAT")
+    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, peak_db=(0.0, 0.0)))
+    pictures = open_dataset(tmp_path / "out").pictures(np.arange(5))
+    for picture, clip in zip(pictures, read_clips(tmp_path / "out" / "clips.csv"), strict=False):
+        np.testing.assert_allclose(picture, picture_of(sound, clip), atol=1 / 256 + 2e-3)
+
+
+def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, play: Play) -> None:
+    fast = play(6.0, 48_000, 4)
+    takes = {"slow": (soxr.resample(fast, 48_000, RATE), RATE), "fast": (fast, 48_000)}
+    for name, (sound, rate) in takes.items():
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", sound, rate, subtype="FLOAT")
+        curate(tmp_path / name, tmp_path / f"{name}.out", replace(CUTTING, peak_db=(0.0, 0.0)))
+    slow, quick = (open_dataset(tmp_path / f"{name}.out") for name in ("slow", "fast"))
+    difference = np.abs(slow.pixels.astype(int) - quick.pixels) * SMALL.range_db / 256
+    assert difference.mean() < 0.1
+    assert (difference > 1.0).mean() < 0.01
+
+
+def test_from_audio_to_dataset_to_audio_only_the_inversions_own_error_is_added(
+    tmp_path: Path, play: Play
+) -> None:
+    (tmp_path / "in").mkdir()
+    geometry = Geometry(n_frames=128)
+    sound = play(8.0, 48_000, 5)
+    soundfile.write(tmp_path / "in" / "a.wav", sound, 48_000, subtype="FLOAT")
+    curate(tmp_path / "in", tmp_path / "out", Cutting(geometry, peak_db=(0.0, 0.0)))
+    stored = open_dataset(tmp_path / "out").pictures(np.arange(1))[0]
+    loop = close_loop(sound[: Cutting(geometry).needed], geometry.loop_length)
+    direct = spectrogram_of_loop(normalise_peak(loop, geometry, 0.0), geometry)
+    errors = [heard_error(picture, direct, geometry) for picture in (direct, stored)]
+    assert errors[0] < 3.0, "the inversion itself fails"
+    assert errors[1] < errors[0] + 0.1
+
+
+def heard_error(picture: np.ndarray, truth: np.ndarray, geometry: Geometry) -> float:
+    """Mean difference in dB between the truth and what a picture sounds like, down to -40 dB."""
+    amplitude = amplitude_of_pixels(picture, geometry.range_db)
+    magnitude = mel_interpolation(geometry) @ amplitude / magnitude_scale(geometry)
+    sound = reconstruct(np.concatenate([magnitude, magnitude], axis=1), geometry)
+    turn = sound[geometry.loop_length // 2 :][: geometry.loop_length]
+    turn = np.roll(turn, geometry.loop_length // 2)
+    heard = spectrogram_of_loop(turn, geometry)
+    audible = truth > 0.0
+    return float(np.abs(heard - truth)[audible].mean() * geometry.range_db / 2)
+
+
+def test_a_short_recording_is_sustained_and_a_shorter_one_refused(
+    tmp_path: Path, play: Play
+) -> None:
+    (tmp_path / "in").mkdir()
+    for seconds, name in ((6.0, "long"), (0.7, "short"), (0.4, "shorter")):
+        soundfile.write(tmp_path / "in" / f"{name}.wav", play(seconds, RATE, len(name)), RATE)
+    curated = curate(tmp_path / "in", tmp_path / "out", CUTTING)
+    sources = [clip.source for clip in read_clips(tmp_path / "out" / "clips.csv")]
+    assert sources.count("short.wav") == 1
+    assert "shorter.wav" not in sources
+    (refusal,) = (r for r in curated.refused if r.source == "shorter.wav")
+    assert refusal.detail == "0.40 s, shorter than 0.51 s"
+    curate(tmp_path / "in", tmp_path / "all", replace(CUTTING, shortest_s=0.3))
+    assert "shorter.wav" in [c.source for c in read_clips(tmp_path / "all" / "clips.csv")]
+
+
+def test_cut_by_onset_a_loop_begins_where_a_sound_does(tmp_path: Path, play: Play) -> None:
+    (tmp_path / "in").mkdir()
+    begins = [0.5, 2.25, 4.1, 6.0, 7.7]
+    sound = np.zeros(10 * RATE, np.float32)
+    for i, at in enumerate(begins):
+        note = play(1.2, RATE, 20 + i)
+        sound[int(at * RATE) :][: len(note)] += note
+    soundfile.write(tmp_path / "in" / "a.wav", sound, RATE)
+    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, cut="onset", stride_s=1.3))
+    offsets = [clip.offset_s for clip in read_clips(tmp_path / "out" / "clips.csv")]
+    assert len(offsets) >= 4
+    nearest = [min(abs(offset - begin) for begin in begins) for offset in offsets]
+    assert max(nearest) < 0.06
+
+
+def test_what_is_held_out_shares_no_sample_with_what_is_trained_on(made: Path) -> None:
+    clips = read_clips(made / "clips.csv")
+    length_s = CUTTING.needed / RATE
+    held = [clip for clip in clips if clip.held_out]
+    assert 0.05 < len(held) / len(clips) < 0.2
+    pairs = [(a, b) for a in held for b in clips if not b.held_out and a.source == b.source]
+    assert pairs, "the test's own data puts whole recordings aside"
+    assert all(abs(a.offset_s - b.offset_s) >= length_s - 1e-3 for a, b in pairs)
+
+
+def test_with_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(12):
+        soundfile.write(tmp_path / "in" / f"{i}.wav", play(2.5, RATE, 40 + i), RATE)
+    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, stride_s=0.25))
+    clips = read_clips(tmp_path / "out" / "clips.csv")
+    held = {clip.source for clip in clips if clip.held_out}
+    assert held
+    assert not held & {clip.source for clip in clips if not clip.held_out}
+
+
+def test_the_same_recordings_give_the_same_bytes_on_any_number_of_cores(
+    sounds: Path, made: Path, tmp_path: Path
+) -> None:
+    curate(sounds, tmp_path / "again", CUTTING, about="melodies", licence="CC0-1.0", jobs=3)
+    assert files_in(tmp_path / "again") == files_in(made)
+
+
+def test_another_seed_draws_other_levels(sounds: Path, made: Path, tmp_path: Path) -> None:
+    curate(sounds, tmp_path / "other", replace(CUTTING, seed=8))
+    peaks = [open_dataset(folder).pixels.max(axis=(1, 2)) for folder in (made, tmp_path / "other")]
+    assert (peaks[0] != peaks[1]).mean() > 0.5
+    assert min(map(min, peaks)) >= 256 - 9 / SMALL.range_db * 256 - 2
+
+
+def test_only_the_dataset_is_left(made: Path) -> None:
+    assert [path.name for path in made.parent.iterdir()] == ["dataset"]
+    assert sorted(files_in(made)) == [
+        "clips.csv",
+        "dataset.yaml",
+        "report.html",
+        "spectrograms.npy",
+    ]
+
+
+@pytest.mark.slow
+def test_killed_at_any_time_the_next_run_goes_on_to_the_same_bytes(
+    sounds: Path, made: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "geometry.yaml").write_text(
+        "sample_rate: 16000\nn_fft: 1024\nwin_length: 1024\nhop_length: 256\nn_mels: 64\n"
+        "n_frames: 64\nf_max_hz: 7000\n"
+    )
+    command = [sys.executable, "-m", "latent_resonance_export", "curate", str(sounds)]
+    command += ["-o", str(tmp_path / "out"), "--geometry", str(tmp_path / "geometry.yaml")]
+    command += ["--sounds", "melodies", "--licence", "CC0-1.0", "--jobs", "1"]
+    work = tmp_path / "out.part"
+    kills = 0
+    for wanted in (1, 3):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        while len(list(work.glob("*.npz"))) < wanted and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        if process.poll() is None:
+            process.kill()
+            kills += 1
+        process.wait()
+        assert kills == 0 or not (tmp_path / "out").exists()
+    assert kills, "it was never killed"
+    done_before = {path.name: path.stat().st_mtime_ns for path in work.glob("*.npz")}
+    assert done_before
+    seen = dict.fromkeys(done_before, 0)
+
+    def remember(stage: str, *_: int) -> None:
+        if stage == "listening":
+            seen.update({p.name: p.stat().st_mtime_ns for p in work.glob("*.npz")})
+
+    curate(sounds, tmp_path / "out", CUTTING, about="melodies", licence="CC0-1.0", tell=remember)
+    assert {name: seen[name] for name in done_before} == done_before, "work was done again"
+    assert files_in(tmp_path / "out") == files_in(made)
+
+
+@pytest.mark.slow
+def test_workers_leave_when_the_run_is_killed(tmp_path: Path, play: Play) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        soundfile.write(tmp_path / "in" / f"{i}.wav", play(60.0, 16_000, i), RATE)
+    command = [sys.executable, "-m", "latent_resonance_export", "curate", str(tmp_path / "in")]
+    process = subprocess.Popen([*command, "-o", str(tmp_path / "out"), "--jobs", "2"])
+    deadline = time.monotonic() + 60
+    while not (workers := children_of(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert workers
+    while any(is_alive(pid) for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(is_alive(pid) for pid in workers)
+
+
+def children_of(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_half_written_work_is_done_again(sounds: Path, made: Path, tmp_path: Path) -> None:
+    """As after a power cut, when the names are there but the bytes are not."""
+    work = tmp_path / "out.part"
+    work.mkdir()
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "listening" and done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curate(sounds, tmp_path / "out", CUTTING, tell=stop)
+    parts = sorted(work.glob("*.npz"))
+    assert len(parts) == 5
+    for path, content in zip(parts, (b"", b"PK", parts[2].read_bytes()[:1000]), strict=False):
+        path.write_bytes(content)
+    curate(sounds, tmp_path / "out", CUTTING, about="melodies", licence="CC0-1.0")
+    assert files_in(tmp_path / "out") == files_in(made)
+
+
+def test_what_other_settings_left_behind_is_not_used(
+    sounds: Path, made: Path, tmp_path: Path
+) -> None:
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "listening" and done == total:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        curate(sounds, tmp_path / "out", replace(CUTTING, stride_s=0.25), tell=stop)
+    assert list((tmp_path / "out.part").glob("*.npz"))
+    curate(sounds, tmp_path / "out", CUTTING, about="melodies", licence="CC0-1.0")
+    assert files_in(tmp_path / "out") == files_in(made)
+    assert not (tmp_path / "out.part").exists()
+
+
+def test_two_runs_do_not_write_one_dataset(sounds: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.part").mkdir()
+    with (tmp_path / "out.part" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(CurationError, match="another curate writes it"):
+            curate(sounds, tmp_path / "out", CUTTING)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_table_says_level_and_flatness_of_every_loop(made: Path) -> None:
+    with (made / "clips.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert all(-60 < float(row["level_db"]) < 0 for row in rows)
+    assert all(-60 < float(row["flatness_db"]) <= -7.0 for row in rows)
+
+
+def test_a_stretch_boundary_changes_no_sample(tmp_path: Path, play: Play) -> None:
+    """Long recordings are read in stretches: a loop that begins in the second is as if alone."""
+    from latent_resonance_export.curation.reading import read_stretch
+    from latent_resonance_export.curation.recordings import Recording, look
+
+    soundfile.write(tmp_path / "a.flac", play(12.0, 44_100, 9), 44_100)
+    recording = look(("a.flac", os.fsencode(tmp_path / "a.flac")))
+    assert isinstance(recording, Recording)
+    whole = read_stretch(recording, 0, 12.0, RATE).audio
+    part = read_stretch(recording, 5, 4.0, RATE).audio
+    assert len(part) == 4 * RATE
+    np.testing.assert_allclose(part, whole[5 * RATE : 9 * RATE], atol=1e-5)

@@ -1,0 +1,156 @@
+"""A run remembers how it was begun, and goes on in no other way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from latent_resonance.spectrogram import Geometry
+from latent_resonance_export.checkpoint import CheckpointError, Training, save
+from latent_resonance_export.networks.choose import make_generator
+from latent_resonance_export.recipe import Recipe, RecipeError, read_recipe
+from latent_resonance_export.run import (
+    RunError,
+    RunSheet,
+    open_run,
+    read_sheet,
+    taken_up,
+    write_sheet,
+)
+
+SHEET = RunSheet(
+    architecture="loop",
+    dataset="/sounds/cello",
+    dataset_sha256="ab" * 32,
+    geometry=Geometry(n_mels=64, n_frames=64),
+    recipe=asdict(Recipe()),
+)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_sheet_is_read_as_it_was_written(tmp_path: Path) -> None:
+    write_sheet(SHEET, tmp_path)
+    assert read_sheet(tmp_path) == SHEET
+    assert read_recipe(read_sheet(tmp_path).recipe) == Recipe()
+    assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
+
+
+def test_a_run_is_begun_in_a_folder_that_is_new_empty_or_hardly_begun(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "hardly").mkdir()
+    (tmp_path / "hardly" / "run.part").write_text("architec")
+    for name in ("a/new", "empty", "hardly"):
+        with taken_up(tmp_path / name, SHEET):
+            assert read_sheet(tmp_path / name) == SHEET
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"architecture": "dcgan"}, "the architecture loop, not dcgan"),
+        ({"dataset_sha256": "cd" * 32}, "/sounds/cello, sha256 abababababab, not cdcdcdcdcdcd"),
+        ({"geometry": Geometry(n_mels=64)}, "another geometry, n_frames 64, not 512"),
+        ({"recipe": asdict(Recipe(batch_size=32))}, "batch_size 16, not 32"),
+        ({"recipe": asdict(Recipe(z_noise=0.5))}, "z_noise 0.15, not 0.5"),
+    ],
+)
+def test_a_run_that_was_begun_otherwise_is_refused_by_the_value_that_differs(
+    changes: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    write_sheet(SHEET, tmp_path)
+    before = contents(tmp_path)
+    with (
+        pytest.raises(RunError) as caught,
+        taken_up(tmp_path, replace(SHEET, **changes)),
+    ):
+        pytest.fail("it was taken up")
+    assert said in str(caught.value)
+    assert "or name another folder" in str(caught.value)
+    assert contents(tmp_path) == before
+
+
+def test_a_run_may_go_on_with_another_seed_and_after_its_dataset_was_moved(tmp_path: Path) -> None:
+    write_sheet(SHEET, tmp_path)
+    moved = replace(SHEET, dataset="/elsewhere", recipe=asdict(Recipe(seed=7)))
+    with taken_up(tmp_path, moved):
+        assert read_sheet(tmp_path) == moved
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_text("meow")
+    (tmp_path / "file").write_text("mine")
+    before = contents(tmp_path)
+    for name, said in (("photos", "is no run: name another folder"), ("file", "is a file")):
+        with pytest.raises(RunError, match=said), taken_up(tmp_path / name, SHEET):
+            pytest.fail("it was taken up")
+    assert contents(tmp_path) == before
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
+    with taken_up(tmp_path, SHEET):
+        other = replace(SHEET, recipe=asdict(Recipe(seed=7)))
+        with pytest.raises(RunError, match="by another process"), taken_up(tmp_path, other):
+            pytest.fail("it was taken up twice")
+        assert read_sheet(tmp_path) == SHEET
+    with taken_up(tmp_path, SHEET):
+        pass
+
+
+def test_a_recipe_of_another_version_is_refused() -> None:
+    with pytest.raises(RecipeError, match="says charm, which no recipe here has"):
+        read_recipe({"batch_size": 4, "charm": 1.0})
+
+
+def test_a_folder_without_a_sheet_is_no_run(tmp_path: Path) -> None:
+    for content in (None, "", "a: [", "format: 1", "- 1"):
+        if content is not None:
+            (tmp_path / "run.yaml").write_text(content)
+        with pytest.raises(RunError, match="is not a run"):
+            read_sheet(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunSheet], Path]:
+    """Writes a run whose checkpoint holds the loop generator of SHEET."""
+
+    def write(sheet: RunSheet) -> Path:
+        folder = tmp_path_factory.mktemp("run")
+        torch.manual_seed(5)
+        generator = make_generator("loop", SHEET.geometry)
+        small = torch.nn.Linear(1, 1)
+        optimisers = [torch.optim.Adam(small.parameters()) for _ in range(2)]
+        save(Training(small, None, small, generator, *optimisers, 7), folder / "checkpoint.pt")
+        write_sheet(sheet, folder)
+        return folder
+
+    return write
+
+
+def test_an_opened_run_draws_by_its_averaged_generator(
+    trained: Callable[[RunSheet], Path],
+) -> None:
+    run = open_run(trained(SHEET))
+    assert run.step == 7
+    torch.manual_seed(5)
+    same, z = make_generator("loop", SHEET.geometry), torch.randn(2, 128)
+    assert torch.equal(run.generator(z), same(z))
+    assert not any(p.requires_grad for p in run.generator.parameters())
+    assert not run.generator.training
+
+
+def test_a_run_without_a_checkpoint_or_of_another_network_is_refused(
+    trained: Callable[[RunSheet], Path], tmp_path: Path
+) -> None:
+    write_sheet(SHEET, tmp_path)
+    with pytest.raises(CheckpointError, match="train-gan writes it"):
+        open_run(tmp_path)
+    with pytest.raises(CheckpointError, match=r"not of the network that run\.yaml names \(dcgan\)"):
+        open_run(trained(replace(SHEET, architecture="dcgan")))

@@ -1,0 +1,174 @@
+"""`train-gan` as a person meets it: a run begun, stopped, taken up, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from latent_resonance_export.checkpoint import read
+from latent_resonance_export.commands.train_gan import print_line, train_gan
+from latent_resonance_export.run import read_sheet
+
+pytestmark = pytest.mark.timeout(600)  # networks of the real width
+Workshop = Callable[..., CompletedProcess[str]]
+OWN = """
+import torch
+from torch import nn
+
+class Own(nn.Module):
+    latent_dim = 6
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 64 * 64)
+
+    def forward(self, z):
+        return torch.tanh(self.layer(z)).unflatten(1, (1, 64, 64))
+
+def make(geometry):
+    return Own()
+"""
+
+
+def asked(*arguments: object) -> Result:
+    """The command in this process."""
+    return CliRunner().invoke(train_gan, [*map(str, arguments), "--device", "cpu"])
+
+
+def step_of(run: Path) -> int:
+    return read(run / "checkpoint.pt", torch.device("cpu"))["step"]
+
+
+@pytest.mark.slow
+def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    begun = asked(tiny_folder, "-o", run, "--steps", 1, "--batch", 4, "--precision", "fp32")
+    assert begun.exit_code == 0, begun.exception
+    assert begun.stdout == f"{run}: step 1\n"
+    files = {"run.yaml", "checkpoint.pt", "log.jsonl", "metric.png"}
+    assert {p.name for p in run.iterdir() if p.is_file()} == files | {
+        "sheet-000000.png",
+        "sheet-000001.png",
+    }
+    sheet = read_sheet(run)
+    assert (sheet.architecture, sheet.recipe["batch_size"], sheet.recipe["seed"]) == ("loop", 4, 0)
+    assert Path(sheet.dataset) == tiny_folder.resolve()
+
+    kept = (run / "checkpoint.pt").read_bytes()
+    for changed in (("--batch", 8), ("--architecture", "dcgan")):
+        refused = asked(tiny_folder, "-o", run, "--steps", 2, *changed)
+        assert "was begun with" in str(refused.exception)
+    assert (run / "checkpoint.pt").read_bytes() == kept
+
+    on = asked(tiny_folder, "-o", run, "--steps", 2, "--seed", 9, "--precision", "fp32")
+    assert on.stdout == f"{run}: step 2\n"
+    assert step_of(run) == 2
+    assert read_sheet(run).recipe == sheet.recipe | {"seed": 9}
+    assert asked(tiny_folder, "-o", run, "--steps", 2).stdout == f"{run}: step 2\n"
+
+
+@pytest.mark.slow
+def test_ctrl_c_finishes_the_step_saves_and_leaves_with_130(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "latent_resonance_export", "train-gan"]
+    command += [str(tiny_folder), "-o", str(run), "--batch", "4", "--device", "cpu"]
+    training = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    while not (run / "metric.png").exists():  # drawn after the signal is watched for
+        assert training.poll() is None
+        time.sleep(0.1)
+    training.send_signal(signal.SIGINT)
+    _, errors = training.communicate(timeout=300)
+    assert training.returncode == 130, errors
+    step = step_of(run)
+    assert 1 <= step < 200
+    assert (
+        errors.strip() == f"stopped and saved at step {step}; the same command goes on from there"
+    )
+
+
+@pytest.mark.slow
+def test_a_generator_of_ones_own_is_trained_by_its_name(
+    workshop: Workshop, tiny_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "my_own_network.py").write_text(OWN)
+    done = workshop(
+        "train-gan",
+        *(tiny_folder, "-o", "run", "--steps", 1, "--batch", 4),
+        *("--architecture", "my_own_network:make", "--device", "cpu"),
+        cwd=tmp_path,
+        OMP_NUM_THREADS="1",
+    )
+    assert done.returncode == 0, done.stderr
+    assert read_sheet(tmp_path / "run").architecture == "my_own_network:make"
+    assert step_of(tmp_path / "run") == 1
+    assert done.stderr.startswith("step 1 of 1: swd ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    for arguments, said in (
+        ((tmp_path / "none",), "is not a dataset"),
+        ((tiny_folder, "--architecture", "biggan"), "choose from loop, dcgan, stylegan2"),
+        ((tiny_folder, "--architecture", "nowhere:make"), "cannot be imported"),
+    ):
+        refused = asked(*arguments, "-o", run)
+        assert said in str(refused.exception)
+        assert refused.exit_code == 1
+    assert not run.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        (["--batch", "6"], "6 is not a multiple of 4"),
+        (["--batch", "12", "--devices", "2"], "12 is not a multiple of 8"),
+        (["--steps", "0"], "x>=1"),
+        (["--devices", "0"], "x>=1"),
+        (["--device", "tpu"], "'auto', 'cpu', 'cuda'"),
+        (["--precision", "int8"], "'auto', 'bf16', 'fp32'"),
+        (["--patience", "10"], "x>=200"),
+    ],
+)
+def test_a_wrong_option_names_the_rule_and_leaves_with_2(
+    options: list[str], rule: str, tiny_folder: Path, tmp_path: Path
+) -> None:
+    refused = CliRunner().invoke(train_gan, [str(tiny_folder), "-o", str(tmp_path / "r"), *options])
+    assert refused.exit_code == 2
+    assert rule in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_missed_in_one_line(tiny_folder: Path, tmp_path: Path) -> None:
+    refused = CliRunner().invoke(
+        train_gan, [str(tiny_folder), "-o", str(tmp_path / "run"), "--device", "cuda"]
+    )
+    assert "1 GPUs are asked for and PyTorch finds 0" in str(refused.exception)
+
+
+def test_elsewhere_than_on_a_terminal_each_checkpoint_is_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = {"step": 200, "generator": 3.14, "seconds_per_step": 0.5}
+    print_line(line, 15_000)
+    assert capsys.readouterr().err == ""
+    print_line(line | {"swd": 81.26}, 15_000)
+    said = capsys.readouterr().err
+    assert said == "step 200 of 15000: swd 81.3, loss 3.14, 2.0 steps/s, 2 h 3 min left\n"

@@ -1,0 +1,204 @@
+"""A room to hear the voice in: a real sound server with speakers of air, and the voice itself.
+
+The server is PulseAudio on null sinks, private to a test; the voice is the command as it is run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+RATE = 48_000
+PATIENCE = float(os.environ.get("LATENT_RESONANCE_TEST_PATIENCE", "2"))  # of a busy machine
+LOUD = 0.003  # RMS, far below what the voice plays
+
+
+def environment_in(folder: Path) -> dict[str, str]:
+    """A home, a runtime folder, and no sound server but the one that a test starts."""
+    runtime = folder / "run"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    here = {"XDG_RUNTIME_DIR": runtime, "PULSE_RUNTIME_PATH": runtime, "HOME": folder}
+    return (
+        os.environ
+        | {k: str(v) for k, v in here.items()}
+        | {"PULSE_SERVER": f"unix:{runtime}/native"}
+    )
+
+
+def until(true: Callable[[], bool], within_s: float, what: str) -> float:
+    """Waits until something is true; returns how long it took."""
+    began_s = time.monotonic()
+    while not true():
+        took_s = time.monotonic() - began_s
+        assert took_s < within_s, f"not within {within_s:.1f} s: {what}"
+        time.sleep(0.02)
+    return time.monotonic() - began_s
+
+
+class SoundServer:
+    """PulseAudio with sinks that nobody hears but `hears`."""
+
+    def __init__(self, environment: dict[str, str], sinks: tuple[str, ...] = ("spk",)) -> None:
+        if shutil.which("pulseaudio") is None:
+            pytest.skip("pulseaudio is not installed: apt install pulseaudio libasound2-plugins")
+        self.environment, self.sinks = environment, sinks
+        self.socket = Path(environment["XDG_RUNTIME_DIR"]) / "native"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """There is a server, and it answers."""
+        self.socket.unlink(missing_ok=True)
+        command = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no"]
+        command += ["--exit-idle-time=-1", "--disable-shm=yes", "--log-level=error"]
+        command += ["-L", f"module-native-protocol-unix socket={self.socket} auth-anonymous=1"]
+        for sink in self.sinks:
+            command += ["-L", f"module-null-sink sink_name={sink} rate={RATE} channels=2"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self.process = subprocess.Popen(command, env=self.environment, **quiet)
+        until(lambda: self.socket.exists() and self.pactl("info") != "", 20, "a sound server")
+
+    def pactl(self, *arguments: str) -> str:
+        """Asks the server something; empty if it does not answer."""
+        command = ["pactl", *arguments]
+        with suppress(subprocess.TimeoutExpired):
+            done = subprocess.run(
+                command,
+                env=self.environment,
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=False,
+            )
+            return done.stdout.strip()
+        return ""
+
+    def unplug(self, sink: str = "spk") -> None:
+        """The speaker is gone."""
+        for line in self.pactl("list", "short", "modules").splitlines():
+            number, name, *arguments = line.split("\t")
+            if name == "module-null-sink" and f"sink_name={sink} " in arguments[0] + " ":
+                self.pactl("unload-module", number)
+
+    def plug_in(self, sink: str = "spk") -> None:
+        """The speaker is back."""
+        assert self.pactl("load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE}")
+
+    def hang(self) -> None:
+        """The server is there and does nothing any more."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """It was only a long thought."""
+        self.process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """The server is gone, without a word."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def hears(self, folder: Path, sink: str = "spk") -> Ear:
+        """Begins to listen at a sink."""
+        return Ear(self.environment, folder / f"{time.monotonic_ns()}.f32", sink)
+
+
+class Ear:
+    """What a sink plays, recorded from now on."""
+
+    def __init__(self, environment: dict[str, str], path: Path, sink: str) -> None:
+        self.path = path
+        command = ["parec", "-d", f"{sink}.monitor", f"--rate={RATE}", "--channels=1"]
+        command += ["--format=float32le", "--latency-msec=20", "--raw"]
+        with path.open("wb") as file:
+            self.process = subprocess.Popen(
+                command, env=environment, stdout=file, stderr=subprocess.DEVNULL
+            )
+
+    def sound(self) -> NDArray[np.float32]:
+        """Everything so far."""
+        data = self.path.read_bytes()
+        return np.frombuffer(data[: len(data) // 4 * 4], np.float32)
+
+    def hears_something(self) -> bool:
+        """Whether the last tenth of a second was not silent."""
+        last = self.sound()[-RATE // 10 :]
+        return len(last) == RATE // 10 and float(np.sqrt(np.mean(np.square(last)))) > LOUD
+
+    def close(self) -> None:
+        """Listens no more."""
+        self.process.kill()
+        self.process.wait()
+
+
+class Voice:
+    """The voice, as a command that is run."""
+
+    def __init__(
+        self,
+        folder: Path,
+        environment: dict[str, str],
+        *arguments: str,
+        before: tuple[str, ...] = (),
+    ) -> None:
+        self.screen = folder / f"said-{time.monotonic_ns()}"
+        command = [*before, sys.executable, "-m", "latent_resonance", "voice", *arguments]
+        with self.screen.open("wb") as file:
+            self.process = subprocess.Popen(command, env=environment, stderr=file)
+
+    def said(self) -> str:
+        """Everything it has said."""
+        return self.screen.read_text()
+
+    def says(self, words: str, within_s: float = 30.0, times: int = 1) -> float:
+        """Waits until it has said some words so often; returns how long that took."""
+
+        def heard() -> bool:
+            assert self.process.poll() is None or self.said().count(words) >= times, self.said()
+            return self.said().count(words) >= times
+
+        try:
+            return until(heard, within_s, words)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.said()}") from None
+
+    def children(self) -> list[int]:
+        """The processes that it has started."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(number) for number in path.read_text().split()]
+
+    def leave(self) -> str:
+        """Asks it to leave, and sees that it does in order; returns all that it said."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=20)
+        assert code == 0, self.said()
+        assert "Traceback" not in self.said(), self.said()
+        return self.said()
+
+    def close(self) -> None:
+        """Whatever happened, it is gone."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def compiled(source: Path, folder: Path) -> Path:
+    """A shared library to preload."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("a C compiler is not installed: apt install gcc libc6-dev")
+    library = folder / source.with_suffix(".so").name
+    command = [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(command, check=True)
+    return library

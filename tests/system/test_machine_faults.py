@@ -1,0 +1,231 @@
+"""What machines in galleries go through: power cuts, full disks, leaping clocks, no time."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import time
+import wave
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rooms import PATIENCE, Voice, compiled, environment_in, until
+
+import latent_resonance
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
+HERE = Path(__file__).parent
+SOURCE = Path(latent_resonance.__file__).parent
+# The hour of the day is what opening hours are about, and the doctor looks at the clock itself.
+WALL_CLOCK = ("gallery/hours.py", "doctor/")
+PLAYING = [
+    path
+    for path in sorted(SOURCE.rglob("*.py"))
+    if not str(path.relative_to(SOURCE)).startswith(WALL_CLOCK)
+]
+
+
+class Machine:
+    """A folder as home and runtime folder, and voices that run there."""
+
+    def __init__(self, folder: Path, pack: Path, stack: ExitStack) -> None:
+        self.folder, self.pack, self.stack = folder, pack, stack
+        self.environment = environment_in(folder)
+        self.config = folder / "gallery.yaml"
+        self.config.write_text(f"pack: {pack}\nsocket_path: {folder}/run/face.sock\n")
+
+    def voice(self, *arguments: str, before: tuple[str, ...] = (), **environment: str) -> Voice:
+        arguments = ("--config", str(self.config), *arguments)
+        voice = Voice(self.folder, self.environment | environment, *arguments, before=before)
+        return self.stack.enter_context(closing(voice))
+
+
+@pytest.fixture
+def machine(tmp_path: Path, pack_folder: Path) -> Iterator[Machine]:
+    with ExitStack() as stack:
+        yield Machine(tmp_path, pack_folder, stack)
+
+
+def fingerprint(folder: Path) -> dict[str, tuple[str, int]]:
+    """Contents and dates of all files in a folder."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {
+        str(path): (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in files
+    }
+
+
+def played_s(voice: Voice) -> float:
+    return float(voice.said().split("played ")[1].split()[0])
+
+
+def seconds_of(path: Path) -> float:
+    with wave.open(str(path)) as file:
+        return file.getnframes() / file.getframerate()
+
+
+@pytest.mark.parametrize("cuts", [10, pytest.param(50, marks=pytest.mark.timeout(900))])
+def test_after_a_power_cut_at_any_moment_it_comes_up_again(machine: Machine, cuts: int) -> None:
+    if cuts > 10 and not os.environ.get("LATENT_RESONANCE_LONG_TESTS"):
+        pytest.skip("takes minutes: set LATENT_RESONANCE_LONG_TESTS=1")
+    pack, yaml = fingerprint(machine.pack), machine.config.read_bytes()
+    chance = random.Random(4)
+    for _ in range(cuts):
+        voice = machine.voice()
+        if chance.random() < 0.5:  # while it plays; otherwise while it starts
+            voice.says("playing on without a speaker")
+        time.sleep(chance.uniform(0.0, 0.7))
+        children = voice.children()
+        voice.process.kill()
+        voice.process.wait()
+        for child in children:  # those that play die with it, whatever they wait for
+            until(lambda gone=child: not alive(gone), 5, "the output process is gone")
+    voice = machine.voice()
+    voice.says("playing on without a speaker")
+    voice.leave()
+    assert fingerprint(machine.pack) == pack
+    assert machine.config.read_bytes() == yaml
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_a_full_disk_ends_the_recording_with_a_line_and_not_the_sound(machine: Machine) -> None:
+    take = machine.folder / "take.wav"
+    voice = machine.voice("--record", str(take), before=("prlimit", "--fsize=200000"))
+    voice.says("the recording has ended", 40)
+    time.sleep(2.0)
+    said = voice.leave()
+    assert said.count("the recording has ended (File too large), 2.1 s are kept") == 1
+    assert played_s(voice) > 3.5
+    assert take.stat().st_size == 200_000
+    assert seconds_of(take) == pytest.approx((200_000 - 44) / 2 / 48_000, abs=0.01)
+
+
+# What a read-only image leaves: everything can be read, and only a tmpfs be written.
+READ_ONLY = """
+mount -t tmpfs none /mnt && mkdir /mnt/here /mnt/pack /mnt/run &&
+mount --bind "$1" /mnt/here && mount --bind "$2" /mnt/pack && mount -o remount,ro,bind /mnt/here &&
+mount -t tmpfs -o ro none /tmp && mount -o remount,ro,bind / && shift 2 && exec "$@"
+"""
+
+
+@pytest.mark.parametrize("runtime_folder", ["/mnt/run", "/nowhere"])
+def test_on_a_read_only_root_without_tmp_it_plays_or_says_what_it_needs(
+    machine: Machine, runtime_folder: str
+) -> None:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("only root can mount a root read-only for one process")
+    machine.config.write_text("pack: /mnt/pack\n")
+    machine.config, folders = Path("/mnt/here/gallery.yaml"), (machine.folder, machine.pack)
+    before = ("unshare", "--mount", "sh", "-c", READ_ONLY, "sh", *map(str, folders))
+    voice = machine.voice("--seconds", "3", before=before, XDG_RUNTIME_DIR=runtime_folder)
+    code = voice.process.wait(timeout=60)
+    if runtime_folder == "/nowhere":
+        assert code == 2
+        assert voice.said().endswith("/run and /tmp cannot be written; set socket_path\n")
+    else:
+        assert code == 0, voice.said()
+        assert played_s(voice) == pytest.approx(3.0, abs=0.7)
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere/face.sock", "/dev/null/face.sock"])
+def test_with_nowhere_to_meet_it_says_so_in_a_line(machine: Machine, place: str) -> None:
+    machine.config.write_text(f"pack: {machine.pack}\nsocket_path: {place}\n")
+    voice = machine.voice()
+    assert voice.process.wait(timeout=60) != 0
+    assert "Traceback" not in voice.said()
+    assert "set socket_path" in voice.said()
+
+
+@pytest.mark.parametrize("path", PLAYING, ids=lambda path: path.stem)
+def test_no_line_asks_for_the_wall_clock(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            name = f"{node.value.id}.{node.attr}"
+            assert name not in {"time.time", "time.time_ns", "time.localtime", "datetime.now"}
+
+
+def test_a_clock_that_leaps_by_years_changes_nothing(machine: Machine) -> None:
+    leap, take = machine.folder / "leap", machine.folder / "take.wav"
+    leap.write_text("0")
+    library = compiled(HERE / "leap.c", machine.folder)
+    voice = machine.voice("--record", str(take), LD_PRELOAD=str(library), LEAP=str(leap))
+    voice.says("playing on without a speaker")
+    began_s = time.monotonic()
+    for seconds in (20 * 365 * 86_400, -30 * 365 * 86_400, 0):
+        leap.write_text(str(seconds))
+        shown = subprocess.run(
+            ["date", "+%s"],
+            env=os.environ | {"LD_PRELOAD": str(library), "LEAP": str(leap)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert abs(int(shown.stdout) - time.time() - seconds) < 5  # the leap is real
+        time.sleep(1.5)
+    voice.leave()
+    took_s = time.monotonic() - began_s
+    assert played_s(voice) == pytest.approx(took_s, abs=1.0 * PATIENCE)
+    assert seconds_of(take) == pytest.approx(played_s(voice), abs=0.7)
+    with wave.open(str(take)) as file:
+        sound = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+    loudness = [np.sqrt(np.mean(np.square(part))) for part in np.split(sound[48_000:][:144_000], 9)]
+    assert min(loudness) > 0.003
+
+
+def test_a_voice_that_is_short_of_time_sheds_iterations_and_not_samples(machine: Machine) -> None:
+    """On one core that others want too, without real-time rights, asked for far too much."""
+    machine.config.write_text(
+        machine.config.read_text()
+        + "phase: {iterations: 32, look_ahead: 16}\noutput: {buffer_s: 0.3}\n"
+    )
+    take = machine.folder / "take.wav"
+    before = ("taskset", "-c", "0")
+    if os.geteuid() == 0:
+        before = ("setpriv", "--bounding-set=-sys_nice", *before)
+    busy = [machine.stack.enter_context(spinning()) for _ in range(2)]
+    voice = machine.voice("--record", str(take), before=before)
+    voice.says("short of time: tier 1 of 3", 60)
+    assert all(process.poll() is None for process in busy)
+    said = voice.leave()
+    assert "down to tier" in said
+
+
+class spinning(closing):  # noqa: N801  reads as what it is
+    """A process that wants all of core 0."""
+
+    def __init__(self) -> None:
+        command = ["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]
+        self.process = subprocess.Popen(command)
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+def test_memory_is_kept_where_the_system_allows_it(machine: Machine) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root has CAP_IPC_LOCK")
+    voice = machine.voice()
+    voice.says("playing on without a speaker")
+    status = Path(f"/proc/{voice.process.pid}/status").read_text()
+    voice.leave()
+    (locked,) = [int(line.split()[1]) for line in status.splitlines() if "VmLck" in line]
+    (resident,) = [int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line]
+    assert locked > 0
+    assert resident < 300 * 1024  # only what has been touched

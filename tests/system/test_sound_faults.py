@@ -1,0 +1,183 @@
+"""The speaker goes, comes, hangs and changes: real PortAudio, a real sound server, the real voice.
+
+"Heard again" is measured at the sink, from the moment at which a speaker is there again.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import wave
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rooms import LOUD, PATIENCE, RATE, Ear, SoundServer, Voice, compiled, environment_in, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+HEARD_AGAIN_S = 1.5 * PATIENCE
+HERE = Path(__file__).parent
+
+
+class Room:
+    """A sound server, whoever listens, and the voice."""
+
+    def __init__(self, folder: Path, pack: Path, stack: ExitStack) -> None:
+        self.folder, self.pack, self.stack = folder, pack, stack
+        self.environment = environment_in(folder)
+        self.server = SoundServer(self.environment, ("spk", "other"))
+        stack.callback(self.server.kill)
+
+    def voice(self, *arguments: str, **environment: str) -> Voice:
+        arguments = ("--pack", str(self.pack), *arguments)
+        voice = Voice(self.folder, self.environment | environment, *arguments)
+        return self.stack.enter_context(closing(voice))
+
+    def ear(self, sink: str = "spk") -> Ear:
+        """Listens, once the sink is awake."""
+        ear = self.stack.enter_context(closing(self.server.hears(self.folder, sink)))
+        until(lambda: len(ear.sound()) > 0, 20, "an ear at the sink")
+        return ear
+
+    def hears(self, within_s: float = HEARD_AGAIN_S, sink: str = "spk") -> None:
+        """There is something to hear; the sink's own awakening is not counted."""
+        until(self.ear(sink).hears_something, within_s, "something to hear")
+
+
+@pytest.fixture
+def room(tmp_path: Path, pack_folder: Path) -> Iterator[Room]:
+    with ExitStack() as stack:
+        yield Room(tmp_path, pack_folder, stack)
+
+
+def test_a_voice_that_boots_before_its_speaker_is_heard_as_soon_as_there_is_one(
+    room: Room,
+) -> None:
+    voice = room.voice()
+    voice.says("playing on without a speaker")
+    room.server.start()
+    voice.says("playing on ", HEARD_AGAIN_S, times=2)
+    room.hears(20)
+    assert voice.leave().count("without a speaker") == 1
+
+
+def test_a_speaker_that_is_pulled_out_and_plugged_in_is_played_on_again(room: Room) -> None:
+    room.server.sinks = ("spk",)
+    room.server.start()
+    voice = room.voice()
+    room.hears(20)
+    room.server.unplug()
+    voice.says("the speaker is gone", 5)
+    time.sleep(1.0)
+    room.server.plug_in()
+    room.hears()
+    assert voice.said().count("the speaker is gone") == 1
+    voice.leave()
+
+
+def test_a_sound_server_that_is_killed_is_played_on_when_it_is_back(room: Room) -> None:
+    room.server.start()
+    voice = room.voice()
+    room.hears(20)
+    room.server.kill()
+    voice.says("playing on with", 10)
+    time.sleep(1.0)
+    room.server.start()
+    room.hears()
+    voice.leave()
+
+
+def test_a_sound_server_that_hangs_stops_neither_the_voice_nor_its_clock(room: Room) -> None:
+    take = room.folder / "take.wav"
+    room.server.start()
+    voice = room.voice("--record", str(take))
+    room.hears(20)
+    time.sleep(3.0)  # the callbacks are steady by now
+    began_s = time.monotonic()
+    room.server.hang()
+    voice.says("does not answer", 3 * PATIENCE)
+    hung_s = voice.says("does not answer", 1) + time.monotonic() - began_s
+    time.sleep(4.0)
+    room.server.go_on()
+    room.hears()
+    voice.leave()
+    assert hung_s < 3 * PATIENCE
+    played_s = float(voice.said().split("played ")[1].split()[0])
+    with wave.open(str(take)) as file:
+        missing_s = played_s - file.getnframes() / file.getframerate()
+    # A second until it is noticed, two for which a cold sink rests: the rest was played.
+    assert missing_s < 4.0
+
+
+def test_a_sound_server_that_hangs_for_ever_and_is_replaced_is_played_on(room: Room) -> None:
+    room.server.start()
+    voice = room.voice()
+    room.hears(20)
+    time.sleep(3.0)
+    room.server.hang()
+    voice.says("does not answer", 5 * PATIENCE)
+    time.sleep(1.5)  # by now a new output process hangs as well
+    room.server.kill()
+    room.server.start()
+    room.hears()
+    voice.leave()
+
+
+def test_an_output_process_that_crashes_is_replaced(room: Room) -> None:
+    room.server.start()
+    voice = room.voice()
+    room.hears(20)
+    for crash in (signal.SIGSEGV, signal.SIGKILL, signal.SIGSTOP):
+        (output,) = voice.children()
+        os.kill(output, crash)
+        until(lambda gone=output: gone not in voice.children(), 10, "the crashed one is gone")
+        until(lambda: len(voice.children()) == 1, 10, "there is another")
+        room.hears(3 * PATIENCE)
+    voice.leave()
+
+
+def test_when_the_default_speaker_goes_the_next_default_is_played_on(room: Room) -> None:
+    room.server.start()
+    room.server.pactl("set-default-sink", "spk")
+    voice = room.voice()
+    room.hears(20, "spk")
+    room.server.unplug("spk")
+    room.hears(HEARD_AGAIN_S + 2.0, "other")
+    voice.leave()
+
+
+def test_a_device_that_refuses_the_packs_rate_hears_the_same_pitch(room: Room) -> None:
+    library = compiled(HERE / "stubborn.c", room.folder)
+    take = room.folder / "take.wav"
+    room.server.start()
+    ear = room.ear()
+    stubborn = {"LD_PRELOAD": str(library), "STUBBORN_RATE": "44100"}
+    voice = room.voice("--record", str(take), **stubborn)
+    voice.says("converted to 44100 Hz")
+    until(ear.hears_something, 20, "something to hear")
+    time.sleep(4.0)
+    voice.leave()
+    with wave.open(str(take)) as file:
+        played = np.frombuffer(file.readframes(file.getnframes()), "<i2") / np.float32(32768)
+    # Not all need fit, for a busy machine drops a block now and then.
+    errors = [unlikeness(piece, played) for piece in pieces_of(ear.sound())]
+    print(errors)
+    assert min(errors) < 0.02
+
+
+def pieces_of(heard: np.ndarray) -> list[np.ndarray]:
+    """Quarters of a second, from a second after the first sound on."""
+    loud = np.flatnonzero(np.abs(heard) > LOUD)
+    return np.split(heard[loud[0] + RATE :][: 3 * RATE], 12)
+
+
+def unlikeness(piece: np.ndarray, played: np.ndarray) -> float:
+    """How little a piece is like any place in what was played: 0 the same, 1 nothing like it."""
+    n = 1 << int(np.ceil(np.log2(len(played) + len(piece))))
+    product = np.fft.irfft(np.fft.rfft(played, n) * np.conj(np.fft.rfft(piece, n)))
+    place = int(np.argmax(product[: len(played) - len(piece)]))
+    there = played[place : place + len(piece)]
+    return 1.0 - float(np.dot(there, piece) / np.linalg.norm(there) / np.linalg.norm(piece))

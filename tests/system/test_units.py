@@ -1,0 +1,157 @@
+"""The units and the installer, as far as they can be judged without booting."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from latent_resonance.settings import load_settings
+
+ROOT = Path(__file__).parents[2]
+SYSTEMD = ROOT / "systemd"
+PROGRAM = "/opt/latent-resonance/current/.venv/bin/latent-resonance"
+EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
+UNITS = ("latent-resonance.target", EYE, VOICE)
+MOST_EXPOSED = {EYE: 1.0, VOICE: 1.2}  # of 10, by systemd-analyze's own scale
+
+
+def unit(name: str) -> dict[str, str]:
+    """A unit's keys; of one that is said several times, the last."""
+    lines = (SYSTEMD / name).read_text().splitlines()
+    pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
+    return {key: value for key, _, value in pairs}
+
+
+@pytest.fixture
+def analyze(tmp_path: Path) -> Path:
+    """A folder of the units with a program that is there."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed: apt install systemd")
+    for name in UNITS:
+        text = (SYSTEMD / name).read_text()
+        (tmp_path / name).write_text(text.replace(PROGRAM, "/bin/true"))
+    return tmp_path
+
+
+def test_systemd_finds_nothing_to_say_about_the_units(analyze: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *(str(analyze / name) for name in UNITS)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("name", MOST_EXPOSED)
+def test_a_unit_is_hardly_exposed(analyze: Path, name: str) -> None:
+    threshold = f"--threshold={MOST_EXPOSED[name] * 10:.0f}"
+    command = ["systemd-analyze", "security", "--offline=true", "--no-pager", threshold]
+    done = subprocess.run(
+        [*command, str(analyze / name)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    strict = [*command[:-1], "--threshold=1", str(analyze / name)]
+    assert subprocess.run(strict, capture_output=True, check=False).returncode != 0  # it can fail
+
+
+@pytest.mark.parametrize("name", [EYE, VOICE])
+def test_systemd_starts_the_installed_program_for_ever(name: str) -> None:
+    keys = unit(name)
+    assert keys["ExecStart"].startswith(f"{PROGRAM} ")
+    assert (keys["Restart"], keys["StartLimitIntervalSec"]) == ("always", "0")
+    assert keys["Type"] == "notify"
+    assert "After" not in keys  # neither waits for the other, nor for the network
+
+
+def test_the_eye_dies_of_hunger_before_the_voice() -> None:
+    assert int(unit(EYE)["OOMScoreAdjust"]) > 0 > int(unit(VOICE)["OOMScoreAdjust"])
+
+
+def test_neither_leaves_a_core_and_only_the_voice_hurries() -> None:
+    assert unit(EYE)["LimitCORE"] == unit(VOICE)["LimitCORE"] == "0"
+    assert int(unit(VOICE)["LimitRTPRIO"]) >= 10
+    assert unit(EYE)["RestrictRealtime"] == "yes"
+
+
+def test_the_program_that_the_units_start_is_where_the_installer_puts_it() -> None:
+    script = (SYSTEMD / "install.sh").read_text()
+    prefix, current = "/opt/latent-resonance", "$PREFIX/current"
+    assert f"PREFIX={prefix}\n" in script
+    assert f"CURRENT={current} " in script
+    assert current.replace("$PREFIX", prefix) + "/.venv/bin/latent-resonance" == PROGRAM
+
+
+def test_the_settings_that_are_installed_change_nothing_and_their_hints_are_valid(
+    tmp_path: Path,
+) -> None:
+    path = SYSTEMD / "latent-resonance.yaml"
+    assert load_settings(path) == load_settings(None)
+    hinted = [line for line in path.read_text().splitlines() if line.startswith("#")]
+    used = [line[1:] for line in hinted if line[1:2] not in ("", " ") or line.startswith("#  ")]
+    (tmp_path / "used.yaml").write_text("\n".join(used))
+    assert load_settings(tmp_path / "used.yaml") != load_settings(None)
+
+
+def test_the_installer_is_a_clean_shell_script() -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is not installed: apt install shellcheck")
+    script = str(SYSTEMD / "install.sh")
+    done = subprocess.run(["shellcheck", script], capture_output=True, text=True, check=False)
+    assert done.stdout == ""
+    assert os.access(script, os.X_OK)
+
+
+def install(folder: Path, *arguments: str, **commands: str) -> subprocess.CompletedProcess[str]:
+    """The installer on a machine that has nothing but these commands, given as scripts."""
+    for name in ("dirname", "sh", "cat", "grep"):
+        (folder / name).symlink_to(shutil.which(name) or "")
+    for name, script in commands.items():
+        path = folder / name.replace("_", "-")
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    return subprocess.run(
+        [str(SYSTEMD / "install.sh"), *arguments],
+        env={"PATH": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_somebody_who_is_not_root_is_told_how_to_become_it(tmp_path: Path) -> None:
+    done = install(tmp_path, id="echo 1000")
+    assert done.returncode == 1
+    assert done.stderr == "install: not root; run: sudo systemd/install.sh\n"
+
+
+def test_another_distribution_is_refused_with_what_is_needed(tmp_path: Path) -> None:
+    done = install(tmp_path, id="echo 0")
+    assert done.returncode == 1
+    assert "no Debian" in done.stderr
+    assert "libportaudio2" in done.stderr
+
+
+def test_a_machine_without_systemd_is_refused(tmp_path: Path) -> None:
+    done = install(tmp_path, id="echo 0", apt_get="exit 1", dpkg_query="exit 1")
+    assert done.returncode == 1
+    assert "no systemd" in done.stderr
+
+
+def test_packages_that_cannot_be_had_end_it_before_anything_is_changed(tmp_path: Path) -> None:
+    done = install(
+        tmp_path, id="echo 0", apt_get="exit 100", dpkg_query="exit 1", systemctl="exit 1"
+    )
+    assert done.returncode == 1
+    assert "libportaudio2" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("arguments", [["--dance"], ["--uninstall", "--everything"]])
+def test_wrong_usage_changes_nothing(tmp_path: Path, arguments: list[str]) -> None:
+    done = install(tmp_path, *arguments, id="echo 0")
+    assert done.returncode == 2
+    assert "Usage: sudo systemd/install.sh" in done.stderr
