@@ -67,4 +67,5 @@ class Observer:
             path = self.folder / f"sheet-{training.step:06d}.png"
             self.yardstick.sheet(fake, training.average, training.encoder, path)
         line = self.yardstick.measure(fake)
-        return line if self.journal.floor else line | {"swd_floor": self.yardstick.floor()}
+        first = self.journal.floor is None
+        return line | {"swd_floor": self.yardstick.floor()} if first else line

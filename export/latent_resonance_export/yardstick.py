@@ -29,8 +29,7 @@ class Yardstick:
         held_out = np.flatnonzero(dataset.held_out)
         unseen = held_out if len(held_out) else dataset.training
         n = min(MOST_CLIPS, len(unseen), len(dataset.training))
-        self.real = dataset.pictures(spread(unseen, n))  # (n, n_mels, n_frames)
-        self.seen = dataset.pictures(spread(dataset.training, n))
+        self.dataset, self.real = dataset, dataset.pictures(spread(unseen, n))
         self.patches = all_patches(self.real, seed)
         self.seed, self.device = seed, device
         n_drawn = max(n, 3 * SHOWN)
@@ -39,7 +38,7 @@ class Yardstick:
 
     def floor(self) -> float:
         """The distance of as many training clips: what a perfect generator would have."""
-        return self._swd(self.seen)
+        return self._swd(self.dataset.pictures(spread(self.dataset.training, len(self.real))))
 
     def measure(self, fake: NDArray[np.float32]) -> dict[str, float]:
         """Distances of pictures by `draw` from the real ones, by their names in the log."""

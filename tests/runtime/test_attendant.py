@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -104,20 +105,24 @@ def test_the_watchdog_is_fed_only_while_the_sound_advances(gallery: Gallery) -> 
     assert "alive" in gallery.goes_on(0.1)
 
 
+def lines(told: list[str]) -> list[str]:
+    return [line for line in told if line.startswith("playing")]
+
+
 def test_the_status_is_a_line_that_a_person_can_read(gallery: Gallery) -> None:
     gallery.performance.images = 15
-    told = gallery.goes_on(0.6)
-    assert told[-1].startswith("playing ") or told[-2].startswith("playing ")
-    (line,) = [line for line in told if line.startswith("playing")]
-    assert line == (
-        "playing the score for nobody, 30 images/s, 0 underflows, unheard (looking for a speaker)"
+    (line,) = lines(gallery.goes_on(0.6))
+    assert re.fullmatch(
+        r"playing the score for nobody, (29|30) images/s, 0 underflows, "
+        r"unheard \(looking for a speaker\)",
+        line,
     )
 
 
 def test_a_busy_machine_is_relieved_and_the_line_says_so(gallery: Gallery) -> None:
     told = gallery.goes_on(2.0, busy=0.95)
     assert gallery.performance.tier == 1
-    assert "short of time: tier 1 of 3" in told[-2] + told[-1]
+    assert "short of time: tier 1 of 3" in lines(told)[-1]
     assert gallery.said == ["short of time: tier 1 of 3, fewer iterations and pictures"]
     assert "down to tier 1 of 3" in gallery.attendant.summary(gallery.now_s)
 

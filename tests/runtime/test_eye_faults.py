@@ -20,9 +20,11 @@ from latent_resonance.eye.camera import CameraError, Image
 from latent_resonance.eye.fatigue import EXIT_START_AFRESH, Memory, StartAfreshError
 from latent_resonance.eye.reader import CameraReader
 from latent_resonance.eye.report import BLACK, BLACK_S, Report
-from latent_resonance.eye.seeing import see_live
+from latent_resonance.eye.seeing import Loop, Sight, see_live
 from latent_resonance.eye.tracker import Tracker, TrackerError, check_processor
 from latent_resonance.eye.upright import Upright
+from latent_resonance.eye.visitor import Visitor
+from latent_resonance.face_state import FaceSender
 from latent_resonance.gallery.notify import Notifier
 from latent_resonance.settings import Camera, Eye, Settings
 
@@ -298,3 +300,43 @@ def test_an_image_of_another_size_is_looked_at_like_any_other(tracker: Tracker) 
     large = faces.placed(faces.photograph(), 2.0, (0, 0), size=(1280, 960))
     assert [len(tracker.find(Image(faces.photograph(), i * NS))) for i in range(3)] == [1, 1, 1]
     assert [len(tracker.find(Image(large, i * NS))) for i in range(3, 6)] == [1, 1, 1]
+
+
+class Fails:
+    """A tracker that cannot go on."""
+
+    def find(self, image: Image) -> list[object]:
+        raise TrackerError(f"MediaPipe failed on an image: {image.pixels.shape}")
+
+
+def test_a_tracker_that_fails_while_it_sees_is_a_reason_for_a_fresh_start(
+    ear: Ear, tmp_path: Path
+) -> None:
+    reader = CameraReader(Wall, lambda _: None)
+    sender = FaceSender(tmp_path / "face.sock")
+    sight = Sight(Fails(), Visitor(Eye()), images_per_s=30)
+    report = Report(ear.notifier, lambda _: None)
+    try:
+        with pytest.raises(StartAfreshError, match=r"MediaPipe failed .*; starting afresh"):
+            Loop(reader, sight, sender, report, Memory(100_000.0)).turn()
+    finally:
+        reader.close()
+        sender.close()
+    assert ear.heard() == []  # nothing was seen
+
+
+class Wall:
+    """A camera that looks at an even wall."""
+
+    patience_s, may_stand_still = 5.0, False
+
+    def __init__(self) -> None:
+        self._images = 0
+
+    def read(self) -> Image:
+        time.sleep(0.01)
+        self._images += 1
+        return Image(noisy(self._images), time.monotonic_ns())
+
+    def close(self) -> None:
+        """Nothing to give back."""

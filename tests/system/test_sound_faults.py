@@ -126,6 +126,18 @@ def test_a_sound_server_that_hangs_for_ever_and_is_replaced_is_played_on(room: R
     voice.leave()
 
 
+def test_a_voice_that_is_killed_leaves_no_output_process_that_hangs(room: Room) -> None:
+    room.server.start()
+    room.server.hang()
+    voice = room.voice()
+    until(lambda: len(voice.children()) == 1, 20, "an output process")
+    (output,) = voice.children()
+    time.sleep(2.0)  # by now it waits for the server
+    voice.process.kill()
+    voice.process.wait()
+    until(lambda: not Path(f"/proc/{output}/cmdline").exists(), 5, "it is gone as well")
+
+
 def test_an_output_process_that_crashes_is_replaced(room: Room) -> None:
     room.server.start()
     voice = room.voice()

@@ -58,7 +58,11 @@ it names one. Its sound becomes an anchor: a face that is held stays with it.
     help="Random z that are heard before it learns.",
 )
 @click.option(
-    "--steps", type=click.IntRange(1), default=3000, show_default=True, help="Of learning."
+    "--steps",
+    type=click.IntRange(1),
+    default=3000,
+    show_default=True,
+    help="Steps of learning; each hears 256 moments of movement.",
 )
 @seed_option(0)
 def train_regressor(

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -77,20 +78,46 @@ def see_live(
         leaving.callback(notifier.stopping)
         sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
         memory, report = Memory(settings.eye.memory_mib), Report(notifier, say)
+        loop = Loop(reader, sight, sender, report, memory)
         while not stop.is_set():
             signal.setitimer(signal.ITIMER_REAL, hung_s)
             reader.sleep(not may_look())
-            image, now_ns = reader.take(TICK_S), time.monotonic_ns()
-            try:
-                state = sight.step(image, now_ns)
-            except TrackerError as error:  # it could start, so another one can
-                raise StartAfreshError(str(error)) from error
-            if state is not None:
-                sender.send(state)
-            report.step(image, reader, upside_down=sight.upside_down, now_s=now_ns / _NS)
-            memory.step(now_ns / _NS)
-            if reader.hangs:
-                raise StartAfreshError("the camera's driver does not answer; starting afresh")
+            loop.turn()
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """What is done with each image, or when there is none."""
+
+    reader: CameraReader
+    sight: Sight
+    sender: FaceSender
+    report: Report
+    memory: Memory
+
+    def turn(self) -> None:
+        """Look, tell the voice, and see that this process can go on.
+
+        Raises
+        ------
+        StartAfreshError
+            If it cannot, and another one can.
+        """
+        image, now_ns = self.reader.take(TICK_S), time.monotonic_ns()
+        state = self._state(image, now_ns)
+        if state is not None:
+            self.sender.send(state)
+        upside_down, now_s = self.sight.upside_down, now_ns / _NS
+        self.report.step(image, self.reader, upside_down=upside_down, now_s=now_s)
+        self.memory.step(now_s)
+        if self.reader.hangs:
+            raise StartAfreshError("the camera's driver does not answer; starting afresh")
+
+    def _state(self, image: Image | None, now_ns: int) -> FaceState | None:
+        try:
+            return self.sight.step(image, now_ns)
+        except TrackerError as error:  # it could start, so another one can
+            raise StartAfreshError(f"{error}; starting afresh") from error
 
 
 def see_clip(path: Path, settings: Settings) -> Iterator[FaceState]:

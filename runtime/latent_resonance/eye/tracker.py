@@ -102,8 +102,12 @@ class Tracker:
         ]
 
     def close(self) -> None:
-        """Let MediaPipe go."""
-        self._landmarker.close()
+        """Let MediaPipe go; one that has failed cannot be closed and is left where it is."""
+        try:
+            self._landmarker.close()
+        except RuntimeError:
+            # Its destructor would try once more, and wait for ever.
+            self._landmarker._handle = None  # type: ignore[assignment]  # noqa: SLF001
 
 
 def _is_a_pose(matrix: NDArray[np.float32]) -> bool:
