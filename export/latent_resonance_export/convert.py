@@ -32,8 +32,13 @@ from latent_resonance_export.conversion.pack_folder import (
 )
 from latent_resonance_export.conversion.staging import Staging
 from latent_resonance_export.dataset import CLIPS, open_dataset, read_clips
-from latent_resonance_export.regressor import FILE, Trained, load_regressor, save_regressor
-from latent_resonance_export.run import open_run
+from latent_resonance_export.regression.regressor import (
+    FILE,
+    Trained,
+    load_regressor,
+    save_regressor,
+)
+from latent_resonance_export.run import Run, open_run
 from latent_resonance_export.train_regressor import train_regressor
 
 __all__ = ["ConversionError", "Outside", "Wishes", "convert_outside", "convert_run", "export"]
@@ -81,7 +86,7 @@ def convert_run(
         dataset=dataset,
         sounds=sounds_of(dataset, clips),
         licence=licence_of(clips),
-        training={"architecture": run.sheet.architecture, "steps": run.step},
+        training=how_it_was_trained(run) | trained.how,
     )
     with Staging(output) as staging:
         return write_pack(made, staging, wishes, progress)
@@ -123,9 +128,16 @@ def convert_outside(
             dataset=dataset,
             sounds=sounds_of(dataset, clips) if dataset else NOT_TOLD,
             licence=licence_of(clips),
-            training=how_it_was_read(generator, outside),
+            training=how_it_was_read(generator, outside) | trained.how,
         )
         return write_pack(made, staging, wishes, progress)
+
+
+def how_it_was_trained(run: Run) -> dict[str, Any]:
+    """What the sheet of a pack tells of the run, without any paths."""
+    told = {"architecture": run.sheet.architecture, "steps": run.step}
+    ancestor = run.sheet.begun_from
+    return told | ({"begun_from": Path(ancestor).name} if ancestor else {})
 
 
 def how_it_was_read(generator: nn.Module, outside: Outside) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """A training run: how it was begun, and what the later steps see of it.
 
 RUN/run.yaml        architecture, recipe and dataset: how the run was begun
-RUN/checkpoint.pt   what a run goes on from (checkpoint.py)
-RUN/log.jsonl       losses and distances, with metric.png and sheet-*.png (journal.py)
-RUN/regressor.pt    what train-regressor adds (regressor.py)
+RUN/checkpoint.pt   what a run goes on from (training/checkpoint.py)
+RUN/log.jsonl       losses and distances, with metric.png and sheet-*.png (training/journal.py)
+RUN/regressor.pt    what train-regressor adds (regression/regressor.py)
 
 `train-gan` writes the first three, in one process at a time.
 """
@@ -24,12 +24,12 @@ from torch import nn
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.checkpoint import CHECKPOINT, CheckpointError, read
 from latent_resonance_export.dataset import Dataset, open_dataset
 from latent_resonance_export.networks.choose import make_generator
+from latent_resonance_export.training.checkpoint import CHECKPOINT, CheckpointError, read
 
 SHEET = "run.yaml"
-FORMAT = 1
+FORMAT = 1  # to be raised whenever the default networks change: weights may fit and mean else
 
 
 class RunError(LatentResonanceError):
@@ -45,6 +45,7 @@ class RunSheet:
     dataset_sha256: str
     geometry: Geometry
     recipe: dict[str, Any]
+    begun_from: str | None = None  # the run whose networks it began with, as an absolute path
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ def how_they_differ(begun: RunSheet, wanted: RunSheet) -> str:
         (f"a dataset of another geometry, {name}", was, getattr(wanted.geometry, name))
         for name, was in names.items()
     ]
+    pairs += [("the networks of", begun.begun_from, wanted.begun_from)]
     sha256s = (begun.dataset_sha256[:12], wanted.dataset_sha256[:12])
     pairs += [(f"the dataset {begun.dataset}, sha256", *sha256s)]
     fixed = (begun.recipe.keys() | wanted.recipe.keys()) - {"seed"}
@@ -157,7 +159,12 @@ def read_sheet(folder: Path) -> RunSheet:
     path = folder / SHEET
     try:
         said = yaml.safe_load(path.read_text(encoding="utf-8"))
-        said.pop("format")
+        version = said.pop("format")
+        if version != FORMAT:
+            raise RunError(
+                f"{path} has format {version}, this workshop's is {FORMAT}: its networks are "
+                "others; go on with the version that began it, or begin another run"
+            )
         return RunSheet(**{**said, "geometry": Geometry(**said["geometry"])})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise RunError(

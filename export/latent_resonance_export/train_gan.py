@@ -6,9 +6,9 @@ beside it (VAE-GAN: Larsen et al. 2016): half of what is generated must re-creat
 from their codes, which teaches note boundaries in minutes; the others train as plain GANs.
 
     RUN/run.yaml        how the run was begun (run.py)
-    RUN/checkpoint.pt   networks, averaged generator, optimisers, step (checkpoint.py)
-    RUN/log.jsonl       a line every few steps: losses, seconds, distances (journal.py)
-    RUN/metric.png      the distance from clips held out of training (yardstick.py)
+    RUN/checkpoint.pt   networks, averaged generator, optimisers, step (training/checkpoint.py)
+    RUN/log.jsonl       a line every few steps: losses, seconds, distances (training/journal.py)
+    RUN/metric.png      the distance from clips held out of training (training/yardstick.py)
     RUN/sheet-*.png     what the averaged generator makes of the same z
 
 A run goes on from its checkpoint. Every random draw is seeded by (seed, step), so a run
@@ -31,18 +31,25 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from latent_resonance import LatentResonanceError
-from latent_resonance_export.augment import augment
-from latent_resonance_export.checkpoint import CHECKPOINT, Training, last_good, load, save
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.energy import energy_loss
-from latent_resonance_export.engine import any_of, average_over, by_first
-from latent_resonance_export.journal import Line
-from latent_resonance_export.losses import prior_loss, slope_penalty, smoothness_penalty
 from latent_resonance_export.networks.choose import Architecture, check_geometry
-from latent_resonance_export.observer import Observer
-from latent_resonance_export.plateau import Goal, why_done
-from latent_resonance_export.recipe import Recipe
-from latent_resonance_export.stopping import stoppable
+from latent_resonance_export.training.augment import augment
+from latent_resonance_export.training.checkpoint import (
+    CHECKPOINT,
+    Training,
+    inherit,
+    last_good,
+    load,
+    save,
+)
+from latent_resonance_export.training.energy import energy_loss
+from latent_resonance_export.training.engine import any_of, average_over, by_first
+from latent_resonance_export.training.journal import Line
+from latent_resonance_export.training.losses import prior_loss, slope_penalty, smoothness_penalty
+from latent_resonance_export.training.observer import Observer
+from latent_resonance_export.training.plateau import Goal, why_done
+from latent_resonance_export.training.recipe import Recipe
+from latent_resonance_export.training.stopping import stoppable
 
 
 class TrainingError(LatentResonanceError):
@@ -57,6 +64,7 @@ class Studio:
     dataset: Dataset
     architecture: Architecture
     recipe: Recipe
+    ancestor: Path | None = None  # the checkpoint whose networks a new run begins with
 
 
 class Ended(NamedTuple):
@@ -84,9 +92,7 @@ def train(
         A loss became NaN; the checkpoint is untouched.
     """
     fabric, recipe, checkpoint = studio.fabric, studio.recipe, folder / CHECKPOINT
-    training = begin(studio)
-    if checkpoint.exists():
-        load(training, checkpoint, fabric.device)
+    training = taken_up(studio, checkpoint)
     observer = Observer(fabric, training, studio.dataset, folder, recipe.seed)
     with closing(observer), stoppable() as stop:
         show({"step": training.step})
@@ -111,6 +117,22 @@ def train(
             if stopped:
                 return Ended(training.step, "stopped")
     return Ended(training.step, why)
+
+
+def taken_up(studio: Studio, checkpoint: Path) -> Training:
+    """As it was saved; else with what another run has learnt, if one is named; else fresh.
+
+    Raises
+    ------
+    ArchitectureError, CheckpointError
+        See `begin`, `load` and `inherit`.
+    """
+    training = begin(studio)
+    if checkpoint.exists():
+        load(training, checkpoint, studio.fabric.device)
+    elif studio.ancestor:
+        inherit(training, studio.ancestor, studio.fabric.device)
+    return training
 
 
 def begin(studio: Studio) -> Training:

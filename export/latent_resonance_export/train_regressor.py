@@ -2,7 +2,8 @@
 
 It learns from movement, composed or recorded. A surrogate, fitted to what the frozen generator
 makes of thousands of z, tells it how a z sounds, so that no spectrogram has to be made while
-it learns; from time to time, what its faces make by then is heard too. Six wishes (wishes.py):
+it learns; from time to time, what its faces make by then is heard too. Six wishes
+(regression/wishes.py):
 
 1. z follows the generator's prior;
 2. a small movement makes a small change (bounded slope: no flashing);
@@ -26,8 +27,8 @@ from torch import Tensor, nn
 
 from latent_resonance.face_state import neutral_features
 from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.examples import Example, refuse
-from latent_resonance_export.hearing import (
+from latent_resonance_export.regression.examples import Example, refuse
+from latent_resonance_export.regression.hearing import (
     Heard,
     choose_anchors,
     fit_surrogate,
@@ -35,12 +36,12 @@ from latent_resonance_export.hearing import (
     random_z,
     together,
 )
-from latent_resonance_export.movement import compose_movement
-from latent_resonance_export.projection import Pair, bring_to_z
-from latent_resonance_export.recorded import Recorded
-from latent_resonance_export.regressor import STEEPEST, Regressor, Trained, weights
-from latent_resonance_export.regressor_report import Measured, measure, summary
-from latent_resonance_export.wishes import MOMENTARY, Goals, wishes
+from latent_resonance_export.regression.movement import compose_movement
+from latent_resonance_export.regression.projection import Pair, bring_to_z
+from latent_resonance_export.regression.recorded import Recorded
+from latent_resonance_export.regression.regressor import STEEPEST, Regressor, Trained, weights
+from latent_resonance_export.regression.report import Measured, measure, summary
+from latent_resonance_export.regression.wishes import MOMENTARY, Goals, wishes
 
 Progress = Callable[[str, int, int], None]  # what is being done, how much more is done, of how much
 BATCH = 256  # moments of movement a step
@@ -111,7 +112,8 @@ def teach(
         seed=course.seed,
         progress=progress,
     )
-    return Trained(regressor, anchors, summary(measured), step), measured
+    how = {"regressor_steps": course.steps, "regressor_seed": course.seed}
+    return Trained(regressor, anchors, summary(measured), step, how), measured
 
 
 class Hearing:

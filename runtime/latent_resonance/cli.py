@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from latent_resonance import __version__
+from latent_resonance.first_settings import read_settings, settings_to_begin_with
 from latent_resonance.options import (
     FILE,
     NEW_FILE,
@@ -27,6 +28,7 @@ from latent_resonance.options import (
     pack_option,
     seconds_option,
     seed_option,
+    unattended_option,
 )
 from latent_resonance.terminal import progress_bar, run, say
 
@@ -68,13 +70,6 @@ Exit codes:
 """
 
 
-def _settings(config: Path | None, pack: str | None = None) -> Settings:
-    from latent_resonance.settings import load_settings
-
-    settings = load_settings(config)
-    return settings.model_copy(update={"pack": pack}) if pack else settings
-
-
 @click.group(
     help=PAGE,
     epilog=CODES,
@@ -114,7 +109,7 @@ def render(
       latent-resonance render score.csv -o score.wav --pack models/cello --seed 7
     """
     keep_apart(clip, output, picture, config)
-    settings = _settings(config, pack)
+    settings = read_settings(config, pack)
     from latent_resonance.render import render as render_take
 
     with progress_bar("rendering") as progress:
@@ -144,7 +139,7 @@ def features(clip: Path, output: Path, config: Path | None) -> None:
       latent-resonance render face.csv -o face.wav
     """
     keep_apart(clip, output, config)
-    settings = _settings(config)
+    settings = read_settings(config)
     from latent_resonance.eye.camera import duration_of_clip_s
     from latent_resonance.eye.watch import states_of_clip
     from latent_resonance.score import write_score
@@ -166,19 +161,23 @@ def _voice_options(command: Callable[..., None]) -> Callable[..., None]:
     record = click.option(
         "--record", type=NEW_FILE, metavar="WAV", help="Also write what is played."
     )
-    for option in (seed_option, record, seconds_option, config_option, pack_option):
+    options = (unattended_option, seed_option, record, seconds_option, config_option, pack_option)
+    for option in options:
         command = option(command)
     return command
 
 
-def _play(pack: str | None, config: Path | None, *, with_eye: bool, **options: Any) -> NoReturn:
-    settings = _settings(config, pack)
+def _play(
+    pack: str | None, config: Path | None, *, unattended: bool, with_eye: bool, **options: Any
+) -> NoReturn:
+    settings, refused = settings_to_begin_with(config, pack, unattended=unattended, say=say)
     from latent_resonance.voice.perform import perform as play
 
     def read() -> Settings:
-        return _settings(config, pack)
+        return read_settings(config, pack)
 
-    sys.exit(play(settings, config=config, read=read, with_eye=with_eye, say=say, **options))
+    options |= {"unattended": unattended, "refused": refused, "with_eye": with_eye}
+    sys.exit(play(settings, config=config, read=read, say=say, **options))
 
 
 @commands.command(short_help="Play live: camera in, sound out.")
@@ -208,9 +207,10 @@ def voice(**options: Any) -> None:
 
 @commands.command(short_help="The seeing half of perform, for systemd.")
 @config_option
+@unattended_option
 @click.option("--socket", type=FILE, metavar="PATH", help="Where the voice listens.")
 @click.option("--child", is_flag=True, hidden=True, help="Started by perform: leave with it.")
-def eye(config: Path | None, socket: Path | None, child: bool) -> None:
+def eye(config: Path | None, socket: Path | None, unattended: bool, child: bool) -> None:
     """Watch the camera and tell a voice that was started elsewhere what the face does.
 
     The eye gives up its network before it looks, opens no file for writing, and sends
@@ -218,14 +218,15 @@ def eye(config: Path | None, socket: Path | None, child: bool) -> None:
     """
     if child:
         _leave_with_the_parent()
-    settings = _settings(config)
+    settings, refused = settings_to_begin_with(config, None, unattended=unattended, say=say)
     from latent_resonance.eye.watch import watch
     from latent_resonance.settings import socket_path_of
 
     stop = threading.Event()
     for number in (signal.SIGTERM,) if child else (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    sys.exit(watch(settings, socket or socket_path_of(settings), stop))
+    meeting = socket or socket_path_of(settings)
+    sys.exit(watch(settings, meeting, stop, config=config, refused=refused))
 
 
 def _leave_with_the_parent() -> None:

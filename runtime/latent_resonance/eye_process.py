@@ -37,7 +37,8 @@ class EyeProcess:
     ) -> None:
         self.say = say
         self.command = [*program, "--socket", str(socket_path)]
-        self.command += ["--config", str(config)] if config else []
+        # Settings that become wrong later must not end it: it says so, and looks at the file.
+        self.command += ["--config", str(config), "--unattended"] if config else []
         self.failures = 0
         self.usage = Usage(0.0, 0.0)
         self.started_s = 0.0

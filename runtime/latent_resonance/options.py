@@ -73,3 +73,8 @@ seed_option = click.option(
 seconds_option = click.option(
     "--seconds", type=float, callback=_duration, metavar="N", help="Stop after N seconds."
 )
+unattended_option = click.option(
+    "--unattended",
+    is_flag=True,
+    help="Nobody is there: go on with the defaults where the settings cannot be used, and say so.",
+)

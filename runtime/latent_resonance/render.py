@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from latent_resonance.face_state import FaceState, FeatureVector
+from latent_resonance.gallery.loudness import Fader
 from latent_resonance.gallery.presence import NS, Presence
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.score import attract_score, is_score, read_score
@@ -51,25 +52,26 @@ class Take:
         self.networks = open_networks(pack, settings.inference)
         self.dreamer = Dreamer(pack, self.networks, settings, seed)
         self.synthesiser = Synthesiser(pack, settings, seed)
-        self.presence = Presence(attract_score(settings))
+        self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
+        self.fader = Fader(pack.geometry.sample_rate)
         self.states = states
         self.dream_s = 1.0 / settings.inference.spectrograms_per_s
         self.hops = self.visited_hops = 0
 
     def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
         """(samples of one hop, features that made them); until the states end if no seconds."""
-        coming: deque[tuple[FeatureVector, Future[FloatArray] | None]] = deque()
+        coming: deque[tuple[FeatureVector, float, Future[FloatArray] | None]] = deque()
         with ThreadPoolExecutor(1, "dream") as dream:
-            for features, is_due in self._movement(seconds):
+            for features, gain_db, is_due in self._movement(seconds):
                 dreamt = dream.submit(self.dreamer.step, features, self.dream_s) if is_due else None
-                coming.append((features, dreamt))
+                coming.append((features, gain_db, dreamt))
                 if len(coming) > HOPS_AHEAD:
                     yield self._sound(*coming.popleft())
             while coming:
                 yield self._sound(*coming.popleft())
 
-    def _movement(self, seconds: float | None) -> Iterator[tuple[FeatureVector, bool]]:
-        """Hop by hop: (features to play, whether it is time for another dream)."""
+    def _movement(self, seconds: float | None) -> Iterator[tuple[FeatureVector, float, bool]]:
+        """Hop by hop: (features to play, how loud, whether it is time for another dream)."""
         hop_s, next_dream_s = self.geometry.hop_s, 0.0
         latest, coming = None, next(self.states, None)
         while seconds is None or self.hops * hop_s < seconds:
@@ -79,18 +81,18 @@ class Take:
             if seconds is None and coming is None:
                 return
             features = self.presence.step(latest, int(now_s * NS))
-            yield features, now_s >= next_dream_s
+            yield features, self.presence.gain_db, now_s >= next_dream_s
             if now_s >= next_dream_s:
                 next_dream_s += self.dream_s
             self.hops += 1
-            self.visited_hops += self.presence.visited
+            self.visited_hops += self.presence.there
 
     def _sound(
-        self, features: FeatureVector, dreamt: Future[FloatArray] | None
+        self, features: FeatureVector, gain_db: float, dreamt: Future[FloatArray] | None
     ) -> tuple[FloatArray, FeatureVector]:
         if dreamt is not None:
             self.synthesiser.receive(dreamt.result())
-        return self.synthesiser.hop(features), features
+        return self.fader.process(self.synthesiser.hop(features), gain_db), features
 
 
 def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceState], float | None]:

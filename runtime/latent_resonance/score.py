@@ -26,7 +26,7 @@ RATE_HZ = 30.0  # at which a score is read out
 LARGEST = 64 * 1024 * 1024  # bytes
 COLUMNS = ("time_s", "presence", *FEATURES)
 NS = 1_000_000_000
-
+SEAM_S = 2.0  # in which the end of a score melts into its beginning
 
 Doubles = NDArray[np.float64]
 
@@ -58,6 +58,17 @@ class Score:
         low, high = self.features[row - 1], self.features[row]
         present = self.presence[row if share >= 0.5 else row - 1] >= 0.5
         return bool(present), (low + (high - low) * share).astype(np.float32)
+
+    def around(self, second: float) -> NDArray[np.float32]:
+        """Features at a second of a score that goes round for ever, without a leap: (16,)."""
+        seam_s = min(SEAM_S, self.duration_s / 4)
+        turn_s = self.duration_s - seam_s
+        turns, place_s = divmod(second, turn_s)
+        features = self.at(place_s)[1]
+        if turns == 0 or place_s >= seam_s:
+            return features
+        end = self.at(turn_s + place_s)[1]
+        return (end + (features - end) * np.float32(place_s / seam_s)).astype(np.float32)
 
     def states(self) -> Iterator[FaceState]:
         """The whole score at RATE_HZ, the first at time 0."""

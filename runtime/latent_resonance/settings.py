@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.gallery.sections import Attract, Quiet, Week
 from latent_resonance.validation import Section, sentences
 from latent_resonance.yaml_file import YamlError, read_yaml
 
@@ -213,15 +214,13 @@ class Output(Section):
         0.03, ge=0.002, le=1.0, description="seconds asked of PortAudio, 0.002 to 1"
     )
     buffer_s: float = Field(0.03, ge=0.002, le=2.0, description="seconds kept ready, 0.002 to 2")
-    volume_db: float = Field(0.0, ge=-80.0, le=12.0, description="dB, -80 to 12")
-    level_db: float = Field(-17.0, ge=-60.0, le=-3.0, description="dBFS RMS aimed at, -60 to -3")
-    ceiling_db: float = Field(-1.0, ge=-20.0, le=0.0, description="dBFS never passed, -20 to 0")
-
-
-class Attract(Section):
-    """What plays while nobody is there."""
-
-    score: Name | None = Field(None, description="a score (CSV); blank is the bundled one")
+    volume_db: float = Field(0.0, ge=-80.0, le=12.0, description="dB on top of that, -80 to 12")
+    loudness_lufs: float = Field(
+        -18.0, ge=-60.0, le=-16.0, description="LUFS aimed at, with an open mouth, -60 to -16"
+    )
+    ceiling_dbtp: float = Field(
+        -1.0, ge=-20.0, le=-1.0, description="dBTP never passed, between samples too, -20 to -1"
+    )
 
 
 class Settings(Section):
@@ -240,6 +239,8 @@ class Settings(Section):
     controls: Controls = Controls()
     output: Output = Output()
     attract: Attract = Attract()
+    hours: Week = Week()
+    quiet: Quiet = Quiet()
 
 
 def load_settings(path: Path | None) -> Settings:

@@ -31,10 +31,10 @@ from latent_resonance_export.audition.subject import (
     place_of,
     untrained,
 )
-from latent_resonance_export.checkpoint import CheckpointError
 from latent_resonance_export.dataset import Clip, Dataset, DatasetError, open_dataset, write_dataset
 from latent_resonance_export.networks.choose import make_generator
 from latent_resonance_export.run import RunSheet, write_sheet
+from latent_resonance_export.training.checkpoint import CheckpointError
 
 Workshop = Callable[..., CompletedProcess[str]]
 GOOD = {

@@ -21,7 +21,7 @@ from latent_resonance_export.conversion.adapter import Reading
 from latent_resonance_export.conversion.outside import load_outside, make_network
 from latent_resonance_export.convert import Outside, Wishes, convert_outside
 from latent_resonance_export.networks.foreign import ArchitectureError
-from latent_resonance_export.regressor import Regressor, Trained
+from latent_resonance_export.regression.regressor import Regressor, Trained
 
 MODULE = """
 import sys

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latent_resonance_export.energy import (
+from latent_resonance_export.training.energy import (
     BLUR,
     absolute_sum,
     double,

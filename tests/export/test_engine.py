@@ -9,16 +9,16 @@ import pytest
 import torch
 from lightning_fabric import Fabric
 
-from latent_resonance_export.checkpoint import read
-from latent_resonance_export.engine import (
+from latent_resonance_export.run import RunError
+from latent_resonance_export.training.checkpoint import read
+from latent_resonance_export.training.engine import (
     EngineError,
     choose_device,
     choose_precision,
     computes_in_bf16,
     launch,
 )
-from latent_resonance_export.plateau import Goal
-from latent_resonance_export.run import RunError
+from latent_resonance_export.training.plateau import Goal
 
 pytestmark = pytest.mark.timeout(600)  # each process imports PyTorch
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance_export.journal import Journal, JournalError, open_board, read_log
+from latent_resonance_export.training.journal import Journal, JournalError, open_board, read_log
 
 
 class Board:

@@ -9,10 +9,10 @@ import pytest
 
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState
 from latent_resonance.score import RATE_HZ, ScoreError, write_score
-from latent_resonance_export.faces import FACES, still_face, typical_faces
-from latent_resonance_export.movement import compose_movement
-from latent_resonance_export.recorded import KEPT_SHARE, read_movement
-from latent_resonance_export.regressor import RegressorError
+from latent_resonance_export.regression.faces import FACES, still_face, typical_faces
+from latent_resonance_export.regression.movement import compose_movement
+from latent_resonance_export.regression.recorded import KEPT_SHARE, read_movement
+from latent_resonance_export.regression.regressor import RegressorError
 
 LOW, HIGH = np.array([FEATURE_RANGES[name] for name in FEATURES]).T
 

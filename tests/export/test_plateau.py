@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from latent_resonance_export.plateau import Goal, has_settled, why_done
+from latent_resonance_export.training.plateau import Goal, has_settled, why_done
 
 
 def falling(*values: float) -> list[tuple[int, float]]:

@@ -10,9 +10,7 @@ import pytest
 import torch
 
 from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.checkpoint import CheckpointError, Training, save
 from latent_resonance_export.networks.choose import make_generator
-from latent_resonance_export.recipe import Recipe, RecipeError, read_recipe
 from latent_resonance_export.run import (
     RunError,
     RunSheet,
@@ -21,6 +19,8 @@ from latent_resonance_export.run import (
     taken_up,
     write_sheet,
 )
+from latent_resonance_export.training.checkpoint import CheckpointError, Training, save
+from latent_resonance_export.training.recipe import Recipe, RecipeError, read_recipe
 
 SHEET = RunSheet(
     architecture="loop",
@@ -107,6 +107,12 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
 def test_a_recipe_of_another_version_is_refused() -> None:
     with pytest.raises(RecipeError, match="says charm, which no recipe here has"):
         read_recipe({"batch_size": 4, "charm": 1.0})
+
+
+def test_a_run_of_a_workshop_with_other_networks_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("format: 7")
+    with pytest.raises(RunError, match=r"has format 7, this workshop's is 1: .* begin another run"):
+        read_sheet(tmp_path)
 
 
 def test_a_folder_without_a_sheet_is_no_run(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from latent_resonance_export.stopping import IMPATIENCE_S, stoppable
+from latent_resonance_export.training.stopping import IMPATIENCE_S, stoppable
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,9 +13,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from latent_resonance_export.checkpoint import CheckpointError, Training, read
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.losses import HINGE
 from latent_resonance_export.networks.choose import (
     ARCHITECTURES,
     Architecture,
@@ -24,8 +22,6 @@ from latent_resonance_export.networks.choose import (
 from latent_resonance_export.networks.dcgan import DcganCritic, DcganGenerator
 from latent_resonance_export.networks.loop import Critic, Encoder, LoopGenerator
 from latent_resonance_export.networks.stylegan2 import StyleCritic, StyleGenerator
-from latent_resonance_export.plateau import Goal
-from latent_resonance_export.recipe import Recipe
 from latent_resonance_export.train_gan import (
     Studio,
     TrainingError,
@@ -36,6 +32,10 @@ from latent_resonance_export.train_gan import (
     refuse_nan,
     train,
 )
+from latent_resonance_export.training.checkpoint import CheckpointError, Training, read
+from latent_resonance_export.training.losses import HINGE
+from latent_resonance_export.training.plateau import Goal
+from latent_resonance_export.training.recipe import Recipe
 
 CPU = torch.device("cpu")
 

@@ -15,9 +15,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from latent_resonance_export.checkpoint import read
 from latent_resonance_export.commands.train_gan import print_line, train_gan
 from latent_resonance_export.run import read_sheet
+from latent_resonance_export.training.checkpoint import read
 
 pytestmark = pytest.mark.timeout(600)  # networks of the real width
 Workshop = Callable[..., CompletedProcess[str]]
@@ -75,6 +75,43 @@ def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Pa
     assert step_of(run) == 2
     assert read_sheet(run).recipe == sheet.recipe | {"seed": 9}
     assert asked(tiny_folder, "-o", run, "--steps", 2).stdout == f"{run}: step 2\n"
+
+
+@pytest.mark.slow
+def test_a_run_begins_with_what_another_has_learnt_and_remembers_it(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    first, second, quick = tmp_path / "first", tmp_path / "second", ("--batch", 4)
+    assert asked(tiny_folder, "-o", first, "--steps", 2, *quick).exit_code == 0
+    begun = asked(tiny_folder, "-o", second, "--steps", 1, *quick, "--begin-from", first)
+    assert begun.exit_code == 0, begun.exception
+    assert read_sheet(second).begun_from == str(first)
+    assert apart(first, second) < 0.1 * apart(first, fresh_run(tiny_folder, tmp_path / "fresh"))
+
+    assert asked(tiny_folder, "-o", second, "--steps", 2, *quick).exit_code == 0
+    assert read_sheet(second).begun_from == str(first)
+    third = asked(tiny_folder, "-o", first, "--steps", 3, *quick, "--begin-from", second)
+    assert "was begun with the networks of None" in str(third.exception)
+    other = asked(
+        tiny_folder, "-o", tmp_path / "n", "--architecture", "dcgan", "--begin-from", first
+    )
+    assert "of another architecture or geometry (loop)" in str(other.exception)
+    nothing = asked(tiny_folder, "-o", tmp_path / "n", "--begin-from", tmp_path / "none")
+    assert "is not a run" in str(nothing.exception)
+    assert not (tmp_path / "n").exists()
+
+
+def fresh_run(dataset: Path, run: Path) -> Path:
+    assert asked(dataset, "-o", run, "--steps", 1, "--batch", 4, "--seed", 5).exit_code == 0
+    return run
+
+
+def apart(run: Path, other: Path) -> float:
+    """Between the weights of two generators."""
+    ours, theirs = (
+        read(f / "checkpoint.pt", torch.device("cpu"))["generator"] for f in (run, other)
+    )
+    return sum(float((ours[name] - theirs[name]).abs().mean()) for name in ours)
 
 
 @pytest.mark.slow

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from latent_resonance.face_state import FEATURES
 from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.examples import Example, ExamplesError, GivenZ
-from latent_resonance_export.faces import features_of, still_face, typical_faces
-from latent_resonance_export.hearing import listen, random_z
-from latent_resonance_export.movement import compose_movement
 from latent_resonance_export.networks.loop import unit_norm
-from latent_resonance_export.projection import Pair
-from latent_resonance_export.recorded import Recorded
-from latent_resonance_export.regressor import (
+from latent_resonance_export.regression.examples import Example, ExamplesError, GivenZ
+from latent_resonance_export.regression.faces import features_of, still_face, typical_faces
+from latent_resonance_export.regression.hearing import listen, random_z
+from latent_resonance_export.regression.movement import compose_movement
+from latent_resonance_export.regression.page import page
+from latent_resonance_export.regression.projection import Pair
+from latent_resonance_export.regression.recorded import Recorded
+from latent_resonance_export.regression.regressor import (
     STEEPEST,
     Regressor,
     RegressorError,
@@ -27,8 +28,7 @@ from latent_resonance_export.regressor import (
     load_regressor,
     save_regressor,
 )
-from latent_resonance_export.regressor_page import page
-from latent_resonance_export.regressor_report import Measured, slopes
+from latent_resonance_export.regression.report import Measured, slopes
 from latent_resonance_export.train_regressor import Course, goals_of, teach
 
 GEOMETRY = Geometry(

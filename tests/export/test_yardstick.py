@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.yardstick import Yardstick, spread
+from latent_resonance_export.training.yardstick import Yardstick, spread
 
 CPU = torch.device("cpu")
 

@@ -11,12 +11,12 @@ import torch
 from lightning_fabric import Fabric
 
 from latent_resonance_export.dataset import Dataset, open_dataset
-from latent_resonance_export.engine import any_of, by_first
 from latent_resonance_export.networks.choose import ARCHITECTURES
 from latent_resonance_export.networks.dcgan import DcganCritic, DcganGenerator
-from latent_resonance_export.plateau import Goal
 from latent_resonance_export.run import RunError
 from latent_resonance_export.train_gan import Studio, begin, one_step, train
+from latent_resonance_export.training.engine import any_of, by_first
+from latent_resonance_export.training.plateau import Goal
 
 
 @dataclass(frozen=True)

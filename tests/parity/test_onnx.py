@@ -18,7 +18,7 @@ onnx_file = pytest.importorskip("latent_resonance_export.conversion.onnx_file")
 pack_folder = pytest.importorskip("latent_resonance_export.conversion.pack_folder")
 choose = pytest.importorskip("latent_resonance_export.networks.choose")
 networks = pytest.importorskip("latent_resonance_export.networks.loop")
-regressors = pytest.importorskip("latent_resonance_export.regressor")
+regressors = pytest.importorskip("latent_resonance_export.regression.regressor")
 
 BATCHES = (1, 2, 3, 7, 16)
 LENGTHS = (1e-2, 1.0, 30.0)

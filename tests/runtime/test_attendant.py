@@ -6,15 +6,19 @@ import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import pytest
 from listening import settings_of
 
 from latent_resonance.gallery.health import Heat
-from latent_resonance.gallery.presence import Presence
+from latent_resonance.gallery.hours import Door, Hour
+from latent_resonance.gallery.presence import Presence, Scene
+from latent_resonance.gallery.sections import Attract
 from latent_resonance.score import attract_score
-from latent_resonance.voice.attendant import Attendant
+from latent_resonance.settings import Settings
+from latent_resonance.voice.attendant import Attendant, doing
 from latent_resonance.voice.instrument import Instrument, open_instrument
 from latent_resonance.voice.outlet import Outlet
 from latent_resonance.voice.speaker import Speaker
@@ -50,6 +54,8 @@ class Performance:
     presence: Presence
     receiver: Receiver = field(default_factory=Receiver)
     heat: Heat = field(default_factory=Heat)
+    hour: Hour = field(default_factory=Hour)
+    refused: str = ""
     tier: int = 0
     images: int = 0
     hops: int = 0
@@ -117,6 +123,56 @@ def test_the_status_is_a_line_that_a_person_can_read(gallery: Gallery) -> None:
         r"unheard \(looking for a speaker\)",
         line,
     )
+
+
+@pytest.mark.parametrize(
+    ("scene", "words"),
+    [
+        (Scene.EMPTY, "playing the score for nobody, "),
+        (Scene.GREET, "greeting, "),
+        (Scene.PLAY, "playing for a visitor, "),
+        (Scene.FAREWELL, "playing on after a visit, "),
+    ],
+)
+def test_the_status_tells_where_a_visit_is(scene: Scene, words: str) -> None:
+    presence = Presence(attract_score(Settings()))
+    presence.scene = scene
+    assert f"{doing(presence, Hour())}, " == words
+    silent = Presence(attract_score(Settings()), attract=Attract(enabled=False))
+    silent.scene = scene
+    is_silent = doing(silent, Hour()) == "silent until somebody comes"
+    assert is_silent is (scene is Scene.EMPTY)
+    assert doing(presence, Hour(Door.SHUT, "until 10:00")) == "closed until 10:00"
+
+
+def status(told: list[str]) -> str:
+    return [line for line in told if " images/s" in line][-1]
+
+
+def test_the_status_tells_hours_doubts_and_what_is_wrong_with_the_file(gallery: Gallery) -> None:
+    performance = gallery.performance
+    performance.hour = Hour(Door.QUIET)
+    assert ", quiet hours, " in status(gallery.goes_on(0.6))
+    performance.hour = Hour(doubt="the clock says 1970, so the hours are not kept")
+    performance.refused = "settings refused: pack: 3 should be text, playing with the defaults"
+    line = status(gallery.goes_on(2.0))
+    assert f", {performance.refused}, {performance.hour.doubt}, " in line
+    assert gallery.said.count(f"{performance.hour.doubt}; open until it is right") == 1
+
+
+def test_a_day_is_told_at_its_end_and_at_leaving(gallery: Gallery) -> None:
+    performance = gallery.performance
+    performance.hour = Hour(today=date(2026, 12, 1))
+    gallery.goes_on(1.0)
+    performance.presence.visits, performance.presence.played_s = 2, 75.0
+    performance.refused = "settings refused: …"
+    performance.images = 20
+    gallery.goes_on(5.0)  # and the eye says nothing more
+    performance.hour = Hour(today=date(2026, 12, 2))
+    gallery.goes_on(1.0)
+    faults = "1 × eye silent, 1 × settings refused"
+    assert f"2026-12-01: 2 visits, 75 s for visitors, {faults}" in gallery.said
+    assert gallery.attendant.last_line() == "2026-12-02: 0 visits, 0 s for visitors, no faults"
 
 
 def test_a_busy_machine_is_relieved_and_the_line_says_so(gallery: Gallery) -> None:

@@ -261,26 +261,36 @@ def test_black_is_said_after_a_while_once_and_until_there_is_light(ear: Ear) -> 
     reader.close()
 
 
+class Shut:
+    """Opening hours that are over, until the watchdog has been fed for a while."""
+
+    refused = ""
+
+    def __init__(self, ear: Ear, stop: threading.Event) -> None:
+        self.ear, self.stop = ear, stop
+        self.heard: list[str] = []
+        self.end_s = time.monotonic() + 30.0
+
+    def may_look(self) -> bool:
+        self.heard.extend(self.ear.heard())
+        if self.heard.count("WATCHDOG=1") > 12 or time.monotonic() > self.end_s:
+            self.stop.set()
+        return False
+
+
 def test_outside_opening_hours_the_camera_is_closed_and_the_eye_is_well(
     ear: Ear, tmp_path: Path
 ) -> None:
     stop = threading.Event()
-    heard: list[str] = []
-    end_s = time.monotonic() + 30.0
-
-    def closed() -> bool:
-        heard.extend(ear.heard())
-        if heard.count("WATCHDOG=1") > 12 or time.monotonic() > end_s:
-            stop.set()
-        return False
-
+    shut, said = Shut(ear, stop), []
     settings = Settings(camera=Camera(source="absent.mp4"))
-    see_live(settings, tmp_path / "face.sock", stop, lambda _: None, ear.notifier, closed)
-    heard += ear.heard()
+    see_live(settings, tmp_path / "face.sock", stop, said.append, ear.notifier, shut)
+    heard = shut.heard + ear.heard()
     assert heard[0] == "READY=1"
     assert "STATUS=resting, the camera is closed" in heard
     assert heard.count("WATCHDOG=1") > 12
     assert heard[-1] == "STOPPING=1"
+    assert said == []  # it has not even looked whether there is a camera
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 5.0) -> None:

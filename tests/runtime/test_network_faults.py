@@ -106,7 +106,7 @@ def test_a_network_that_never_works_is_silence_and_no_crash(
 def test_whatever_is_in_a_picture_the_sound_keeps_below_the_ceiling(pack_folder: Path) -> None:
     settings, chance = settings_of(pack_folder), np.random.default_rng(5)
     synthesiser = Synthesiser(open_pack(pack_folder), settings, seed=0)
-    ceiling = 10 ** (settings.output.ceiling_db / 20)
+    ceiling = 10 ** (settings.output.ceiling_dbtp / 20)
     for _ in range(12):
         picture = chance.choice([-1.0, 1.0], (512, 512)).astype(np.float32)
         synthesiser.receive(picture)

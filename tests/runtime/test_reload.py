@@ -85,11 +85,78 @@ def test_a_bad_edit_is_reported_and_the_old_settings_stay(stage: Stage, bad: str
 
 
 def test_what_is_read_at_the_start_only_is_said_to_wait_for_it(stage: Stage) -> None:
-    assert stage.edit("camera: {width: 320}") is None
-    assert stage.said == ["camera.width: changed, in force after the next start"]
-    after = stage.edit("camera: {width: 320}\noutput: {volume_db: -3}")
+    assert stage.edit("socket_path: /run/x/face.sock") is None
+    assert stage.said == ["socket_path: changed, in force after the next start"]
+    after = stage.edit("socket_path: /run/x/face.sock\noutput: {volume_db: -3}")
     assert after.settings.output.volume_db == -3
     assert stage.said[1:] == ["now output.volume_db = -3.0"]
+
+
+def test_what_the_eye_sees_by_is_left_to_the_eye(stage: Stage) -> None:
+    assert stage.edit("camera: {width: 320}") is None
+    assert stage.said == ["camera.width: changed, the eye starts afresh with it"]
+    assert stage.reloader.settings.camera.width == 320
+
+
+def test_hours_and_attract_mode_need_no_other_instrument(stage: Stage) -> None:
+    yaml = "hours: {monday: 10:00-18:00, exceptions: {2026-12-24: closed}}\n"
+    assert stage.edit(yaml + "attract: {enabled: false}") is None
+    assert stage.reloader.settings.attract.enabled is False
+    (said,) = stage.said
+    assert said.startswith("now attract.enabled = False, hours.monday = 10:00-18:00")
+    assert "hours.exceptions = 2026-12-24 closed" in said
+
+
+def test_in_quiet_hours_another_instrument_plays_and_afterwards_the_first_settings(
+    stage: Stage,
+) -> None:
+    soft = stage.reloader.step(FACE, quiet=True)
+    assert soft.settings.output.loudness_lufs == -30.0
+    assert soft.settings.controls.noise.output == (0.0, 0.0)
+    assert soft.networks is stage.instrument.networks
+    assert stage.reloader.step(FACE, quiet=True) is None
+    loud = stage.reloader.step(FACE, quiet=False)
+    assert loud.settings == stage.instrument.settings
+    assert stage.said == ["quiet hours: softer from now on", "the quiet hours are over"]
+
+
+def test_an_edit_in_quiet_hours_stays_quiet(stage: Stage) -> None:
+    stage.reloader.step(FACE, quiet=True)
+    stage.write("output: {volume_db: 9}")
+    assert stage.reloader.step(FACE, quiet=True) is None
+    assert stage.reloader.step(FACE, quiet=True) is None  # no louder: nothing to play anew
+    assert stage.reloader.settings.output.volume_db == 9
+    loud = stage.reloader.step(FACE, quiet=False)
+    assert loud.settings.output.volume_db == 9
+
+
+def test_what_is_wrong_with_the_file_is_told_until_it_is_right(stage: Stage) -> None:
+    stage.edit("otput: {}\nloop: {morph_s: -1}")
+    assert stage.reloader.refused.startswith("settings refused: ")
+    assert stage.reloader.refused.endswith(" (and 1 more), playing on as before")
+    stage.edit("")
+    assert stage.reloader.refused == ""
+    assert stage.said[-1] == "the settings can be used again"
+
+
+def test_a_start_with_the_defaults_is_told_until_the_file_is_right(stage: Stage) -> None:
+    reloader = Reloader(
+        stage.instrument,
+        stage.read,
+        stage.config,
+        stage.asked,
+        0,
+        stage.said.append,
+        refused="/etc/x/gallery.yaml: pack: 3 should be text; name of a pack\nanother",
+    )
+    stage.reloader = reloader
+    wrong = "gallery.yaml: pack: 3 should be text (and 1 more)"
+    expected = f"settings refused: {wrong}, playing with the defaults"
+    assert reloader.refused == expected
+    stage.edit("output: {volume_db: loud}")
+    assert reloader.refused.endswith("playing with the defaults")
+    assert stage.edit("output: {volume_db: -6}").settings.output.volume_db == -6
+    assert reloader.refused == ""
 
 
 def test_on_sighup_the_pack_is_opened_again(stage: Stage) -> None:
@@ -139,6 +206,8 @@ def kinks(sound: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("yaml", ["output: {volume_db: -9}", "phase: {look_ahead: 2}"])
 def test_between_two_instruments_there_is_neither_gap_nor_pop(stage: Stage, yaml: str) -> None:
+    for _ in range(400):  # until the leveller has found its gain
+        stage.instrument.hop(FACE, 0)
     before, after = Taped(stage.instrument), Taped(stage.edit(yaml))
     player = Player(before)
     heard = [player.hop(FACE, 0) for _ in range(60)]
@@ -163,8 +232,8 @@ def test_between_two_instruments_there_is_neither_gap_nor_pop(stage: Stage, yaml
 
 def test_the_mixture_of_two_instruments_keeps_below_the_ceiling(stage: Stage) -> None:
     player = Player(stage.instrument)
-    ceiling = 10 ** (stage.instrument.settings.output.ceiling_db / 20)
+    ceiling = 10 ** (stage.instrument.settings.output.ceiling_dbtp / 20)
     for i in range(4):
-        player.coming = stage.edit(f"output: {{volume_db: 12, level_db: {-3 - i / 10}}}")
+        player.coming = stage.edit(f"output: {{volume_db: 12, loudness_lufs: {-16 - i / 10}}}")
         for _ in range(45):
             assert np.abs(player.hop(FACE, 0)).max() <= ceiling

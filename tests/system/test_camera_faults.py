@@ -347,13 +347,13 @@ def test_while_the_eye_dies_again_and_again_the_voice_plays_on_and_says_why_once
     config, take = tmp_path / "settings.yaml", tmp_path / "take.wav"
     config.write_text(f"pack: {pack_folder}\nsocket_path: {tmp_path}/face.sock\n")
     command = [sys.executable, "-m", "latent_resonance", "perform", "--config", str(config)]
-    command += ["--seconds", "12", "--record", str(take)]
+    command += ["--seconds", "14", "--record", str(take)]
     environment = os.environ | {"FAKECAM_CTL": str(tmp_path / "plug"), "NOTIFY_SOCKET": ""}
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("the network is given up") >= 3  # it was started so often
+    assert done.stderr.count("the network is given up") >= 2  # it was started so often
     assert done.stderr.count("illegal instruction") == 1
     assert quietest_half_second_db(take) > -45
     assert gallery.presence.visited  # and the camera next door was not touched

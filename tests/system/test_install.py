@@ -101,6 +101,13 @@ def test_testing_brings_more_and_passes_arguments_on(machine: Path) -> None:
     assert test == "uv run --all-packages pytest -k pack"
 
 
+def test_testing_everything_uses_all_cores_only_where_nothing_is_timed(machine: Path) -> None:
+    assert setup(machine, "test").returncode == 0
+    workshop, instrument = calls(machine)[-2:]
+    assert workshop == "uv run --all-packages pytest -n auto tests/export tests/parity"
+    assert instrument == "uv run --all-packages pytest tests/runtime tests/system"
+
+
 def test_a_machine_that_has_everything_is_left_alone(machine: Path) -> None:
     put(machine / "dpkg-query", "echo installed")
     assert setup(machine, "play").returncode == 0

@@ -6,7 +6,10 @@ import ast
 import hashlib
 import os
 import random
+import re
+import resource
 import shutil
+import signal
 import subprocess
 import time
 import wave
@@ -16,12 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rooms import PATIENCE, Voice, compiled, environment_in, until
+from rooms import PATIENCE, SoundServer, Voice, compiled, environment_in, until
 
 import latent_resonance
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
 HERE = Path(__file__).parent
+CELLO = HERE.parents[1] / "models" / "cello"
 SOURCE = Path(latent_resonance.__file__).parent
 # The hour of the day is what opening hours are about, and the doctor looks at the clock itself.
 WALL_CLOCK = ("gallery/hours.py", "doctor/")
@@ -204,10 +208,10 @@ def test_a_voice_that_is_short_of_time_sheds_iterations_and_not_samples(machine:
 
 
 class spinning(closing):  # noqa: N801  reads as what it is
-    """A process that wants all of core 0."""
+    """A process that wants all of a core."""
 
-    def __init__(self) -> None:
-        command = ["taskset", "-c", "0", "sh", "-c", "while :; do :; done"]
+    def __init__(self, core: int = 0) -> None:
+        command = ["taskset", "-c", str(core), "sh", "-c", "while :; do :; done"]
         self.process = subprocess.Popen(command)
 
     def __enter__(self) -> subprocess.Popen[bytes]:
@@ -216,6 +220,70 @@ class spinning(closing):  # noqa: N801  reads as what it is
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def test_on_cores_that_are_all_wanted_by_others_no_samples_are_lost(machine: Machine) -> None:
+    if os.geteuid() != 0:  # the sound server has the priority of sound servers, the voice its own
+        pytest.skip("only root may give real-time priority")
+    server = SoundServer(machine.environment)
+    machine.stack.callback(server.kill)
+    server.start()
+    first = ("chrt", "--all-tasks", "--fifo", "--pid", "20", str(server.process.pid))
+    subprocess.run(first, check=True)
+    voice = machine.voice()
+    voice.says("playing on ")
+    time.sleep(4.0)  # a sink that is new rests for two
+    cores = 2 * sorted(os.sched_getaffinity(0))
+    busy = [machine.stack.enter_context(spinning(core)) for core in cores]
+    time.sleep(8.0)
+    assert all(process.poll() is None for process in busy)
+    underflows = int(voice.leave().split("played ")[1].split()[2])
+    assert underflows <= 6 * PATIENCE  # tens, where a voice has no priority
+
+
+def test_without_memory_for_another_network_the_old_one_plays_on(machine: Machine) -> None:
+    machine.config.write_text(f"pack: {CELLO}\nsocket_path: {machine.folder}/run/face.sock\n")
+    voice = machine.voice()
+    voice.says("playing on without a speaker")
+    status = Path(f"/proc/{voice.process.pid}/status").read_text()
+    (size,) = re.findall(r"VmSize:\s+(\d+) kB", status)
+    limit = int(size) * 1024 + (8 << 20)  # a third of the network
+    resource.prlimit(voice.process.pid, resource.RLIMIT_AS, (limit, -1))
+    for _ in range(20):  # some of what was freed is used first
+        if "playing on as before" in voice.said():
+            break
+        voice.process.send_signal(signal.SIGHUP)
+        time.sleep(1.5)
+    resource.prlimit(voice.process.pid, resource.RLIMIT_AS, (-1, -1))
+    voice.says("playing on as before", 5)
+    voice.process.send_signal(signal.SIGHUP)
+    voice.says("opened again", 20, times=voice.said().count("opened again") + 1)
+    voice.leave()
+
+
+FULL = """
+mount -t tmpfs -o size=16k,mode=1777 none /mnt && (cat /dev/zero > /mnt/all; true) 2>/dev/null &&
+test "$(df --output=avail /mnt | tail -1)" -eq 0 && exec "$@"
+"""
+
+
+@pytest.mark.parametrize("record", [(), ("--record", "/mnt/take.wav")])
+def test_on_a_disk_without_a_free_byte_it_plays_or_says_that_it_cannot_record(
+    machine: Machine, record: tuple[str, ...]
+) -> None:
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        pytest.skip("only root can fill a disk of one process's own")
+    machine.config.write_text(f"pack: {machine.pack}\n")
+    before = ("unshare", "--mount", "sh", "-c", FULL, "sh")
+    voice = machine.voice("--seconds", "3", *record, before=before, XDG_RUNTIME_DIR="/mnt")
+    code = voice.process.wait(timeout=60)
+    assert "Traceback" not in voice.said()
+    if record:
+        assert code == 1
+        assert "/mnt/take.wav: cannot be written (No space left on device)" in voice.said()
+    else:
+        assert code == 0, voice.said()
+        assert played_s(voice) == pytest.approx(3.0, abs=0.7)
 
 
 def test_memory_is_kept_where_the_system_allows_it(machine: Machine) -> None:

@@ -36,6 +36,12 @@ class Room:
         voice = Voice(self.folder, self.environment | environment, *arguments)
         return self.stack.enter_context(closing(voice))
 
+    def voice_on(self, device: str) -> Voice:
+        """A voice whose YAML names its speaker."""
+        config = self.folder / "gallery.yaml"
+        config.write_text(f"output: {{device: {device}}}\n")
+        return self.voice("--config", str(config))
+
     def ear(self, sink: str = "spk") -> Ear:
         """Listens, once the sink is awake."""
         ear = self.stack.enter_context(closing(self.server.hears(self.folder, sink)))
@@ -178,6 +184,83 @@ def test_a_device_that_refuses_the_packs_rate_hears_the_same_pitch(room: Room) -
     errors = [unlikeness(piece, played) for piece in pieces_of(ear.sound())]
     print(errors)
     assert min(errors) < 0.02
+
+
+def test_a_card_that_is_pulled_out_while_its_stream_stays_active_is_noticed(room: Room) -> None:
+    library, pulled = compiled(HERE / "pulled.c", room.folder), room.folder / "pulled"
+    room.server.start()
+    voice = room.voice(LD_PRELOAD=str(library), PULLED=str(pulled))
+    room.hears(20)
+    time.sleep(3.0)  # the callbacks are steady by now
+    (output,) = voice.children()
+    before_s, began_s = cpu_s(output), time.monotonic()
+    pulled.touch()
+    time.sleep(0.6)
+    spun_s = cpu_s(output) - before_s
+    assert spun_s > 0.5 * (time.monotonic() - began_s)  # it spins, as after a real card's end
+    assert voice.children() == [output]
+    noticed_s = 0.6 + voice.says("the speaker does not answer", 3 * PATIENCE)
+    assert 0.9 < noticed_s < 1.5 * PATIENCE
+    pulled.unlink()
+    room.hears(HEARD_AGAIN_S + 2.0)
+    voice.leave()
+
+
+@pytest.mark.parametrize("late", ["output", "voice"])
+def test_whoever_is_late_is_counted_and_what_plays_goes_on(room: Room, late: str) -> None:
+    room.server.start()
+    voice = room.voice()
+    ear = room.ear()
+    until(ear.hears_something, 20, "something to hear")
+    time.sleep(3.0)
+    (output,) = voice.children()
+    process = {"output": output, "voice": voice.process.pid}[late]
+    for _ in range(3):
+        os.kill(process, signal.SIGSTOP)
+        time.sleep(0.25)  # longer than anything is buffered, shorter than what is taken for death
+        os.kill(process, signal.SIGCONT)
+        time.sleep(0.75)
+    until(ear.hears_something, HEARD_AGAIN_S, "it goes on")
+    assert voice.children() == [output]
+    said = voice.leave()
+    assert "does not answer" not in said
+    assert int(said.split("played ")[1].split()[2]) >= 3, said
+
+
+@pytest.mark.parametrize("order", [("desk", "hall"), ("hall", "desk")])
+def test_a_card_is_known_by_its_name_whatever_the_order_and_the_default(
+    room: Room, order: tuple[str, str]
+) -> None:
+    """Two cards, of which the YAML names one; they come back in another order."""
+    write_cards(room.folder, *order)
+    room.server.start()
+    room.server.pactl("set-default-sink", "other")
+    voice = room.voice_on("hall")
+    room.hears(20, SINKS["hall"])
+    for change in (order[::-1], ("first", *order)):
+        room.server.kill()
+        write_cards(room.folder, *change)
+        room.server.start()
+        room.hears(HEARD_AGAIN_S + 2.0, SINKS["hall"])
+    elsewhere = room.ear(SINKS["desk"])
+    time.sleep(0.5)
+    assert not elsewhere.hears_something()
+    assert "playing on hall (ALSA)" in voice.leave()
+
+
+SINKS = {"desk": "other", "hall": "spk", "first": "other"}
+
+
+def write_cards(home: Path, *names: str) -> None:
+    """ALSA devices with names of their own, in this order."""
+    cards = [f"pcm.{name} {{ type pulse device {SINKS[name]} }}\n" for name in names]
+    (home / ".asoundrc").write_text("".join(cards))
+
+
+def cpu_s(process: int) -> float:
+    """Seconds of a core that a process has used."""
+    times = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def pieces_of(heard: np.ndarray) -> list[np.ndarray]:

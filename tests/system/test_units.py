@@ -68,6 +68,11 @@ def test_systemd_starts_the_installed_program_for_ever(name: str) -> None:
     assert "After" not in keys  # neither waits for the other, nor for the network
 
 
+@pytest.mark.parametrize("name", [EYE, VOICE])
+def test_settings_that_are_wrong_do_not_keep_a_unit_from_starting(name: str) -> None:
+    assert " --unattended " in unit(name)["ExecStart"]
+
+
 def test_the_eye_dies_of_hunger_before_the_voice() -> None:
     assert int(unit(EYE)["OOMScoreAdjust"]) > 0 > int(unit(VOICE)["OOMScoreAdjust"])
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from latent_resonance_export.dataset import Dataset
-    from latent_resonance_export.plateau import Goal
     from latent_resonance_export.run import RunSheet
     from latent_resonance_export.train_gan import Ended
+    from latent_resonance_export.training.plateau import Goal
 
 HELP = """\
 Train a generator on DATASET, on a GPU if there is one.
@@ -58,6 +58,13 @@ Architectures:
     "--architecture",
     metavar="NAME",
     help="loop, dcgan, stylegan2, or package.module:factory.  [default: the run's, else loop]",
+)
+@click.option(
+    "--begin-from",
+    metavar="RUN",
+    type=FOLDER,
+    help="Begin a new run with what RUN has learnt, on other clips of the same geometry: "
+    "far fewer steps, or clips, will do.",
 )
 @click.option(
     "--steps",
@@ -118,9 +125,9 @@ def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
             param_hint="--batch",
         )
     from latent_resonance_export.dataset import open_dataset
-    from latent_resonance_export.engine import launch
-    from latent_resonance_export.plateau import Goal
     from latent_resonance_export.run import taken_up
+    from latent_resonance_export.training.engine import launch
+    from latent_resonance_export.training.plateau import Goal
 
     dataset = open_dataset(folder)
     sheet = sheet_of(dataset, folder, output, options)
@@ -145,8 +152,8 @@ def sheet_of(dataset: Dataset, folder: Path, output: Path, options: dict[str, An
         The dataset or the network cannot be trained, or the run's sheet is broken.
     """
     from latent_resonance_export.networks.choose import architecture_of, make_generator
-    from latent_resonance_export.recipe import read_recipe
     from latent_resonance_export.run import SHEET, RunSheet, read_sheet
+    from latent_resonance_export.training.recipe import read_recipe
 
     begun = read_sheet(output) if (output / SHEET).exists() else None
     architecture = options["architecture"] or (begun.architecture if begun else "loop")
@@ -156,19 +163,43 @@ def sheet_of(dataset: Dataset, folder: Path, output: Path, options: dict[str, An
     if options["seed"] is not None:
         recipe = replace(recipe, seed=options["seed"])
     make_generator(architecture, dataset.geometry)  # before anything is written
-    place = str(folder.resolve())
-    return RunSheet(architecture, place, dataset.sha256, dataset.geometry, asdict(recipe))
+    place, ancestor = str(folder.resolve()), begun.begun_from if begun else None
+    sheet = RunSheet(
+        architecture, place, dataset.sha256, dataset.geometry, asdict(recipe), ancestor
+    )
+    return descended(sheet, options["begin_from"]) if options["begin_from"] else sheet
+
+
+def descended(sheet: RunSheet, ancestor: Path) -> RunSheet:
+    """The sheet of a run that begins with the networks of another.
+
+    Raises
+    ------
+    RunError
+        The other one is no run, or its networks do not fit.
+    """
+    from latent_resonance_export.run import RunError, read_sheet
+
+    other = read_sheet(ancestor)
+    if (other.architecture, other.geometry) != (sheet.architecture, sheet.geometry):
+        raise RunError(
+            f"{ancestor} is of another architecture or geometry ({other.architecture}): begin "
+            "from a run like this one, or leave --begin-from out"
+        )
+    return replace(sheet, begun_from=str(ancestor.resolve()))
 
 
 def work(fabric: Fabric, folder: Path, output: Path, sheet: RunSheet, goal: Goal) -> Ended:
     """What each process does; the first one shows it."""
     from latent_resonance_export.dataset import open_dataset
     from latent_resonance_export.networks.choose import architecture_of
-    from latent_resonance_export.recipe import read_recipe
     from latent_resonance_export.train_gan import Studio, train
+    from latent_resonance_export.training.checkpoint import CHECKPOINT
+    from latent_resonance_export.training.recipe import read_recipe
 
     architecture, recipe = architecture_of(sheet.architecture), read_recipe(sheet.recipe)
-    studio = Studio(fabric, open_dataset(folder), architecture, recipe)
+    ancestor = Path(sheet.begun_from) / CHECKPOINT if sheet.begun_from else None
+    studio = Studio(fabric, open_dataset(folder), architecture, recipe, ancestor)
     if not fabric.is_global_zero:
         return train(studio, output, goal)
     with status(goal.steps) as show:

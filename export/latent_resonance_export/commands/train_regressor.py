@@ -10,7 +10,7 @@ import click
 from latent_resonance_export.terminal import FOLDER, progress_bar, seed_option
 
 if TYPE_CHECKING:
-    from latent_resonance_export.regressor_report import Measured
+    from latent_resonance_export.regression.report import Measured
 
 HELP = """\
 Teach RUN which face makes which sound, without a single labelled face.
@@ -76,7 +76,7 @@ def train_regressor(
     seed: int,
 ) -> None:
     """See HELP; click shows that."""
-    from latent_resonance_export.regressor_run import teach_run
+    from latent_resonance_export.regression.run_folder import teach_run
 
     with progress_bar() as bar:
         tasks: dict[str, Any] = {}

@@ -21,6 +21,8 @@ MEANINGS = {
     "voiced_real": "the same in real clips",
     "flatness": "spectral flatness in dB; the lower, the more tonal",
     "flatness_real": "the same in real clips",
+    "clips": "generated, and as many held-out clips, that were compared",
+    "steps": "of training, of the generator that was compared",
     "seam": "step at the loop point over the median step between frames",
     "generator_ms": "milliseconds for a spectrogram, on one thread of the machine that measured it",
     "generator_mb": "size of generator.onnx in MB",

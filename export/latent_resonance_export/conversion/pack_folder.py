@@ -31,7 +31,7 @@ from latent_resonance_export.conversion.precision import Variant, write_variant
 from latent_resonance_export.conversion.staging import Staging
 from latent_resonance_export.dataset import Dataset
 from latent_resonance_export.pictures import contact_sheet
-from latent_resonance_export.regressor import Trained
+from latent_resonance_export.regression.regressor import Trained
 
 GENERATOR, REGRESSOR = "generator.onnx", "regressor.onnx"
 N_DRAWN = 24  # pictures that are checked, measured and shown

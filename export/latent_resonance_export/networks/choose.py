@@ -9,7 +9,6 @@ from functools import partial
 from torch import nn
 
 from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.losses import HINGE, NON_SATURATING, Game
 from latent_resonance_export.networks.dcgan import DcganCritic, DcganGenerator
 from latent_resonance_export.networks.foreign import ArchitectureError, make_foreign
 from latent_resonance_export.networks.loop import (
@@ -23,7 +22,8 @@ from latent_resonance_export.networks.loop import (
     n_halvings,
 )
 from latent_resonance_export.networks.stylegan2 import StyleCritic, StyleGenerator
-from latent_resonance_export.recipe import Recipe
+from latent_resonance_export.training.losses import HINGE, NON_SATURATING, Game
+from latent_resonance_export.training.recipe import Recipe
 
 __all__ = ["ARCHITECTURES", "Architecture", "ArchitectureError", "architecture_of"]
 SMALLEST, LARGEST = 32, 4096  # of bands and of frames

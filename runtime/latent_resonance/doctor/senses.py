@@ -22,7 +22,7 @@ def check_face(found: Finding) -> Check:
 
 def camera_of_eye(status: str) -> Check:
     """What the eye says that runs now, and has the camera."""
-    well = status.startswith("seeing")
+    well = status.startswith(("seeing", "resting"))
     detail = f"the eye has it: {status or 'it has not said anything yet'}"
     return Check("camera", OK, detail) if well else Check("camera", WARN, detail, NO_CAMERA)
 
@@ -41,7 +41,7 @@ def check_speaker(found: Finding) -> Check:
 
 def speaker_of_voice(status: str) -> Check:
     """What the voice says that runs now, and has the speaker."""
-    heard = status.startswith("playing") and "unheard" not in status
+    heard = status != "" and "unheard" not in status
     detail = f"the voice has it: {status or 'it has not said anything yet'}"
     return Check("speaker", OK, detail) if heard else Check("speaker", WARN, detail, NO_SPEAKER)
 

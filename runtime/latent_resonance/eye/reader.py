@@ -44,6 +44,8 @@ class CameraReader:
         Opens the camera, or raises `CameraError`.
     say
         Told once when the camera is lost or absent, and once when it is back.
+    asleep
+        Begin with the camera closed.
 
     Attributes
     ----------
@@ -53,14 +55,20 @@ class CameraReader:
         How often a camera was looked for in vain.
     """
 
-    def __init__(self, open_camera: Callable[[], Camera], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        open_camera: Callable[[], Camera],
+        say: Callable[[str], None],
+        *,
+        asleep: bool = False,
+    ) -> None:
         self._open_camera, self._say = open_camera, say
         self._newest: Image | None = None
         self._fresh, self._leaving = threading.Condition(), threading.Event()
         self._novelty, self._ever_seen = Novelty(), False
         self._call = NO_CALL
         self._awake = threading.Event()
-        self._awake.set()
+        self.sleep(asleep)
         self.trouble: str | None = None
         self.looks = 0
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
@@ -97,6 +105,8 @@ class CameraReader:
     def _run(self) -> None:
         while not self._leaving.is_set():
             self._awake.wait()
+            if self._leaving.is_set():  # woken only to leave
+                return
             try:
                 self._read_until_lost()
             except CameraError as error:

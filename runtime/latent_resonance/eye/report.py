@@ -11,6 +11,7 @@ from collections.abc import Callable
 from latent_resonance.eye.blemish import is_black
 from latent_resonance.eye.camera import Image
 from latent_resonance.eye.reader import CameraReader
+from latent_resonance.first_settings import in_short
 from latent_resonance.gallery.notify import Notifier
 
 STATUS_EVERY_S = 1.0
@@ -28,6 +29,11 @@ class Report:
         Where systemd listens, if it does.
     say
         For people; told of each trouble once.
+
+    Attributes
+    ----------
+    refused
+        What is wrong with the settings' file, set by the loop; empty if nothing is.
     """
 
     def __init__(self, notifier: Notifier, say: Callable[[str], None]) -> None:
@@ -36,6 +42,7 @@ class Report:
         self._status_s: float | None = None
         self._light_s: float | None = None
         self._black = self._upside_down = False
+        self.refused = ""
 
     def step(
         self, image: Image | None, reader: CameraReader, *, upside_down: bool, now_s: float
@@ -53,7 +60,8 @@ class Report:
             self._look_at(image, upside_down=upside_down, now_s=now_s)
             rate = self._images / max(now_s - self._status_s, STATUS_EVERY_S)
             self._images, self._status_s = 0, now_s
-            self._notifier.status(self._status(reader, rate))
+            refused = f"; settings refused: {in_short(self.refused)}" if self.refused else ""
+            self._notifier.status(self._status(reader, rate) + refused)
 
     def _look_at(self, image: Image | None, *, upside_down: bool, now_s: float) -> None:
         if upside_down and not self._upside_down:

@@ -19,6 +19,7 @@ from pathlib import Path
 from latent_resonance.eye.camera import Image, images_of_clip
 from latent_resonance.eye.fatigue import Memory, StartAfreshError
 from latent_resonance.eye.isolation import give_up_network_of_thread
+from latent_resonance.eye.opening import Opening
 from latent_resonance.eye.reader import CameraReader
 from latent_resonance.eye.report import Report
 from latent_resonance.eye.sources import open_camera
@@ -41,7 +42,7 @@ def see_live(
     stop: threading.Event,
     say: Callable[[str], None],
     notifier: Notifier | None = None,
-    may_look: Callable[[], bool] = lambda: True,
+    opening: Opening | None = None,
     hung_s: float = HUNG_S,
 ) -> None:
     """Send a state for every image until `stop` is set; without a camera, states of nobody.
@@ -54,8 +55,8 @@ def see_live(
     ----------
     notifier
         systemd's, made before the network was given up.
-    may_look
-        Asked at every turn; while it says no the camera is closed (opening hours).
+    opening
+        Asked at every turn; outside opening hours the camera is closed.
 
     Raises
     ------
@@ -67,11 +68,13 @@ def see_live(
         If the socket's path is too long.
     """
     notifier = notifier or Notifier({})
+    opening = opening or Opening(settings, None, say)
     with contextlib.ExitStack() as leaving:
         leaving.callback(signal.setitimer, signal.ITIMER_REAL, 0.0)
         sender = FaceSender(socket_path)
         leaving.callback(sender.close)
-        reader = CameraReader(partial(open_camera, settings.camera), say)
+        asleep = not opening.may_look()
+        reader = CameraReader(partial(open_camera, settings.camera), say, asleep=asleep)
         leaving.callback(reader.close)
         tracker = Tracker(models_folder() / MODEL_NAME, settings.eye)
         leaving.callback(tracker.close)
@@ -81,7 +84,8 @@ def see_live(
         loop = Loop(reader, sight, sender, report, memory)
         while not stop.is_set():
             signal.setitimer(signal.ITIMER_REAL, hung_s)
-            reader.sleep(not may_look())
+            reader.sleep(not opening.may_look())
+            report.refused = opening.refused
             loop.turn()
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from latent_resonance import LatentResonanceError
 from latent_resonance.eye.fatigue import EXIT_START_AFRESH, StartAfreshError
 from latent_resonance.eye.isolation import give_up_network, leave_no_core
+from latent_resonance.eye.opening import Opening
 from latent_resonance.gallery.notify import Notifier
 from latent_resonance.settings import Settings
 
@@ -27,7 +28,14 @@ EXIT_CANNOT_SEE = 78  # sysexits.h, EX_CONFIG: another try will not help
 LEAVE_S = 3.0  # a driver or a library that hangs at the end is not waited for
 
 
-def watch(settings: Settings, socket_path: Path, stop: threading.Event) -> int:
+def watch(
+    settings: Settings,
+    socket_path: Path,
+    stop: threading.Event,
+    *,
+    config: Path | None = None,
+    refused: str = "",
+) -> int:
     """See, and tell the voice, until `stop` is set.
 
     Call it on the process's only thread, before numpy and MediaPipe are imported.
@@ -36,6 +44,10 @@ def watch(settings: Settings, socket_path: Path, stop: threading.Event) -> int:
     ----------
     socket_path
         Where the voice listens, or will.
+    config
+        The settings' file, looked at again and again: hours that change in it are kept.
+    refused
+        What is wrong with that file already, and `settings` are the defaults.
 
     Returns
     -------
@@ -50,7 +62,8 @@ def watch(settings: Settings, socket_path: Path, stop: threading.Event) -> int:
         _isolate(settings)
         from latent_resonance.eye.seeing import see_live
 
-        see_live(settings, socket_path, stop, _say, notifier)
+        opening = Opening(settings, config, _say, refused)
+        see_live(settings, socket_path, stop, _say, notifier, opening)
     except StartAfreshError as error:
         _say(str(error))
         signal.setitimer(signal.ITIMER_REAL, LEAVE_S)

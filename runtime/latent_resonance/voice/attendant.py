@@ -12,15 +12,18 @@ from typing import Protocol
 
 from latent_resonance.eye_process import EyeProcess
 from latent_resonance.face_state import FaceReceiver
+from latent_resonance.gallery.diary import Counts, Diary, Faults
 from latent_resonance.gallery.health import Health, Heat, shed
+from latent_resonance.gallery.hours import Door, Hour
 from latent_resonance.gallery.notify import Notifier
-from latent_resonance.gallery.presence import Presence
+from latent_resonance.gallery.presence import Presence, Scene
 from latent_resonance.usage import usage_of
 from latent_resonance.voice.instrument import Instrument
 from latent_resonance.voice.outlet import Outlet
 from latent_resonance.voice.speaker import Speaker
 
 LOOK_S = 0.5  # between two looks at load, heat and faults
+EYE_GONE_S = 3.0  # an eye that was heard and has said nothing for so long is a fault
 
 
 class Attended(Protocol):
@@ -31,6 +34,8 @@ class Attended(Protocol):
     presence: Presence
     receiver: FaceReceiver
     heat: Heat
+    hour: Hour
+    refused: str
     tier: int
     images: int
     hops: int
@@ -57,7 +62,10 @@ class Attendant:
         self.seen = (0, 0, 0.0)  # images, hops, busy_s at the last look
         self.settings = performance.instrument.settings
         self.fault: str | None = None
-        self.flooded = False
+        self.doubt = ""
+        self.flooded = self.had_speaker = False
+        self.heard_s = now_s  # when an image last came
+        self.faults, self.diary = Faults(), Diary()
 
     def tend(self, now_s: float) -> None:
         """Everything that has to be done every few milliseconds."""
@@ -87,9 +95,34 @@ class Attendant:
         before, self.seen = self.seen, (performance.images, performance.hops, performance.busy_s)
         load = load_of(self.seen[2] - before[2], since_s)
         performance.tier = self.health.step(now_s, load, performance.heat)
+        if performance.images > before[0]:
+            self.heard_s = now_s
         self._report()
         self._apply(performance.instrument, now_s)
+        self._note(now_s)
         self.notifier.status(self._status((self.seen[0] - before[0]) / since_s))
+
+    def _note(self, now_s: float) -> None:
+        """Keeps the diary, and says a day's line when the day is over."""
+        performance, faults = self.performance, self.faults
+        silent_eye = performance.images > 0 and now_s - self.heard_s > EYE_GONE_S
+        faults.notice("eye silent", holds=silent_eye)
+        self.had_speaker |= self.speaker.playing
+        faults.notice("speaker lost", holds=self.had_speaker and not self.speaker.playing)
+        faults.notice("network fault", holds=performance.instrument.dreamer.fault is not None)
+        faults.notice("short of time or hot", holds=self.health.tier > 0)
+        faults.notice("settings refused", holds=bool(performance.refused))
+        faults.count("underflow", self.speaker.underflows)
+        if (line := self.diary.step(self._counts(), performance.hour.today)) is not None:
+            self.say(line)
+
+    def _counts(self) -> Counts:
+        presence = self.performance.presence
+        return Counts(presence.visits, presence.played_s, self.faults.counted.copy())
+
+    def last_line(self) -> str:
+        """The diary's line for what has passed of the day, at leaving."""
+        return self.diary.last(self._counts())
 
     def _report(self) -> None:
         """Says what is new, once."""
@@ -99,6 +132,10 @@ class Attendant:
         if fault not in (None, self.fault):
             self.fault = fault
             self.say(f"{fault}; keeping the last good picture, playing on")
+        doubt = self.performance.hour.doubt
+        if doubt not in ("", self.doubt):
+            self.say(f"{doubt}; open until it is right")
+        self.doubt = doubt
         if self.performance.receiver.rejected and not self.flooded:
             self.flooded = True
             self.say("something other than the eye writes to the socket; ignoring it, playing on")
@@ -112,12 +149,15 @@ class Attendant:
             self.performance.outlet.deepen(output.buffer_s)
 
     def _status(self, images_per_s: float) -> str:
-        who = "for a visitor" if self.performance.presence.visited else "the score for nobody"
+        hour = self.performance.hour
         parts = [
-            f"playing {who}",
+            doing(self.performance.presence, hour),
             f"{images_per_s:.0f} images/s",
             f"{self.speaker.underflows} underflows",
         ]
+        if hour.door is Door.QUIET:
+            parts.append(hour.door.value)
+        parts += [remark for remark in (self.performance.refused, hour.doubt) if remark]
         if not self.speaker.playing:
             parts.append(f"unheard ({self.speaker.said or 'looking for a speaker'})")
         if self.health.tier:
@@ -140,6 +180,15 @@ class Attendant:
         if self.health.lowest:
             figures.append(f"down to {shed(self.health.lowest)}")
         return ", ".join(figures)
+
+
+def doing(presence: Presence, hour: Hour) -> str:
+    """What it does, in words."""
+    if not hour.is_open:
+        return f"closed {hour.until}".strip()
+    if presence.scene is Scene.EMPTY and not presence.attract.enabled:
+        return "silent until somebody comes"
+    return presence.scene.value
 
 
 def load_of(busy_s: float, elapsed_s: float) -> float:

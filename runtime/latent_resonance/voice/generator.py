@@ -6,10 +6,16 @@ does not keep to its pack's contract is refused when it is opened, not in perfor
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+# Since 1.29 it reports to its makers, and keeps a device's number on the disk, unless this is said
+# before it is imported (microsoft/onnxruntime, docs/Privacy.md and pull request 27379).
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import onnxruntime
 from numpy.typing import NDArray
 
@@ -19,6 +25,8 @@ from latent_resonance.pack import Pack, PackError
 from latent_resonance.settings import Inference as InferenceSettings
 
 FloatArray = NDArray[np.float32]
+
+onnxruntime.disable_telemetry_events()  # for builds that do not know the variable
 
 
 class NetworkError(LatentResonanceError):

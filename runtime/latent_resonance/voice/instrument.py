@@ -124,10 +124,10 @@ class Synthesiser:
         )
         self.tone = Tone(
             geometry.sample_rate,
-            level_db=settings.output.level_db,
+            loudness_lufs=settings.output.loudness_lufs,
             expected_db=pack.level_reference_db,
             volume_db=settings.output.volume_db,
-            ceiling_db=settings.output.ceiling_db,
+            ceiling_dbtp=settings.output.ceiling_dbtp,
         )
 
     @property
@@ -184,7 +184,7 @@ class Instrument:
         """Goes on where another one is, and plays itself warm, unheard."""
         if before.networks is self.networks:
             self.dreamer.glide.base = before.dreamer.glide.base
-            self.synthesiser.tone.leveller.gain_db = before.synthesiser.tone.leveller.gain_db
+            self.synthesiser.tone.leveller.follow(before.synthesiser.tone.leveller)
         self.synthesiser.loop.position = before.synthesiser.loop.position
         self.dream(features, 1.0)
         for _ in range(int(WARM_UP_S / self.pack.geometry.hop_s)):

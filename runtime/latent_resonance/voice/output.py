@@ -140,7 +140,7 @@ def device_named(wanted: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
     raise OutputError(f"no speaker named like {wanted!r}; there are {names}")
 
 
-class Outlet:
+class Feed:
     """One stream on one device, fed from the pipe by PortAudio's callback.
 
     Raises
@@ -211,29 +211,29 @@ class Outlet:
             return 0
 
 
-def look(wanted: str | None, ring: int, sample_rate: int, latency_s: float) -> Outlet | None:
+def look(wanted: str | None, ring: int, sample_rate: int, latency_s: float) -> Feed | None:
     """Looks until there is a speaker that can be opened; None when it has looked for too long."""
     for attempt in range(LOOKS):
         try:
             if attempt:
                 _look_again(_portaudio())
             device = choose_device(wanted)
-            outlet = Outlet(ring, device, sample_rate, latency_s)
+            feed = Feed(ring, device, sample_rate, latency_s)
         except OutputError as error:
             _tell(f"none {error}")
         else:
-            _tell(f"found {outlet.sample_rate} {device.name} ({device.host_api})")
-            return outlet
+            _tell(f"found {feed.sample_rate} {device.name} ({device.host_api})")
+            return feed
         if _spoken_to(RETRY_S):  # nothing is asked meanwhile: it is the end of standard input
             break
     return None
 
 
-def play(outlet: Outlet) -> None:
+def play(feed: Feed) -> None:
     """Plays as long as the stream is active and somebody holds standard input."""
-    outlet.start()
-    while outlet.stream.active and not _spoken_to(BEAT_S):
-        _tell(f"beat {outlet.beats} {outlet.dry}")
+    feed.start()
+    while feed.stream.active and not _spoken_to(BEAT_S):
+        _tell(f"beat {feed.beats} {feed.dry}")
 
 
 def _spoken_to(patience_s: float) -> bool:
@@ -251,9 +251,9 @@ def main(ring: str, wanted: str, sample_rate: str, latency_s: str) -> None:
     hurry(OUTPUT, with_threads=True)
     stay_in_memory()
     try:
-        outlet = look(wanted or None, int(ring), int(sample_rate), float(latency_s))
-        if outlet is not None and sys.stdin.readline():
-            play(outlet)
+        feed = look(wanted or None, int(ring), int(sample_rate), float(latency_s))
+        if feed is not None and sys.stdin.readline():
+            play(feed)
     except BrokenPipeError:  # the voice is gone
         pass
     except Exception as error:  # noqa: BLE001 - whatever it is, the voice says it

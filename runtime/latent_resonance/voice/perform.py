@@ -15,33 +15,35 @@ latest-value slots (plain attributes, replaced whole) and the bounded ring.
 
 from __future__ import annotations
 
-import gc
 import math
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from latent_resonance import LatentResonanceError
 from latent_resonance.eye_process import EyeProcess
 from latent_resonance.face_state import FaceReceiver, FaceState, FeatureVector, neutral_features
 from latent_resonance.gallery.health import Heat, pictures_per_s_at
 from latent_resonance.gallery.heat import Thermometer
+from latent_resonance.gallery.hours import Door, local_time
+from latent_resonance.gallery.loudness import SILENCE_DB, Fader
 from latent_resonance.gallery.notify import Notifier
 from latent_resonance.gallery.presence import Presence
-from latent_resonance.pack import Pack, find_pack, open_pack
+from latent_resonance.gallery.quiet import hour_of
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings, socket_path_of
 from latent_resonance.spectrogram import FloatArray
 from latent_resonance.voice.attendant import Attendant
-from latent_resonance.voice.generator import open_networks
 from latent_resonance.voice.instrument import Instrument
 from latent_resonance.voice.lock import hold_the_speaker
+from latent_resonance.voice.opening import first_instrument, playable, speaker_for
 from latent_resonance.voice.outlet import Outlet
 from latent_resonance.voice.player import Player, falling
-from latent_resonance.voice.priority import hurry, stay_in_memory
+from latent_resonance.voice.priority import BESIDE, hurry, settle
 from latent_resonance.voice.recording import Recording, recorded
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.signals import listen_for_wishes
@@ -51,9 +53,9 @@ TICK_S = 0.005
 FADE_OUT_S = 0.25
 RECEIVE_TIMEOUT_S = 1 / 30
 FLOOD = 8  # datagrams at once; an eye sends one
-FLOOD_PAUSE_S = 0.02  # for which a flood waits, in its sender's time
+FLOOD_PAUSE_S = 0.0025  # for which each datagram of a flood waits, in its sender's time
+LONGEST_PAUSE_S = 0.2
 CARE_S = 1.0
-SWITCH_INTERVAL_S = 2e-4  # for which another thread may keep the synthesis from its turn
 
 
 class PerformanceError(LatentResonanceError):
@@ -70,8 +72,12 @@ class Performance:
         self, instrument: Instrument, receiver: FaceReceiver, outlet: Outlet, reloader: Reloader
     ) -> None:
         self.receiver, self.outlet, self.reloader = receiver, outlet, reloader
-        self.presence = Presence(attract_score(instrument.settings))
+        settings = reloader.settings
+        self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
         self.player = Player(instrument)
+        geometry = instrument.pack.geometry
+        self.fader = Fader(geometry.sample_rate)
+        self.silence = np.zeros(geometry.hop_length, np.float32)
         self.thermometer = Thermometer()
         self.recording: Recording | None = None
         self.stop = threading.Event()
@@ -81,9 +87,20 @@ class Performance:
         self.instrument = instrument  # the newest; the player may still fade into it
         self.tier = 0
         self.heat = Heat()
+        self.hour = hour_of(settings, local_time())
         self.images = 0
         self.hops = 0
         self.busy_s = 0.0
+
+    @property
+    def gain_db(self) -> float:
+        """How loud it is to be, relative to a visitor's loudness."""
+        return self.presence.gain_db if self.hour.is_open else SILENCE_DB
+
+    @property
+    def refused(self) -> str:
+        """What is wrong with the settings' file; empty if nothing is."""
+        return self.reloader.refused
 
     def start(self) -> list[threading.Thread]:
         """Starts the threads; returns those that end in time by themselves."""
@@ -104,6 +121,7 @@ class Performance:
 
     def _guarded(self, loop: Callable[[], None]) -> None:
         """A thread that fails ends the performance instead of leaving it half alive."""
+        hurry(BESIDE)
         try:
             loop()
         except Exception as error:  # noqa: BLE001 - whatever it is, the main thread reports it
@@ -119,13 +137,17 @@ class Performance:
                 latest = state
                 self.images += 1
             self.features = self.presence.step(latest, time.monotonic_ns())
-            if self.receiver.taken - taken >= FLOOD:
-                self.stop.wait(FLOOD_PAUSE_S)
+            taken = self.receiver.taken - taken
+            if taken >= FLOOD:
+                self.stop.wait(min(taken * FLOOD_PAUSE_S, LONGEST_PAUSE_S))
 
     def _dream(self) -> None:
         before_s = time.monotonic()
         dt_s = 0.0
         while not self.stop.is_set():
+            if self.fader.rests(self.gain_db):
+                self.stop.wait(TICK_S)
+                continue
             instrument, now_s = self.instrument, time.monotonic()
             rate = instrument.settings.inference.spectrograms_per_s
             picture_s = 1.0 / pictures_per_s_at(self.tier, rate)
@@ -137,16 +159,23 @@ class Performance:
         hurry()
         while not self.stop.is_set():
             began_s = time.monotonic()
-            block = self.player.hop(self.features, self.tier)
+            block = self._hop()
             self.busy_s += time.monotonic() - began_s
             if not self.outlet.put(block, self.stop):
                 break
             self._played(block)
         at_once = threading.Event()
         for gain in falling(self.instrument.pack.geometry, FADE_OUT_S):
-            block = self.player.hop(self.features, self.tier) * gain
+            block = self._hop() * gain
             self.outlet.put(block, at_once)
             self._played(block)
+
+    def _hop(self) -> FloatArray:
+        """The next samples, as loud as the scene and the hour want them."""
+        gain_db = self.gain_db
+        if self.fader.rests(gain_db):
+            return self.silence
+        return self.fader.process(self.player.hop(self.features, self.tier), gain_db)
 
     def _played(self, block: FloatArray) -> None:
         self.hops += 1
@@ -156,10 +185,19 @@ class Performance:
     def _care(self) -> None:
         while not self.stop.wait(CARE_S):
             self.heat = self.thermometer.read()
-            instrument = self.reloader.step(self.features)
+            self.hour = hour_of(self.reloader.settings, local_time())
+            before = self.reloader.settings
+            quiet = self.hour.door is Door.QUIET
+            instrument = self.reloader.step(self.features, quiet=quiet)
             if instrument is not None:
-                self.presence.score = attract_score(instrument.settings)
                 self.player.coming = self.instrument = instrument
+            if self.reloader.settings is not before:
+                self._manners(self.reloader.settings)
+
+    def _manners(self, settings: Settings) -> None:
+        """Of settings that have been changed: what is no instrument's."""
+        self.presence.score = attract_score(settings)
+        self.presence.grace_s, self.presence.attract = settings.eye.absence_s, settings.attract
 
     def _record(self) -> None:
         while self.recording.under_way:
@@ -175,6 +213,8 @@ def perform(
     record: Path | None = None,
     with_eye: bool = True,
     seed: int = 0,
+    unattended: bool = False,
+    refused: str = "",
     say: Callable[[str], None] = print,
 ) -> int:
     """Performs until told to stop (SIGINT, SIGTERM) or for some seconds; returns the exit code.
@@ -183,6 +223,8 @@ def perform(
     ----------
     config : the settings' file, watched for changes
     read : reads the settings again
+    unattended : play with the defaults what the settings name and cannot be played
+    refused : what is wrong with the file already, and `settings` are the defaults
 
     Raises
     ------
@@ -195,13 +237,21 @@ def perform(
     receiver = FaceReceiver(socket_path)
     eye = EyeProcess(socket_path, config, say) if with_eye else None
     try:
-        pack = open_pack(find_pack(settings.pack))
-        outlet, speaker = _speaker(pack, settings, say)
+        settings, pack, unplayable = playable(settings, say if unattended else None)
+        outlet, speaker = speaker_for(pack, settings, say)
         with closing(speaker):
-            instrument = Instrument(pack, open_networks(pack, settings.inference), settings, seed)
+            instrument = first_instrument(pack, settings, seed)
             say(f"pack {settings.pack}, networks on {instrument.networks.provider}")
-            read = read or (lambda: settings)
-            reloader = Reloader(instrument, read, config, wishes.reload, seed, say)
+            reloader = Reloader(
+                instrument,
+                read or (lambda: settings),
+                config,
+                wishes.reload,
+                seed,
+                say,
+                settings=settings,
+                refused=refused or unplayable,
+            )
             performance = Performance(instrument, receiver, outlet, reloader)
             with recorded(record, pack.geometry, performance.record_to, say):
                 return _attended(performance, speaker, eye, wishes.leave, seconds, say)
@@ -210,15 +260,6 @@ def perform(
             eye.close()
         receiver.close()
         lock.close()
-
-
-def _speaker(pack: Pack, settings: Settings, say: Callable[[str], None]) -> tuple[Outlet, Speaker]:
-    """The speaker that the settings ask for, which is looked for while the networks are opened."""
-    output, rate = settings.output, pack.geometry.sample_rate
-    outlet = Outlet(pack.geometry, output.buffer_s)
-    speaker = Speaker(outlet.ring, rate, output.device, output.latency_s, say, outlet.begin)
-    speaker.tend(time.monotonic())
-    return outlet, speaker
 
 
 def _attended(
@@ -234,7 +275,7 @@ def _attended(
     end_s = began_s + seconds if seconds is not None else math.inf
     attendant = Attendant(performance, speaker, eye, notifier, say, began_s)
     threads = performance.start()
-    _settle()
+    settle()
     try:
         while time.monotonic() < end_s and not (leave.is_set() or performance.stop.is_set()):
             attendant.tend(time.monotonic())
@@ -247,17 +288,10 @@ def _attended(
     finally:
         performance.stop.set()
     say(attendant.summary(time.monotonic()))
+    say(attendant.last_line())
     if performance.failure is not None:
         raise PerformanceError(f"the performance has ended: {performance.failure}")
     return 0
-
-
-def _settle() -> None:
-    """What a process does once that is to be on time for months."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
-    gc.freeze()  # what is here now stays; collections need not walk it
-    stay_in_memory()
-    hurry()
 
 
 def _play_out(performance: Performance, speaker: Speaker, threads: list[threading.Thread]) -> None:

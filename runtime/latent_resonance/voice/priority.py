@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import os
 import resource
 import signal
+import sys
 from pathlib import Path
 
 SYNTHESIS = 10  # real-time priority, of 1..99; sound servers ask for 20 and more
+BESIDE = 5  # of its threads: one that holds the interpreter's lock must have its turn to let go
 OUTPUT = 9  # below the synthesis: a sound library gone wild must not keep us from noticing
 PR_SET_PDEATHSIG = 1  # prctl(2)
+SWITCH_INTERVAL_S = 2e-4  # for which another thread may keep the synthesis from its turn
 CAP_IPC_LOCK = 14  # capabilities(7)
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # mlockall(2)
 
@@ -39,6 +43,14 @@ def stay_in_memory() -> None:
     unlimited = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0] == resource.RLIM_INFINITY
     if unlimited or _has_capability(CAP_IPC_LOCK):
         ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
+
+
+def settle() -> None:
+    """What a process does once that is to be on time for months."""
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    gc.freeze()  # what is here now stays; collections need not walk it
+    stay_in_memory()
+    hurry()
 
 
 def _has_capability(number: int) -> bool:

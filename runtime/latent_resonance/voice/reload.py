@@ -1,8 +1,8 @@
 """Settings and pack changed while playing: read again, tried out, and only then taken.
 
-Lives on the caring thread, which may wait. In: the YAML, which is looked at every second, and
-SIGHUP, on which the pack is opened again too. Out: another instrument to fade into. What
-cannot be used is said, and what plays goes on.
+Lives on the caring thread, which may wait. In: the YAML, which is looked at every second, SIGHUP,
+on which the pack is opened again too, and whether the hour is a quiet one. Out: another instrument
+to fade into. What cannot be used is said, and what plays goes on.
 """
 
 from __future__ import annotations
@@ -13,39 +13,23 @@ from pathlib import Path
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.face_state import FeatureVector
+from latent_resonance.first_settings import in_short
+from latent_resonance.gallery.quiet import hushed
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings
 from latent_resonance.validation import keys_of
 from latent_resonance.voice.instrument import Instrument, open_instrument
+from latent_resonance.watched_file import WatchedFile
 
-AT_THE_START = ("socket_path", "camera.", "eye.")  # read once, when each process starts
+AT_THE_START = ("socket_path",)  # read once, when each process starts
+OF_THE_EYE = ("camera.", "eye.")  # it watches the file too
+UNHEARD = (*AT_THE_START, *OF_THE_EYE, "hours.", "quiet.", "attract.")  # by the instrument itself
+AS_BEFORE = "playing on as before"
+WITH_DEFAULTS = "playing with the defaults"
 
 
 class ReloadError(LatentResonanceError):
     """What was read cannot be played by a performance that is under way."""
-
-
-class WatchedFile:
-    """Notices that a file has been changed, once it has stopped changing."""
-
-    def __init__(self, path: Path | None) -> None:
-        self.path = path
-        self.known = self.seen = self._look()
-
-    def changed(self) -> bool:
-        """Whether it is another since the last time, and the same as at the last look."""
-        before, self.seen = self.seen, self._look()
-        if self.seen in (None, self.known) or self.seen != before:
-            return False
-        self.known = self.seen
-        return True
-
-    def _look(self) -> tuple[int, int, int] | None:
-        try:
-            status = self.path.stat() if self.path else None
-        except OSError:  # gone for a moment, as when an editor replaces it
-            return None
-        return (status.st_ino, status.st_size, status.st_mtime_ns) if status else None
 
 
 class Reloader:
@@ -57,6 +41,13 @@ class Reloader:
     read : reads the settings, with whatever the command line changes in them
     config : the file to watch; None if there is none
     asked : set by SIGHUP
+    settings : as they are written, if the instrument plays others for the hour is a quiet one
+    refused : what is wrong with the file already, if the defaults play instead
+
+    Attributes
+    ----------
+    settings : those in force, as they are written
+    refused : what is wrong with the file, in one line; empty if nothing is
     """
 
     def __init__(
@@ -67,43 +58,83 @@ class Reloader:
         asked: threading.Event,
         seed: int,
         say: Callable[[str], None],
+        *,
+        settings: Settings | None = None,
+        refused: str = "",
     ) -> None:
-        self.instrument, self.settings = instrument, instrument.settings
+        self.instrument, self.settings = instrument, settings or instrument.settings
+        self.quiet = self.settings is not instrument.settings
         self.read, self.seed, self.say = read, seed, say
         self.file = WatchedFile(config)
         self.asked = asked
+        self.instead = WITH_DEFAULTS if refused else AS_BEFORE
+        self.refused = refusal(refused, self.instead) if refused else ""
 
-    def step(self, features: FeatureVector) -> Instrument | None:
+    def step(self, features: FeatureVector, *, quiet: bool = False) -> Instrument | None:
         """Looks; returns another instrument, warm, or None to go on as it is."""
         asked = self.asked.is_set()
         self.asked.clear()
-        if not (self.file.changed() or asked):
+        anew = self.file.changed() or asked
+        if not anew and quiet == self.quiet:
             return None
+        turned, self.quiet = quiet != self.quiet, quiet
         try:
-            return self._read(features, with_pack=asked)
+            settings = self.read() if anew else self.settings
+            instrument = self._open(settings, features, with_pack=asked)
         except LatentResonanceError as error:
-            for line in str(error).splitlines():
-                self.say(line)
-            self.say("nothing has been changed by this; playing on as before")
+            self.quiet = quiet is not turned  # what has not been done is tried at the next step
+            self._refuse(str(error))
             return None
+        if anew:
+            self._take(settings, instrument, with_pack=asked)
+        if turned:
+            self.say("quiet hours: softer from now on" if quiet else "the quiet hours are over")
+        self.instrument = instrument or self.instrument
+        return instrument
 
-    def _read(self, features: FeatureVector, *, with_pack: bool) -> Instrument | None:
-        before, settings = self.instrument, self.read()
+    def _open(
+        self, settings: Settings, features: FeatureVector, *, with_pack: bool
+    ) -> Instrument | None:
+        """An instrument for these settings, if the one that plays is not."""
         attract_score(settings)  # refused here if it cannot be played
-        changed = changed_keys(self.settings, settings)
-        late = [key for key in changed if key.startswith(AT_THE_START)]
-        if late:
-            self.say(f"{', '.join(late)}: changed, in force after the next start")
-        if len(late) == len(changed) and not with_pack:
-            self.settings = settings
+        before, wanted = self.instrument, hushed(settings) if self.quiet else settings
+        changed = [k for k in changed_keys(before.settings, wanted) if not k.startswith(UNHEARD)]
+        if not changed and not with_pack:
             return None
         same = not with_pack and not any(k.startswith(("pack", "inference.")) for k in changed)
-        instrument = open_instrument(settings, self.seed, before if same else None)
+        instrument = open_instrument(wanted, self.seed, before if same else None)
         check_together(before, instrument)
         instrument.follow(before, features)
-        self.instrument, self.settings = instrument, settings
-        self.say(_news(instrument, [key for key in changed if key not in late], with_pack))
         return instrument
+
+    def _take(self, settings: Settings, instrument: Instrument | None, *, with_pack: bool) -> None:
+        """These are in force from now on."""
+        changed = changed_keys(self.settings, settings)
+        if self.refused:
+            self.say("the settings can be used again")
+        self.settings, self.refused, self.instead = settings, "", AS_BEFORE
+        late = [key for key in changed if key.startswith(AT_THE_START)]
+        seen = [key for key in changed if key.startswith(OF_THE_EYE)]
+        if late:
+            self.say(f"{', '.join(late)}: changed, in force after the next start")
+        if seen:
+            self.say(f"{', '.join(seen)}: changed, the eye starts afresh with it")
+        parts = [f"pack {instrument.pack.name} opened again"] if instrument and with_pack else []
+        now = [key for key in changed if key not in (*late, *seen)]
+        parts += [f"{key} = {_told(_value(settings, key))}" for key in now]
+        if parts:
+            self.say("now " + ", ".join(parts))
+
+    def _refuse(self, reasons: str) -> None:
+        for line in reasons.splitlines():
+            self.say(line)
+        self.say("nothing has been changed by this; playing on as before")
+        self.refused = refusal(reasons, self.instead)
+
+
+def refusal(reasons: str, instead: str) -> str:
+    """What is wrong with the settings, in one line, and what plays instead."""
+    return f"settings refused: {in_short(reasons)}, {instead}"
 
 
 def changed_keys(before: Settings, after: Settings) -> list[str]:
@@ -134,7 +165,10 @@ def _value(settings: Settings, key: str) -> object:
     return value
 
 
-def _news(instrument: Instrument, changed: list[str], with_pack: bool) -> str:
-    parts = [f"pack {instrument.pack.name} opened again"] if with_pack else []
-    parts += [f"{key} = {_value(instrument.settings, key)}" for key in changed]
-    return "now " + ", ".join(parts)
+def _told(value: object) -> str:
+    """A value for people."""
+    if value is None:
+        return "blank"
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {item}" for key, item in value.items()) or "none"
+    return str(value)

@@ -12,6 +12,16 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 from scipy.special import i0
 
+from latent_resonance.gallery.loudness import (
+    HIGHEST_DBTP,
+    MOMENTARY_S,
+    KWeighting,
+    LoudnessCap,
+    Window,
+    amplitude,
+    lufs,
+    ramped,
+)
 from latent_resonance.spectrogram import FloatArray
 from latent_resonance.voice.controls import approach
 
@@ -97,39 +107,47 @@ class BandPass:
 
 
 class Leveller:
-    """Brings the loudness slowly to a level; holds its gain through silence.
+    """Brings the loudness slowly to a target; holds its gain through silence.
 
     Parameters
     ----------
-    level_db : wanted RMS, dBFS
+    loudness_lufs : wanted in 400 ms, ITU-R BS.1770-4, as one channel
     expected_db : RMS that the pack says it has, dBFS; sets the gain to begin with
     """
 
-    GATE_DB = -65.0
+    GATE_LUFS = -65.0
     GAIN_DB = (-40.0, 24.0)
     RISE_S, FALL_S = 2.5, 0.35
 
-    def __init__(self, sample_rate: int, level_db: float, expected_db: float) -> None:
+    def __init__(self, sample_rate: int, loudness_lufs: float, expected_db: float) -> None:
         self.sample_rate = sample_rate
-        self.level_db = level_db
-        self.first_gain_db = float(np.clip(level_db - expected_db, *self.GAIN_DB))
+        self.loudness_lufs = loudness_lufs
+        self.first_gain_db = float(np.clip(loudness_lufs - expected_db, *self.GAIN_DB))
+        self.ear = KWeighting(sample_rate)
+        self.window = Window(sample_rate, MOMENTARY_S)
         self.reset()
 
     def reset(self) -> None:
         """Back to the gain that the pack expects."""
         self.gain_db = self.first_gain_db
+        self.ear.reset()
+        self.window.reset()
+
+    def follow(self, before: Leveller) -> None:
+        """Takes over from another one of the same sound, at the own target."""
+        self.gain_db = before.gain_db + self.loudness_lufs - before.loudness_lufs
 
     def process(self, block: FloatArray) -> FloatArray:
         """Applies the gain, gliding within the block."""
-        level_db = 10.0 * np.log10(float(np.mean(np.square(block))) + 1e-12)
-        before_db = self.gain_db
-        if level_db > self.GATE_DB:
-            wanted_db = float(np.clip(self.level_db - level_db, *self.GAIN_DB))
+        energy, before_db = self.ear.energy(block), self.gain_db
+        if lufs(energy / len(block)) > self.GATE_LUFS:
+            loudness_lufs = self.window.add(energy, len(block))
+            wanted_db = float(np.clip(self.loudness_lufs - loudness_lufs, *self.GAIN_DB))
             time_constant_s = self.FALL_S if wanted_db < before_db else self.RISE_S
-            dt_s = len(block) / self.sample_rate
-            self.gain_db = approach(before_db, wanted_db, dt_s, time_constant_s)
-        glide_db = np.linspace(before_db, self.gain_db, len(block), dtype=np.float32)
-        return block * np.power(np.float32(10.0), glide_db / 20.0)
+            self.gain_db = approach(
+                before_db, wanted_db, len(block) / self.sample_rate, time_constant_s
+            )
+        return ramped(block, amplitude(before_db), amplitude(self.gain_db))
 
 
 def interpolator(phases: int = 4, taps: int = 24) -> FloatArray:
@@ -155,9 +173,9 @@ class Limiter:
     LOOK_AHEAD = 96  # samples
     HOLD = 1536  # samples
 
-    def __init__(self, ceiling_db: float) -> None:
+    def __init__(self, ceiling_dbtp: float) -> None:
         # 0.2 dB of margin covers what four-fold oversampling can miss
-        self.ceiling = np.float32(10.0 ** ((ceiling_db - 0.2) / 20.0))
+        self.ceiling = np.float32(10.0 ** ((ceiling_dbtp - 0.2) / 20.0))
         self.filters = interpolator()
         window = np.hanning(self.LOOK_AHEAD + 2)[1:-1]
         self.smooth = (window / window.sum()).astype(np.float32)
@@ -202,30 +220,30 @@ class Limiter:
 
 
 class Tone:
-    """Leveller, band-pass, volume and limiter in a row."""
+    """Leveller, band-pass, volume, and last what no setting passes: loudness cap and limiter."""
 
     def __init__(
         self,
         sample_rate: int,
         *,
-        level_db: float,
+        loudness_lufs: float,
         expected_db: float,
         volume_db: float,
-        ceiling_db: float,
+        ceiling_dbtp: float,
     ) -> None:
-        self.leveller = Leveller(sample_rate, level_db, expected_db)
+        self.leveller = Leveller(sample_rate, loudness_lufs, expected_db)
         self.band_pass = BandPass(sample_rate)
         self.volume = np.float32(10.0 ** (volume_db / 20.0))
-        self.limiter = Limiter(ceiling_db)
+        self.cap = LoudnessCap(sample_rate)
+        self.limiter = Limiter(min(ceiling_dbtp, HIGHEST_DBTP))
 
     def reset(self) -> None:
         """Every stage back to its beginning."""
-        self.leveller.reset()
-        self.band_pass.reset()
-        self.limiter.reset()
+        for stage in (self.leveller, self.band_pass, self.cap, self.limiter):
+            stage.reset()
 
     def process(self, block: FloatArray, cutoff_hz: float) -> FloatArray:
         """One block through every stage, float32."""
         levelled = self.leveller.process(block)
         filtered = self.band_pass.process(levelled, cutoff_hz)
-        return self.limiter.process(filtered * self.volume)
+        return self.limiter.process(self.cap.process(filtered * self.volume))

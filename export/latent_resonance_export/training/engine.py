@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 
 from latent_resonance import LatentResonanceError
-from latent_resonance_export.stopping import handled_by
+from latent_resonance_export.training.stopping import handled_by
 
 Result = TypeVar("Result")
 PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}

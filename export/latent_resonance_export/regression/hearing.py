@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.descriptors import NAMES, describe
 from latent_resonance_export.networks.loop import unit_norm
-from latent_resonance_export.regressor import RegressorError
+from latent_resonance_export.regression.descriptors import NAMES, describe
+from latent_resonance_export.regression.regressor import RegressorError
 
 BATCH = 16
 N_ANCHORS = 12

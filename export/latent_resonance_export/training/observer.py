@@ -6,11 +6,11 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from latent_resonance_export.checkpoint import Training
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.engine import by_first
-from latent_resonance_export.journal import Journal, Line, open_board, writing
-from latent_resonance_export.yardstick import Yardstick
+from latent_resonance_export.training.checkpoint import Training
+from latent_resonance_export.training.engine import by_first
+from latent_resonance_export.training.journal import Journal, Line, open_board, writing
+from latent_resonance_export.training.yardstick import Yardstick
 
 
 class Observer:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from latent_resonance.face_state import FEATURES
 from latent_resonance.score import RATE_HZ, read_score
-from latent_resonance_export.regressor import RegressorError
+from latent_resonance_export.regression.regressor import RegressorError
 
 FloatArray = NDArray[np.float32]
 KEPT_SHARE = 0.2  # of each score, from its end: for measuring

@@ -19,7 +19,7 @@ from latent_resonance_export.audition.canvas import (
     label_seconds,
 )
 from latent_resonance_export.audition.page import STYLE
-from latent_resonance_export.regressor_report import SOUNDS, Measured, Moment, Reached
+from latent_resonance_export.regression.report import SOUNDS, Measured, Moment, Reached
 
 COLUMNS, SIDE, GAP, HEAD, LEFT, FOOT = 4, 260, 12, 40, 74, 40  # pixels of the picture
 RISES, FALLS = (240, 163, 94), (127, 183, 201)  # colours of a correlation of 1 and of -1

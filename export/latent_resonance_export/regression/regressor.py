@@ -5,7 +5,7 @@ RUN/regressor.pt   the network, the pure anchors and the report, as tensors and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.face_state import FEATURES
-from latent_resonance_export.checkpoint import CheckpointError, read_tensors
 from latent_resonance_export.networks.loop import unit_norm
+from latent_resonance_export.training.checkpoint import CheckpointError, read_tensors
 
 # how strongly each feature may lead: poses and expressions fully, noisy velocities hardly
 WEIGHTS = {
@@ -75,6 +75,7 @@ class Trained:
     anchors: Tensor
     report: dict[str, float]
     step: int
+    how: dict[str, int] = field(default_factory=dict)  # it was trained: steps and seed
 
 
 def save_regressor(trained: Trained, run: Path) -> None:
@@ -87,6 +88,7 @@ def save_regressor(trained: Trained, run: Path) -> None:
         "anchors": trained.anchors,
         "report": trained.report,
         "step": trained.step,
+        "how": trained.how,
     }
     torch.save(state, beside)
     beside.replace(path)
@@ -112,6 +114,7 @@ def load_regressor(run: Path) -> Trained:
             state["anchors"],
             dict(state["report"]),
             int(state["step"]),
+            {name: int(number) for name, number in state["how"].items()},
         )
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise CheckpointError(f"{path} is no regressor: train-regressor {run} writes it") from error

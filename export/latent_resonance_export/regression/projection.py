@@ -21,15 +21,6 @@ from torch.nn import functional
 
 from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.examples import (
-    ClipOfDataset,
-    Example,
-    GivenZ,
-    Recording,
-    Sound,
-    refuse,
-)
-from latent_resonance_export.hearing import Heard
 from latent_resonance_export.loops import (
     PEAK_DB,
     close_loop,
@@ -38,6 +29,15 @@ from latent_resonance_export.loops import (
     sustain,
 )
 from latent_resonance_export.networks.loop import unit_norm
+from latent_resonance_export.regression.examples import (
+    ClipOfDataset,
+    Example,
+    GivenZ,
+    Recording,
+    Sound,
+    refuse,
+)
+from latent_resonance_export.regression.hearing import Heard
 
 FloatArray = NDArray[np.float32]
 STARTS = 4  # z whose spectra are nearest, each followed

@@ -112,6 +112,23 @@ def load(training: Training, path: Path, device: torch.device) -> None:
     training.step = state["step"]
 
 
+def inherit(training: Training, path: Path, device: torch.device) -> None:
+    """Begins with the networks of another run; optimisers and step stay fresh.
+
+    Raises
+    ------
+    CheckpointError
+        It cannot be read, or is of other networks.
+    """
+    state = read(path, device)
+    try:
+        for name, part in training.parts().items():
+            if isinstance(part, nn.Module):
+                part.load_state_dict(state[name])
+    except (KeyError, RuntimeError) as error:
+        raise _refusal(path, "is of other networks") from error
+
+
 def read(path: Path, device: torch.device) -> dict[str, Any]:
     """The step and the state of each part, by name.
 

@@ -15,16 +15,16 @@ from torch import Tensor, nn
 
 from latent_resonance.face_state import FEATURES
 from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.descriptors import NAMES, describe
-from latent_resonance_export.examples import ClipOfDataset, GivenZ, Sound
-from latent_resonance_export.faces import FACES, still_face, typical_faces
-from latent_resonance_export.hearing import BATCH
-from latent_resonance_export.movement import compose_movement
-from latent_resonance_export.pitch import pitch_of_loop
-from latent_resonance_export.projection import Pair
-from latent_resonance_export.recorded import Recorded
-from latent_resonance_export.regressor import STEEPEST, Regressor
-from latent_resonance_export.wishes import steepest_slopes
+from latent_resonance_export.regression.descriptors import NAMES, describe
+from latent_resonance_export.regression.examples import ClipOfDataset, GivenZ, Sound
+from latent_resonance_export.regression.faces import FACES, still_face, typical_faces
+from latent_resonance_export.regression.hearing import BATCH
+from latent_resonance_export.regression.movement import compose_movement
+from latent_resonance_export.regression.pitch import pitch_of_loop
+from latent_resonance_export.regression.projection import Pair
+from latent_resonance_export.regression.recorded import Recorded
+from latent_resonance_export.regression.regressor import STEEPEST, Regressor
+from latent_resonance_export.regression.wishes import steepest_slopes
 
 FloatArray = NDArray[np.float32]
 SOUNDS = ("centroid", "flatness", "loudness", "pitch")

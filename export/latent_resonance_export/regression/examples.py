@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from latent_resonance.face_state import FEATURE_RANGES, FEATURE_UNITS, FEATURES, neutral_features
 from latent_resonance.yaml_file import YamlError, read_yaml
-from latent_resonance_export.regressor import RegressorError
+from latent_resonance_export.regression.regressor import RegressorError
 
 FloatArray = NDArray[np.float32]
 LARGEST = 16 * 1024 * 1024  # bytes

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from latent_resonance.face_state import FEATURES, neutral_features
-from latent_resonance_export.faces import still_face
-from latent_resonance_export.hearing import standard
-from latent_resonance_export.losses import prior_loss
-from latent_resonance_export.regressor import STEEPEST, Regressor
+from latent_resonance_export.regression.faces import still_face
+from latent_resonance_export.regression.hearing import standard
+from latent_resonance_export.regression.regressor import STEEPEST, Regressor
+from latent_resonance_export.training.losses import prior_loss
 
 NUDGE = 0.01  # weighted features
 SLOPES_OF = 8  # one in so many moments of a batch has its slope taken

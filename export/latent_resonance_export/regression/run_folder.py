@@ -14,12 +14,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from latent_resonance.writing import written_beside
-from latent_resonance_export.examples import ClipOfDataset, read_examples
-from latent_resonance_export.projection import pictures_of
-from latent_resonance_export.recorded import read_movement
-from latent_resonance_export.regressor import Trained, save_regressor
-from latent_resonance_export.regressor_page import page
-from latent_resonance_export.regressor_report import Measured, json_of
+from latent_resonance_export.regression.examples import ClipOfDataset, read_examples
+from latent_resonance_export.regression.page import page
+from latent_resonance_export.regression.projection import pictures_of
+from latent_resonance_export.regression.recorded import read_movement
+from latent_resonance_export.regression.regressor import Trained, save_regressor
+from latent_resonance_export.regression.report import Measured, json_of
 from latent_resonance_export.run import Run, open_run
 from latent_resonance_export.train_regressor import Course, teach
 

@@ -1,0 +1,1 @@
+"""What the map from faces to sounds is learnt by; `train_regressor.py` joins it."""

@@ -1,0 +1,1 @@
+"""What training a generator consists of; `train_gan.py` joins it."""

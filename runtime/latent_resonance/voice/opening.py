@@ -1,0 +1,78 @@
+"""What a performance opens at its start: the pack, the speaker, and the instrument of the hour.
+
+On the main thread, before there are others. Where nobody is there to put things right, what the
+settings name and cannot be played is replaced by what came with the program.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.gallery.hours import Door, local_time
+from latent_resonance.gallery.quiet import hour_of, hushed
+from latent_resonance.pack import Pack, find_pack, open_pack
+from latent_resonance.score import attract_score
+from latent_resonance.settings import Settings
+from latent_resonance.voice.generator import open_networks
+from latent_resonance.voice.instrument import Instrument
+from latent_resonance.voice.outlet import Outlet
+from latent_resonance.voice.speaker import Speaker
+
+
+def playable(settings: Settings, say: Callable[[str], None] | None) -> tuple[Settings, Pack, str]:
+    """(settings, their pack, what was wrong): the bundled pack and score if theirs fail.
+
+    Parameters
+    ----------
+    say : told why; None if somebody is there, who shall get the error
+
+    Raises
+    ------
+    LatentResonanceError
+        Pack or score cannot be used.
+    """
+    try:
+        return settings, _pack_and_score(settings), ""
+    except LatentResonanceError as error:
+        if say is None:
+            raise
+        say(str(error))
+        bundled = settings.model_copy(
+            update={
+                "pack": Settings().pack,
+                "attract": settings.attract.model_copy(update={"score": None}),
+            }
+        )
+        say("playing the pack and the score that came with the program")
+        return bundled, _pack_and_score(bundled), str(error)
+
+
+def _pack_and_score(settings: Settings) -> Pack:
+    attract_score(settings)
+    return open_pack(find_pack(settings.pack))
+
+
+def speaker_for(
+    pack: Pack, settings: Settings, say: Callable[[str], None]
+) -> tuple[Outlet, Speaker]:
+    """The speaker that the settings ask for, which is looked for while the networks are opened."""
+    output, rate = settings.output, pack.geometry.sample_rate
+    outlet = Outlet(pack.geometry, output.buffer_s)
+    speaker = Speaker(outlet.ring, rate, output.device, output.latency_s, say, outlet.begin)
+    speaker.tend(time.monotonic())
+    return outlet, speaker
+
+
+def first_instrument(pack: Pack, settings: Settings, seed: int) -> Instrument:
+    """The instrument to begin with, a soft one if the hour is quiet.
+
+    Raises
+    ------
+    PackError
+        A network cannot be played.
+    """
+    quiet = hour_of(settings, local_time()).door is Door.QUIET
+    in_force = hushed(settings) if quiet else settings
+    return Instrument(pack, open_networks(pack, in_force.inference), in_force, seed)

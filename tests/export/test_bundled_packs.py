@@ -1,0 +1,46 @@
+"""The packs that come with the instrument keep what their model cards say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from latent_resonance.pack import open_pack
+
+MODELS = Path(__file__).parents[2] / "models"
+PACKS = sorted(path.parent for path in MODELS.glob("*/pack.yaml"))
+
+
+def quality_of(pack: Path) -> dict[str, Any]:
+    return yaml.safe_load((pack / "pack.yaml").read_text())["quality"]
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
+def test_a_pack_is_whole_and_its_card_shows_every_figure_of_its_sheet(pack: Path) -> None:
+    assert open_pack(pack).name == pack.name
+    rows = re.findall(r"^\| (\w+) \| (\S+) \| \S", (pack / "README.md").read_text(), re.MULTILINE)
+    assert {name: float(value) for name, value in rows} == quality_of(pack)
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
+def test_a_pack_is_small_quick_tonal_and_no_copy(pack: Path) -> None:
+    quality = quality_of(pack)
+    assert quality["generator_ms"] <= 40
+    assert (pack / "generator.onnx").stat().st_size <= 30e6
+    assert quality["voiced"] >= 0.8 * quality["voiced_real"]
+    assert quality["memorisation"] >= 0.8
+    assert quality["seam"] < 3
+    assert quality["swd"] < quality["swd_untrained"] / 4
+
+
+def test_the_default_pack_is_as_good_as_was_promised() -> None:
+    quality = quality_of(MODELS / "cello")
+    assert quality["swd"] <= 2 * quality["swd_floor"]
+    assert quality["diversity"] == pytest.approx(quality["diversity_real"], rel=0.2)
+    assert quality["memorisation"] >= 1.0
+    training = yaml.safe_load((MODELS / "cello" / "pack.yaml").read_text())["training"]
+    assert training["clips"] >= 1500

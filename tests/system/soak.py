@@ -1,0 +1,142 @@
+"""Leaves the instrument alone, with visitors and faults at random, for as long as you like.
+
+The instrument is `latent-resonance perform` as it is run: the real eye before a camera that
+`fakecam.c` plays, real PortAudio before a sink in which only the soak listens. Faults are those of
+the tests beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "runtime")]  # as pytest does for the tests
+
+from soaking.course import Course  # noqa: E402  the path comes first
+from soaking.faults import FAULTS, Fault  # noqa: E402
+from soaking.house import INSTRUMENT, House  # noqa: E402
+from soaking.notes import Notes, judge, read_lines  # noqa: E402
+from soaking.verdict import Line  # noqa: E402
+
+PACK = HERE.parents[1] / "models" / "cello"
+RESULTS = Path("runs") / "soak"
+INTERRUPTED = 130
+EXAMPLES = """\
+It writes soak.jsonl (a line every few seconds and for every event), soak.png and summary.json;
+together they stay below some 40 MB however long it takes. Ctrl-C ends it early, with a verdict.
+
+exit codes: 0 all well, 1 something was wrong (in sentences), 2 wrong usage
+
+examples:
+  python tests/system/soak.py                          three minutes
+  python tests/system/soak.py --hours 8                a night
+  python tests/system/soak.py --minutes 10 --faults "sink unloaded" "eye killed"
+  python tests/system/soak.py --minutes 30 --faults    none: only visitors
+  python tests/system/soak.py --judge runs/soak-1      an earlier one, judged and drawn again
+"""
+
+
+def options_of(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="soak.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    names = [fault.name for fault in FAULTS]
+    add("--hours", type=_positive, default=0.0, metavar="N", help="how long; may be 0.5")
+    add("--minutes", type=_positive, default=0.0, metavar="N", help="added to the hours")
+    add("--output", type=Path, metavar="FOLDER", help="new or empty (default: runs/soak-1, -2, …)")
+    add("--pack", type=Path, default=PACK, metavar="FOLDER", help="(default: models/cello)")
+    add("--seed", type=int, default=1, metavar="N", help="of visitors and faults (default: 1)")
+    add(
+        "--faults", nargs="*", choices=names, default=names, metavar="FAULT",
+        help=f"only these (default: all): {'; '.join(names)}",
+    )  # fmt: skip
+    add(
+        "--pause", type=_positive, default=20.0, metavar="S",
+        help="seconds between two faults, in the mean (default: 20)",
+    )  # fmt: skip
+    add(
+        "--instrument", default=INSTRUMENT, metavar="COMMAND",
+        help="instead of this Python's latent_resonance, as a shell's words",
+    )  # fmt: skip
+    add("--judge", type=Path, metavar="FOLDER", help="only judge and draw an earlier soak again")
+    return parser.parse_args(arguments)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e5:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def new_folder(wanted: Path | None) -> Path:
+    """An empty folder for the results; no earlier ones are written over."""
+    n = 1
+    while (folder := wanted or RESULTS.with_name(f"{RESULTS.name}-{n}")).exists():
+        if wanted is not None and any(folder.iterdir()):
+            raise SystemExit(f"{folder} is not empty; give --output a new folder")
+        if wanted is not None:
+            break
+        n += 1
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def soak(options: argparse.Namespace, folder: Path) -> list[Line]:
+    """One soak, as the options ask for; its lines."""
+    seconds = 3600 * options.hours + 60 * options.minutes or 180.0
+    faults: list[Fault] = [fault for fault in FAULTS if fault.name in options.faults]
+    # Where it plays its sockets have short names, whatever the results' folder is called.
+    with (
+        closing(
+            House(Path(tempfile.mkdtemp(prefix="soak-")), options.pack, options.instrument)
+        ) as house,
+        closing(Notes(folder, time.monotonic())) as notes,
+    ):
+        course = Course(house, notes, seconds, faults, options.pause, options.seed)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: setattr(course, "asked_to_end", True))
+        course.run()
+        return notes.lines
+
+
+def tell(summary: Line, failures: list[str], folder: Path) -> None:
+    """The verdict, for people."""
+    print(
+        f"{summary['hours'] * 60:.1f} min, {summary['visits']} visits, "
+        f"{summary['recovered']} of {summary['faults']} faults recovered in time, "
+        f"longest gap {summary['longest_gap_s']:.2f} s, "
+        f"{summary['underflows_not_excused']} underflows without a fault of a speaker"
+    )
+    for failure in failures:
+        print(f"wrong: {failure}")
+    print(f"{'not well' if failures else 'all well'}: see {folder}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code: 0 if all is well."""
+    options = options_of(arguments)
+    folder = options.judge or new_folder(options.output)
+    try:
+        lines = read_lines(folder) if options.judge else soak(options, folder)
+    except KeyboardInterrupt:  # before it had begun
+        return INTERRUPTED
+    summary, failures = judge(lines, folder)
+    tell(summary, failures, folder)
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""The parts of `soak.py`: a house with visitors, faults that befall it, and notes."""

@@ -1,0 +1,57 @@
+"""What stands before the camera: films of one photograph, warped by known amounts, and a room.
+
+    python films.py FOLDER
+
+writes each as 640 × 480 YUYV images. A process of its own, for it needs MediaPipe once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import faces
+import numpy as np
+
+IMAGES = 15  # half a second, over and over
+SUFFIX = ".yuyv"
+ROOM = "room"  # nobody is there
+REST = "rest"
+OPEN = "open"
+GESTURES: dict[str, Callable[[], faces.Picture]] = {
+    REST: faces.photograph,
+    OPEN: lambda: faces.mouth_opened(0.3),
+    "frown": lambda: faces.brows_moved(0.06, 0.06),
+    "turn": lambda: faces.turned(0.35),
+}
+
+
+def empty_room() -> list[faces.Picture]:
+    """A wall, a floor, and a sensor's noise."""
+    chance = np.random.default_rng(5)
+    light = np.linspace(90, 160, faces.HEIGHT)[:, None, None]
+    room = np.broadcast_to(light, (faces.HEIGHT, faces.WIDTH, 3)).copy()
+    room[330:] *= 0.6
+    noise = chance.normal(0, 4, (IMAGES, *room.shape))
+    return list(np.clip(room + noise, 0, 255).astype(np.uint8))
+
+
+def as_a_webcam_sends_it(picture: faces.Picture) -> bytes:
+    """YUYV: two neighbours share a colour."""
+    y, u, v = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV))
+    colours = np.stack([u[:, ::2], v[:, ::2]], axis=2).reshape(y.shape)
+    return np.stack([y, colours], axis=2).tobytes()
+
+
+def write_films(folder: Path) -> None:
+    """One file for the room and one for each gesture."""
+    films = {name: faces.drifting(draw(), IMAGES) for name, draw in GESTURES.items()}
+    for name, film in (films | {ROOM: empty_room()}).items():
+        images = b"".join(as_a_webcam_sends_it(picture) for picture in film)
+        (folder / name).with_suffix(SUFFIX).write_bytes(images)
+
+
+if __name__ == "__main__":
+    write_films(Path(sys.argv[1]))
