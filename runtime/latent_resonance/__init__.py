@@ -6,7 +6,7 @@ its manners. Nothing heavy is imported here.
 
 from __future__ import annotations
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 class LatentResonanceError(Exception):

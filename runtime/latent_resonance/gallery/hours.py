@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from enum import Enum
 
 DAY_MIN = 24 * 60
-RULE = "should be hours, from and to"
+RULE = 'should be hours such as "10:00-18:00", a list of them, always or closed'
 HOURS = re.compile(r"(\d{1,2}):(\d\d)\s*[-–]\s*(\d{1,2}):(\d\d)")
 # A machine without a clock of its own starts in 1970, or at the last time it wrote down. Nobody can
 # have installed this before it was written, nor does anybody expect it in the next century.

@@ -32,9 +32,7 @@ class Week(Section):
     open if nothing is named at all.
     """
 
-    daily: Hours = Field(
-        None, description='"10:00-18:00", a list of those, always or closed; past midnight too'
-    )
+    daily: Hours = Field(None, description="hours of each day that is not named below")
     monday: Hours = Field(None, description=OF_THE_DAY)
     tuesday: Hours = Field(None, description=OF_THE_DAY)
     wednesday: Hours = Field(None, description=OF_THE_DAY)
