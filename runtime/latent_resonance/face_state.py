@@ -205,11 +205,8 @@ class FaceReceiver:
         self._inode = path.stat().st_ino
 
     def receive(self, timeout_s: float) -> FaceState | None:
-        """Wait at most `timeout_s` for a state; of several waiting, return the newest.
-
-        Sooner without one, where many datagrams came that were none.
-        """
-        deadline, taken = time.monotonic() + timeout_s, self.taken
+        """Wait at most `timeout_s` for a state; of several waiting, return the newest."""
+        deadline = time.monotonic() + timeout_s
         while True:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.0))
             try:
@@ -217,8 +214,7 @@ class FaceReceiver:
             except (TimeoutError, BlockingIOError):
                 return None
             newest = self._newest(first)
-            flooded = self.taken - taken >= _MOST_WAITING
-            if newest is not None or flooded or time.monotonic() >= deadline:
+            if newest is not None or time.monotonic() >= deadline:
                 return newest  # a flood of something else must not hold the reader
 
     def close(self) -> None:

@@ -75,9 +75,8 @@ class Performance:
         settings = reloader.settings
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
         self.player = Player(instrument)
-        geometry = instrument.pack.geometry
-        self.fader = Fader(geometry.sample_rate)
-        self.silence = np.zeros(geometry.hop_length, np.float32)
+        self.fader = Fader(instrument.pack.geometry.sample_rate)
+        self.silence = np.zeros(instrument.pack.geometry.hop_length, np.float32)
         self.thermometer = Thermometer()
         self.recording: Recording | None = None
         self.stop = threading.Event()
@@ -185,10 +184,9 @@ class Performance:
     def _care(self) -> None:
         while not self.stop.wait(CARE_S):
             self.heat = self.thermometer.read()
-            self.hour = hour_of(self.reloader.settings, local_time())
             before = self.reloader.settings
-            quiet = self.hour.door is Door.QUIET
-            instrument = self.reloader.step(self.features, quiet=quiet)
+            self.hour = hour_of(before, local_time())
+            instrument = self.reloader.step(self.features, quiet=self.hour.door is Door.QUIET)
             if instrument is not None:
                 self.player.coming = self.instrument = instrument
             if self.reloader.settings is not before:
