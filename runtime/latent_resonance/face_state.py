@@ -75,7 +75,7 @@ VERSION = 1
 _WIRE = struct.Struct(f"<4sBB2xQq{len(FEATURES)}f")
 MESSAGE_BYTES = _WIRE.size
 _LONGEST_PATH = 107  # bytes; sockaddr_un holds 108 with the closing zero (unix(7))
-_MOST_WAITING = 1024  # datagrams; more than any kernel queues, so a flood cannot hold a reader
+_MOST_WAITING = 600  # datagrams; more than systemd lets a kernel queue: a flood holds no reader
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +206,7 @@ class FaceReceiver:
 
     def receive(self, timeout_s: float) -> FaceState | None:
         """Wait at most `timeout_s` for a state; of several waiting, return the newest."""
-        deadline = time.monotonic() + timeout_s
+        deadline, taken = time.monotonic() + timeout_s, self.taken
         while True:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.0))
             try:
@@ -214,7 +214,8 @@ class FaceReceiver:
             except (TimeoutError, BlockingIOError):
                 return None
             newest = self._newest(first)
-            if newest is not None or time.monotonic() >= deadline:
+            flooded = self.taken - taken >= _MOST_WAITING
+            if newest is not None or flooded or time.monotonic() >= deadline:
                 return newest  # a flood of something else must not hold the reader
 
     def close(self) -> None:
