@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict
@@ -237,3 +239,37 @@ def test_the_mixture_of_two_instruments_keeps_below_the_ceiling(stage: Stage) ->
         player.coming = stage.edit(f"output: {{volume_db: 12, loudness_lufs: {-16 - i / 10}}}")
         for _ in range(45):
             assert np.abs(player.hop(FACE, 0)).max() <= ceiling
+
+
+EXCHANGES = """
+import os, sys, threading
+from latent_resonance.face_state import neutral_features
+from latent_resonance.settings import Settings
+from latent_resonance.usage import usage_of
+from latent_resonance.voice.instrument import open_instrument
+from latent_resonance.voice.reload import Reloader
+
+settings, asked = Settings(pack=sys.argv[1]), threading.Event()
+first = open_instrument(settings, 0)
+first.follow(first, neutral_features())
+reloader = Reloader(first, lambda: settings, None, asked, 0, print)
+del first
+
+print("MiB", usage_of(os.getpid()).resident_mib)
+for _ in range(6):
+    asked.set()
+    for _ in range(2):  # on a thread of their own, as in performance
+        thread = threading.Thread(target=reloader.step, args=(neutral_features(),))
+        thread.start()
+        thread.join()
+print("MiB", usage_of(os.getpid()).resident_mib)
+"""
+
+
+def test_packs_exchanged_again_and_again_take_no_more_memory() -> None:
+    cello = Path(__file__).parents[2] / "models" / "cello"
+    command = [sys.executable, "-c", EXCHANGES, str(cello)]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.count("now pack cello opened again") == 6
+    first, last = (float(line.split()[1]) for line in said.splitlines() if line.startswith("MiB"))
+    assert last < first + 40  # it was 90 more before freed memory was returned

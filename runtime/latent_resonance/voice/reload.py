@@ -19,6 +19,7 @@ from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings
 from latent_resonance.validation import keys_of
 from latent_resonance.voice.instrument import Instrument, open_instrument
+from latent_resonance.voice.memory import return_freed_memory
 from latent_resonance.watched_file import WatchedFile
 
 AT_THE_START = ("socket_path",)  # read once, when each process starts
@@ -69,9 +70,11 @@ class Reloader:
         self.asked = asked
         self.instead = WITH_DEFAULTS if refused else AS_BEFORE
         self.refused = refusal(refused, self.instead) if refused else ""
+        self.left: Instrument | None = None  # the one before, while it fades
 
     def step(self, features: FeatureVector, *, quiet: bool = False) -> Instrument | None:
         """Looks; returns another instrument, warm, or None to go on as it is."""
+        self._forget()
         asked = self.asked.is_set()
         self.asked.clear()
         anew = self.file.changed() or asked
@@ -89,8 +92,15 @@ class Reloader:
             self._take(settings, instrument, with_pack=asked)
         if turned:
             self.say("quiet hours: softer from now on" if quiet else "the quiet hours are over")
-        self.instrument = instrument or self.instrument
+        if instrument is not None:
+            self.left, self.instrument = self.instrument, instrument
         return instrument
+
+    def _forget(self) -> None:
+        """Frees the instrument exchanged a look ago, here and not on the synthesis thread."""
+        if self.left is not None:
+            self.left = None
+            return_freed_memory()
 
     def _open(
         self, settings: Settings, features: FeatureVector, *, with_pack: bool
