@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+import yaml
 from rooms import PATIENCE, Voice, environment_in, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
@@ -96,6 +99,27 @@ def test_unattended_a_pack_that_is_missing_is_replaced_by_the_one_that_came_alon
         unit.until_status("playing with the defaults")
         assert "playing the pack and the score that came with the program" in voice.said()
         voice.leave()
+
+
+def test_unattended_networks_that_cannot_be_run_are_replaced_by_those_that_came_along(
+    unit: Unit, make_pack: Callable[..., Path]
+) -> None:
+    unit.pack = make_pack()
+    network = onnx.load(unit.pack / "generator.onnx")
+    network.graph.node[-1].op_type = "OfAnotherDecade"  # a hash that fits does not make it run
+    onnx.save(network, unit.pack / "generator.onnx")
+    sheet = yaml.safe_load((unit.pack / "pack.yaml").read_text())
+    sheet["sha256"]["generator.onnx"] = sha256(
+        (unit.pack / "generator.onnx").read_bytes()
+    ).hexdigest()
+    (unit.pack / "pack.yaml").write_text(yaml.safe_dump(sheet))
+    with closing(unit.start("", "--unattended")) as voice:
+        unit.until_status("playing with the defaults")
+        assert "generator.onnx: not a network that can be run" in voice.said()
+        voice.says("pack cello, networks on CPUExecutionProvider")
+        time.sleep(2.0)
+        voice.leave()
+    assert unit.loudest() > 0.003
 
 
 def test_outside_opening_hours_it_is_silent_and_opens_when_the_file_says_so(unit: Unit) -> None:

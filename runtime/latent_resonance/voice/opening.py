@@ -12,12 +12,13 @@ from collections.abc import Callable
 from latent_resonance import LatentResonanceError
 from latent_resonance.gallery.hours import Door, local_time
 from latent_resonance.gallery.quiet import hour_of, hushed
-from latent_resonance.pack import Pack, find_pack, open_pack
+from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings
 from latent_resonance.voice.generator import open_networks
 from latent_resonance.voice.instrument import Instrument
 from latent_resonance.voice.outlet import Outlet
+from latent_resonance.voice.reload import check_together
 from latent_resonance.voice.speaker import Speaker
 
 
@@ -39,14 +40,14 @@ def playable(settings: Settings, say: Callable[[str], None] | None) -> tuple[Set
         if say is None:
             raise
         say(str(error))
-        bundled = settings.model_copy(
-            update={
-                "pack": Settings().pack,
-                "attract": settings.attract.model_copy(update={"score": None}),
-            }
-        )
         say("playing the pack and the score that came with the program")
-        return bundled, _pack_and_score(bundled), str(error)
+        return bundled(settings), _pack_and_score(bundled(settings)), str(error)
+
+
+def bundled(settings: Settings) -> Settings:
+    """These settings with the pack and the score that came with the program."""
+    attract = settings.attract.model_copy(update={"score": None})
+    return settings.model_copy(update={"pack": Settings().pack, "attract": attract})
 
 
 def _pack_and_score(settings: Settings) -> Pack:
@@ -65,14 +66,36 @@ def speaker_for(
     return outlet, speaker
 
 
-def first_instrument(pack: Pack, settings: Settings, seed: int) -> Instrument:
-    """The instrument to begin with, a soft one if the hour is quiet.
+def first_instrument(
+    pack: Pack, settings: Settings, seed: int, say: Callable[[str], None] | None
+) -> tuple[Settings, Instrument, str]:
+    """(settings, what they begin with, what was wrong): the bundled pack if the networks fail.
+
+    Parameters
+    ----------
+    say : told why; None if somebody is there, who shall get the error
 
     Raises
     ------
     PackError
         A network cannot be played.
+    ReloadError
+        The bundled pack has another pace than the one that the speaker was opened for.
     """
+    try:
+        return settings, _of_the_hour(pack, settings, seed), ""
+    except PackError as error:
+        if say is None:
+            raise
+        say(str(error))
+        instead = _pack_and_score(bundled(settings))
+        check_together(pack, instead)
+        say("playing the pack and the score that came with the program")
+        return bundled(settings), _of_the_hour(instead, bundled(settings), seed), str(error)
+
+
+def _of_the_hour(pack: Pack, settings: Settings, seed: int) -> Instrument:
+    """A soft one if the hour is quiet."""
     quiet = hour_of(settings, local_time()).door is Door.QUIET
     in_force = hushed(settings) if quiet else settings
     return Instrument(pack, open_networks(pack, in_force.inference), in_force, seed)

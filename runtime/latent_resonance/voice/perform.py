@@ -234,22 +234,17 @@ def perform(
     lock = hold_the_speaker(socket_path)
     receiver = FaceReceiver(socket_path)
     eye = EyeProcess(socket_path, config, say) if with_eye else None
+    alone = say if unattended else None
     try:
-        settings, pack, unplayable = playable(settings, say if unattended else None)
+        settings, pack, unplayable = playable(settings, alone)
         outlet, speaker = speaker_for(pack, settings, say)
         with closing(speaker):
-            instrument = first_instrument(pack, settings, seed)
+            settings, instrument, unable = first_instrument(pack, settings, seed, alone)
             say(f"pack {settings.pack}, networks on {instrument.networks.provider}")
             reloader = Reloader(
-                instrument,
-                read or (lambda: settings),
-                config,
-                wishes.reload,
-                seed,
-                say,
-                settings=settings,
-                refused=refused or unplayable,
-            )
+                instrument, read or (lambda: settings), config, wishes.reload, seed, say,
+                settings=settings, refused=refused or unplayable or unable,
+            )  # fmt: skip
             performance = Performance(instrument, receiver, outlet, reloader)
             with recorded(record, pack.geometry, performance.record_to, say):
                 return _attended(performance, speaker, eye, wishes.leave, seconds, say)

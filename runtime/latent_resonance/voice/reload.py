@@ -15,6 +15,7 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.face_state import FeatureVector
 from latent_resonance.first_settings import in_short
 from latent_resonance.gallery.quiet import hushed
+from latent_resonance.pack import Pack
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings
 from latent_resonance.validation import keys_of
@@ -113,7 +114,7 @@ class Reloader:
             return None
         same = not with_pack and not any(k.startswith(("pack", "inference.")) for k in changed)
         instrument = open_instrument(wanted, self.seed, before if same else None)
-        check_together(before, instrument)
+        check_together(before.pack, instrument.pack)
         instrument.follow(before, features)
         return instrument
 
@@ -152,18 +153,18 @@ def changed_keys(before: Settings, after: Settings) -> list[str]:
     return [key for key, _ in keys_of(Settings) if _value(before, key) != _value(after, key)]
 
 
-def check_together(before: Instrument, after: Instrument) -> None:
-    """Only instruments of one pace can be faded.
+def check_together(before: Pack, after: Pack) -> None:
+    """Only packs of one pace can be faded, or play on the same speaker.
 
     Raises
     ------
     ReloadError
         The new one has another sample rate or hop.
     """
-    paces = [(i.pack.geometry.sample_rate, i.pack.geometry.hop_length) for i in (before, after)]
+    paces = [(pack.geometry.sample_rate, pack.geometry.hop_length) for pack in (before, after)]
     if paces[0] != paces[1]:
         raise ReloadError(
-            f"pack {after.pack.name} has {paces[1][0]} Hz and hops of {paces[1][1]}, this "
+            f"pack {after.name} has {paces[1][0]} Hz and hops of {paces[1][1]}, this "
             f"performance {paces[0][0]} Hz and {paces[0][1]}; start again to play it"
         )
 
