@@ -25,6 +25,7 @@ from latent_resonance.settings import Settings
 from latent_resonance.spectrogram import FloatArray
 from latent_resonance.voice.generator import open_networks
 from latent_resonance.voice.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.pace import Pace
 from latent_resonance.writing import WavFile, written_beside
 
 HOPS_AHEAD = 48  # that movement and dreams may be ahead of the sound
@@ -55,24 +56,24 @@ class Take:
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
         self.fader = Fader(pack.geometry.sample_rate)
         self.states = states
-        self.dream_s = 1.0 / settings.inference.spectrograms_per_s
+        self.picture_s = 1.0 / settings.inference.spectrograms_per_s
         self.hops = self.visited_hops = 0
 
     def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
         """(samples of one hop, features that made them); until the states end if no seconds."""
         coming: deque[tuple[FeatureVector, float, Future[FloatArray] | None]] = deque()
         with ThreadPoolExecutor(1, "dream") as dream:
-            for features, gain_db, is_due in self._movement(seconds):
-                dreamt = dream.submit(self.dreamer.step, features, self.dream_s) if is_due else None
+            for features, gain_db, dream_s in self._movement(seconds):
+                dreamt = dream.submit(self.dreamer.step, features, dream_s) if dream_s else None
                 coming.append((features, gain_db, dreamt))
                 if len(coming) > HOPS_AHEAD:
                     yield self._sound(*coming.popleft())
             while coming:
                 yield self._sound(*coming.popleft())
 
-    def _movement(self, seconds: float | None) -> Iterator[tuple[FeatureVector, float, bool]]:
-        """Hop by hop: (features to play, how loud, whether it is time for another dream)."""
-        hop_s, next_dream_s = self.geometry.hop_s, 0.0
+    def _movement(self, seconds: float | None) -> Iterator[tuple[FeatureVector, float, float]]:
+        """Hop by hop: (features to play, how loud, by how many seconds to dream on)."""
+        hop_s, pace, dreamt_s = self.geometry.hop_s, Pace(), -self.picture_s
         latest, coming = None, next(self.states, None)
         while seconds is None or self.hops * hop_s < seconds:
             now_s = self.hops * hop_s
@@ -81,9 +82,9 @@ class Take:
             if seconds is None and coming is None:
                 return
             features = self.presence.step(latest, int(now_s * NS))
-            yield features, self.presence.gain_db, now_s >= next_dream_s
-            if now_s >= next_dream_s:
-                next_dream_s += self.dream_s
+            is_due = pace.due(self.networks, features, now_s, self.picture_s)
+            yield features, self.presence.gain_db, now_s - dreamt_s if is_due else 0.0
+            dreamt_s = now_s if is_due else dreamt_s
             self.hops += 1
             self.visited_hops += self.presence.there
 

@@ -181,6 +181,14 @@ def spectrogram_of_loop(loop: FloatArray, geometry: Geometry) -> FloatArray:
 
 def amplitude_of_pixels(pixels: FloatArray, range_db: float) -> FloatArray:
     """-1..1 to linear amplitude; the floor (-1) is silence, approached without a step."""
-    floor = 10.0 ** (-range_db / 20.0)
-    amplitude = np.power(10.0, denormalise_db(pixels, range_db) / 20.0)
-    return np.maximum(amplitude - floor, 0.0).astype(np.float32)
+    floor = np.float32(10.0 ** (-range_db / 20.0))
+    nepers = (pixels - np.float32(1.0)) * np.float32(range_db * np.log(10.0) / 40.0)
+    return np.maximum(np.exp(nepers) - floor, np.float32(0.0))
+
+
+def pixels_of_amplitude(amplitude: FloatArray, range_db: float) -> FloatArray:
+    """Linear amplitude to -1..1, the inverse of `amplitude_of_pixels`."""
+    floor = np.float32(10.0 ** (-range_db / 20.0))
+    return np.log(amplitude + floor) * np.float32(40.0 / (range_db * np.log(10.0))) + np.float32(
+        1.0
+    )

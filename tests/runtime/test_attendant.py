@@ -18,7 +18,7 @@ from latent_resonance.gallery.presence import Presence, Scene
 from latent_resonance.gallery.sections import Attract
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings
-from latent_resonance.voice.attendant import Attendant, doing
+from latent_resonance.voice.attendant import DEEPER_S, DEEPEST_S, Attendant, doing
 from latent_resonance.voice.instrument import Instrument, open_instrument
 from latent_resonance.voice.outlet import Outlet
 from latent_resonance.voice.speaker import Speaker
@@ -189,3 +189,23 @@ def test_a_fault_of_a_network_is_said_once(gallery: Gallery) -> None:
     assert gallery.said == [
         "the generator gave NaN or infinity; keeping the last good picture, playing on"
     ]
+
+
+def test_sound_that_was_late_is_kept_ready_sooner_and_no_sooner_than_need_be(
+    gallery: Gallery,
+) -> None:
+    outlet, speaker = gallery.performance.outlet, gallery.speaker
+    before = outlet.buffer_s
+    gallery.goes_on(0.1)
+    speaker.name, speaker.heard_s = "a speaker", gallery.now_s + 1000.0  # it says that it plays
+    gallery.goes_on(2.0)
+    assert outlet.buffer_s == before
+    speaker.dry += 1
+    gallery.goes_on(2.0)
+    assert outlet.buffer_s == pytest.approx(before + DEEPER_S)
+    assert outlet.ring.capacity >= round(48_000 * outlet.buffer_s)
+    assert sum("the sound was late; keeping 35 ms" in line for line in gallery.said) == 1
+    for _ in range(30):
+        speaker.dry += 1
+        gallery.goes_on(0.6)
+    assert outlet.buffer_s == pytest.approx(DEEPEST_S)

@@ -9,7 +9,7 @@ import pytest
 from listening import RATE, centroid_hz, face, flatness, peak_hz, play, settings_of
 
 from latent_resonance.pack import find_pack, open_pack
-from latent_resonance.spectrogram import Geometry
+from latent_resonance.spectrogram import Geometry, amplitude_of_pixels
 from latent_resonance.voice.controls import ControlGlide
 from latent_resonance.voice.generator import open_networks
 from latent_resonance.voice.instrument import Dreamer, Synthesiser
@@ -124,9 +124,23 @@ def test_a_picture_that_comes_during_a_morph_starts_from_the_blend() -> None:
         if i in (20, 26):
             loop.receive(pictures[1 + (i == 26)])
         levels.append(float(loop.column(1.0)[0]))
-    largest_step = 2.0 / (0.15 / geometry.hop_s)
-    assert np.abs(np.diff(levels)).max() < largest_step
+    amplitudes = amplitude_of_pixels(np.array(levels), geometry.range_db)
+    assert np.abs(np.diff(amplitudes)).max() < amplitudes.max() / (0.15 / geometry.hop_s)
     assert levels[-1] == pytest.approx(0.9, abs=1e-5)
+
+
+def test_half_way_between_two_chords_neither_is_gone() -> None:
+    geometry = Geometry()
+    loop = SpectrogramLoop(geometry, morph_s=0.15)
+    pictures = [np.full((512, 512), -1.0, np.float32) for _ in range(2)]
+    pictures[0][100], pictures[1][140] = 0.6, 0.6
+    loop.receive(pictures[0])
+    for _ in range(20):
+        loop.column(1.0)
+    loop.receive(pictures[1])
+    columns = np.array([loop.column(1.0) for _ in range(14)])[:, [100, 140]]
+    power = np.square(amplitude_of_pixels(columns, geometry.range_db)).sum(axis=1)
+    assert 10 * np.log10(power.max() / power.min()) < 3.5  # in decibels it was 30
 
 
 def test_controls_do_not_depend_on_how_often_they_are_stepped(pack_folder: Path) -> None:

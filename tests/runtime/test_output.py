@@ -242,13 +242,15 @@ def test_a_device_begins_from_silence_at_its_own_rate() -> None:
         return out
 
     for _ in range(20):
-        assert outlet.put(tone, stop)
+        assert outlet.wait(stop)
+        outlet.put(tone)
         before = drained()
     assert np.all(before == 1.0)
     outlet.begin(44_100)
     heard = []
     for _ in range(20):
-        assert outlet.put(tone, stop)
+        assert outlet.wait(stop)
+        outlet.put(tone)
         heard.append(drained())
     assert abs(sum(map(len, heard)) - 20 * 512 * 44_100 / 48_000) < 2
     sound = np.concatenate(heard)

@@ -5,6 +5,8 @@
  *   FAKECAM_RAW=images.yuyv FAKECAM_CTL=plug LD_PRELOAD=./fakecam.so python …
  *
  * FAKECAM_RAW: 640 × 480 YUYV images, played in a loop at 30 a second.
+ * FAKECAM_LOG: if it is set, when each image was taken is written there (int64, ns of
+ *              CLOCK_MONOTONIC).
  * FAKECAM_CTL: the camera is plugged in while this file exists. It holds the number of its device
  *              and a word, "0 live":
  *
@@ -210,12 +212,21 @@ static void copy_image(unsigned char *to) {
     if (does("leak") && (camera.lost = malloc(LEAKED))) memset(camera.lost, 1, LEAKED);
 }
 
+static void note(int64_t taken_ns) {
+    const char *path = getenv("FAKECAM_LOG");
+    int fd = path ? syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600) : -1;
+    if (fd < 0) return;
+    if (write(fd, &taken_ns, sizeof taken_ns) < 0) perror("fakecam: the log");
+    REAL(close)(fd);
+}
+
 static int give_image(int fd, struct v4l2_buffer *answer) {
     hang_if_it_does();
     if (!readable(fd) || camera.head == camera.tail) return refuse(EAGAIN);
     unsigned index = camera.queue[camera.head++ % MOST_BUFFERS];
     copy_image(camera.buffers + (size_t)index * BYTES);
     int64_t now = now_ns();
+    note(now);
     *answer = (struct v4l2_buffer){
         .index = does("nonsense") ? 31 : index, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
         .bytesused = BYTES, .length = BYTES, .memory = V4L2_MEMORY_MMAP, .m.offset = index * BYTES,

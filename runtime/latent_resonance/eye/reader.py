@@ -20,7 +20,7 @@ from latent_resonance.eye.camera import Camera, CameraError, Image
 PAUSE_S = 0.5  # between two tries to open a camera
 LEAVE_S = 0.2  # a thread that hangs in a driver is left behind after this
 OPEN_S = 10.0  # a camera that takes longer to be opened or closed hangs
-NEVER_SEEN_S = 60.0  # the same, and for a read, while this process has seen nothing yet
+NEVER_SEEN_S = 15.0  # the same, and for a read, while this process has seen nothing yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from latent_resonance.voice.outlet import Outlet
 from latent_resonance.voice.speaker import Speaker
 
 LOOK_S = 0.5  # between two looks at load, heat and faults
+DEEPER_S, DEEPEST_S = 0.005, 0.06  # by how much more is kept ready after underflows, up to what
 EYE_GONE_S = 3.0  # an eye that was heard and has said nothing for so long is a fault
 
 
@@ -58,7 +59,7 @@ class Attendant:
         self.notifier, self.say = notifier, say
         self.health = Health()
         self.began_s = self.looked_s = now_s
-        self.hops_fed = 0
+        self.hops_fed = self.underflows = 0
         self.seen = (0, 0, 0.0)  # images, hops, busy_s at the last look
         self.settings = performance.instrument.settings
         self.fault: str | None = None
@@ -99,6 +100,7 @@ class Attendant:
             self.heard_s = now_s
         self._report()
         self._apply(performance.instrument, now_s)
+        self._keep_enough_ready()
         self._note(now_s)
         self.notifier.status(self._status((self.seen[0] - before[0]) / since_s))
 
@@ -147,6 +149,16 @@ class Attendant:
             output = self.settings.output
             self.speaker.change(output.device, output.latency_s, now_s)
             self.performance.outlet.deepen(output.buffer_s)
+
+    def _keep_enough_ready(self) -> None:
+        """Trades a little latency for peace, on a machine that is late now and then."""
+        outlet, late = self.performance.outlet, self.speaker.underflows > self.underflows
+        self.underflows = self.speaker.underflows
+        if late and self.speaker.playing and outlet.buffer_s < DEEPEST_S:
+            outlet.deepen(min(outlet.buffer_s + DEEPER_S, DEEPEST_S))
+            self.say(
+                f"the sound was late; keeping {1000 * outlet.buffer_s:.0f} ms ready from now on"
+            )
 
     def _status(self, images_per_s: float) -> str:
         hour = self.performance.hour

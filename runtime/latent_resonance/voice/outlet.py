@@ -41,19 +41,23 @@ class Outlet:
         self.buffer_s = buffer_s
         self.ring.capacity = self._capacity(self.wanted[1])
 
-    def put(self, block: FloatArray, stop: threading.Event) -> bool:
-        """Passes a block on as soon as there is space; False if told to stop before."""
+    def wait(self, stop: threading.Event) -> bool:
+        """Sleeps until there is space for a hop; False if told to stop before.
+
+        Whoever waits first and plays then, plays what the face does now.
+        """
         rate = self.wanted[1]
         # With another rate, a block may become a sample more than its share.
-        longest = len(block) * rate // self.geometry.sample_rate + 1
-        if not wait_for_space(self.ring, longest, rate, stop.is_set):
-            return False
+        longest = self.geometry.hop_length * rate // self.geometry.sample_rate + 1
+        return wait_for_space(self.ring, longest, rate, stop.is_set)
+
+    def put(self, block: FloatArray) -> None:
+        """Passes on a hop, for which there is space."""
         if self.taken != self.wanted:
             self._take()
         if self.fade:
             block = block * (1.0 - self.fade.pop(0))
         self.ring.push(self.resampler.process(block) if self.resampler else block)
-        return True
 
     def _capacity(self, sample_rate: int) -> int:
         hop_s = self.geometry.hop_s

@@ -42,6 +42,7 @@ from latent_resonance.voice.instrument import Instrument
 from latent_resonance.voice.lock import hold_the_speaker
 from latent_resonance.voice.opening import first_instrument, playable, speaker_for
 from latent_resonance.voice.outlet import Outlet
+from latent_resonance.voice.pace import Pace
 from latent_resonance.voice.player import Player, falling
 from latent_resonance.voice.priority import BESIDE, hurry, settle
 from latent_resonance.voice.recording import Recording, recorded
@@ -141,33 +142,27 @@ class Performance:
                 self.stop.wait(min(taken * FLOOD_PAUSE_S, LONGEST_PAUSE_S))
 
     def _dream(self) -> None:
-        before_s = time.monotonic()
-        dt_s = 0.0
-        while not self.stop.is_set():
+        pace, before_s = Pace(), time.monotonic()
+        while not self.stop.wait(TICK_S):
             if self.fader.rests(self.gain_db):
-                self.stop.wait(TICK_S)
                 continue
-            instrument, now_s = self.instrument, time.monotonic()
+            instrument, features, now_s = self.instrument, self.features, time.monotonic()
             rate = instrument.settings.inference.spectrograms_per_s
             picture_s = 1.0 / pictures_per_s_at(self.tier, rate)
-            dt_s, before_s = now_s - before_s, now_s
-            instrument.dream(self.features, dt_s or picture_s)
-            self.stop.wait(max(0.0, picture_s - (time.monotonic() - now_s)))
+            if pace.due(instrument.networks, features, now_s, picture_s):
+                instrument.dream(features, now_s - before_s)
+                before_s = now_s
 
     def _synthesise(self) -> None:
         hurry()
-        while not self.stop.is_set():
+        while self.outlet.wait(self.stop):
             began_s = time.monotonic()
-            block = self._hop()
+            self._play(self._hop())
             self.busy_s += time.monotonic() - began_s
-            if not self.outlet.put(block, self.stop):
-                break
-            self._played(block)
         at_once = threading.Event()
         for gain in falling(self.instrument.pack.geometry, FADE_OUT_S):
-            block = self._hop() * gain
-            self.outlet.put(block, at_once)
-            self._played(block)
+            self.outlet.wait(at_once)
+            self._play(self._hop() * gain)
 
     def _hop(self) -> FloatArray:
         """The next samples, as loud as the scene and the hour want them."""
@@ -176,7 +171,8 @@ class Performance:
             return self.silence
         return self.fader.process(self.player.hop(self.features, self.tier), gain_db)
 
-    def _played(self, block: FloatArray) -> None:
+    def _play(self, block: FloatArray) -> None:
+        self.outlet.put(block)
         self.hops += 1
         if self.recording is not None:
             self.recording.offer(block)

@@ -1,0 +1,168 @@
+"""Where the visitor stands: a camera of `fakecam.c`, a sound card of air, and the instrument."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import yaml
+from rooms import compiled, environment_in
+from soaking.scene import OPEN, REST, Scene
+
+from moving.onsets import RATE, Heard
+
+HERE = Path(__file__).parent
+FAKECAM = HERE.parents[1] / "system" / "fakecam.c"
+HEAD = struct.Struct("qq")  # of a piece of tape: ns of its first frame, frames
+SETTLES_S = 8.0  # until she has come, been greeted, and her neutral face is known
+HOLDS_S, RESTS_S = 0.75, 0.9  # an open mouth, a closed one
+SETTINGS = {
+    "camera": {"source": "C920"},
+    # She smiles: her mouth at rest is 0.3 open. For this measurement that is closed.
+    "controls": {
+        "band_pass": {"input": [0.4, 0.9]},
+        "noise": {"output": [0.0, 0.0]},
+        "clarity": {"output": [0.0, 0.0]},
+    },
+    # A new face is a new z at once: what is measured is the path, not the glide an artist chose.
+    "latent": {"glide_s": 0.001, "jitter": 0.0},
+    "output": {"device": "air"},
+}
+
+
+class RoomError(RuntimeError):
+    """The measurement cannot be made here; the message has the remedy."""
+
+
+def card_of_air(folder: Path) -> None:
+    """Makes the card known to ALSA for whoever has this folder as home."""
+    if shutil.which("cc") is None:
+        raise RoomError("a C compiler is not installed: apt install gcc libc6-dev")
+    plugin = folder / "libasound_module_pcm_air.so"
+    command = ["cc", "-shared", "-fPIC", "-O2", "-DPIC", "-o", plugin, HERE / "aircard.c"]
+    done = subprocess.run([*command, "-lasound"], capture_output=True, text=True, check=False)
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[0]
+        raise RoomError(
+            f"the sound card of air cannot be built: apt install libasound2-dev ({reason})"
+        )
+    (folder / ".asoundrc").write_text(
+        f'pcm_type.air {{ lib "{plugin}" }}\npcm.air {{ type air tape "{folder}/tape" }}\n'
+    )
+
+
+class Room:
+    """The instrument before a visitor; `close` leaves nothing behind.
+
+    Parameters
+    ----------
+    folder : for everything; its path is short, for a socket lies there
+    pack : what it plays
+    settings : laid over those of the measurement
+    """
+
+    def __init__(self, folder: Path, pack: Path, settings: dict[str, object]) -> None:
+        self.folder, self.stack = folder, ExitStack()
+        card_of_air(folder)
+        self.scene = Scene(folder)
+        self.scene.show(REST)
+        config = folder / "settings.yaml"
+        own = {"pack": str(pack), "socket_path": str(folder / "run" / "face.sock")}
+        config.write_text(yaml.safe_dump(own | laid_over(SETTINGS, settings)))
+        camera = {
+            "LD_PRELOAD": str(compiled(FAKECAM, folder)),
+            "FAKECAM_RAW": str(self.scene.images),
+            "FAKECAM_CTL": str(self.scene.plug),
+            "FAKECAM_LOG": str(folder / "taken"),
+        }
+        self.said = folder / "said"
+        with self.said.open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "latent_resonance", "perform", "--config", str(config)],
+                env=environment_in(folder) | camera,
+                stderr=said,
+            )
+        self.stack.callback(self.process.wait)
+        self.stack.callback(self.process.kill)
+
+    def gestures(self, count: int) -> Iterator[float]:
+        """Opens her mouth so often, at no rhythm; yields when, in monotonic seconds."""
+        chance = np.random.default_rng(1)
+        time.sleep(SETTLES_S)
+        for _ in range(count):
+            if self.process.poll() is not None:
+                raise RoomError(f"the instrument has ended: {self.said.read_text().strip()}")
+            opened_s = time.monotonic()
+            self.scene.show(OPEN)
+            time.sleep(HOLDS_S)
+            self.scene.show(REST)
+            time.sleep(RESTS_S + chance.uniform(0, 0.1))
+            yield opened_s
+
+    def leave(self) -> str:
+        """Ends the performance; returns its last line but one, the figures."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(10)
+        lines = self.said.read_text().splitlines()
+        return next((line for line in lines if line.startswith("played ")), lines[-1])
+
+    def images_s(self) -> np.ndarray:
+        """When each image was taken."""
+        return np.fromfile(self.folder / "taken", np.int64) / 1e9
+
+    def heard(self) -> Heard:
+        """What the card has played, with silence where it had nothing."""
+        return read_tape((self.folder / "tape").read_bytes())
+
+    def close(self) -> None:
+        """Nothing goes on."""
+        self.stack.close()
+
+
+def read_tape(data: bytes) -> Heard:
+    """The tape of `aircard.c`."""
+    pieces, place = [], 0
+    while place + HEAD.size <= len(data):
+        begun_ns, frames = HEAD.unpack_from(data, place)
+        samples = np.frombuffer(data, np.float32, frames, place + HEAD.size)
+        pieces.append((begun_ns, samples))
+        place += HEAD.size + samples.nbytes
+    if not pieces:
+        raise RoomError("the sound card has heard nothing")
+    begun_ns = pieces[0][0]
+    places = [round((ns - begun_ns) * RATE / 1e9) for ns, _ in pieces]
+    sound = np.zeros(places[-1] + len(pieces[-1][1]), np.float32)
+    for at, (_, samples) in zip(places, pieces, strict=True):
+        sound[at : at + len(samples)] = samples
+    return Heard(sound, begun_ns / 1e9)
+
+
+def laid_over(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
+    """Nested settings, the second over the first."""
+    merged = dict(below)
+    for key, value in above.items():
+        under = merged.get(key)
+        both = isinstance(under, dict) and isinstance(value, dict)
+        merged[key] = laid_over(under, value) if both else value
+    return merged
+
+
+def underflows_in(figures: str) -> int:
+    """How many the line of figures tells of."""
+    found = re.search(r"(\d+) underflows", figures)
+    return int(found[1]) if found else 0
+
+
+def short_folder() -> str:
+    """Where a socket's path stays short."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"
