@@ -145,10 +145,11 @@ class Attendant:
     def _apply(self, instrument: Instrument, now_s: float) -> None:
         """Changed settings of the output, where another instrument has brought any."""
         if instrument.settings is not self.settings:
-            self.settings = instrument.settings
+            before, self.settings = self.settings.output, instrument.settings
             output = self.settings.output
             self.speaker.change(output.device, output.latency_s, now_s)
-            self.performance.outlet.deepen(output.buffer_s)
+            if output.buffer_s != before.buffer_s:  # else what the machine turned out to need stays
+                self.performance.outlet.deepen(output.buffer_s)
 
     def _keep_enough_ready(self) -> None:
         """Trades a little latency for peace, on a machine that is late now and then."""
