@@ -247,8 +247,10 @@ from latent_resonance.face_state import neutral_features
 from latent_resonance.settings import Settings
 from latent_resonance.usage import usage_of
 from latent_resonance.voice.instrument import open_instrument
+from latent_resonance.voice.priority import settle
 from latent_resonance.voice.reload import Reloader
 
+settle()
 settings, asked = Settings(pack=sys.argv[1]), threading.Event()
 first = open_instrument(settings, 0)
 first.follow(first, neutral_features())

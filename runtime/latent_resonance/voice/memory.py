@@ -8,10 +8,25 @@ found less of it fit for use: 148 MiB resident at first, 255 MiB after six excha
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
+
+from latent_resonance.voice.priority import stay_in_memory
 
 
 def return_freed_memory() -> None:
     """Some milliseconds without the GIL; nothing where the C library has no malloc_trim(3)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(ctypes.c_size_t(0))
+    libc = ctypes.CDLL(None)
+    trim = getattr(libc, "malloc_trim", None)
+    if trim is None:
+        return
+    locked = _is_locked()
+    if locked:  # what is locked cannot be given back
+        libc.munlockall()
+    trim(ctypes.c_size_t(0))
+    if locked:
+        stay_in_memory()
+
+
+def _is_locked() -> bool:
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmLck"].split()[0]) > 0
