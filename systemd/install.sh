@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 
 PREFIX=/opt/latent-resonance
 CURRENT=$PREFIX/current # a link to one of the releases
+STATE=/var/lib/latent-resonance
 SETTINGS=/etc/latent-resonance/latent-resonance.yaml
 COMMAND=/usr/local/bin/latent-resonance
 UNITS=/etc/systemd/system
@@ -27,7 +28,8 @@ Usage: sudo systemd/install.sh [--uninstall [--purge]]
 It installs Debian packages with apt-get, the program with the packs and its own Python
 packages in /opt/latent-resonance, the settings in /etc/latent-resonance (left as they are if
 there are any), the command latent-resonance, the group latent-resonance and three units of
-systemd. It needs the network; the instrument does not, ever.
+systemd. What quality the machine is fit for is kept in /var/lib/latent-resonance. It needs the
+network; the instrument does not, ever.
 END
 }
 
@@ -171,8 +173,17 @@ bring_units() {
     systemctl --quiet enable $NAMES
 }
 
+# What this machine is fit for, once; `sudo latent-resonance bench quality` asks again.
+choose_quality() {
+    [ -d /run/systemd/system ] || return 0 # not booted: an image is being made, for who knows what
+    [ ! -e "$STATE/quality" ] || return 0
+    systemctl --quiet stop latent-resonance.target 2>/dev/null || true # it needs the machine to itself
+    say "measuring what quality this machine is fit for"
+    "$COMMAND" bench quality --seconds 1 >&2 || say "it plays at the highest quality, unmeasured"
+}
+
 start() {
-    [ -d /run/systemd/system ] || return 0 # not booted: an image is being made
+    [ -d /run/systemd/system ] || return 0
     systemctl daemon-reload
     systemctl --no-block restart latent-resonance.target
 }
@@ -185,6 +196,7 @@ install() {
     bring_settings
     bring_command
     bring_units
+    choose_quality
     start
     forget_older_programs
     sync
@@ -204,7 +216,7 @@ uninstall() {
         rm -rf "${UNITS:?}/$unit"
     done
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
-    rm -rf "$PREFIX" "$COMMAND"
+    rm -rf "$PREFIX" "$COMMAND" "$STATE"
     ! getent group "$GROUP" >/dev/null || groupdel "$GROUP"
     if [ "$1" = purge ]; then
         rm -rf "$(dirname "$SETTINGS")"

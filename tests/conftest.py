@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +33,15 @@ GEOMETRY = {
 MISSING = ("not installed", "could not import", "no module named", "not found", "apt install")
 WORKSHOP = ("torch", "librosa", "soundfile", "onnxscript", "mido", "latent_resonance_export")
 WORKSHOP_IS_HERE = importlib.util.find_spec("latent_resonance_export") is not None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_kept_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What this machine was found fit for is no part of the defaults that tests look at."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        environment.setattr("latent_resonance.quality.SITE", Path("/nowhere/latent-resonance"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from latent_resonance import __version__
+from latent_resonance.bench.command import bench
 from latent_resonance.first_settings import read_settings, settings_to_begin_with
 from latent_resonance.options import (
     FILE,
@@ -246,8 +247,7 @@ def devices() -> None:
     for device in found:
         mark = "*" if device.is_default else " "
         rate = f"{device.default_sample_rate:.0f} Hz"
-        line = f"{mark} {device.index:>2}  {device.name}  ({device.host_api}, {rate})"
-        click.echo(line)
+        click.echo(f"{mark} {device.index:>2}  {device.name}  ({device.host_api}, {rate})")
 
 
 @commands.command(short_help="Say what is wrong with this machine, and what to do.")
@@ -290,6 +290,9 @@ def settings() -> None:
     from latent_resonance.settings import DEFAULTS
 
     click.echo(DEFAULTS.read_text(encoding="utf-8"), nl=False)
+
+
+commands.add_command(bench)
 
 
 def main() -> None:

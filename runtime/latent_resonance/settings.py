@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.gallery.sections import Attract, Quiet, Week
+from latent_resonance.quality import Quality, with_quality
 from latent_resonance.validation import Section, sentences
 from latent_resonance.yaml_file import YamlError, read_yaml
 
@@ -230,6 +231,7 @@ class Settings(Section):
     socket_path: Annotated[Name | None, AfterValidator(_fits_in_a_socket_address)] = Field(
         None, description="where eye and voice meet; blank is a private folder under /run or /tmp"
     )
+    quality: Quality = Field("auto", description="auto, high, medium or low")
     camera: Camera = Camera()
     eye: Eye = Eye()
     inference: Inference = Inference()
@@ -260,7 +262,7 @@ def load_settings(path: Path | None) -> Settings:
         what = "a list" if isinstance(content, list) else f"a single value ({content!r:.40})"
         raise SettingsError([f"{path}: holds {what}; settings are keys and values: `pack: cello`"])
     try:
-        return Settings.model_validate(content)
+        return Settings.model_validate(with_quality(content))
     except ValidationError as error:
         found = sentences(error, Settings)
         raise SettingsError([f"{path}: {sentence}" for sentence in found]) from error

@@ -16,7 +16,17 @@ import yaml
 from latent_resonance import __version__
 from latent_resonance.settings import DEFAULTS, Settings, load_settings
 
-COMMANDS = ("devices", "doctor", "eye", "features", "perform", "render", "settings", "voice")
+COMMANDS = (
+    "bench",
+    "devices",
+    "doctor",
+    "eye",
+    "features",
+    "perform",
+    "render",
+    "settings",
+    "voice",
+)
 COMMAND = [sys.executable, "-m", "latent_resonance"]
 
 
