@@ -242,6 +242,7 @@ def perform(
                 settings=settings, refused=refused or unplayable or unable,
             )  # fmt: skip
             performance = Performance(instrument, receiver, outlet, reloader)
+            del instrument  # once it has been exchanged, nobody may hold it
             with recorded(record, pack.geometry, performance.record_to, say):
                 return _attended(performance, speaker, eye, wishes.leave, seconds, say)
     finally:
