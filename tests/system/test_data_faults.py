@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rooms import Voice, environment_in
+from rooms import Voice, environment_in, until
 
 from latent_resonance.face_state import FaceReceiver, FaceSender, FaceState, neutral_features
+from latent_resonance.usage import usage_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -157,3 +158,16 @@ def test_a_pack_replaced_while_playing_is_opened_again_on_sighup(
     parts = np.split(sound[48_000 : len(sound) // 4800 * 4800 - 14_400], 1)[0]
     loudness = np.sqrt(np.mean(np.square(parts[: len(parts) // 4800 * 4800].reshape(-1, 4800)), 1))
     assert loudness.min() > 0.001
+
+
+def test_packs_that_were_exchanged_leave_no_memory_behind(tmp_path: Path) -> None:
+    cello = Path(__file__).parents[2] / "models" / "cello"
+    with closing(Stage(tmp_path, cello).voice) as voice:
+        time.sleep(1.0)
+        before = usage_of(voice.process.pid).resident_mib
+        for again in range(1, 4):
+            voice.process.send_signal(signal.SIGHUP)
+            until(lambda n=again: voice.said().count("opened again") == n, 20, "it is exchanged")
+            time.sleep(2.5)  # it fades, is forgotten a second later, and what was freed goes back
+        assert usage_of(voice.process.pid).resident_mib < before + 25  # one that stays is 40 more
+        voice.leave()
