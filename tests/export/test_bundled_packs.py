@@ -27,6 +27,12 @@ def test_a_pack_is_whole_and_its_card_shows_every_figure_of_its_sheet(pack: Path
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
+def test_a_pack_names_no_place_on_the_machine_that_made_it(pack: Path) -> None:
+    for path in pack.iterdir():
+        assert not re.search(rb"\.py\b|/home/|/root/|/tmp/", path.read_bytes()), path.name
+
+
+@pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
 def test_a_pack_is_small_quick_tonal_and_no_copy(pack: Path) -> None:
     quality = quality_of(pack)
     assert quality["generator_ms"] <= 40

@@ -38,7 +38,7 @@ QUICK = Wishes(audition=False)
 def tiny_generator(_: Geometry | None = None) -> LoopGenerator:
     """The default network, narrow; as after training its pictures use much of the range."""
     torch.manual_seed(5)
-    generator = LoopGenerator(LATENT_DIM, widths=(64,) * 7, n_style=8)
+    generator = LoopGenerator(LATENT_DIM, widths=(24,) * 7, n_style=8)
     for layer in generator.to_mel:
         torch.nn.init.normal_(layer.weight, std=0.25 / layer.in_channels**0.5)
     return generator
@@ -124,6 +124,8 @@ def test_the_sheet_tells_what_it_is_and_names_no_machine(
     for name in ("pack.yaml", "README.md"):
         text = (written.folder / name).read_text(encoding="utf-8")
         assert str(tmp_path_factory.getbasetemp()) not in text
+    for name in ("generator.onnx", "regressor.onnx"):
+        assert b".py" not in (written.folder / name).read_bytes()  # no trace of whose code it was
 
 
 def test_the_folder_holds_the_pack_and_nothing_else(written: Written) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
 from latent_resonance_export.conversion import ConversionError
@@ -49,6 +50,7 @@ def export(network: nn.Module, example: Tensor, names: tuple[str, str], path: Pa
             optimize=True,  # folds constants
             verbose=False,
         )
+        ClearMetadataAndDocStringPass()(program.model)  # where on whose machine each line lay
         program.save(path, external_data=False)
     except Exception as error:  # the exporter hands on whatever a network's own code raises
         raise ConversionError(

@@ -1,0 +1,1 @@
+"""Phase reconstruction compared: sounds, methods, measures and their picture, for `compare.py`."""

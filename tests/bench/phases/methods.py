@@ -1,0 +1,153 @@
+"""What turns magnitudes into sound: ours and what a Python user would pick instead.
+
+All take (n_bins, n_frames) magnitudes, return (loop_length,) samples and run on one thread.
+librosa and PyTorch come with the workshop. pghipy is tried where it is installed. Looked at and
+left out: torchaudio (its last release, 2.11, does not load beside the PyTorch used here; `torch`
+below is its algorithm), lws (its last release does not compile on Python 3.11), ltfatpy and
+tifresi on top of it (need FFTW's headers), phaseret (MATLAB).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import librosa
+import numpy as np
+import torch
+
+from latent_resonance.spectrogram import FloatArray, Geometry, window
+from latent_resonance.voice.griffin_lim import MOMENTUM, reconstruct
+
+ITERATIONS = (8, 16, 32, 64)  # of those that see the whole sound
+REFINED = (0, 8, 32)  # iterations after phase-gradient heap integration
+STREAMED = {3: (1, 2, 4, 7), 7: (1, 2, 3, 5, 7, 12), 11: (12,)}  # iterations by look-ahead
+FAST = 0.99  # momentum of librosa and torchaudio by default
+HANN_GAMMA = 0.25645  # of win_length²: the Gaussian nearest to a Hann window (Průša et al. 2017)
+
+Run = Callable[[FloatArray, Geometry], FloatArray]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One point of one curve.
+
+    Attributes
+    ----------
+    curve : the method
+    setting : iterations, and for ours look-ahead and iterations
+    look_ahead : frames; None for one that needs the whole sound before it begins
+    """
+
+    curve: str
+    setting: str
+    look_ahead: int | None
+    run: Run
+
+    @property
+    def name(self) -> str:
+        """The curve and the place on it."""
+        return f"{self.curve} {self.setting}"
+
+    def latency_ms(self, geometry: Geometry) -> float | None:
+        """From a frame's centre to the first sample that it decides; None if the whole waits."""
+        if self.look_ahead is None:
+            return None
+        samples = geometry.win_length // 2 + self.look_ahead * geometry.hop_length
+        return 1000.0 * samples / geometry.sample_rate
+
+
+def methods() -> Iterator[Method]:
+    """Every method that is installed, cheapest first within a curve."""
+    for look_ahead, counts in STREAMED.items():
+        for count in counts:
+            settings = {"look_ahead": look_ahead, "iterations": count, "momentum": MOMENTUM}
+            yield Method("ours", f"{look_ahead}-{count}", look_ahead, partial(ours, **settings))
+    for count in ITERATIONS:
+        yield Method("librosa", str(count), None, partial(librosas, iterations=count))
+    for count in ITERATIONS:
+        yield Method("torch", str(count), None, partial(torchs, iterations=count))
+    if pghipy_is_there():
+        for count in REFINED:
+            yield Method("pghipy+torch", str(count), None, partial(pghis, iterations=count))
+
+
+def ours(
+    magnitude: FloatArray, geometry: Geometry, *, look_ahead: int, iterations: int, momentum: float
+) -> FloatArray:
+    """The stream that `perform`, `render` and `audition` share."""
+    return reconstruct(
+        magnitude, geometry, look_ahead=look_ahead, iterations=iterations, momentum=momentum
+    )
+
+
+def librosas(magnitude: FloatArray, geometry: Geometry, *, iterations: int) -> FloatArray:
+    """librosa's fast Griffin-Lim from random phases."""
+    return librosa.griffinlim(
+        closed(magnitude),
+        n_iter=iterations,
+        hop_length=geometry.hop_length,
+        win_length=geometry.win_length,
+        n_fft=geometry.n_fft,
+        momentum=FAST,
+        init="random",
+        random_state=0,
+        length=geometry.loop_length,
+    )
+
+
+def torchs(magnitude: FloatArray, geometry: Geometry, *, iterations: int) -> FloatArray:
+    """The steps of `torchaudio.functional.griffinlim`, from random phases."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (geometry.n_bins, magnitude.shape[1] + 1)
+    angles = torch.rand(shape, dtype=torch.complex64, generator=generator)
+    return refined(magnitude, angles, geometry, iterations)
+
+
+def refined(
+    magnitude: FloatArray, angles: torch.Tensor, geometry: Geometry, iterations: int
+) -> FloatArray:
+    """Fast Griffin-Lim by `torch.stft` from given phases, (n_bins, n_frames + 1) complex."""
+    wanted = torch.from_numpy(closed(magnitude))
+    frame = {
+        "n_fft": geometry.n_fft,
+        "hop_length": geometry.hop_length,
+        "window": torch.from_numpy(window(geometry).copy()),
+    }
+    previous = torch.zeros(())
+    for _ in range(iterations):
+        sound = torch.istft(wanted * angles, length=geometry.loop_length, **frame)
+        rebuilt = torch.stft(sound, pad_mode="reflect", return_complex=True, **frame)
+        angles = rebuilt - previous * (FAST / (1.0 + FAST))
+        angles /= angles.abs() + 1e-16
+        previous = rebuilt
+    return torch.istft(wanted * angles, length=geometry.loop_length, **frame).numpy()
+
+
+def pghis(magnitude: FloatArray, geometry: Geometry, *, iterations: int) -> FloatArray:
+    """pghipy's phase-gradient heap integration, refined by `torchs`' iterations."""
+    import pghipy
+
+    phase = pghipy.pghi(
+        np.ascontiguousarray(closed(magnitude).T, np.float64),
+        win_length=geometry.n_fft,
+        hop_length=geometry.hop_length,
+        gamma=HANN_GAMMA * geometry.win_length**2,
+    )
+    angles = np.exp(1j * phase.T).astype(np.complex64)
+    return refined(magnitude, torch.from_numpy(angles), geometry, iterations)
+
+
+def pghipy_is_there() -> bool:
+    """Whether `uv run --with pghipy` brought it."""
+    try:
+        import pghipy  # noqa: F401  only whether it is there
+    except ImportError:
+        return False
+    return True
+
+
+def closed(magnitude: FloatArray) -> FloatArray:
+    """The loop's first frame again after its last, which centred frames need."""
+    return np.hstack([magnitude, magnitude[:, :1]])

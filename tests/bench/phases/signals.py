@@ -1,0 +1,141 @@
+"""The magnitudes that every method is given: of sounds, of their mel pictures, of a pack's own.
+
+Cello, violin and choir are played by FluidSynth and the sentence is spoken by espeak-ng where
+these are installed. Elsewhere models a few lines long stand in for them; each signal says which.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from latent_resonance.bench.subject import magnitude_of
+from latent_resonance.pack import open_pack
+from latent_resonance.settings import Inference
+from latent_resonance.spectrogram import FloatArray, Geometry, spectrogram_of_loop, stft_circular
+from latent_resonance.voice.generator import open_networks
+from latent_resonance_export.synthesise import render_corpus
+
+SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
+PROGRAMS = {"cello": 42, "violin": 40, "choir": 52}  # General MIDI, from 0
+PITCHES_HZ = {"cello": 110.0, "violin": 440.0, "choir": 220.0}  # of those that stand in
+SENTENCE = (
+    "The machine turns the energy of that movement into a point in the latent space,"
+    " and the sound follows the face of the visitor, who has not said a word."
+)
+FORMANTS_HZ = (700.0, 1200.0, 2600.0)  # of an open vowel
+CLICKS_HZ = 10.0
+N_POINTS = 3  # of the pack, drawn at random
+
+
+@dataclass(frozen=True)
+class Signal:
+    """What is to become sound.
+
+    Attributes
+    ----------
+    kind : "tonal", "test", "mel" or "pack": what it is averaged with
+    source : what made it
+    magnitude : (n_bins, n_frames), |STFT|
+    """
+
+    name: str
+    kind: str
+    source: str
+    magnitude: FloatArray
+
+
+def signals(geometry: Geometry, pack: Path | None, *, modelled: bool) -> Iterator[Signal]:
+    """All of them; `modelled` ones need no other program and no pack's geometry.
+
+    Raises
+    ------
+    PackError
+        The pack cannot be opened.
+    """
+    sounds = list(stand_ins(geometry) if modelled else recorded(geometry))
+    for name, source, loop in sounds:
+        yield Signal(name, "tonal", source, np.abs(stft_circular(loop, geometry)))
+    for name, loop in tests(geometry):
+        yield Signal(name, "test", "computed", np.abs(stft_circular(loop, geometry)))
+    for name, source, loop in sounds:
+        picture = spectrogram_of_loop(loop, geometry)
+        yield Signal(f"{name}, mel", "mel", source, magnitude_of(picture, geometry))
+    if pack:
+        yield from pictures(pack)
+
+
+def recorded(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
+    """(name, source, loop) by the programs that are installed, by models for those that are not."""
+    models = {name: (source, loop) for name, source, loop in stand_ins(geometry)}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, program in PROGRAMS.items():
+            if shutil.which("fluidsynth") and SOUNDFONT.is_file():
+                clips = render_corpus(2, SOUNDFONT, Path(folder), geometry, seed=5, program=program)
+                yield name, "FluidSynth, FluidR3", list(clips)[1]
+            else:
+                yield name, *models[name]
+        if shutil.which("espeak-ng"):
+            yield "speech", "espeak-ng", spoken(geometry, Path(folder) / "speech.wav")
+        else:
+            yield "speech", *models["speech"]
+
+
+def spoken(geometry: Geometry, path: Path) -> FloatArray:
+    """A sentence by espeak-ng: (loop_length,)."""
+    subprocess.run(["espeak-ng", "-s", "150", "-w", str(path), SENTENCE], check=True)
+    samples, rate = soundfile.read(path, dtype="float32")
+    samples = soxr.resample(samples, rate, geometry.sample_rate)[: geometry.loop_length]
+    return np.pad(samples, (0, geometry.loop_length - len(samples)))
+
+
+def stand_ins(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
+    """(name, source, loop) of notes with vibrato, and of a vowel whose pitch falls."""
+    time_s = np.arange(geometry.loop_length) / geometry.sample_rate
+    for name, pitch_hz in PITCHES_HZ.items():
+        bend = 1.0 + 0.004 * np.sin(2 * np.pi * 5.0 * time_s)
+        steps = 2.0 ** (np.floor(2.0 * time_s) % 4 / 6.0)
+        yield name, "model: partials", partials(pitch_hz * bend * steps, geometry, ())
+    fall = 160.0 - 60.0 * (time_s % 1.0)
+    syllables = np.sin(np.pi * (4.0 * time_s % 1.0)).astype(np.float32)
+    yield "speech", "model: vowel", syllables * partials(fall, geometry, FORMANTS_HZ)
+
+
+def partials(
+    pitch_hz: np.ndarray, geometry: Geometry, formants_hz: tuple[float, ...]
+) -> FloatArray:
+    """Partials up to 12 kHz, falling by 6 dB an octave, of (loop_length,) pitches."""
+    phase = 2 * np.pi * np.cumsum(pitch_hz) / geometry.sample_rate
+    sound = np.zeros(len(phase))
+    for k in range(1, int(12_000 / pitch_hz.max()) + 1):
+        peaks = sum(1.0 / (1.0 + np.square((k * pitch_hz - f) / 100.0)) for f in formants_hz)
+        sound += (0.1 / k + 0.1 * peaks) * np.sin(k * phase)
+    return sound.astype(np.float32)
+
+
+def tests(geometry: Geometry) -> Iterator[tuple[str, FloatArray]]:
+    """White noise, a sweep of seven octaves, ten clicks a second."""
+    n = np.arange(geometry.loop_length)
+    frequency_hz = 60.0 * 2.0 ** (7.0 * n / len(n))
+    phase = 2 * np.pi * np.cumsum(frequency_hz) / geometry.sample_rate
+    yield "noise", np.random.default_rng(0).normal(0.0, 0.1, len(n)).astype(np.float32)
+    yield "sweep", (0.3 * np.sin(phase)).astype(np.float32)
+    yield "clicks", (n % round(geometry.sample_rate / CLICKS_HZ) == 0).astype(np.float32)
+
+
+def pictures(folder: Path) -> Iterator[Signal]:
+    """What the pack dreams at random points: no sound has exactly these magnitudes."""
+    pack = open_pack(folder)
+    networks = open_networks(pack, Inference())
+    points = np.random.default_rng(0).standard_normal((N_POINTS, pack.latent_dim))
+    for index, z in enumerate(points.astype(np.float32), 1):
+        magnitude = magnitude_of(networks.spectrogram_of(z), pack.geometry)
+        yield Signal(f"pack {index}", "pack", pack.name, magnitude)

@@ -1,0 +1,141 @@
+"""The comparison with other phase reconstructions measures what it says; its times are not tested."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latent_resonance.bench.phase import convergence_db
+from latent_resonance.spectrogram import FloatArray, Geometry, stft_circular
+
+pytest.importorskip("librosa")
+torch = pytest.importorskip("torch")
+BENCH = Path(__file__).parents[1] / "bench"
+sys.path.append(str(BENCH))
+
+from phases.measures import Row, distance_db  # noqa: E402  the path comes first
+from phases.methods import closed, librosas, methods, refined, torchs  # noqa: E402
+from phases.signals import signals  # noqa: E402
+from phases.summary import cost, figures, share  # noqa: E402
+
+GEOMETRY = Geometry(n_fft=1024, win_length=1024, hop_length=128, n_frames=96)
+
+
+def noise() -> FloatArray:
+    return np.random.default_rng(1).normal(0.0, 0.1, GEOMETRY.loop_length).astype(np.float32)
+
+
+def row(method: str, signal: str, cpu_s: float, error_db: float = -20.0, turn: int = 0) -> Row:
+    curve, setting = method.split()
+    return Row(turn, signal, "test", "", curve, setting, error_db, 1.0, cpu_s, None)
+
+
+def compare(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCH / "compare.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+
+
+def test_the_sound_itself_is_found_without_error() -> None:
+    loop = noise()
+    magnitude = np.abs(stft_circular(loop, GEOMETRY))
+    assert convergence_db(loop, magnitude, GEOMETRY) < -100.0
+    assert distance_db(loop, magnitude, GEOMETRY) < 0.001
+
+
+def test_half_the_level_is_six_decibels_by_either_measure() -> None:
+    loop = noise()
+    magnitude = np.abs(stft_circular(loop, GEOMETRY))
+    assert convergence_db(0.5 * loop, magnitude, GEOMETRY) == pytest.approx(-6.02, abs=0.01)
+    assert distance_db(0.5 * loop, magnitude, GEOMETRY) == pytest.approx(6.02, abs=0.1)
+
+
+def test_torch_gives_the_sound_back_from_its_own_phases() -> None:
+    loop = np.pad(noise()[2048:-2048], 2048)  # what lies over the seam would be another sound
+    spectrum = stft_circular(loop, GEOMETRY)
+    angles = np.exp(1j * np.angle(closed(spectrum))).astype(np.complex64)
+    magnitude = np.abs(spectrum)
+    samples = refined(magnitude, torch.from_numpy(angles), GEOMETRY, iterations=0)
+    np.testing.assert_allclose(samples[1024:-1024], loop[1024:-1024], atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [librosas, torchs])
+def test_more_iterations_of_a_peer_bring_it_nearer(method: object) -> None:
+    magnitude = np.abs(stft_circular(noise(), GEOMETRY))
+    assert callable(method)
+    errors_db = [
+        convergence_db(method(magnitude, GEOMETRY, iterations=n), magnitude, GEOMETRY)
+        for n in (2, 8, 32)
+    ]
+    assert errors_db[1] < errors_db[0] - 2.0
+    assert errors_db[2] < errors_db[1] - 2.0
+
+
+def test_both_peers_of_one_algorithm_reach_the_same() -> None:
+    magnitude = np.abs(stft_circular(noise(), GEOMETRY))
+    theirs = [method(magnitude, GEOMETRY, iterations=32) for method in (librosas, torchs)]
+    errors_db = [convergence_db(samples, magnitude, GEOMETRY) for samples in theirs]
+    assert errors_db[0] == pytest.approx(errors_db[1], abs=1.0)
+
+
+def test_every_signal_is_sound_and_every_name_is_used_once() -> None:
+    found = list(signals(GEOMETRY, None, modelled=True))
+    assert len({signal.name for signal in found}) == len(found) == 11
+    for signal in found:
+        assert signal.magnitude.shape == (GEOMETRY.n_bins, GEOMETRY.n_frames)
+        assert np.isfinite(signal.magnitude).all()
+        assert signal.magnitude.max() > 0.0
+    assert len({method.name for method in methods()}) == len(list(methods()))
+
+
+def test_a_share_is_taken_within_a_turn_and_not_between_medians() -> None:
+    turns = [(1.0, 4.0), (10.0, 20.0), (0.1, 1.0)]  # the machine was ten times slower in one
+    rows = [row("ours 7-7", "noise", mine, turn=turn) for turn, (mine, _) in enumerate(turns)]
+    rows += [
+        row("librosa 64", "noise", theirs, turn=turn) for turn, (_, theirs) in enumerate(turns)
+    ]
+    assert cost(rows, "ours 7-7") == 1.0
+    assert share(rows, "ours 7-7", "librosa 64") == 0.25
+    assert share(rows, "ours 7-7", "librosa 32") is None
+
+
+def test_what_is_owed_is_judged_by_quality_and_by_cost() -> None:
+    rows = [row("ours 7-7", "noise", 1.0, -20.0), row("librosa 64", "noise", 5.0, -20.5)]
+    owed = {f["name"]: f for f in figures(rows) if f["owed"] is not None}
+    assert owed["ours 7-7, share of librosa 64"]["ok"] is True
+    assert owed["noise: ours 7-7 over librosa 64"] == {
+        "name": "noise: ours 7-7 over librosa 64",
+        "value": 0.5,
+        "unit": "dB",
+        "owed": 0.0,
+        "ok": False,
+    }
+
+
+def test_a_short_comparison_writes_its_figures_its_rows_and_its_plot(tmp_path: Path) -> None:
+    table, plot = tmp_path / "rows.csv", tmp_path / "plot.png"
+    done = compare("--quick", "--json", "-", "--csv", str(table), "--plot", str(plot))
+    assert done.returncode == 0, done.stderr
+    values = {figure["name"]: figure["value"] for figure in json.loads(done.stdout)}
+    assert values["ours 7-7, violin"] < values["librosa 8, violin"] - 10.0
+    assert values["ours 7-7, CPU"] > 0.0
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["signal"] for row in rows} >= {"noise", "clicks", "speech, mel"}
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(("--pack", "nowhere"), "nowhere"), (("--turns", "0"), "name 1 or more")],
+)
+def test_wrong_usage_is_one_sentence_and_exit_code_2(arguments: tuple[str, str], said: str) -> None:
+    done = compare(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
