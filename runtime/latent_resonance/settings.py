@@ -212,9 +212,9 @@ class Output(Section):
 
     device: Name | None = Field(None, description="part of a speaker's name; blank is the default")
     latency_s: float = Field(
-        0.015, ge=0.002, le=1.0, description="seconds asked of PortAudio, 0.002 to 1"
+        0.02, ge=0.002, le=1.0, description="seconds asked of PortAudio, 0.002 to 1"
     )
-    buffer_s: float = Field(0.03, ge=0.002, le=2.0, description="seconds kept ready, 0.002 to 2")
+    buffer_s: float = Field(0.025, ge=0.002, le=2.0, description="seconds kept ready, 0.002 to 2")
     volume_db: float = Field(0.0, ge=-80.0, le=12.0, description="dB on top of that, -80 to 12")
     loudness_lufs: float = Field(
         -18.0, ge=-60.0, le=-16.0, description="LUFS aimed at, with an open mouth, -60 to -16"

@@ -91,7 +91,9 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
     say_what_is_measured(subjects, some)
     warm_up(some, geometry)
     rows = list(measure(subjects, some, geometry, options.turns, said))
-    said("")
+    said("measured")
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     return rows
 
 
@@ -106,9 +108,9 @@ def say_what_is_measured(subjects: Sequence[Signal], some: Sequence[Method]) -> 
 
 
 def said(what: str) -> None:
-    """One line of progress that replaces the last, where somebody watches."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+    """Progress: on a terminal one line that replaces the last, in a log one after the other."""
+    begin, end = ("\r\033[K", "") if sys.stderr.isatty() else ("", "\n")
+    print(f"{begin}{what}", end=end, file=sys.stderr, flush=True)
 
 
 def write(

@@ -1,4 +1,4 @@
-"""The comparison with other phase reconstructions measures what it says; its times are not tested."""
+"""The comparison of phase reconstructions measures what it says; its times are not tested."""
 
 from __future__ import annotations
 

@@ -18,10 +18,20 @@ from latent_resonance.gallery.presence import Presence, Scene
 from latent_resonance.gallery.sections import Attract
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings
-from latent_resonance.voice.attendant import DEEPER_S, DEEPEST_S, Attendant, doing
+from latent_resonance.voice.attendant import (
+    DEEPER_S,
+    DEEPEST_S,
+    LATER_S,
+    LATEST_S,
+    XRUNS,
+    Attendant,
+    doing,
+)
 from latent_resonance.voice.instrument import Instrument, open_instrument
 from latent_resonance.voice.outlet import Outlet
 from latent_resonance.voice.speaker import Speaker
+
+LATENCY_S = 0.03  # asked of the device
 
 
 class Listener:
@@ -74,7 +84,7 @@ class Gallery:
         self.listener = Listener()
         program = (sys.executable, "-c", "import time; time.sleep(60)")
         self.speaker = Speaker(
-            outlet.ring, 48_000, None, 0.03, self.said.append, outlet.begin, program
+            outlet.ring, 48_000, None, LATENCY_S, self.said.append, outlet.begin, program
         )
         self.now_s = 50.0
         self.attendant = Attendant(
@@ -209,3 +219,38 @@ def test_sound_that_was_late_is_kept_ready_sooner_and_no_sooner_than_need_be(
         speaker.dry += 1
         gallery.goes_on(0.6)
     assert outlet.buffer_s == pytest.approx(DEEPEST_S)
+    assert speaker.latency_s == LATENCY_S  # that of the device was not too short
+
+
+def test_a_device_that_runs_dry_again_and_again_is_asked_for_more_latency(
+    gallery: Gallery,
+) -> None:
+    outlet, speaker = gallery.performance.outlet, gallery.speaker
+    before = outlet.buffer_s
+    gallery.goes_on(0.1)
+    speaker.late += XRUNS - 1
+    gallery.goes_on(1.0)
+    assert speaker.latency_s == LATENCY_S
+    speaker.late += 1
+    gallery.goes_on(1.0)
+    assert speaker.latency_s == pytest.approx(LATENCY_S + LATER_S)
+    assert any("the speaker ran dry; asking it for 40 ms" in line for line in gallery.said)
+    for _ in range(30):
+        speaker.late += XRUNS
+        gallery.goes_on(0.6)
+    assert speaker.latency_s == pytest.approx(LATEST_S)
+    assert outlet.buffer_s == before
+
+
+def test_what_was_learned_of_the_device_survives_other_settings(gallery: Gallery) -> None:
+    outlet, speaker = gallery.performance.outlet, gallery.speaker
+    speaker.change(None, 0.05, gallery.now_s)
+    outlet.deepen(0.05)
+    instrument = gallery.performance.instrument
+    for changed, learned in (({"volume_db": -3.0}, 0.05), ({"latency_s": 0.04}, 0.04)):
+        settings = instrument.settings
+        output = settings.output.model_copy(update=changed)
+        instrument.settings = settings.model_copy(update={"output": output})
+        gallery.goes_on(0.6)
+        assert speaker.latency_s == learned
+        assert outlet.buffer_s == 0.05

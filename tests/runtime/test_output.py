@@ -149,9 +149,10 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 
 NOWHERE = "say('none no speaker found'); time.sleep(60)"
-STEADY = "say('found 48000 desk'); sys.stdin.readline(); say('beat 1 0'); "
+STEADY = "say('found 48000 desk'); sys.stdin.readline(); say('beat 1 0 0'); "
 SPINNING = (
-    STEADY + "time.sleep(0.2)\nsay('beat 500 0')\nwhile True: say('beat 500 0'), time.sleep(0.05)"
+    STEADY
+    + "time.sleep(0.2)\nsay('beat 500 0 0')\nwhile True: say('beat 500 0 0'), time.sleep(0.05)"
 )
 
 
@@ -225,9 +226,10 @@ def test_an_output_process_that_cannot_be_started_is_tried_again(room: Room) -> 
 
 
 def test_underflows_outlive_the_process_that_counted_them(room: Room) -> None:
-    speaker = room.speaker(STEADY + "say('beat 2 7')")
+    speaker = room.speaker(STEADY + "say('beat 2 4 3')")
     room.tend_until(speaker, lambda: not speaker.playing and bool(room.began))
     assert speaker.underflows == 7
+    assert speaker.xruns == 3
     assert room.said[-1].startswith("the speaker is gone")
 
 

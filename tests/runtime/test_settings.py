@@ -147,7 +147,7 @@ def test_a_wrong_value_is_answered_with_its_key_and_rule(
 def test_the_remedy_names_meaning_unit_and_default(file: Path) -> None:
     file.write_text("output: {latency_s: 9}")
     (message,) = messages(file)
-    assert message.endswith("seconds asked of PortAudio, 0.002 to 1; leave it out for 0.015")
+    assert message.endswith("seconds asked of PortAudio, 0.002 to 1; leave it out for 0.02")
 
 
 def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:

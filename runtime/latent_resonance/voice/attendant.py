@@ -24,6 +24,8 @@ from latent_resonance.voice.speaker import Speaker
 
 LOOK_S = 0.5  # between two looks at load, heat and faults
 DEEPER_S, DEEPEST_S = 0.005, 0.06  # by how much more is kept ready after underflows, up to what
+XRUNS = 3  # of a device; then it is asked for more latency, which interrupts it for a moment
+LATER_S, LATEST_S = 0.01, 0.06
 EYE_GONE_S = 3.0  # an eye that was heard and has said nothing for so long is a fault
 
 
@@ -59,7 +61,7 @@ class Attendant:
         self.notifier, self.say = notifier, say
         self.health = Health()
         self.began_s = self.looked_s = now_s
-        self.hops_fed = self.underflows = 0
+        self.hops_fed = self.dry = self.xruns = 0
         self.seen = (0, 0, 0.0)  # images, hops, busy_s at the last look
         self.settings = performance.instrument.settings
         self.fault: str | None = None
@@ -100,7 +102,7 @@ class Attendant:
             self.heard_s = now_s
         self._report()
         self._apply(performance.instrument, now_s)
-        self._keep_enough_ready()
+        self._keep_enough_ready(now_s)
         self._note(now_s)
         self.notifier.status(self._status((self.seen[0] - before[0]) / since_s))
 
@@ -147,19 +149,26 @@ class Attendant:
         if instrument.settings is not self.settings:
             before, self.settings = self.settings.output, instrument.settings
             output = self.settings.output
-            self.speaker.change(output.device, output.latency_s, now_s)
-            if output.buffer_s != before.buffer_s:  # else what the machine turned out to need stays
+            # What has not been changed stays what the machine turned out to need.
+            if (output.device, output.latency_s) != (before.device, before.latency_s):
+                self.speaker.change(output.device, output.latency_s, now_s)
+            if output.buffer_s != before.buffer_s:
                 self.performance.outlet.deepen(output.buffer_s)
 
-    def _keep_enough_ready(self) -> None:
+    def _keep_enough_ready(self, now_s: float) -> None:
         """Trades a little latency for peace, on a machine that is late now and then."""
-        outlet, late = self.performance.outlet, self.speaker.underflows > self.underflows
-        self.underflows = self.speaker.underflows
-        if late and self.speaker.playing and outlet.buffer_s < DEEPEST_S:
+        outlet, speaker = self.performance.outlet, self.speaker
+        dry, before = speaker.underflows - speaker.xruns, self.dry
+        self.dry = dry
+        if dry > before and speaker.playing and outlet.buffer_s < DEEPEST_S:
             outlet.deepen(min(outlet.buffer_s + DEEPER_S, DEEPEST_S))
-            self.say(
-                f"the sound was late; keeping {1000 * outlet.buffer_s:.0f} ms ready from now on"
-            )
+            ready_ms = 1000 * outlet.buffer_s
+            self.say(f"the sound was late; keeping {ready_ms:.0f} ms ready from now on")
+        if speaker.xruns - self.xruns >= XRUNS and speaker.latency_s < LATEST_S:
+            self.xruns = speaker.xruns
+            speaker.change(speaker.device, min(speaker.latency_s + LATER_S, LATEST_S), now_s)
+            asked_ms = 1000 * speaker.latency_s
+            self.say(f"the speaker ran dry; asking it for {asked_ms:.0f} ms from now on")
 
     def _status(self, images_per_s: float) -> str:
         hour = self.performance.hour

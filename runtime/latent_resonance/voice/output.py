@@ -11,7 +11,7 @@ It tells `speaker.py` on standard output, a line each:
 
     none SENTENCE        no device; it goes on looking
     found RATE NAME      a device is open at RATE Hz; it waits for a line on standard input
-    beat BEATS DRY       callbacks so far, and those that came too late or found too little
+    beat BEATS DRY XRUNS callbacks so far, those that found too little, and those too late for ALSA
 
 and ends when the stream does or standard input closes. The callback only copies. No numpy:
 a replacement should be there at once.
@@ -154,7 +154,7 @@ class Feed:
         self.mono = memoryview(array.array("f", bytes(4 * LARGEST_BLOCK)))
         self.silence = memoryview(array.array("f", bytes(4 * LARGEST_BLOCK)))
         self.channels = min(2, device.channels)
-        self.beats = self.dry = 0
+        self.beats = self.dry = self.xruns = 0
         self.leading_in = round(LEAD_IN_S * sample_rate)  # frames of silence still to play
         self.begun = False  # silence before the first whole block is no underflow
         self.stream, self.sample_rate = self._open(device, sample_rate, latency_s)
@@ -197,9 +197,11 @@ class Feed:
         n = 0 if self.leading_in > 0 else self._pull(mono)
         self.leading_in -= frames
         self.begun = self.begun or n == frames
-        if n < frames or status.output_underflow:
+        if status.output_underflow:  # the device played on without us; the ring may be short of it
+            self.xruns += self.begun
+        elif n < frames:
             self.dry += self.begun
-            mono[n:] = self.silence[: frames - n]
+        mono[n:] = self.silence[: frames - n]
         out = memoryview(outdata).cast("f")
         for channel in range(self.channels):
             out[channel :: self.channels] = mono
@@ -233,7 +235,7 @@ def play(feed: Feed) -> None:
     """Plays as long as the stream is active and somebody holds standard input."""
     feed.start()
     while feed.stream.active and not _spoken_to(BEAT_S):
-        _tell(f"beat {feed.beats} {feed.dry}")
+        _tell(f"beat {feed.beats} {feed.dry} {feed.xruns}")
 
 
 def _spoken_to(patience_s: float) -> bool:

@@ -66,6 +66,7 @@ class Speaker:
         self.beats = 0
         self.begun_s = self.heard_s = UNKNOWN_S
         self.dry, self.dry_before, self.dry_silent = 0, 0, 0
+        self.late, self.late_before = 0, 0
         self.scratch = np.zeros(ring.capacity, np.float32)
         self.clock_s: float | None = None  # up to when the silent clock has emptied the ring
 
@@ -76,8 +77,13 @@ class Speaker:
 
     @property
     def underflows(self) -> int:
-        """Moments in which a speaker, or the clock in its stead, found too little."""
-        return self.dry_before + self.dry + self.dry_silent
+        """Moments in which a speaker, or the clock in its stead, had nothing to play."""
+        return self.dry_before + self.dry + self.dry_silent + self.xruns
+
+    @property
+    def xruns(self) -> int:
+        """Of them, those of the device itself: the output process was late, not the ring empty."""
+        return self.late_before + self.late
 
     def tend(self, now_s: float) -> None:
         """Starts, hears or replaces the output process; without a speaker, keeps the time."""
@@ -155,10 +161,10 @@ class Speaker:
             self.begun_s = now_s
             self._begin(int(rate), name)
         elif what == "beat":
-            beats, dry = (int(number) for number in rest.split())
+            beats, dry, late = (int(number) for number in rest.split())
             if beats != self.beats:
                 self.beats, self.heard_s = beats, now_s
-            self.dry = dry
+            self.dry, self.late = dry, late
 
     def _begin(self, sample_rate: int, name: str) -> None:
         """Hands the ring over to a device that has been opened."""
@@ -196,6 +202,7 @@ class Speaker:
         """Kills the output process and does not wait: a driver may hold it for ever."""
         process, self.process, self.name = self.process, None, None
         self.dry_before, self.dry = self.dry_before + self.dry, 0
+        self.late_before, self.late = self.late_before + self.late, 0
         if process is not None:
             process.kill()
             process.stdin.close()
