@@ -117,6 +117,7 @@ def test_what_is_owed_is_judged_by_quality_and_by_cost() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_short_comparison_writes_its_figures_its_rows_and_its_plot(tmp_path: Path) -> None:
     table, plot = tmp_path / "rows.csv", tmp_path / "plot.png"
     done = compare("--quick", "--json", "-", "--csv", str(table), "--plot", str(plot))

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
+from numpy.typing import NDArray
 
 from latent_resonance.bench.subject import magnitude_of
 from latent_resonance.pack import open_pack
@@ -64,7 +65,7 @@ def signals(geometry: Geometry, pack: Path | None, *, modelled: bool) -> Iterato
     sounds = list(stand_ins(geometry) if modelled else recorded(geometry))
     for name, source, loop in sounds:
         yield Signal(name, "tonal", source, np.abs(stft_circular(loop, geometry)))
-    for name, loop in tests(geometry):
+    for name, loop in computed(geometry):
         yield Signal(name, "test", "computed", np.abs(stft_circular(loop, geometry)))
     for name, source, loop in sounds:
         picture = spectrogram_of_loop(loop, geometry)
@@ -110,7 +111,7 @@ def stand_ins(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
 
 
 def partials(
-    pitch_hz: np.ndarray, geometry: Geometry, formants_hz: tuple[float, ...]
+    pitch_hz: NDArray[np.float64], geometry: Geometry, formants_hz: tuple[float, ...]
 ) -> FloatArray:
     """Partials up to 12 kHz, falling by 6 dB an octave, of (loop_length,) pitches."""
     phase = 2 * np.pi * np.cumsum(pitch_hz) / geometry.sample_rate
@@ -121,7 +122,7 @@ def partials(
     return sound.astype(np.float32)
 
 
-def tests(geometry: Geometry) -> Iterator[tuple[str, FloatArray]]:
+def computed(geometry: Geometry) -> Iterator[tuple[str, FloatArray]]:
     """White noise, a sweep of seven octaves, ten clicks a second."""
     n = np.arange(geometry.loop_length)
     frequency_hz = 60.0 * 2.0 ** (7.0 * n / len(n))
