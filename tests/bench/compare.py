@@ -28,13 +28,13 @@ from latent_resonance.spectrogram import Geometry
 from latent_resonance.writing import written_beside
 
 PACK = Path(__file__).resolve().parents[2] / "models" / "cello"
-QUICK = Geometry(n_frames=96)
+QUICK = Geometry(n_frames=64)
 QUICK_METHODS = ("ours 3-2", "ours 7-7", "librosa 8", "torch 8", "pghipy+torch 0")
 EXAMPLES = """\
 examples:
   python tests/bench/compare.py                                  the table, some minutes
   python tests/bench/compare.py --plot docs/phase.png --csv docs/phase.csv
-  python tests/bench/compare.py --quick --json -                 correctness alone, half a minute
+  python tests/bench/compare.py --quick --json -                 correctness alone, some seconds
   uv run --all-packages --with pghipy python tests/bench/compare.py      with one peer more
 
 exit codes: 0 every figure owed is met (--quick owes none), 1 one is missed, 2 wrong usage
@@ -48,12 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         rows = list(rows_of(options))
         found = list(figures(rows))
+        if options.json != "-":  # before the files: one that cannot be written loses no figure
+            print("\n".join([*tables(rows), *verdicts(found)]))
         write(options, rows, found)
     except LatentResonanceError as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
-    if options.json != "-":
-        print("\n".join([*tables(rows), *verdicts(found)]))
     return int(any(figure["ok"] is False for figure in found))
 
 
@@ -68,7 +68,11 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--turns", type=positive, default=1, metavar="N", help="measure all N times (default: 1)")
     add("--pack", type=Path, default=PACK, metavar="FOLDER", help="(default: models/cello)")
-    add("--quick", action="store_true", help="five methods, a second of computed sounds, no pack")
+    add(
+        "--quick",
+        action="store_true",
+        help="a few methods, computed sounds of under a second, no pack",
+    )
     add("--json", metavar="FILE", help="figures as `latent-resonance bench --json`; - for stdout")
     add("--csv", type=Path, metavar="FILE", help="every single measurement")
     add("--plot", type=Path, metavar="PNG", help="quality over cost")

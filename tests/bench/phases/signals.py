@@ -55,7 +55,7 @@ class Signal:
 
 
 def signals(geometry: Geometry, pack: Path | None, *, modelled: bool) -> Iterator[Signal]:
-    """All of them; `modelled` ones need no other program and no pack's geometry.
+    """All of them, those of `pack` if there is one; `modelled`: none by another program.
 
     Raises
     ------
