@@ -249,15 +249,15 @@ def test_without_memory_for_another_network_the_old_one_plays_on(machine: Machin
     voice = machine.voice()
     voice.says("playing on without a speaker")
     status = Path(f"/proc/{voice.process.pid}/status").read_text()
-    (size,) = re.findall(r"VmSize:\s+(\d+) kB", status)
+    (size,) = re.findall(r"VmData:\s+(\d+) kB", status)
     limit = int(size) * 1024 + (8 << 20)  # a third of the network
-    resource.prlimit(voice.process.pid, resource.RLIMIT_AS, (limit, -1))
+    resource.prlimit(voice.process.pid, resource.RLIMIT_DATA, (limit, -1))
     for _ in range(20):  # some of what was freed is used first
         if "playing on as before" in voice.said():
             break
         voice.process.send_signal(signal.SIGHUP)
         time.sleep(1.5)
-    resource.prlimit(voice.process.pid, resource.RLIMIT_AS, (-1, -1))
+    resource.prlimit(voice.process.pid, resource.RLIMIT_DATA, (-1, -1))
     voice.says("playing on as before", 5)
     voice.process.send_signal(signal.SIGHUP)
     voice.says("opened again", 20, times=voice.said().count("opened again") + 1)

@@ -24,7 +24,7 @@ from latent_resonance.voice.speaker import Speaker
 
 LOOK_S = 0.5  # between two looks at load, heat and faults
 DEEPER_S, DEEPEST_S = 0.005, 0.06  # by how much more is kept ready after underflows, up to what
-XRUNS = 3  # of a device; then it is asked for more latency, which interrupts it for a moment
+XRUNS = 5  # of a device; then it is asked for more latency, which interrupts it for a moment
 LATER_S, LATEST_S = 0.01, 0.06
 EYE_GONE_S = 3.0  # an eye that was heard and has said nothing for so long is a fault
 

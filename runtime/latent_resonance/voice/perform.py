@@ -155,7 +155,7 @@ class Performance:
 
     def _synthesise(self) -> None:
         hurry()
-        while self.outlet.wait(self.stop):
+        while not self.stop.is_set() and self.outlet.wait(self.stop):
             began_s = time.monotonic()
             self._play(self._hop())
             self.busy_s += time.monotonic() - began_s
