@@ -24,6 +24,7 @@ import faces
 import numpy as np
 import pytest
 
+from latent_resonance.eye.reader import NEVER_SEEN_S
 from latent_resonance.eye_process import EYE, EyeProcess
 from latent_resonance.face_state import FaceReceiver, FaceState
 from latent_resonance.gallery.presence import Presence
@@ -314,6 +315,17 @@ def test_a_driver_that_never_returns_is_left_behind_with_its_process(gallery: Ga
     assert gallery.complaints == [
         "the eye has ended (it asked for a fresh start); starting it again, playing on"
     ]
+
+
+def test_a_driver_that_hangs_while_a_fresh_eye_opens_it_is_left_behind_too(
+    gallery: Gallery,
+) -> None:
+    gallery.camera.does("hang")
+    os.kill(gallery.eye.process.pid, signal.SIGKILL)
+    given_up_s = NEVER_SEEN_S + back_after_start_s(gallery)
+    gallery.until_said("does not answer; starting afresh", within_s=given_up_s)
+    gallery.camera.does("live")
+    gallery.until_seen(True, within_s=back_after_start_s(gallery))
 
 
 def test_an_eye_that_is_killed_is_there_again(gallery: Gallery) -> None:

@@ -119,7 +119,11 @@ def matrix(measured: Measured) -> str:
 
 def figures(measured: Measured) -> list[Figure]:
     """What the table shows."""
-    slope = measured.slope
+    return [*_of_z(measured), *_of_faces(measured)]
+
+
+def _of_z(measured: Measured) -> list[Figure]:
+    """How much of the latent space faces reach."""
     return [
         Figure(
             "coverage of z",
@@ -143,6 +147,13 @@ def figures(measured: Measured) -> list[Figure]:
             "In how many directions z moves: participation ratio of its covariance. A face has "
             "16 features, some of which follow others.",
         ),
+    ]
+
+
+def _of_faces(measured: Measured) -> list[Figure]:
+    """How what is reached follows the face."""
+    slope = measured.slope
+    return [
         Figure(
             "faces apart, sounds apart",
             f"{measured.correlation_of_distance:.2f}",
