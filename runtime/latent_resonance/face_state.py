@@ -8,12 +8,8 @@ numbers. No image and no landmark fits in it, which is the point.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import math
-import os
 import socket
-import stat
 import struct
 import time
 from collections.abc import Iterator
@@ -23,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance import LatentResonanceError
+from latent_resonance.unix_socket import address_of, bound
 
 FeatureVector = NDArray[np.float32]  # (16,), in the order of FEATURES
 
@@ -74,7 +70,6 @@ VERSION = 1
 # Magic, version, presence, two zero bytes, sequence, time in nanoseconds, the features.
 _WIRE = struct.Struct(f"<4sBB2xQq{len(FEATURES)}f")
 MESSAGE_BYTES = _WIRE.size
-_LONGEST_PATH = 107  # bytes; sockaddr_un holds 108 with the closing zero (unix(7))
 _MOST_WAITING = 600  # datagrams; more than systemd lets a kernel queue: a flood holds no reader
 
 
@@ -137,20 +132,6 @@ def decode(data: bytes) -> FaceState:
     return FaceState(sequence, time_ns, bool(present), clip_features(features))
 
 
-class SocketPathTooLong(LatentResonanceError, ValueError):  # noqa: N818  # says what is wrong
-    """No Unix socket can have this path."""
-
-    exit_code = 2
-
-
-class SocketTaken(LatentResonanceError):  # noqa: N818  # says what happened, like FileExistsError
-    """The voice cannot listen on this path, since something else has it."""
-
-    def __init__(self, path: Path, why: str = "another performance is listening there") -> None:
-        super().__init__(f"{path} is taken: {why}; stop it, or set another socket_path")
-        self.path = path
-
-
 class FaceSender:
     """The eye's end: sends states to whoever listens on `path`, and never waits for them.
 
@@ -161,7 +142,7 @@ class FaceSender:
     """
 
     def __init__(self, path: Path) -> None:
-        self._address = _address(path)
+        self._address = address_of(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
@@ -197,11 +178,7 @@ class FaceReceiver:
         self._path = path
         self.taken = 0  # datagrams so far
         self.rejected = 0  # of them, those that were not face states
-        _address(path)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(path.parent):
-            _clear(path)
-            self._socket = _bound(path)
+        self._socket = bound(path, socket.SOCK_DGRAM)
         self._inode = path.stat().st_ino
 
     def receive(self, timeout_s: float) -> FaceState | None:
@@ -240,59 +217,3 @@ class FaceReceiver:
         with contextlib.suppress(BlockingIOError):
             for _ in range(_MOST_WAITING):
                 yield self._socket.recv(MESSAGE_BYTES + 1)
-
-
-def _address(path: Path) -> str:
-    if len(os.fsencode(path)) > _LONGEST_PATH:
-        raise SocketPathTooLong(
-            f"socket_path has {len(os.fsencode(path))} bytes, a Unix socket's path at most "
-            f"{_LONGEST_PATH}: {path}; choose a shorter one"
-        )
-    return str(path)
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder, so that two performances starting at once do not replace each other."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _clear(path: Path) -> None:
-    """Remove what a dead receiver left at `path`; refuse to remove anything else."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(mode):
-        raise SocketTaken(path, "it is not a socket, so it is left as it is")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-        failure = probe.connect_ex(str(path))
-    if failure != errno.ECONNREFUSED:
-        raise SocketTaken(path)
-    path.unlink()
-
-
-def _is_for_a_group(folder: Path) -> bool:
-    """Whether its owner's group may enter a folder, and others may not."""
-    mode = folder.stat().st_mode
-    return bool(mode & stat.S_IXGRP) and not mode & stat.S_IXOTH
-
-
-def _bound(path: Path) -> socket.socket:
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        # Linux gives the file the mode that the socket has when it is bound, so there is no
-        # moment at which others may write to it.
-        os.fchmod(listening.fileno(), stat.S_IRUSR | stat.S_IWUSR)
-        listening.bind(str(path))
-        if _is_for_a_group(path.parent):
-            path.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP)
-    except OSError:
-        listening.close()
-        raise
-    return listening

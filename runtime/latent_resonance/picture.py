@@ -10,21 +10,15 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from latent_resonance.face_state import FEATURES, FeatureVector
-from latent_resonance.spectrogram import (
-    FloatArray,
-    Geometry,
-    hz_to_mel,
-    magnitude_scale,
-    mel_filterbank,
-    normalise_db,
-    power_to_db,
-    window,
-)
+from latent_resonance.heard import HeardSpectrum
+from latent_resonance.spectrogram import FloatArray, Geometry, hz_to_mel
 from latent_resonance.writing import written_beside
 
 WIDTH, HEIGHT = 1280, 480  # of the spectrogram, pixels
+RANGE_DB = 90.0
 STRIP = 44  # height of one feature's strip
 MARGIN = (90, 20, 20, 40)  # left, right, top, bottom
 INK = (205, 205, 205)
@@ -45,17 +39,13 @@ class TakePicture:
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
-        self.recent = np.zeros(geometry.n_fft, np.float32)
-        self.columns: list[FloatArray] = []
+        self.heard = HeardSpectrum(geometry, RANGE_DB)
+        self.columns: list[NDArray[np.uint8]] = []
         self.features: list[FeatureVector] = []
 
     def add(self, samples: FloatArray, features: FeatureVector) -> None:
         """One hop of samples and the features that made them."""
-        self.recent = np.concatenate([self.recent[len(samples) :], samples])
-        spectrum = np.fft.rfft(self.recent * window(self.geometry))
-        power = np.square(np.abs(spectrum) * magnitude_scale(self.geometry)).astype(np.float32)
-        level_db = power_to_db(mel_filterbank(self.geometry) @ power, 90.0)
-        self.columns.append((255 * (normalise_db(level_db, 90.0) + 1) / 2).astype(np.uint8))
+        self.columns.append(self.heard.column(samples))
         self.features.append(features)
 
     def write(self, path: Path) -> None:

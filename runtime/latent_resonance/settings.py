@@ -15,12 +15,13 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.gallery.sections import Attract, Quiet, Week
+from latent_resonance.monitor.sections import Monitor
 from latent_resonance.quality import Quality, with_quality
-from latent_resonance.validation import Section, sentences
+from latent_resonance.unix_socket import LONGEST_PATH
+from latent_resonance.validation import Section, as_tuple, sentences
 from latent_resonance.yaml_file import YamlError, read_yaml
 
 LARGEST = 256 * 1024  # bytes; the commented default is 6 kB
-LONGEST_SOCKET_PATH = 107  # bytes, sizeof(sockaddr_un.sun_path) - 1 on Linux
 DEFAULTS = Path(__file__).with_name("latent-resonance.yaml")
 
 
@@ -32,10 +33,6 @@ class SettingsError(LatentResonanceError):
     def __init__(self, messages: list[str]) -> None:
         self.messages = messages
         super().__init__("\n".join(messages))
-
-
-def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def _rising(pair: tuple[float, float]) -> tuple[float, float]:
@@ -57,18 +54,18 @@ def _providers(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _fits_in_a_socket_address(path: str | None) -> str | None:
-    if path is not None and len(os.fsencode(path)) > LONGEST_SOCKET_PATH:
-        raise ValueError(f"should be at most {LONGEST_SOCKET_PATH} bytes long, Linux's limit")
+    if path is not None and len(os.fsencode(path)) > LONGEST_PATH:
+        raise ValueError(f"should be at most {LONGEST_PATH} bytes long, Linux's limit")
     return path
 
 
-Pair = Annotated[tuple[float, float], BeforeValidator(_as_tuple)]
+Pair = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
 Range = Annotated[Pair, AfterValidator(_rising)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Shares = Annotated[tuple[Share, Share], BeforeValidator(_as_tuple)]
+Shares = Annotated[tuple[Share, Share], BeforeValidator(as_tuple)]
 Tempo = Annotated[float, Field(ge=0.0, le=8.0)]
 Cutoff = Annotated[float, Field(ge=20.0, le=24_000.0)]
-Providers = Annotated[tuple[str, ...], BeforeValidator(_as_tuple), AfterValidator(_providers)]
+Providers = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(_providers)]
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -165,7 +162,7 @@ class TimeStretch(Curve):
     """Head turning moves the playhead."""
 
     input: Range = Field((0.15, 2.5), description="|yaw_velocity| in rad/s, [low, high]")
-    output: Annotated[tuple[Tempo, Tempo], BeforeValidator(_as_tuple)] = Field(
+    output: Annotated[tuple[Tempo, Tempo], BeforeValidator(as_tuple)] = Field(
         (1.0, 4.0), description="frames per hop, 1 is the pack's tempo, [0..8, 0..8]"
     )
     smoothing_s: float = Field(0.12, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
@@ -175,7 +172,7 @@ class BandPass(Curve):
     """The mouth opens the spectrum."""
 
     input: Range = Field((0.02, 0.6), description="mouth_open, 0..1, [low, high]")
-    output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(_as_tuple)] = Field(
+    output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(as_tuple)] = Field(
         (400.0, 16_000.0), description="cutoff in Hz, in equal ratios, [20..24000, 20..24000]"
     )
     shape: float = Field(0.6, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
@@ -243,6 +240,7 @@ class Settings(Section):
     attract: Attract = Attract()
     hours: Week = Week()
     quiet: Quiet = Quiet()
+    monitor: Monitor = Monitor()
 
 
 def load_settings(path: Path | None) -> Settings:

@@ -46,6 +46,11 @@ class Section(BaseModel):
         return {key: value for key, value in data.items() if value is not None}
 
 
+def as_tuple(value: object) -> object:
+    """YAML's lists, as frozen sections hold them."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def sentences(error: ValidationError, model: type[Section]) -> list[str]:
     """One sentence for each key that is wrong, in the file's order."""
     found: dict[str, str] = {}

@@ -21,11 +21,11 @@ from latent_resonance.face_state import (
     FaceReceiver,
     FaceSender,
     FaceState,
-    SocketTaken,
     decode,
     encode,
     neutral_features,
 )
+from latent_resonance.unix_socket import SocketTaken
 
 HEADER_BYTES = 24
 

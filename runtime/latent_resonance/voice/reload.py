@@ -25,7 +25,8 @@ from latent_resonance.watched_file import WatchedFile
 
 AT_THE_START = ("socket_path",)  # read once, when each process starts
 OF_THE_EYE = ("camera.", "eye.")  # it watches the file too
-UNHEARD = (*AT_THE_START, *OF_THE_EYE, "hours.", "quiet.", "attract.")  # by the instrument itself
+OF_OTHERS = ("hours.", "quiet.", "attract.", "monitor.")
+UNHEARD = (*AT_THE_START, *OF_THE_EYE, *OF_OTHERS)  # by the instrument itself
 AS_BEFORE = "playing on as before"
 WITH_DEFAULTS = "playing with the defaults"
 
