@@ -117,7 +117,7 @@ def find_pack(name: str | Path) -> Path:
         return models / folder
     if folder.is_dir():
         raise PackError(f"{folder}: not a pack, for it has no {SHEET}; name another folder")
-    names = sorted(path.parent.name for path in models.glob(f"*/{SHEET}"))
+    names = packs_there()
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"
     raise PackError(f"no pack {str(name)!r} in {models}; {hint} (or name a pack's folder)")
@@ -216,6 +216,11 @@ def _check_file(path: Path, sha256: str) -> None:
             f"{path}: is not the file that {SHEET} describes (sha256 {found[:12]}…, wanted "
             f"{sha256[:12]}…); copy the pack again"
         )
+
+
+def packs_there() -> tuple[str, ...]:
+    """Names of the packs in models/; whether they can be played is found when one is opened."""
+    return tuple(sorted(sheet.parent.name for sheet in models_folder().glob(f"*/{SHEET}")))
 
 
 def sha256_of(path: Path) -> str:

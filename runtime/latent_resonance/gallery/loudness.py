@@ -153,10 +153,10 @@ class Fader:
         """Whether there is silence and is to be: nothing has to be made to be faded."""
         return self.gain == 0.0 and gain_db == SILENCE_DB
 
-    def process(self, block: FloatArray, gain_db: float) -> FloatArray:
-        """The block, on its way to gain_db (0 or below)."""
+    def process(self, block: FloatArray, gain_db: float, fall_s: float = FALL_S) -> FloatArray:
+        """The block, on its way to gain_db (0 or below); fall_s is the time constant downwards."""
         before, wanted = self.gain, amplitude(min(gain_db, 0.0))
-        time_constant_s = self.RISE_S if wanted > before else self.FALL_S
+        time_constant_s = self.RISE_S if wanted > before else fall_s
         after = glided(before, wanted, len(block) / self.sample_rate, time_constant_s)
         self.gain = wanted if abs(after - wanted) < self.SETTLED else after
         return ramped(block, before, self.gain)

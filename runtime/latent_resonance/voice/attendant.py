@@ -43,6 +43,7 @@ class Attended(Protocol):
     images: int
     hops: int
     busy_s: float
+    heard_after_s: float
 
 
 class Attendant:
@@ -98,6 +99,7 @@ class Attendant:
         before, self.seen = self.seen, (performance.images, performance.hops, performance.busy_s)
         load = load_of(self.seen[2] - before[2], since_s)
         performance.tier = self.health.step(now_s, load, performance.heat)
+        performance.heard_after_s = self.speaker.latency_s
         if performance.images > before[0]:
             self.heard_s = now_s
         self._report()

@@ -6,6 +6,7 @@ Neither knows of threads or clocks: `perform.py` runs each on a thread of its ow
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -57,10 +58,16 @@ class Dreamer:
         self.begun = False
         self.fault: str | None = None
 
-    def step(self, features: FeatureVector, dt_s: float) -> FloatArray:
-        """Moves z on by dt_s; returns the picture there: (n_mels, n_frames) in [-1, 1]."""
+    def step(self, features: FeatureVector, dt_s: float, held: Latent | None = None) -> FloatArray:
+        """Moves z on by dt_s; returns the picture there: (n_mels, n_frames) in [-1, 1].
+
+        With z held (latent_dim,) by somebody it goes there, and neither jitters nor rests.
+        """
         controls = self.controls.step(features, dt_s)
-        self._follow(features)
+        if held is None:
+            self._follow(features)
+        else:
+            self.wanted, controls = held, replace(controls, noise=0.0, clarity=0.0)
         z = self.glide.step(self.wanted, controls, dt_s)
         if not self.begun or np.abs(z - self.z).max() > MOVED:
             self._dream(z)
@@ -167,9 +174,9 @@ class Instrument:
         self.picture: FloatArray | None = None
         self.shown: FloatArray | None = None
 
-    def dream(self, features: FeatureVector, dt_s: float) -> None:
-        """Moves the picture on by dt_s."""
-        self.picture = self.dreamer.step(features, dt_s)
+    def dream(self, features: FeatureVector, dt_s: float, held: Latent | None = None) -> None:
+        """Moves the picture on by dt_s; towards z (latent_dim,) if somebody holds it."""
+        self.picture = self.dreamer.step(features, dt_s, held)
 
     def hop(self, features: FeatureVector, iterations: int) -> FloatArray:
         """The next hop_length samples, with so many iterations of the phase reconstruction."""

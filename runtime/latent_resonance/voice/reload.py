@@ -15,7 +15,7 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.face_state import FeatureVector
 from latent_resonance.first_settings import in_short
 from latent_resonance.gallery.quiet import hushed
-from latent_resonance.pack import Pack
+from latent_resonance.pack import Pack, models_folder
 from latent_resonance.score import attract_score
 from latent_resonance.settings import Settings
 from latent_resonance.validation import keys_of
@@ -73,18 +73,28 @@ class Reloader:
         self.instead = WITH_DEFAULTS if refused else AS_BEFORE
         self.refused = refusal(refused, self.instead) if refused else ""
         self.left: Instrument | None = None  # the one before, while it fades
+        self.pack: str | None = None  # that was asked for last instead of the settings' own
 
-    def step(self, features: FeatureVector, *, quiet: bool = False) -> Instrument | None:
-        """Looks; returns another instrument, warm, or None to go on as it is."""
+    def step(
+        self, features: FeatureVector, *, quiet: bool = False, pack: str | None = None
+    ) -> Instrument | None:
+        """Looks; returns another instrument, warm, or None to go on as it is.
+
+        Parameters
+        ----------
+        quiet : whether it is to be soft
+        pack : to play instead of the one that the settings name
+        """
         self._forget()
         asked = self.asked.is_set()
         self.asked.clear()
-        anew = self.file.changed() or asked
+        anew = self.file.changed() or asked or pack != self.pack
+        self.pack = pack
         if not anew and quiet == self.quiet:
             return None
         turned, self.quiet = quiet != self.quiet, quiet
         try:
-            settings = self.read() if anew else self.settings
+            settings = self._read() if anew else self.settings
             instrument = self._open(settings, features, with_pack=asked)
         except LatentResonanceError as error:
             self.quiet = quiet is not turned  # what has not been done is tried at the next step
@@ -97,6 +107,12 @@ class Reloader:
         if instrument is not None:
             self.left, self.instrument = self.instrument, instrument
         return instrument
+
+    def _read(self) -> Settings:
+        settings = self.read()
+        if self.pack is None:
+            return settings
+        return settings.model_copy(update={"pack": str(models_folder() / self.pack)})
 
     def _forget(self) -> None:
         """Frees the instrument exchanged a look ago, here and not on the synthesis thread."""
