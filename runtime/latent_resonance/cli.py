@@ -6,8 +6,6 @@ once and the eye can give up its network before MediaPipe is there.
 
 from __future__ import annotations
 
-import ctypes
-import json
 import math
 import signal
 import sys
@@ -20,7 +18,9 @@ import click
 
 from latent_resonance import __version__
 from latent_resonance.bench.command import bench
+from latent_resonance.doctor.command import doctor
 from latent_resonance.first_settings import read_settings, settings_to_begin_with
+from latent_resonance.monitor.command import monitor
 from latent_resonance.options import (
     FILE,
     NEW_FILE,
@@ -31,12 +31,10 @@ from latent_resonance.options import (
     seed_option,
     unattended_option,
 )
-from latent_resonance.terminal import progress_bar, run, say
+from latent_resonance.terminal import leave_with_the_parent, progress_bar, run, say
 
 if TYPE_CHECKING:
     from latent_resonance.settings import Settings
-
-PR_SET_PDEATHSIG = 1  # prctl(2)
 
 PAGE = """\
 A silent face becomes sound.
@@ -168,20 +166,19 @@ def _voice_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _play(
-    pack: str | None, config: Path | None, *, unattended: bool, with_eye: bool, **options: Any
-) -> NoReturn:
+def _play(pack: str | None, config: Path | None, *, unattended: bool, **options: Any) -> NoReturn:
     settings, refused = settings_to_begin_with(config, pack, unattended=unattended, say=say)
     from latent_resonance.voice.perform import perform as play
 
     def read() -> Settings:
         return read_settings(config, pack)
 
-    options |= {"unattended": unattended, "refused": refused, "with_eye": with_eye}
+    options |= {"unattended": unattended, "refused": refused}
     sys.exit(play(settings, config=config, read=read, say=say, **options))
 
 
 @commands.command(short_help="Play live: camera in, sound out.")
+@click.option("--monitor", is_flag=True, help="Also serve the picture and the staff's page.")
 @_voice_options
 def perform(**options: Any) -> None:
     """Perform until Ctrl-C: the eye watches in a process of its own, the voice plays.
@@ -195,6 +192,7 @@ def perform(**options: Any) -> None:
       latent-resonance perform
       latent-resonance perform --config gallery.yaml
       latent-resonance perform --seconds 30 --record take.wav
+      latent-resonance perform --monitor
     """
     _play(**options, with_eye=True)
 
@@ -218,7 +216,7 @@ def eye(config: Path | None, socket: Path | None, unattended: bool, child: bool)
     sixteen numbers for each image to a Unix socket.
     """
     if child:
-        _leave_with_the_parent()
+        leave_with_the_parent()
     settings, refused = settings_to_begin_with(config, None, unattended=unattended, say=say)
     from latent_resonance.eye.watch import watch
     from latent_resonance.settings import socket_path_of
@@ -228,12 +226,6 @@ def eye(config: Path | None, socket: Path | None, unattended: bool, child: bool)
         signal.signal(number, lambda *_: stop.set())
     meeting = socket or socket_path_of(settings)
     sys.exit(watch(settings, meeting, stop, config=config, refused=refused))
-
-
-def _leave_with_the_parent() -> None:
-    """Ctrl-C reaches the whole group: the voice decides when the eye closes, or dies with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 @commands.command(short_help="List the speakers of this machine.")
@@ -248,34 +240,6 @@ def devices() -> None:
         mark = "*" if device.is_default else " "
         rate = f"{device.default_sample_rate:.0f} Hz"
         click.echo(f"{mark} {device.index:>2}  {device.name}  ({device.host_api}, {rate})")
-
-
-@commands.command(short_help="Say what is wrong with this machine, and what to do.")
-@config_option
-@click.option("--json", "as_json", is_flag=True, help="For programs: a list of checks.")
-@click.option("--tone", is_flag=True, help="Also play a tone: can it be heard?")
-def doctor(config: Path | None, as_json: bool, tone: bool) -> None:
-    """Check the program, camera, speaker, the machine, the units and the wall between them.
-
-    Without --config: the settings of /etc/latent-resonance, if there are any. Each line is ok,
-    warn or fail. A missing camera or speaker is a warning, for the instrument plays without;
-    what keeps it from playing fails, and the exit code is 1. As root it sees more.
-
-    \b
-    Examples:
-      sudo latent-resonance doctor
-      sudo latent-resonance doctor --tone
-      latent-resonance doctor --json --config gallery.yaml
-    """
-    from latent_resonance.doctor import FAIL, examine
-
-    checks = examine(config, tone=tone)
-    if as_json:
-        click.echo(json.dumps([check.as_dict() for check in checks], indent=2))
-    else:
-        for check in checks:
-            click.echo(check.as_text())
-    sys.exit(int(any(check.verdict == FAIL for check in checks)))
 
 
 @commands.command(short_help="Print every setting with its default, as a file to start from.")
@@ -293,6 +257,8 @@ def settings() -> None:
 
 
 commands.add_command(bench)
+commands.add_command(doctor)
+commands.add_command(monitor)
 
 
 def main() -> None:

@@ -6,6 +6,7 @@ for; everything here goes to standard error.
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import click
 
 from latent_resonance import LatentResonanceError
 
+PR_SET_PDEATHSIG = 1  # prctl(2)
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -54,3 +56,9 @@ def run(command: click.Command, name: str) -> None:
 def _terminated(number: int, _frame: FrameType | None) -> None:
     """SIGTERM unwinds the stack, so that no half-written file is left behind."""
     sys.exit(128 + number)
+
+
+def leave_with_the_parent() -> None:
+    """Ctrl-C reaches the whole group: the voice decides when its children close, or dies first."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

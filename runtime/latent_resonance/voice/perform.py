@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from latent_resonance import LatentResonanceError
@@ -17,6 +17,7 @@ from latent_resonance.eye_process import EyeProcess
 from latent_resonance.face_state import FaceReceiver
 from latent_resonance.gallery.notify import Notifier
 from latent_resonance.link.listener import Listener, monitor_path
+from latent_resonance.monitor_process import MonitorProcess
 from latent_resonance.settings import Settings, socket_path_of
 from latent_resonance.voice.attendant import Attendant
 from latent_resonance.voice.lock import hold_the_speaker
@@ -38,6 +39,7 @@ def perform(
     seconds: float | None = None,
     record: Path | None = None,
     with_eye: bool = True,
+    monitor: bool = False,
     seed: int = 0,
     unattended: bool = False,
     refused: str = "",
@@ -49,6 +51,7 @@ def perform(
     ----------
     config : the settings' file, watched for changes
     read : reads the settings again
+    monitor : also serve the pages, from a process of its own
     unattended : play with the defaults what the settings name and cannot be played
     refused : what is wrong with the file already, and `settings` are the defaults
 
@@ -60,35 +63,30 @@ def perform(
     wishes = listen_for_wishes()
     socket_path = socket_path_of(settings)
     reporter = Reporter(say, time.monotonic())
-    say = reporter.say
-    lock = hold_the_speaker(socket_path)
-    receiver = FaceReceiver(socket_path)
-    listener = answering(monitor_path(socket_path), say)
-    eye = EyeProcess(socket_path, config, say) if with_eye else None
-    alone = say if unattended else None
-    try:
+    say, alone = reporter.say, reporter.say if unattended else None
+    with ExitStack() as opened:
+        opened.enter_context(closing(hold_the_speaker(socket_path)))
+        receiver = opened.enter_context(closing(FaceReceiver(socket_path)))
+        if (listener := answering(monitor_path(socket_path), say)) is not None:
+            opened.enter_context(closing(listener))
+        eye = EyeProcess(socket_path, config, say) if with_eye else None
+        page = MonitorProcess(socket_path, config, say) if monitor else None
+        for child in filter(None, (eye, page)):
+            opened.enter_context(closing(child))
         settings, pack, unplayable = playable(settings, alone)
         outlet, speaker = speaker_for(pack, settings, say)
-        with closing(speaker):
-            settings, instrument, unable = first_instrument(pack, settings, seed, alone)
-            say(f"pack {settings.pack}, networks on {instrument.networks.provider}")
-            reloader = Reloader(
-                instrument, read or (lambda: settings), config, wishes.reload, seed, say,
-                settings=settings, refused=refused or unplayable or unable,
-            )  # fmt: skip
-            performance = Performance(instrument, receiver, outlet, reloader)
-            del instrument  # once it has been exchanged, nobody may hold it
-            if listener:
-                performance.answer(listener)
-            with recorded(record, pack.geometry, performance.record_to, say):
-                return _attended(performance, speaker, eye, wishes.leave, seconds, reporter)
-    finally:
-        if eye:
-            eye.close()
-        if listener:
-            listener.close()
-        receiver.close()
-        lock.close()
+        opened.enter_context(closing(speaker))
+        settings, instrument, unable = first_instrument(pack, settings, seed, alone)
+        say(f"pack {settings.pack}, networks on {instrument.networks.provider}")
+        reloader = Reloader(
+            instrument, read or (lambda: settings), config, wishes.reload, seed, say,
+            settings=settings, refused=refused or unplayable or unable,
+        )  # fmt: skip
+        performance = Performance(instrument, receiver, outlet, reloader, listener)
+        del instrument  # once it has been exchanged, nobody may hold it
+        with recorded(record, pack.geometry, performance.record_to, say):
+            end_s = time.monotonic() + (math.inf if seconds is None else seconds)
+            return _attended(performance, speaker, (eye, page), wishes.leave, end_s, reporter)
 
 
 def answering(path: Path, say: Callable[[str], None]) -> Listener | None:
@@ -103,14 +101,14 @@ def answering(path: Path, say: Callable[[str], None]) -> Listener | None:
 def _attended(
     performance: Performance,
     speaker: Speaker,
-    eye: EyeProcess | None,
+    children: tuple[EyeProcess | None, MonitorProcess | None],
     leave: threading.Event,
-    seconds: float | None,
+    end_s: float,
     reporter: Reporter,
 ) -> int:
     """The main thread's part: attends until it is time to leave."""
-    notifier, began_s, say = Notifier(), time.monotonic(), reporter.say
-    end_s = began_s + seconds if seconds is not None else math.inf
+    (eye, page), say = children, reporter.say
+    notifier, began_s = Notifier(), time.monotonic()
     attendant = Attendant(performance, speaker, eye, notifier, say, began_s)
     threads = performance.start()
     settle()
@@ -118,6 +116,8 @@ def _attended(
         while time.monotonic() < end_s and not (leave.is_set() or performance.stop.is_set()):
             attendant.tend(time.monotonic())
             reporter.step(performance, attendant, time.monotonic())
+            if page:
+                page.tend(time.monotonic())
             time.sleep(TICK_S)
         performance.stop.set()
         notifier.stopping()

@@ -68,7 +68,12 @@ class Performance:
     """
 
     def __init__(
-        self, instrument: Instrument, receiver: FaceReceiver, outlet: Outlet, reloader: Reloader
+        self,
+        instrument: Instrument,
+        receiver: FaceReceiver,
+        outlet: Outlet,
+        reloader: Reloader,
+        listener: Listener | None = None,
     ) -> None:
         self.receiver, self.outlet, self.reloader = receiver, outlet, reloader
         settings = reloader.settings
@@ -81,7 +86,7 @@ class Performance:
         self.remote = Remote()
         geometry = instrument.pack.geometry
         self.check_tone = CheckTone(geometry.sample_rate, geometry.hop_length)
-        self.teller: Teller | None = None
+        self.teller = Teller(geometry, listener, self) if listener else None
         self.stop = threading.Event()
         self.failure: Exception | None = None
         # slots
@@ -140,10 +145,6 @@ class Performance:
         in_time = [self._thread(loop) for loop in (*loops, *([self._tell] if self.teller else []))]
         self._thread(self._care, daemon=True)
         return in_time
-
-    def answer(self, listener: Listener) -> None:
-        """Also tells monitors, once it has started, on a thread of its own."""
-        self.teller = Teller(self.instrument.pack.geometry, listener, self)
 
     def record_to(self, recording: Recording) -> threading.Thread:
         """Also records, on a thread of its own."""

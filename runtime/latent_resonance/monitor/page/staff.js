@@ -1,0 +1,249 @@
+// What staff see and do: meters, state, controls, teaching. Numbers only; no picture of anybody.
+
+import { listen } from "/page/socket.js";
+
+const TONE_S = 2;
+const RANGES = {
+  mouth_open: [0, 1], mouth_width: [-1, 1], jaw_open: [0, 1], brow_raise: [0, 1],
+  brow_tension: [0, 1], eye_open: [0, 1], head_yaw: [-1.57, 1.57], head_pitch: [-1.57, 1.57],
+  head_roll: [-1.57, 1.57], yaw_velocity: [-5, 5], pitch_velocity: [-5, 5], roll_velocity: [-5, 5],
+  mouth_velocity: [-10, 10], brow_velocity: [-10, 10], motion: [0, 1], stillness: [0, 1],
+};
+const at = (id) => document.getElementById(id);
+let token = sessionStorage.getItem("token") ?? "";
+let report = null;
+let moving = false; // somebody moves the volume just now
+
+async function post(path, body) {
+  let answer;
+  try {
+    answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    say("the instrument's page cannot be reached; it is tried again by itself");
+    return null;
+  }
+  if (answer.status === 401) unlock(false);
+  say(answer.ok ? "" : (await answer.text()).trim());
+  return answer.ok ? answer : null;
+}
+
+const ask = (kind, value) => post("/ask", { [kind]: value });
+
+async function teach(step) {
+  const answer = await post("/teach", step);
+  if (answer) showTeaching(await answer.json());
+}
+
+function say(text) {
+  at("answer").textContent = text;
+  at("answer").className = text ? "bad" : "";
+}
+
+function unlock(open) {
+  at("controls").disabled = at("teaching").disabled = !open;
+  at("key").hidden = open;
+  if (open) sessionStorage.setItem("token", token);
+  else sessionStorage.removeItem("token");
+}
+
+at("key").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  token = at("token").value.trim();
+  if (await teach_allowed()) {
+    at("token").value = "";
+    unlock(true);
+  }
+});
+
+// Asking for nothing at all shows whether the token is right.
+async function teach_allowed() {
+  return (await post("/teach", { do: "nothing" })) !== null;
+}
+
+function pairs(list, entries) {
+  list.replaceChildren(
+    ...entries.flatMap(([name, value]) => {
+      const term = document.createElement("dt");
+      const said = document.createElement("dd");
+      term.textContent = name;
+      said.textContent = value;
+      return [term, said];
+    }),
+  );
+}
+
+function showEnergies({ features, level_db, latency_s, present }) {
+  for (const [name, value] of Object.entries({ ...features, level: level_db })) {
+    const meter = at(`meter-${name}`);
+    if (!meter) continue;
+    meter.value = value;
+    at(`said-${name}`).textContent = value.toFixed(name === "level" ? 0 : 2);
+  }
+  at("said-latency").textContent = latency_s === null ? "–" : `${Math.round(1000 * latency_s)} ms`;
+  at("said-present").textContent = present ? "a face" : "nobody";
+}
+
+function buildMeters() {
+  const rows = [["level", [-80, 0]], ...Object.entries(RANGES)].flatMap(([name, [low, high]]) => {
+    const label = document.createElement("label");
+    label.textContent = name.replaceAll("_", " ") + (name === "level" ? ", dB" : "");
+    label.htmlFor = `meter-${name}`;
+    const meter = document.createElement("meter");
+    Object.assign(meter, { id: `meter-${name}`, min: low, max: high, value: low });
+    const said = document.createElement("output");
+    said.id = `said-${name}`;
+    return [label, meter, said];
+  });
+  const extra = [["seen", "present"], ["image to speaker", "latency"]].flatMap(([text, id]) => {
+    const label = document.createElement("span");
+    label.textContent = text;
+    const said = document.createElement("output");
+    said.id = `said-${id}`;
+    return [label, document.createElement("span"), said];
+  });
+  at("energies").replaceChildren(...extra, ...rows);
+}
+
+function hours(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+}
+
+function showReport(message) {
+  report = message.report;
+  const r = report;
+  at("doing").textContent = r.doing;
+  pairs(at("figures"), [
+    ["door", r.door],
+    ["pack", r.pack],
+    ["images/s", r.images_per_s.toFixed(0)],
+    ["speaker", r.speaker || "none"],
+    ["loudness", r.loudness_lufs <= -70 ? "silence" : `${r.loudness_lufs.toFixed(1)} LUFS`],
+    ["underflows", r.underflows],
+    ["temperature", r.celsius === null ? "not known" : `${r.celsius.toFixed(0)} °C`],
+    ["load", `${Math.round(100 * r.load)} %`],
+    ["quality", r.tier ? `${r.quality}, tier ${r.tier}: ${r.tier_reason}` : r.quality],
+    ["visits", r.visits],
+    ["played for visitors", hours(r.played_s)],
+    ["running for", hours(r.uptime_s)],
+    ["settings", r.refused || "in order"],
+    ["played from outside", r.overridden.join(", ") || "nothing"],
+    ["pages open", message.watching],
+    ["program", r.build],
+  ]);
+  const kinds = Object.entries(r.faults);
+  pairs(at("faults"), kinds.length ? kinds : [["none", ""]]);
+  showNews(r.news);
+  showControls(r);
+  showTeaching(message.teaching);
+}
+
+function showNews(news) {
+  at("news").replaceChildren(
+    ...[...news].reverse().map(([ago, text]) => {
+      const item = document.createElement("li");
+      const time = document.createElement("time");
+      time.textContent = ago < 90 ? `${Math.round(ago)} s ago` : `${Math.round(ago / 60)} min ago`;
+      item.append(time, text);
+      return item;
+    }),
+  );
+}
+
+function showControls(r) {
+  for (const button of document.querySelectorAll("[data-switch]")) {
+    button.setAttribute("aria-pressed", String(r[button.dataset.switch]));
+  }
+  if (!moving) {
+    at("volume").value = r.volume_db;
+    at("volume-said").textContent = `${r.volume_db} dB`;
+  }
+  offer(at("pack"), r.packs, r.pack);
+  at("next").disabled = r.packs.length < 2;
+}
+
+function offer(list, names, chosen) {
+  const there = [...list.options].map((option) => option.value);
+  if (there.join() !== names.join()) list.replaceChildren(...names.map((name) => new Option(name)));
+  if (document.activeElement !== list) list.value = chosen;
+}
+
+function showTeaching(teaching) {
+  if (!teaching) return;
+  at("hold").setAttribute("aria-pressed", String(teaching.holding));
+  at("correct").setAttribute("aria-pressed", String(teaching.correcting));
+  at("keep").disabled = !(teaching.holding && teaching.walking);
+  at("taught").textContent = teaching.problem;
+  at("taught").className = teaching.problem ? "bad" : "";
+  const directions = Array.from({ length: teaching.directions }, (_, i) => String(i + 1));
+  offer(at("direction"), directions, at("direction").value || "1");
+  at("pairs").replaceChildren(
+    ...teaching.pairs.map((pair, index) => {
+      const item = document.createElement("li");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = "forget";
+      button.setAttribute("aria-label", `forget pair ${index + 1}`);
+      button.addEventListener("click", () => teach({ do: "forget", index }));
+      item.append(pair, button);
+      return item;
+    }),
+  );
+}
+
+for (const button of document.querySelectorAll("[data-switch]")) {
+  const kind = button.dataset.switch;
+  button.addEventListener("click", () => ask(kind, button.getAttribute("aria-pressed") !== "true"));
+}
+at("volume").addEventListener("input", () => {
+  moving = true;
+  at("volume-said").textContent = `${at("volume").value} dB`;
+});
+at("volume").addEventListener("change", async () => {
+  await ask("volume_db", Number(at("volume").value));
+  setTimeout(() => (moving = false), 1000);
+});
+at("tone").addEventListener("click", () => ask("tone", TONE_S));
+at("pack").addEventListener("change", () => ask("pack", at("pack").value));
+at("next").addEventListener("click", () => {
+  const { packs, pack } = report;
+  ask("pack", packs[(packs.indexOf(pack) + 1) % packs.length]);
+});
+at("hold").addEventListener("click", () => teach({ do: "hold" }));
+at("letgo").addEventListener("click", () => teach({ do: "let go" }));
+at("keep").addEventListener("click", () => teach({ do: "keep" }));
+at("correct").addEventListener("click", () => {
+  teach({ do: "correct", on: at("correct").getAttribute("aria-pressed") !== "true" });
+});
+for (const button of document.querySelectorAll("[data-walk]")) {
+  button.addEventListener("click", () => teach({ do: button.dataset.walk }));
+}
+at("far").addEventListener("change", () => {
+  teach({
+    do: "direction",
+    index: Number(at("direction").value || 1) - 1,
+    amount: Number(at("far").value),
+  });
+});
+addEventListener("keydown", ({ key, target, ctrlKey, altKey, metaKey }) => {
+  if (ctrlKey || altKey || metaKey || /^(INPUT|SELECT)$/.test(target.tagName)) return;
+  if (key === "m" && !at("controls").disabled) document.querySelector("[data-switch=muted]").click();
+  if (key === "p") location.href = "/";
+});
+
+buildMeters();
+if (token) teach_allowed().then(unlock);
+listen("/state", {
+  onText: (message) => {
+    if (message.kind === "energies") showEnergies(message);
+    else if (message.kind === "report") showReport(message);
+    else at("doing").textContent = message.linked ? "it says nothing" : "the voice is not running";
+  },
+  onLink: (up) => {
+    at("link").textContent = up ? "" : "the page has lost the instrument; looking for it …";
+  },
+});

@@ -1,0 +1,145 @@
+"""The monitor, put together: link, hub, pages, figures, OSC, MQTT and teaching in one event loop.
+
+A process of its own. In: settings and the voice's socket. Out: pages on a port, and packets to
+whom the settings name. It ends when it is told to, and never with the voice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+
+from aiohttp import web
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.gallery.notify import Notifier
+from latent_resonance.link.listener import monitor_path
+from latent_resonance.monitor.guard import Gate, names_of_this_machine, token_at, token_path
+from latent_resonance.monitor.hub import Hub
+from latent_resonance.monitor.metrics import Metrics
+from latent_resonance.monitor.sections import Monitor
+from latent_resonance.monitor.teaching import Teaching
+from latent_resonance.monitor.voice_link import VoiceGone, VoiceLink
+from latent_resonance.monitor.web import Desk, application
+from latent_resonance.settings import Settings, socket_path_of
+
+BEAT_S = 0.5
+LEAVING_S = 1.0  # in which open pages are told good-bye
+
+
+class MonitorError(LatentResonanceError):
+    """The monitor cannot begin."""
+
+
+def run(settings: Settings, socket: Path | None, say: Callable[[str], None]) -> int:
+    """Serves until SIGINT or SIGTERM; returns the exit code.
+
+    Raises
+    ------
+    LatentResonanceError
+        The port is taken, or the token can neither be read nor made.
+    """
+    return asyncio.run(_serve(settings, socket or socket_path_of(settings), say))
+
+
+async def _serve(settings: Settings, socket: Path, say: Callable[[str], None]) -> int:
+    leave = _asked_to_leave()
+    desk = _desk(settings, monitor_path(socket), say)
+    async with contextlib.AsyncExitStack() as open_things:
+        address = await open_things.enter_async_context(_pages(desk, settings.monitor))
+        await open_things.enter_async_context(_others(desk, settings.monitor, say))
+        await open_things.enter_async_context(_under_way(desk.link.run()))
+        say(f"the picture is at {address}/, the staff's page at {address}/staff")
+        await _until(leave, desk)
+    return 0
+
+
+def _asked_to_leave() -> asyncio.Event:
+    leave = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, leave.set)
+    return leave
+
+
+def _desk(settings: Settings, path: Path, say: Callable[[str], None]) -> Desk:
+    monitor = settings.monitor
+    hub = Hub(asyncio.get_running_loop().time)
+    token = token_at(token_path(monitor.token_file))
+    return Desk(
+        hub=hub,
+        link=VoiceLink(path, hub, say),
+        gate=Gate(token),
+        teaching=Teaching(monitor),
+        metrics=Metrics(),
+        names=names_of_this_machine(monitor.names),
+        viewers=monitor.viewers,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _pages(desk: Desk, monitor: Monitor) -> AsyncIterator[str]:
+    """The site on its port; gives its address.
+
+    Raises
+    ------
+    MonitorError
+        The port cannot be listened on.
+    """
+    runner = web.AppRunner(application(desk), access_log=None, keepalive_timeout=15.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, monitor.host, monitor.port, shutdown_timeout=LEAVING_S)
+        await site.start()
+        yield f"http://{_shown(monitor.host)}:{monitor.port}"
+    except OSError as error:
+        raise MonitorError(
+            f"{monitor.host} port {monitor.port}: cannot be listened on ({error.strerror}); set "
+            "monitor.host and monitor.port, or stop what listens there"
+        ) from error
+    finally:
+        await runner.cleanup()
+
+
+def _shown(host: str) -> str:
+    """As it is written in an address; for every network, this machine."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104  what the settings ask for
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
+
+
+@contextlib.asynccontextmanager
+async def _others(desk: Desk, monitor: Monitor, say: Callable[[str], None]) -> AsyncIterator[None]:
+    """OSC, MQTT and figures: whoever is told, and whoever may ask."""
+    yield
+
+
+@contextlib.asynccontextmanager
+async def _under_way(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Something that goes on for as long as the rest does."""
+    task = asyncio.get_running_loop().create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _until(leave: asyncio.Event, desk: Desk) -> None:
+    """Once a beat: what has to be said again to the voice, and to systemd that all is well."""
+    notifier = Notifier()
+    notifier.ready()
+    while not leave.is_set():
+        notifier.alive()
+        notifier.status(
+            f"{desk.watching} pages open, voice {'there' if desk.hub.linked else 'gone'}"
+        )
+        for request in desk.teaching.due(asyncio.get_running_loop().time()):
+            with contextlib.suppress(VoiceGone):
+                desk.link.ask(request)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(leave.wait(), BEAT_S)
+    notifier.stopping()
