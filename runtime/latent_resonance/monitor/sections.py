@@ -14,6 +14,7 @@ from latent_resonance.validation import Section, as_tuple
 
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(\d{1,5})")
 HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+TOPIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # no wildcard, nothing for $SYS
 
 
 def _address(text: str) -> str:
@@ -29,10 +30,26 @@ def _host(text: str) -> str:
     return text
 
 
+def _named_host(text: str) -> str:
+    try:
+        _host(text).encode("idna")  # what is no name of a host is no OSError to socket either
+    except UnicodeError as error:
+        raise ValueError("should be an address or a name, such as broker.local") from error
+    return text
+
+
+def _topic(text: str) -> str:
+    if not TOPIC.fullmatch(text):
+        raise ValueError("should be letters, digits, . _ - and single / between them")
+    return text
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Addresses = Annotated[tuple[Address, ...], BeforeValidator(as_tuple)]
 Host = Annotated[str, AfterValidator(_host)]
 Hosts = Annotated[tuple[Host, ...], BeforeValidator(as_tuple)]
+NamedHost = Annotated[str, AfterValidator(_named_host)]
+Topic = Annotated[str, Field(max_length=100), AfterValidator(_topic)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -49,14 +66,17 @@ class Osc(Section):
 
 
 class Mqtt(Section):
-    """A broker that is told how it goes."""
+    """A broker that is told how it goes; it can ask for nothing."""
 
-    host: Host | None = Field(None, description="the broker; blank tells none")
-    port: Port = Field(1883, description="of the broker, 1 to 65535")
-    tls: bool = Field(False, description="encrypted, with the system's certificates")
+    host: NamedHost | None = Field(None, description="the broker; blank tells none")
+    port: Port = Field(1883, description="of the broker, 1 to 65535; 8883 is usual with tls")
+    tls: bool = Field(False, description="encrypted, and the broker has to prove who it is")
+    ca_file: Name | None = Field(
+        None, description="certificates (PEM) that prove it; blank is the system's"
+    )
     username: Name | None = Field(None, description="at the broker, if it asks")
-    password_file: Name | None = Field(None, description="a file that holds the password")
-    topic: Name = Field("latent-resonance", description="under which it is told")
+    password_file: Name | None = Field(None, description="a file whose first line is the password")
+    topic: Topic = Field("latent-resonance", description="under which it is told")
     discovery: bool = Field(True, description="makes itself known to Home Assistant")
 
 
