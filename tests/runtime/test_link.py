@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import socket
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -207,7 +206,7 @@ def test_a_fifth_monitor_is_hung_up_on(tmp_path: Path, listener: Listener) -> No
 
 def test_only_its_owner_may_call(tmp_path: Path, listener: Listener) -> None:
     assert listener.watched is False
-    assert os.stat(tmp_path / "monitor.sock").st_mode & 0o777 == 0o600
+    assert (tmp_path / "monitor.sock").stat().st_mode & 0o777 == 0o600
 
 
 def test_the_socket_of_a_voice_that_died_is_replaced_and_that_of_a_living_one_is_not(

@@ -1,4 +1,4 @@
-"""What is asked of a performance from outside: what stays, what ends by itself, what is stronger."""
+"""What is asked of a performance from outside: what stays, what ends by itself."""
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,11 +127,15 @@ def test_nothing_but_the_picture_is_on_the_wall_until_the_mouse_moves(visit: Any
     page = visit("/").page
     time.sleep(4)
     tools = page.locator("#tools")
-    assert tools.evaluate("e => getComputedStyle(e).opacity") == "0"
+
+    def opacity() -> float:
+        return float(tools.evaluate("e => getComputedStyle(e).opacity"))
+
+    assert opacity() == 0.0
     page.mouse.move(200, 200)
-    page.wait_for_function("getComputedStyle(document.getElementById('tools')).opacity === '1'")
+    until(lambda: opacity() == 1.0, 5, "tools")
     assert tools.get_by_role("button").count() >= 3
-    page.wait_for_function("getComputedStyle(document.getElementById('tools')).opacity === '0'")
+    until(lambda: opacity() == 0.0, 10, "no tools")
 
 
 def test_a_palette_is_chosen_by_a_key_and_kept(visit: Any) -> None:
@@ -193,11 +196,11 @@ def test_controls_are_locked_until_the_token_is_given_and_a_wrong_one_is_refused
     opened = visit("/staff")
     page = opened.page
     page.wait_for_selector("#doing:has-text('playing')")
-    assert page.locator("#controls").is_disabled()
+    assert page.locator("#controls").evaluate("e => e.disabled")
     page.fill("#token", "not the token at all")
     page.click("text=unlock")
     page.wait_for_selector("#answer:has-text('the token is wrong')")
-    assert page.locator("#controls").is_disabled()
+    assert page.locator("#controls").evaluate("e => e.disabled")
     opened.unlock(gallery)
     assert page.locator("#answer").text_content() == ""
 
@@ -273,7 +276,8 @@ def test_meters_follow_the_face(visit: Any) -> None:
     for _ in range(40):
         mouth.append(page.evaluate("document.getElementById('meter-mouth_open').value"))
         time.sleep(0.1)
-    assert min(mouth) < 0.2 < 0.3 < max(mouth)
+    assert min(mouth) < 0.2
+    assert max(mouth) > 0.3
     assert int(page.locator("#said-latency").text_content().split()[0]) < 200 * PATIENCE
 
 
@@ -306,9 +310,7 @@ def test_a_monitor_that_is_killed_comes_back_and_so_do_its_pages_and_the_sound_n
     assert tenths.min() > 1e-8
 
 
-def test_a_voice_that_is_not_there_is_said_and_found_again(
-    tmp_path: Path, visit: Any, gallery: Gallery
-) -> None:
+def test_a_voice_that_is_not_there_is_said_and_found_again(visit: Any, gallery: Gallery) -> None:
     page = visit("/staff").page
     page.wait_for_selector("#doing:has-text('playing')")
     os.kill(gallery.process.pid, signal.SIGSTOP)

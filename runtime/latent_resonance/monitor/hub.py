@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from latent_resonance.link.telemetry import Columns, Energies, Message, Report
 
@@ -41,6 +42,16 @@ class Subscription:
         return message
 
 
+class Observer(Protocol):
+    """Somebody who is told all of it, and does not wait."""
+
+    def take(self, message: Message) -> None:
+        """What the voice has said."""
+
+    def linked(self, up: bool) -> None:
+        """Whether a voice is there."""
+
+
 class Hub:
     """The one place where what the voice says is known.
 
@@ -58,15 +69,15 @@ class Hub:
         self.energies: Energies | None = None
         self.heard_s = -math.inf
         self._subscriptions: set[Subscription] = set()
-        self._observers: list[Callable[[Message], None]] = []
+        self._observers: list[Observer] = []
 
     @property
     def age_s(self) -> float:
         """Since the voice said something."""
         return self.clock() - self.heard_s
 
-    def observe(self, observer: Callable[[Message], None]) -> None:
-        """Has every message handed on to a function that does not wait."""
+    def observe(self, observer: Observer) -> None:
+        """Has every message handed on to somebody who does not wait."""
         self._observers.append(observer)
 
     @contextmanager
@@ -87,19 +98,24 @@ class Hub:
         elif isinstance(message, Energies):
             self.energies = message
         for observer in self._observers:
-            observer(message)
+            observer.take(message)
         for subscription in self._subscriptions:
             if isinstance(message, subscription.kinds):
                 subscription.put(message)
 
     def connected(self) -> None:
         """A voice is there."""
-        self.linked = True
+        self._link(up=True)
 
     def lost(self) -> None:
         """The voice has gone; what it said is no longer so."""
-        self.linked = False
         self.report = self.energies = None
+        self._link(up=False)
+
+    def _link(self, *, up: bool) -> None:
+        self.linked = up
+        for observer in self._observers:
+            observer.linked(up)
 
 
 PICTURE: tuple[type[Message], ...] = (Columns,)

@@ -29,7 +29,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from latent_resonance.link.telemetry import Energies, Report
+from latent_resonance.link.telemetry import Energies, Message, Report
 from latent_resonance.monitor.condition import SILENT_S
 
 PREFIX = "latent_resonance_"
@@ -106,11 +106,11 @@ class Metrics(Collector):
         )
         self._registry.register(self)
 
-    def take(self, message: Report | Energies) -> None:
+    def take(self, message: Message) -> None:
         """What the voice has said."""
         if isinstance(message, Report):
             self._report, self._came_s = message, self._clock()
-        elif not math.isnan(message.latency_s):
+        elif isinstance(message, Energies) and not math.isnan(message.latency_s):
             self._latency.observe(message.latency_s)
 
     def linked(self, up: bool) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
 from aiohttp import web
@@ -20,7 +20,8 @@ from latent_resonance.link.listener import monitor_path
 from latent_resonance.monitor.guard import Gate, names_of_this_machine, token_at, token_path
 from latent_resonance.monitor.hub import Hub
 from latent_resonance.monitor.metrics import Metrics
-from latent_resonance.monitor.sections import Monitor
+from latent_resonance.monitor.mqtt import Broker
+from latent_resonance.monitor.sections import Monitor, Mqtt
 from latent_resonance.monitor.teaching import Teaching
 from latent_resonance.monitor.voice_link import VoiceGone, VoiceLink
 from latent_resonance.monitor.web import Desk, application
@@ -48,12 +49,11 @@ def run(settings: Settings, socket: Path | None, say: Callable[[str], None]) -> 
 async def _serve(settings: Settings, socket: Path, say: Callable[[str], None]) -> int:
     leave = _asked_to_leave()
     desk = _desk(settings, monitor_path(socket), say)
-    async with contextlib.AsyncExitStack() as open_things:
-        address = await open_things.enter_async_context(_pages(desk, settings.monitor))
-        await open_things.enter_async_context(_others(desk, settings.monitor, say))
-        await open_things.enter_async_context(_under_way(desk.link.run()))
-        say(f"the picture is at {address}/, the staff's page at {address}/staff")
-        await _until(leave, desk)
+    monitor = settings.monitor
+    with _broker(monitor.mqtt, say) as broker:
+        async with _pages(desk, monitor) as address, _under_way(desk.link.run()):
+            say(f"the picture is at {address}/, the staff's page at {address}/staff")
+            await _until(leave, desk, broker)
     return 0
 
 
@@ -67,13 +67,14 @@ def _asked_to_leave() -> asyncio.Event:
 def _desk(settings: Settings, path: Path, say: Callable[[str], None]) -> Desk:
     monitor = settings.monitor
     hub = Hub(asyncio.get_running_loop().time)
+    hub.observe(metrics := Metrics())
     token = token_at(token_path(monitor.token_file))
     return Desk(
         hub=hub,
         link=VoiceLink(path, hub, say),
         gate=Gate(token),
         teaching=Teaching(monitor),
-        metrics=Metrics(),
+        metrics=metrics,
         names=names_of_this_machine(monitor.names),
         viewers=monitor.viewers,
     )
@@ -110,10 +111,14 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-@contextlib.asynccontextmanager
-async def _others(desk: Desk, monitor: Monitor, say: Callable[[str], None]) -> AsyncIterator[None]:
-    """OSC, MQTT and figures: whoever is told, and whoever may ask."""
-    yield
+@contextlib.contextmanager
+def _broker(mqtt: Mqtt, say: Callable[[str], None]) -> Iterator[Broker | None]:
+    """Whoever is told by MQTT; None if nobody is."""
+    if mqtt.host is None:
+        yield None
+        return
+    with contextlib.closing(Broker(mqtt, say)) as broker:
+        yield broker
 
 
 @contextlib.asynccontextmanager
@@ -128,8 +133,8 @@ async def _under_way(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             await task
 
 
-async def _until(leave: asyncio.Event, desk: Desk) -> None:
-    """Once a beat: what has to be said again to the voice, and to systemd that all is well."""
+async def _until(leave: asyncio.Event, desk: Desk, broker: Broker | None) -> None:
+    """Once a beat: what the voice, the broker and systemd have to be told again."""
     notifier = Notifier()
     notifier.ready()
     while not leave.is_set():
@@ -137,6 +142,8 @@ async def _until(leave: asyncio.Event, desk: Desk) -> None:
         notifier.status(
             f"{desk.watching} pages open, voice {'there' if desk.hub.linked else 'gone'}"
         )
+        if broker:
+            broker.tell(desk.hub.report, desk.hub.age_s)
         for request in desk.teaching.due(asyncio.get_running_loop().time()):
             with contextlib.suppress(VoiceGone):
                 desk.link.ask(request)

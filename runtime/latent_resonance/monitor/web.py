@@ -19,9 +19,9 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from latent_resonance.link.requests import RequestError, request
 from latent_resonance.link.telemetry import Energies, Message, Report
+from latent_resonance.monitor.condition import healthz
 from latent_resonance.monitor.guard import Gate, is_for_us, is_same_origin
 from latent_resonance.monitor.hub import PICTURE, STATE, Hub
-from latent_resonance.monitor.condition import healthz
 from latent_resonance.monitor.metrics import Metrics
 from latent_resonance.monitor.teaching import Teaching, TeachingError
 from latent_resonance.monitor.voice_link import VoiceGone, VoiceLink
