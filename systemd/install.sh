@@ -13,22 +13,29 @@ SETTINGS=/etc/latent-resonance/latent-resonance.yaml
 COMMAND=/usr/local/bin/latent-resonance
 UNITS=/etc/systemd/system
 NAMES="latent-resonance.target latent-resonance-eye.service latent-resonance-voice.service"
+MONITOR=latent-resonance-monitor.service
+SCREEN=latent-resonance-screen.service
+TOKEN=/etc/latent-resonance/monitor-token
 GROUP=latent-resonance
+SCREEN_USER=latent-resonance-screen
 PACKAGES="python3 python3-venv ca-certificates libportaudio2 libegl1 libgles2"
 WAIT="-o DPkg::Lock::Timeout=300" # s; another apt may be at work, as after the first boot
 
 usage() {
     cat <<'END'
-Usage: sudo systemd/install.sh [--uninstall [--purge]]
+Usage: sudo systemd/install.sh [--monitor | --screen | --uninstall [--purge]]
 
   (nothing)      install or upgrade, start, and start again with every boot
+  --monitor      the picture and the staff's page too, on http://127.0.0.1:8765
+  --screen       that, and the picture on this machine's screen from the boot on
   --uninstall    take all of it away but the settings
   --purge        the settings too
 
 It installs Debian packages with apt-get, the program with the packs and its own Python
 packages in /opt/latent-resonance, the settings in /etc/latent-resonance (left as they are if
 there are any), the command latent-resonance, the group latent-resonance and three units of
-systemd. What quality the machine is fit for is kept in /var/lib/latent-resonance. It needs the
+systemd; the monitor is a fourth and the screen a fifth, with a user of its own. Once installed
+they are upgraded with the rest. What quality the machine is fit for is kept in /var/lib/latent-resonance. It needs the
 network; the instrument does not, ever.
 END
 }
@@ -40,6 +47,26 @@ say() {
 give_up() {
     say "$*"
     exit 1
+}
+
+# What was asked for, now or before.
+choose_parts() {
+    case $1 in
+    screen) parts="monitor screen" ;;
+    *) parts=$1 ;;
+    esac
+    [ ! -e "$UNITS/$MONITOR" ] || parts="monitor $parts"
+    [ ! -e "$UNITS/$SCREEN" ] || parts="screen $parts"
+    if wants screen; then
+        PACKAGES="$PACKAGES cage chromium xwayland fonts-dejavu-core"
+    fi
+}
+
+wants() {
+    case " $parts " in
+    *" $1 "*) return 0 ;;
+    *) return 1 ;;
+    esac
 }
 
 check_machine() {
@@ -102,13 +129,14 @@ choose_python() {
 name_release() {
     {
         "$1" --version
+        ! wants monitor || echo monitor
         git_free_files | sort | xargs -d '\n' cat
     } | sha256sum | cut -c 1-16
 }
 
 git_free_files() {
     echo uv.lock
-    find runtime models docs/install.md -type f ! -name '*.pyc' ! -path '*/.*'
+    find runtime models docs/install.md systemd/screen -type f ! -name '*.pyc' ! -path '*/.*'
 }
 
 bring_program() {
@@ -118,10 +146,12 @@ bring_program() {
         say "installing into $release"
         rm -rf "$release"
         mkdir -p "$release"
-        cp -R models docs/install.md "$release"
+        cp -R models docs/install.md systemd/screen "$release"
+        extra=
+        ! wants monitor || extra="--extra=monitor"
         UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
             uv sync --quiet --frozen --no-editable --no-dev --reinstall-package latent-resonance \
-            --python "$python"
+            ${extra:+"$extra"} --python "$python"
         compile_program
         sync # to the disk, before the mark that says so
         touch "$release/complete"
@@ -163,8 +193,22 @@ END
     mv "$COMMAND.new" "$COMMAND"
 }
 
+# What the staff's controls ask for: made once, and root's.
+bring_token() {
+    if wants monitor && [ ! -e "$TOKEN" ]; then
+        (umask 077 && head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$TOKEN.new")
+        mv "$TOKEN.new" "$TOKEN"
+    fi
+}
+
 bring_units() {
     getent group "$GROUP" >/dev/null || groupadd --system "$GROUP"
+    ! wants monitor || NAMES="$NAMES $MONITOR"
+    if wants screen; then
+        NAMES="$NAMES $SCREEN"
+        getent passwd "$SCREEN_USER" >/dev/null ||
+            useradd --system --home-dir "/var/lib/$SCREEN_USER" --groups video,render "$SCREEN_USER"
+    fi
     for unit in $NAMES; do
         cp "systemd/$unit" "$UNITS/$unit.new"
         mv "$UNITS/$unit.new" "$UNITS/$unit"
@@ -189,11 +233,13 @@ start() {
 }
 
 install() {
+    choose_parts "$1"
     check_machine
     bring_packages
     bring_uv
     bring_program
     bring_settings
+    bring_token
     bring_command
     bring_units
     choose_quality
@@ -202,9 +248,11 @@ install() {
     sync
     say "done; it plays now and after every boot. Settings: $SETTINGS. To see how it is:"
     say "systemctl status 'latent-resonance*'; sudo latent-resonance doctor"
+    ! wants monitor || say "the staff's page is http://127.0.0.1:8765/staff; its token is in $TOKEN"
 }
 
 uninstall() {
+    NAMES="$NAMES $MONITOR $SCREEN"
     check_machine
     if [ -d /run/systemd/system ]; then
         # shellcheck disable=SC2086 # several units
@@ -216,7 +264,9 @@ uninstall() {
         rm -rf "${UNITS:?}/$unit"
     done
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
-    rm -rf "$PREFIX" "$COMMAND" "$STATE"
+    rm -rf "$PREFIX" "$COMMAND" "$STATE" "/var/lib/$SCREEN_USER" \
+        /var/lib/latent-resonance-monitor /var/lib/private/latent-resonance-monitor
+    ! getent passwd "$SCREEN_USER" >/dev/null || userdel "$SCREEN_USER"
     ! getent group "$GROUP" >/dev/null || groupdel "$GROUP"
     if [ "$1" = purge ]; then
         rm -rf "$(dirname "$SETTINGS")"
@@ -227,7 +277,9 @@ uninstall() {
 }
 
 case "$*" in
-"") install ;;
+"") install "" ;;
+--monitor) install monitor ;;
+--screen) install screen ;;
 --uninstall) uninstall keep ;;
 "--uninstall --purge" | "--purge --uninstall" | --purge) uninstall purge ;;
 -h | --help) usage ;;

@@ -26,7 +26,7 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
-from rooms import RATE, SoundServer, environment_in, until
+from rooms import RATE, Ear, SoundServer, environment_in, until
 from tests.conftest import write_pack
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -69,10 +69,15 @@ class Gallery:
         self.config = folder / "gallery.yaml"
         self.config.write_text(yaml.safe_dump(settings))
         self.server = SoundServer(self.environment)
-        self.server.start()
         self.screen = folder / "said"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.ear: Ear | None = None
+
+    def open(self) -> None:
+        """Plays, is heard, and has a page."""
+        self.server.start()
         self.process = self._started()
-        self.ear = self.server.hears(folder)
+        self.ear = self.server.hears(self.folder)
         until(lambda: self.ask_health() is not None, 60, "a page")
 
     def _models(self) -> Path:
@@ -156,12 +161,14 @@ class Gallery:
 
     def close(self) -> None:
         """Everything is gone."""
-        self.process.send_signal(signal.SIGTERM)
         try:
-            self.process.wait(20)
+            if self.process is not None:
+                self.process.send_signal(signal.SIGTERM)
+                self.process.wait(20)
         finally:
-            self.process.kill()
-            self.ear.close()
+            for each in filter(None, (self.process, self.ear and self.ear.process)):
+                each.kill()
+                each.wait()
             self.server.kill()
 
 
@@ -183,6 +190,7 @@ def gallery_in(folder: Path, **monitor: object) -> Iterator[Gallery]:
     """A gallery that is closed at the end, and then has said nothing that it should not."""
     there = Gallery(folder, **monitor)
     try:
+        there.open()
         yield there
     finally:
         there.close()

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.gallery.notify import Notifier
@@ -51,7 +53,7 @@ async def _serve(settings: Settings, socket: Path, say: Callable[[str], None]) -
     desk = _desk(settings, monitor_path(socket), say)
     monitor = settings.monitor
     with _broker(monitor.mqtt, say) as broker:
-        async with _pages(desk, monitor) as address, _under_way(desk.link.run()):
+        async with _pages(desk, monitor, say) as address, _under_way(desk.link.run()):
             say(f"the picture is at {address}/, the staff's page at {address}/staff")
             await _until(leave, desk, broker)
     return 0
@@ -81,7 +83,7 @@ def _desk(settings: Settings, path: Path, say: Callable[[str], None]) -> Desk:
 
 
 @contextlib.asynccontextmanager
-async def _pages(desk: Desk, monitor: Monitor) -> AsyncIterator[str]:
+async def _pages(desk: Desk, monitor: Monitor, say: Callable[[str], None]) -> AsyncIterator[str]:
     """The site on its port; gives its address.
 
     Raises
@@ -89,7 +91,9 @@ async def _pages(desk: Desk, monitor: Monitor) -> AsyncIterator[str]:
     MonitorError
         The port cannot be listened on.
     """
-    runner = web.AppRunner(application(desk), access_log=None, keepalive_timeout=15.0)
+    runner = web.AppRunner(
+        application(desk), access_log=None, keepalive_timeout=15.0, logger=_log(say)
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, monitor.host, monitor.port, shutdown_timeout=LEAVING_S)
@@ -109,6 +113,26 @@ def _shown(host: str) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104  what the settings ask for
         return "localhost"
     return f"[{host}]" if ":" in host else host
+
+
+def _log(say: Callable[[str], None]) -> logging.Logger:
+    """Aiohttp's log: what breaks here is said in a line, what breaks HTTP's rules is not."""
+    log = logging.getLogger("latent_resonance.monitor")
+    log.setLevel(logging.ERROR)
+    log.propagate, log.handlers = False, [_Sayer(say)]
+    return log
+
+
+class _Sayer(logging.Handler):
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Says it, but for what whoever calls is to blame for."""
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError | ConnectionError):
+            self._say(f"a page could not be served ({error!r:.200}); serving on")
 
 
 @contextlib.contextmanager
