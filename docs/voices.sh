@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sings the recordings of the pack `voices`: eight voices of espeak-ng hold vowels and chant phrases at
-# five pitches each, and move through melodies; all of it as it is and stretched to two and a half times
-# its length. A syllable keeps its pitch (range 0) and follows the one before without a rest.
+# five pitches each, and move through melodies, all of it stretched to more than three times its length. A
+# syllable keeps its pitch (range 0) and follows the one before without a rest.
 set -eu
 out=${1:?folder for the wavs}
 mkdir -p "$out"
@@ -14,8 +14,9 @@ sing() { # VOICE FILE PITCH:WORDS...
     voice=$1 file=$2
     shift 2
     text=$(printf '%s\n' "$@" | sed "s|\(.*\):\(.*\)|<prosody pitch='\1' range='0'>\2</prosody>|")
-    espeak-ng -m -v "$voice" -s 80 -w "$out/$file.wav" "<speak>$text</speak>"
-    sox -q "$out/$file.wav" "$out/$file-slow.wav" tempo -s 0.4
+    espeak-ng -m -v "$voice" -s 80 -w "$out/quick.wav" "<speak>$text</speak>"
+    sox -q "$out/quick.wav" "$out/$file.wav" tempo -s 0.3
+    rm "$out/quick.wav"
 }
 
 held="[[a:::::o:::::e:::::u:::::i:::::m:::::a:::::l:::::O:::::n:::::A:::::E:::::3:::::I:::::U:::::]] "

@@ -10,6 +10,7 @@ list of checks, of which a *fail* keeps the instrument from playing and a *warn*
     machine.py   temperature, power, memory, disk, clock
     units.py     what systemd makes of it, and who may read what
     wall.py      whether the eye and the voice are as shut in as they should be
+    page.py      the monitor's page and its token, where it was installed
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from latent_resonance.doctor import machine, senses, software, units, wall
+from latent_resonance.doctor import machine, page, senses, software, units, wall
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, probe
 from latent_resonance.settings import Settings, SettingsError, load_settings
 
@@ -49,6 +50,9 @@ def examine(config: Path | None, *, tone: bool = False, site: Path = SITE) -> li
     checks += machine.checks()
     checks += [units.check_units(eye, voice), units.check_permissions(paths_used(config))]
     checks += [wall.check_wall(state) for state in (eye, voice) if state.installed]
+    monitor = units.state_of(units.MONITOR)
+    if monitor.installed:
+        checks.append(page.check_monitor(monitor, settings_in_force(config).monitor))
     return checks
 
 
@@ -90,12 +94,17 @@ def senses_checks(
         yield senses.check_tone(probe("tone", config), held=voice.active)
 
 
+def settings_in_force(config: Path | None) -> Settings:
+    """Those of a file; the defaults where they cannot be used."""
+    try:
+        return load_settings(config)
+    except SettingsError:
+        return Settings()
+
+
 def paths_used(config: Path | None) -> list[Path]:
     """The files that somebody else than root has to read."""
-    try:
-        settings = load_settings(config)
-    except SettingsError:
-        settings = Settings()
+    settings = settings_in_force(config)
     named = (settings.pack, str(settings.camera.source), settings.attract.score)
     paths = [Path(name) for name in named if name is not None and name.startswith("/")]
     return [*([config] if config else []), *(path for path in paths if path.exists())]

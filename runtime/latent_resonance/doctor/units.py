@@ -10,6 +10,7 @@ from pathlib import Path
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ran
 
 EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
+MONITOR = "latent-resonance-monitor.service"
 KEYS = ("LoadState", "ActiveState", "UnitFileState", "StatusText", "NRestarts", "MainPID")
 PATIENCE_S = 10.0
 HIDDEN = tuple(Path(name) for name in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))  # noqa: S108  named, not used
