@@ -26,7 +26,7 @@ from latent_resonance.monitor.told import Seldom, state_of
 from latent_resonance.settings import SettingsError, load_settings
 
 ID = Identity("latent-0123456789abcdef", "Latent Resonance here")
-AT_ONCE_S = 0.05  # what may be taken of an event loop that plays at 30 Hz
+AT_ONCE_S = 0.5  # on a busy machine; a broker that is waited for takes seconds
 SAID_BY_A_CHILD = """
 import sys, time
 from latent_resonance.monitor.mqtt import Broker, Identity
@@ -149,16 +149,24 @@ def test_it_is_told_every_ten_seconds_and_when_the_state_changes(
     assert told == [("playing", 61.5), ("muted", 61.5), ("muted", 50.0)]
 
 
+@pytest.mark.parametrize(
+    ("heard", "age_s", "words"), [(None, 0.1, "not heard"), (report(), 9.0, "said nothing for 9 s")]
+)
 def test_a_voice_that_is_lost_is_a_problem_with_a_reason_and_without_numbers(
-    make: Callable[..., Instrument], mosquitto: Mosquitto, subscriber: Subscriber
+    make: Callable[..., Instrument],
+    mosquitto: Mosquitto,
+    subscriber: Subscriber,
+    heard: Report | None,
+    age_s: float,
+    words: str,
 ) -> None:
     instrument = make(mosquitto.port)
     assert instrument.tells_until(subscriber.states)
-    instrument.tells(None)
+    instrument.tells(heard, age_s)
     assert until(lambda: len(subscriber.states()) == 2)
     last = subscriber.states()[-1]
     assert (last["state"], last["problem"]) == ("unheard", "ON")
-    assert "not heard" in last["reason"]
+    assert words in last["reason"]
     assert {last[key] for key in last if key not in ("state", "problem", "reason")} == {None}
 
 
@@ -186,8 +194,9 @@ def test_a_monitor_that_leaves_says_so(
 def test_a_broker_that_was_restarted_is_told_all_again(
     make: Callable[..., Instrument], mosquitto: Mosquitto
 ) -> None:
-    instrument = make(mosquitto.port)
+    instrument = make(mosquitto.port, Clock())  # on which ten seconds never pass
     assert instrument.tells_until(lambda: instrument.broker.online)
+    instrument.tells(report())
     mosquitto.stop()
     assert instrument.tells_until(lambda: len(instrument.said) == 2)
     mosquitto.start()
@@ -455,7 +464,7 @@ def test_it_asks_for_nothing_and_hears_nothing(
     assert subscriber.states()[-1]["state"] == "standby"
 
 
-def test_nobodys_visit_can_be_told_from_what_is_told() -> None:
+def test_no_time_of_a_visit_is_said() -> None:
     seldom = Seldom(VISITS_S)
     shown = [seldom.step(second, float(second)) for second in range(3600)]  # a visit a second
     assert len(set(shown)) == 4
