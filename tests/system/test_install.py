@@ -52,7 +52,7 @@ def machine(tmp_path: Path) -> Path:
     The script is copied there, so that a uv of this checkout's own plays no part.
     """
     shutil.copy(ROOT / "setup", tmp_path)
-    for name in ("dpkg-query", "apt-get", "uv", "id", "sudo"):
+    for name in ("dpkg-query", "apt-get", "uv", "id", "sudo", "systemctl"):
         put(tmp_path / name, f'echo "{name} $*" >> "{tmp_path}/calls"')
     put(tmp_path / "dpkg-query", "exit 1")  # nothing is installed
     put(tmp_path / "id", "echo 0")  # root
@@ -96,9 +96,21 @@ def test_a_bare_machine_gets_its_packages_and_then_performs(machine: Path) -> No
 
 def test_testing_brings_more_and_passes_arguments_on(machine: Path) -> None:
     assert setup(machine, "test", "-k", "pack").returncode == 0
-    _, install, test = calls(machine)
+    _, install, _, test = calls(machine)
     assert {*BRINGS_TO_PLAY, "fluidsynth", "sox", "strace", "pulseaudio"} <= set(install.split())
     assert test == "uv run --all-packages pytest -k pack"
+
+
+def test_a_broker_that_was_brought_for_the_tests_does_not_run_from_then_on(machine: Path) -> None:
+    assert setup(machine, "all").returncode == 0
+    assert "systemctl --quiet disable --now mosquitto.service" in calls(machine)
+
+
+def test_a_broker_that_was_there_before_is_left_alone(machine: Path) -> None:
+    put(machine / "dpkg-query", "case $* in *mosquitto) echo installed ;; *) exit 1 ;; esac")
+    assert setup(machine, "all").returncode == 0
+    assert any(" install " in call for call in calls(machine))
+    assert not any(call.startswith("systemctl") for call in calls(machine))
 
 
 def test_testing_everything_uses_all_cores_only_where_nothing_is_timed(machine: Path) -> None:

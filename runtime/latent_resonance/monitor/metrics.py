@@ -130,7 +130,9 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """As prometheus_client asks for them."""
         report = self._heard()
-        up = GaugeMetricFamily(f"{PREFIX}up", "Whether the voice is heard.", float(bool(report)))
+        up = GaugeMetricFamily(
+            f"{PREFIX}up", "Whether the voice is heard.", float(report is not None)
+        )
         yield up
         if report is not None:
             yield from _present(report)

@@ -3,14 +3,14 @@
 Lives on the monitor's event loop, which never waits here, and on paho's own thread, which calls
 the broker, again and again if need be. In: the voice's newest report. Out, all of it retained:
 
-    TOPIC/ID/availability         online, or offline (also by last will: when the monitor dies)
-    TOPIC/ID/state                one JSON object, every STATE_S and when the state changes
+    TOPIC/ID/availability           online, or offline; also by last will, when the monitor dies
+    TOPIC/ID/state                  one JSON object, every STATE_S and when its state changes
     homeassistant/device/ID/config  what Home Assistant makes of that
 
 Nothing is subscribed to: a broker is often open to a whole network and knows no Origin and no
-token of ours, so whoever reaches it may look and may ask for nothing. And nobody's visit can be
-told from it: the number of visits is renewed every VISITS_S, the state does not say whether
-somebody is there.
+token of ours, so whoever reaches it may look and may ask for nothing. And no visit's time is said:
+the state does not say whether somebody is there, and the number of visits is renewed every
+VISITS_S. (The loudness is told, for it can be heard in the next room as well.)
 
 Newest wins: at most one state is on its way, and what a broker does not take is not kept.
 """
@@ -76,11 +76,11 @@ def identity_of(machine_id: Path = MACHINE_ID) -> Identity:
 
 
 class Broker:
-    """One instrument's place at a broker; there is none where the settings name no host.
+    """One instrument's place at a broker.
 
     Parameters
     ----------
-    settings : where the broker is
+    settings : where the broker is; they have to name its host
     say : told in a sentence when the broker is lost and found; called on paho's thread
     identity : who speaks
     again_s : seconds between two calls of a broker that does not answer: at first, at most
