@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
@@ -90,6 +90,10 @@ class Metrics(Collector):
     Parameters
     ----------
     clock : seconds, monotonic
+
+    Attributes
+    ----------
+    pages : that are open; counted by whoever serves them
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -104,6 +108,7 @@ class Metrics(Collector):
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
+        self.pages = Gauge(f"{PREFIX}pages", "Pages that are open.", registry=self._registry)
         self._registry.register(self)
 
     def take(self, message: Message) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ SECURITY = {
     "Server": "latent-resonance",
     "X-Content-Type-Options": "nosniff",
 }
+Serving = Callable[[web.WebSocketResponse, "Desk"], Coroutine[None, None, None]]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -105,9 +106,7 @@ def _file(name: str) -> Handler:
     return handler
 
 
-async def _socket(
-    asked: web.Request, desk: Desk, serve: Callable[[web.WebSocketResponse, Desk], Awaitable[None]]
-) -> web.StreamResponse:
+async def _socket(asked: web.Request, desk: Desk, serve: Serving) -> web.StreamResponse:
     """A page's socket: told, and hung up on if it does not listen or talks too much."""
     if not is_same_origin(asked.headers, must_say=True):
         raise web.HTTPForbidden(text="from another page than this machine's own\n")
@@ -120,17 +119,23 @@ async def _socket(
     )
     desk.watching += 1
     try:
-        await page.prepare(asked)
-        telling = asyncio.create_task(serve(page, desk))
-        try:
-            await _listen(page, telling)
-        finally:
-            telling.cancel()
-            with contextlib.suppress(asyncio.CancelledError, ConnectionError, TimeoutError):
-                await telling
+        with desk.metrics.pages.track_inprogress():
+            await page.prepare(asked)
+            await _serve(page, serve(page, desk))
     finally:
         desk.watching -= 1
     return page
+
+
+async def _serve(page: web.WebSocketResponse, telling: Coroutine[None, None, None]) -> None:
+    """Tells a page and listens to it, until it leaves."""
+    task = asyncio.create_task(telling)
+    try:
+        await _listen(page, task)
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError, TimeoutError):
+            await task
 
 
 async def _listen(page: web.WebSocketResponse, telling: asyncio.Task[None]) -> None:

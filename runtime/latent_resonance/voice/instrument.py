@@ -16,6 +16,7 @@ from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.settings import Settings
 from latent_resonance.spectrogram import FloatArray, Geometry
 from latent_resonance.voice.controls import ControlGlide
+from latent_resonance.voice.correction import Correction
 from latent_resonance.voice.generator import NetworkError, Networks, open_networks
 from latent_resonance.voice.griffin_lim import StreamingGriffinLim
 from latent_resonance.voice.latent import Latent, LatentGlide
@@ -44,6 +45,10 @@ class Dreamer:
 
     A network that fails or gives what is no picture is not heard: the last good one stays,
     and `fault` says what was wrong.
+
+    Attributes
+    ----------
+    correction : what was taught on site; set by the dreaming thread
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Dreamer:
         self.picture = silent_picture(pack.geometry)
         self.begun = False
         self.fault: str | None = None
+        self.correction: Correction | None = None
 
     def step(self, features: FeatureVector, dt_s: float, held: Latent | None = None) -> FloatArray:
         """Moves z on by dt_s; returns the picture there: (n_mels, n_frames) in [-1, 1].
@@ -80,7 +86,8 @@ class Dreamer:
             self.fault = str(error)
             return
         if np.isfinite(wanted).all():
-            self.wanted = wanted
+            taught = self.correction
+            self.wanted = taught.corrected(features, wanted) if taught else wanted
         else:
             self.fault = "the regressor gave NaN or infinity"
 

@@ -189,7 +189,9 @@ class Performance:
             rate = instrument.settings.inference.spectrograms_per_s
             picture_s = 1.0 / pictures_per_s_at(self.tier, rate)
             if pace.due(instrument.networks, features, now_s, picture_s):
-                held = self.remote.z(now_s, instrument.pack.latent_dim)
+                latent_dim = instrument.pack.latent_dim
+                held = self.remote.z(now_s, latent_dim)
+                instrument.dreamer.correction = self.remote.correction(latent_dim)
                 instrument.dream(features, now_s - before_s, held)
                 before_s = now_s
 

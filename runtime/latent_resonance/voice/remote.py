@@ -13,6 +13,7 @@ import numpy as np
 
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
 from latent_resonance.link.requests import HELD_S, FloatArray, Pair, Request
+from latent_resonance.voice.correction import Correction
 
 NS = 1_000_000_000
 GONE_S = float("-inf")
@@ -35,6 +36,7 @@ class Remote:
         self.pack: str | None = None
         self.pairs: tuple[Pair, ...] = ()
         self.correcting = True
+        self._correction: Correction | None = None
         self._tone_until_s = GONE_S
         self._override: tuple[Mapping[str, float], float] = ({}, GONE_S)
         self._z: tuple[FloatArray | None, float] = (None, GONE_S)
@@ -47,8 +49,20 @@ class Remote:
             self._override = (request.value, now_s + HELD_S)
         elif request.kind == "z":
             self._z = (request.value, now_s + HELD_S)
+        elif request.kind == "pairs":
+            self._teach(request.value)
         else:
             setattr(self, request.kind, request.value)
+
+    def _teach(self, pairs: tuple[Pair, ...]) -> None:
+        """Takes pairs of one latent_dim; the first one's, if they differ."""
+        self.pairs = tuple(pair for pair in pairs if len(pair.z) == len(pairs[0].z))
+        self._correction = Correction(self.pairs) if self.pairs else None
+
+    def correction(self, latent_dim: int) -> Correction | None:
+        """What was taught, if it is to correct the map, and was meant for such a pack."""
+        taught = self._correction
+        return taught if self.correcting and taught and taught.latent_dim == latent_dim else None
 
     def sounding(self, now_s: float) -> bool:
         """Whether a test tone is to be heard; being muted is stronger."""
