@@ -31,6 +31,7 @@ FAMILIES = {
     "eye": "an image through tracker and features",
     "voice": "a hop through each stage, latency, and a whole picture to sound",
     "processes": "a performance as it is: start, memory, share of a core, underflows",
+    "motion": "a mouth opens: ms from its image until the filter is heard, and a new z",
     "quality": "what this machine is fit for; from a room of 1 on it has time for it",
 }
 

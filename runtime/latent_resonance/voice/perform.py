@@ -48,7 +48,7 @@ from latent_resonance.voice.priority import BESIDE, hurry, settle
 from latent_resonance.voice.recording import Recording, recorded
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.signals import listen_for_wishes
-from latent_resonance.voice.speaker import Speaker
+from latent_resonance.voice.speaker import OUTPUT, Speaker
 
 TICK_S = 0.005
 FADE_OUT_S = 0.25
@@ -209,6 +209,7 @@ def perform(
     seed: int = 0,
     unattended: bool = False,
     refused: str = "",
+    output: tuple[str, ...] = OUTPUT,
     say: Callable[[str], None] = print,
 ) -> int:
     """Performs until told to stop (SIGINT, SIGTERM) or for some seconds; returns the exit code.
@@ -219,6 +220,7 @@ def perform(
     read : reads the settings again
     unattended : play with the defaults what the settings name and cannot be played
     refused : what is wrong with the file already, and `settings` are the defaults
+    output : the output process, a command
 
     Raises
     ------
@@ -233,7 +235,7 @@ def perform(
     alone = say if unattended else None
     try:
         settings, pack, unplayable = playable(settings, alone)
-        outlet, speaker = speaker_for(pack, settings, say)
+        outlet, speaker = speaker_for(pack, settings, say, output)
         with closing(speaker):
             settings, instrument, unable = first_instrument(pack, settings, seed, alone)
             say(f"pack {settings.pack}, networks on {instrument.networks.provider}")
