@@ -39,7 +39,7 @@ PACK = TESTS.parent / "models" / "cello"
 OWED_MS = {f"{what} after image": ms for what, ms in OWED_FROM_IMAGE_MS.items()}  # at p95
 EXAMPLES = """\
 examples:
-  python tests/bench/motion.py                                   200 gestures, four minutes
+  python tests/bench/motion.py                                   200 gestures, six minutes
   python tests/bench/motion.py --gestures 20 --json motion.json
   python tests/bench/motion.py --set '{output: {latency_s: 0.02}}' --picture motion.png
 

@@ -27,7 +27,9 @@ if TYPE_CHECKING:  # importing it needs PortAudio
     from sounddevice import CallbackFlags
 
 HEAD = struct.Struct("qq")
-BLOCKS = 4  # in a card's buffer, as PortAudio divides it
+BLOCKS = (
+    4  # that PortAudio keeps ready at a card, of the latency asked for together; it fills a fifth
+)
 CLOCK = DeviceInfo(-1, "a clock, for want of a speaker", "no sound", 1, 0.0, is_default=False)
 NS = 1_000_000_000
 
@@ -63,7 +65,7 @@ class Clock:
     Parameters
     ----------
     sample_rate : Hz
-    latency_s : from a full buffer's last sample to its first
+    latency_s : what is ready when a block is asked for
     callback : as PortAudio's
     """
 
@@ -84,7 +86,7 @@ class Clock:
         due_s = time.monotonic()
         while True:
             late_s = time.monotonic() - due_s
-            dry = late_s > (BLOCKS - 1) * self.block_s  # all that was ready has been played
+            dry = late_s > BLOCKS * self.block_s  # all that was ready has been played
             if dry:
                 due_s += late_s
             elif late_s < 0:
@@ -93,8 +95,8 @@ class Clock:
             due_s += self.block_s
 
     def _take(self, due_s: float, *, dry: bool) -> None:
-        """A block for the space that a block left which ended at `due_s`."""
-        heard_s = due_s + (BLOCKS - 1) * self.block_s
+        """The block that is heard after those which were ready at `due_s`."""
+        heard_s = due_s + BLOCKS * self.block_s
         times = SimpleNamespace(currentTime=time.monotonic(), outputBufferDacTime=heard_s)
         status = SimpleNamespace(output_underflow=dry)
         self.callback(self.out, self.frames, times, status)

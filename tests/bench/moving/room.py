@@ -21,11 +21,11 @@ from soaking.scene import OPEN, REST, Scene
 from latent_resonance import LatentResonanceError
 from latent_resonance.bench.motion import laid_over
 from latent_resonance.bench.onsets import Heard, read_tape
-from latent_resonance.bench.visitor import HOLDS_S, RESTS_S
 
 HERE = Path(__file__).parent
 FAKECAM = HERE.parents[1] / "system" / "fakecam.c"
 SETTLES_S = 8.0  # until she has come, been greeted, and her neutral face is known
+HOLDS_S, RESTS_S = 0.75, (0.9, 1.0)  # an open mouth, a closed one
 TURN = 0.38  # of mouth_open, between the photograph at rest (0.3) and opened (0.66)
 SETTINGS = {
     "camera": {"source": "C920"},
