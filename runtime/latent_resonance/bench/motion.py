@@ -139,8 +139,7 @@ def delays_of(heard: Heard, gestures_s: NDArray[np.float64]) -> dict[str, NDArra
 
     Of gestures that had time to be heard, before the tape ended.
     """
-    end_s = heard.times_s[-1] - PLATEAU_S[1]
-    in_time_s = gestures_s[gestures_s < end_s]
+    in_time_s = gestures_s[gestures_s < heard.ended_s - PLATEAU_S[1]]
     levels = {
         "filter": high_levels(heard.samples, heard.rate),
         "z": chord_levels(heard.samples, OPEN_HZ, heard.rate),

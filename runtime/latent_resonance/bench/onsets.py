@@ -46,6 +46,11 @@ class Heard:
     times_s: FloatArray
     rate: int = RATE
 
+    @property
+    def ended_s(self) -> float:
+        """When the last sample was heard."""
+        return float(self.times_s[-1] + (len(self.samples) - self.places[-1]) / self.rate)
+
     def begun_s(self, around_s: float) -> float:
         """When the first sample would have been heard, by the clock as it was around an instant.
 

@@ -42,11 +42,13 @@ class Taped(Feed):
     ) -> None:
         self.tape = tape
         super().__init__(ring, device, sample_rate, latency_s)
+        self.agreed_s = self.stream.latency
 
     def fill(self, outdata: Any, frames: int, times: Any, status: CallbackFlags) -> None:  # noqa: ANN401  cffi's
         """PortAudio's callback."""
         ahead_s = times.outputBufferDacTime - times.currentTime
-        heard_ns = time.monotonic_ns() + round(NS * ahead_s)
+        # Some of PortAudio's hosts leave it 0; then what was agreed when the device was opened.
+        heard_ns = time.monotonic_ns() + round(NS * (ahead_s if ahead_s > 0 else self.agreed_s))
         super().fill(outdata, frames, times, status)
         os.writev(self.tape, [HEAD.pack(heard_ns, frames), self.mono[:frames]])
 
@@ -75,6 +77,7 @@ class Clock:
         self.frames = max(round(latency_s * sample_rate / BLOCKS), 1)
         self.block_s = self.frames / sample_rate
         self.callback, self.out = callback, bytearray(4 * channels * self.frames)
+        self.latency = latency_s
         self.active = False
 
     def start(self) -> None:
