@@ -1,5 +1,6 @@
 """Motion to sound as a visitor feels it: from a mouth that opens to what a sound card plays of it.
 
+The exact sibling of `latent-resonance bench motion`, which runs anywhere and believes the driver.
 The instrument is `latent-resonance perform` as it is run: real eye, real socket, real voice, real
 PortAudio and ALSA. The camera is `fakecam.c`, which logs when each image was taken; the sound card
 is `aircard.c`, which logs when each sample was heard.
