@@ -41,7 +41,7 @@ from latent_resonance.bench.probe import OPEN_HZ, write_probe
 from latent_resonance.bench.processes import Performance, performing
 from latent_resonance.bench.subject import Subject
 
-AT_LEAST = 12  # gestures, however long they take
+AT_LEAST, MOST_S = 12, 240.0  # gestures, however long they take; seconds, for a tape is memory
 SHARE = 90.0  # % of the gestures must be heard, or the times mean little
 OWED_MS = {"filter": 80.0, "z": 250.0}  # from the image to the sample, at p95
 LONGEST_S = visitor.HOLDS_S + visitor.RESTS_S[1]  # from one gesture to the next
@@ -120,7 +120,8 @@ def play(place: Path, seconds: float) -> tuple[str, int, int | None]:
         if not performance.heard.for_somebody:
             raise NotSeenError(f"the visitor was not seen: {_last_words(performance)}")
         (place / visitor.BEGIN).touch()
-        performance.listen(max(seconds, AT_LEAST * LONGEST_S) + PLATEAU_S[1])
+        lasts_s = max(min(seconds, MOST_S), AT_LEAST * LONGEST_S)
+        performance.listen(lasts_s + PLATEAU_S[1])
         underflows = performance.underflows
     found = SPEAKER.findall(performance.errors.read_text(errors="replace"))
     name, rate = found[-1] if found else ("no speaker", "")

@@ -18,18 +18,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from latent_resonance.voice import output
 from latent_resonance.voice.output import DeviceInfo, Feed, OutputError, choose_device
 
-if TYPE_CHECKING:  # importing it needs PortAudio
-    from sounddevice import CallbackFlags
-
 HEAD = struct.Struct("qq")
-BLOCKS = (
-    4  # that PortAudio keeps ready at a card, of the latency asked for together; it fills a fifth
-)
+BLOCKS = 4  # together the latency asked for: what PortAudio keeps ready while it fills a fifth
 CLOCK = DeviceInfo(-1, "a clock, for want of a speaker", "no sound", 1, 0.0, is_default=False)
 NS = 1_000_000_000
 
@@ -44,7 +39,7 @@ class Taped(Feed):
         super().__init__(ring, device, sample_rate, latency_s)
         self.agreed_s = self.stream.latency
 
-    def fill(self, outdata: Any, frames: int, times: Any, status: CallbackFlags) -> None:  # noqa: ANN401  cffi's
+    def fill(self, outdata: Any, frames: int, times: Any, status: Any) -> None:  # noqa: ANN401  PortAudio's
         """PortAudio's callback."""
         ahead_s = times.outputBufferDacTime - times.currentTime
         # Some of PortAudio's hosts leave it 0; then what was agreed when the device was opened.
