@@ -123,7 +123,7 @@ def results_of(delays: dict[str, np.ndarray], figures: str, count: int) -> list[
     for what, ms in delays.items():
         heard = ms[np.isfinite(ms)]
         results.append(
-            result(f"{what}, heard", len(heard), "gestures", SHARE / 100 * count, at_least=True)
+            result(f"{what}, heard", len(heard), "gestures", SHARE * count / 100, at_least=True)
         )
         for percentile in (50, 95, 99):
             value = float(np.percentile(heard, percentile)) if len(heard) else float("inf")
