@@ -48,7 +48,11 @@ def test_a_network_is_read_and_written_as_it_was(pack_folder: Path) -> None:
         assert message(parts) == content
 
 
-@pytest.mark.parametrize("content", [b"\x0a\xff", b"\xff" * 11, b"\x0a", b"\x0d\x00\x00\x00\x00"])
+@pytest.mark.parametrize(
+    "content",
+    [b"\x0a\xff", b"\xff" * 11, b"\x0a", b"\x0d\x00\x00\x00\x00"],
+    ids=["cut off", "a number without end", "no value", "four bytes"],
+)
 def test_what_is_no_network_is_refused(content: bytes) -> None:
     with pytest.raises(ValueError, match="not a network"):
         list(fields(content))
