@@ -24,7 +24,7 @@ FILM = click.Path(exists=True, dir_okay=False, path_type=Path)
 HELP = """\
 Measure this machine: every figure that the instrument owes, and more.
 
-NAME is one of {names}; without one, all of them are measured, which takes three minutes. Where
+NAME is one of {names}; without one, all of them are measured, which takes two minutes. Where
 a figure owed is missed, the exit code is 1.
 
 For "processes" and "motion" the instrument really performs: stop one that plays, and expect
