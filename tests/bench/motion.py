@@ -1,5 +1,6 @@
 """Motion to sound as a visitor feels it: from a mouth that opens to what a sound card plays of it.
 
+The exact sibling of `latent-resonance bench motion`, which runs anywhere and believes the driver.
 The instrument is `latent-resonance perform` as it is run: real eye, real socket, real voice, real
 PortAudio and ALSA. The camera is `fakecam.c`, which logs when each image was taken; the sound card
 is `aircard.c`, which logs when each sample was heard.
@@ -22,18 +23,21 @@ HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 sys.path[:0] = [str(TESTS / "system"), str(TESTS / "runtime")]  # as pytest does for the tests
 
-from moving.onsets import Heard, chord_levels, high_levels, onset_s  # noqa: E402
-from moving.probe import OPEN_HZ, write_probe  # noqa: E402
-from moving.room import Room, RoomError, short_folder, underflows_in  # noqa: E402
+from moving.room import TURN, Room, short_folder, underflows_in  # noqa: E402
 
+from latent_resonance import LatentResonanceError  # noqa: E402
+from latent_resonance.bench.motion import OWED_MS as OWED_FROM_IMAGE_MS  # noqa: E402
+from latent_resonance.bench.motion import SHARE, delays_of  # noqa: E402
+from latent_resonance.bench.onsets import Heard  # noqa: E402
+from latent_resonance.bench.probe import write_probe  # noqa: E402
+from latent_resonance.pack import open_pack  # noqa: E402
 from latent_resonance.writing import written_beside  # noqa: E402
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
 PACK = TESTS.parent / "models" / "cello"
-OWED_MS = {"filter after image": 80.0, "spectrogram after image": 250.0}  # DESIGN, at p95
-SHARE = 0.9  # of the gestures must be heard, or the figures mean little
+OWED_MS = {f"{what} after image": ms for what, ms in OWED_FROM_IMAGE_MS.items()}  # at p95
 EXAMPLES = """\
 examples:
   python tests/bench/motion.py                                   200 gestures, six minutes
@@ -49,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = options_of(arguments)
     try:
         delays, figures = measure(options.pack, options.gestures, options.set)
-    except RoomError as error:
+    except LatentResonanceError as error:
         print(f"motion: {error}", file=sys.stderr)
         return 2
     results = results_of(delays, figures, options.gestures)
@@ -86,11 +90,11 @@ def measure(
     """Delays in ms by what they lie between, and the performance's own line of figures."""
     with tempfile.TemporaryDirectory(dir=short_folder(), prefix="lr-") as name:
         folder = Path(name)
-        room = Room(folder, write_probe(pack, folder / "probe"), settings)
+        room = Room(folder, write_probe(open_pack(pack), folder / "probe", TURN), settings)
         try:
             gestures = [_said(i, count, at_s) for i, at_s in enumerate(room.gestures(count), 1)]
             figures = room.leave()
-            return delays_of(gestures, room.images_s(), room.heard()), figures
+            return both_delays(np.array(gestures), room.images_s(), room.heard()), figures
         finally:
             room.close()
 
@@ -101,19 +105,15 @@ def _said(done: int, count: int, at_s: float) -> float:
     return at_s
 
 
-def delays_of(gestures: list[float], images_s: np.ndarray, heard: Heard) -> dict[str, np.ndarray]:
+def both_delays(
+    gestures_s: np.ndarray, images_s: np.ndarray, heard: Heard
+) -> dict[str, np.ndarray]:
     """(n,) ms for each pair of instants; NaN for what was not heard."""
-    levels = {
-        "filter": high_levels(heard.samples),
-        "spectrogram": chord_levels(heard.samples, OPEN_HZ),
-    }
-    taken_s = images_s[np.searchsorted(images_s, gestures)]
+    waited_ms = 1000 * (images_s[np.searchsorted(images_s, gestures_s)] - gestures_s)
     delays = {}
-    for what, level in levels.items():
-        onsets = [onset_s(level, heard.begun_s, at_s) for at_s in gestures]
-        after = np.array([np.nan if s is None else s for s in onsets])
-        delays[f"{what} after motion"] = 1000 * after
-        delays[f"{what} after image"] = 1000 * (after - (taken_s - np.array(gestures)))
+    for what, ms in delays_of(heard, gestures_s).items():
+        delays[f"{what} after motion"] = ms
+        delays[f"{what} after image"] = ms - waited_ms[: len(ms)]
     return delays
 
 
@@ -123,7 +123,7 @@ def results_of(delays: dict[str, np.ndarray], figures: str, count: int) -> list[
     for what, ms in delays.items():
         heard = ms[np.isfinite(ms)]
         results.append(
-            result(f"{what}, heard", len(heard), "gestures", SHARE * count, at_least=True)
+            result(f"{what}, heard", len(heard), "gestures", SHARE * count / 100, at_least=True)
         )
         for percentile in (50, 95, 99):
             value = float(np.percentile(heard, percentile)) if len(heard) else float("inf")

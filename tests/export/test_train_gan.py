@@ -14,11 +14,7 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.networks.choose import (
-    ARCHITECTURES,
-    Architecture,
-    ArchitectureError,
-)
+from latent_resonance_export.networks.choose import ARCHITECTURES, Architecture, ArchitectureError
 from latent_resonance_export.networks.dcgan import DcganCritic, DcganGenerator
 from latent_resonance_export.networks.loop import Critic, Encoder, LoopGenerator
 from latent_resonance_export.networks.stylegan2 import StyleCritic, StyleGenerator
@@ -27,7 +23,6 @@ from latent_resonance_export.train_gan import (
     TrainingError,
     begin,
     chances,
-    follow,
     one_step,
     refuse_nan,
     train,
@@ -284,19 +279,3 @@ def test_a_loop_of_no_power_of_two_is_refused(studio: Callable[..., Studio], tin
         ArchitectureError, match="n_frames is 100, but a network doubles 8 up to it"
     ):
         begin(room)
-
-
-def test_the_average_follows_by_half_within_its_half_life() -> None:
-    slow, fast = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
-    nn.init.zeros_(slow.weight)
-    nn.init.ones_(fast.weight)
-    for _ in range(50):
-        follow(slow, fast, step=100_000, halflife=50.0)
-    assert slow.weight.item() == pytest.approx(0.5, abs=1e-3)
-
-
-def test_what_a_network_counts_is_averaged_with_what_it_learns() -> None:
-    slow, fast = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
-    fast.running_mean += 8.0
-    follow(slow, fast, step=100_000, halflife=1.0)
-    assert slow.running_mean.tolist() == [4.0, 4.0, 4.0]

@@ -24,11 +24,13 @@ FILM = click.Path(exists=True, dir_okay=False, path_type=Path)
 HELP = """\
 Measure this machine: every figure that the instrument owes, and more.
 
-NAME is one of {names}; without one, all of them are measured, which takes two minutes. Where a
-figure owed is missed, the exit code is 1.
+NAME is one of {names}; without one, all of them are measured, which takes two minutes. Where
+a figure owed is missed, the exit code is 1.
 
-For "processes" the instrument really performs: stop one that plays, and expect sound. The face
-that the eye follows is a drawn one; --clip names a film of a real face instead.
+For "processes" and "motion" the instrument really performs: stop one that plays, and expect
+sound. The face that the eye follows is a drawn one; for "eye" and "processes" --clip names a film
+of a real face instead. "motion" takes twelve gestures at least, one a second; without a speaker a
+clock stands in for it, and "heard_at" says so.
 
 "quality" also keeps its answer, and "quality: auto" in the settings plays so from the next start
 on: as root for the whole machine, otherwise for this user.
@@ -39,6 +41,7 @@ Examples:
   latent-resonance bench quality
   latent-resonance bench voice phase --seconds 3 --json figures.json
   latent-resonance bench eye processes --clip face.mp4
+  latent-resonance bench motion --seconds 200
 """
 
 

@@ -19,6 +19,7 @@ IMAGES_PER_S = 30
 N_IMAGES = 60  # in which the face comes round to where it was
 DRIFT = 6.0  # pixels
 N_MOUTHS = 5  # from closed to open
+AGAPE = ((0.45, 0.0, 0.80, 0.34, 0.30, 0.3), (0.10, 0.0, 0.80, 0.30, 0.268, 0.4))  # lips, gap
 
 Grey = NDArray[np.uint8]  # (HEIGHT, WIDTH)
 # Level 0..1, x, y (to the right and down of the face's middle), half width and half height, edge.
@@ -48,11 +49,20 @@ def nobody() -> Grey:
 @cache
 def face(mouth_open: float) -> Grey:
     """The face in the middle of the picture, its mouth open by 0..1."""
+    lips = (0.45, 0.0, 0.72, 0.34, 0.10 + 0.10 * mouth_open, 0.3)
+    gap = (0.25, 0.0, 0.72, 0.30, 0.018 + 0.15 * mouth_open, 0.4)
+    return _drawn(lips, gap)
+
+
+def agape() -> Grey:
+    """The same face with its mouth as far open as a tracker can see for sure."""
+    return _drawn(*AGAPE)
+
+
+def _drawn(*mouth: tuple[float, ...]) -> Grey:
     canvas = np.full((HEIGHT, WIDTH), BACKGROUND, np.float32)
-    lips = ((0.45, 0.0, 0.72, 0.34, 0.10 + 0.10 * mouth_open, 0.3),)
-    gap = ((0.25, 0.0, 0.72, 0.30, 0.018 + 0.15 * mouth_open, 0.4),)
     left = tuple((level, -x, *rest) for level, x, *rest in SIDE)
-    for patch in (*HEAD, *SIDE, *left, *lips, *gap):
+    for patch in (*HEAD, *SIDE, *left, *mouth):
         _paint(canvas, *patch)
     return (255 * canvas).astype(np.uint8)
 

@@ -17,11 +17,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 
@@ -31,6 +32,7 @@ from latent_resonance.bench.figure import Figure
 from latent_resonance.bench.subject import Subject
 from latent_resonance.usage import Usage, usage_of
 
+PERFORM = ("latent_resonance", "perform")
 STARTS = 3
 PATIENCE_S = 60.0  # for a sound; a cold SD card is slow
 EYE_PATIENCE_S = 30.0  # for an image, from the first sound on
@@ -84,16 +86,19 @@ class Performance:
     ----------
     command : `perform`, which tells what `ear` hears
     errors : where its own words go
+    environment : laid over this process's own
     """
 
-    def __init__(self, command: list[str], ear: socket.socket, errors: Path) -> None:
+    def __init__(
+        self, command: list[str], ear: socket.socket, errors: Path, environment: Mapping[str, str]
+    ) -> None:
         self.ear, self.errors, self.heard = ear, errors, Heard()
         address = f"@{ear.getsockname()[1:].decode()}"  # as systemd writes an abstract one
-        environment = {**os.environ, "NOTIFY_SOCKET": address}
+        around = {**os.environ, **environment, "NOTIFY_SOCKET": address}
         self.began_s = time.monotonic()
         with errors.open("wb") as sink:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stderr=sink, env=environment
+                command, stdin=subprocess.DEVNULL, stderr=sink, env=around
             )
 
     @property
@@ -162,6 +167,12 @@ class Performance:
         voice, eye = map(partial(_taken, lasted_s), before, map(_usage, processes))
         return voice, eye
 
+    @property
+    def underflows(self) -> int | None:
+        """How many it has told of; None before it has told anything."""
+        told = UNDERFLOWS.search(self.heard.status.get(self.process.pid, ""))
+        return int(told[1]) if told else None
+
     def end(self) -> None:
         """Has it fade out and leave."""
         self.process.terminate()
@@ -186,8 +197,7 @@ def figures(subject: Subject) -> Iterator[Figure]:
     yield from _figures_of("voice", voice, OWED_VOICE)
     unseen = NO_EYE if eye is None else "" if performance.heard.for_somebody else NOBODY
     yield from _figures_of("eye", None if unseen else eye, OWED_EYE, unseen)
-    told = UNDERFLOWS.search(performance.heard.status.get(performance.process.pid, ""))
-    yield Figure("processes.underflows", int(told[1]) if told else None, "", owed=0)
+    yield Figure("processes.underflows", performance.underflows, "", owed=0)
 
 
 def write_settings(subject: Subject, place: Path) -> None:
@@ -201,14 +211,17 @@ def write_settings(subject: Subject, place: Path) -> None:
 
 
 @contextmanager
-def performing(place: Path) -> Iterator[Performance]:
+def performing(
+    place: Path,
+    program: tuple[str, ...] = PERFORM,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Performance]:
     """`perform` in a process of its own, which is ended afterwards."""
-    command = [sys.executable, "-m", "latent_resonance", "perform"]
-    command += ["--config", str(place / "settings.yaml")]
+    command = [sys.executable, "-m", *program, "--config", str(place / "settings.yaml")]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ear.bind("")  # to an abstract address of the kernel's choice
-        performance = Performance(command, ear, place / "errors")
+        performance = Performance(command, ear, place / "errors", environment)
         try:
             yield performance
         finally:

@@ -1,4 +1,4 @@
-"""What was taught on site corrects the map: near a taught face its sound, elsewhere the regressor's.
+"""What was taught on site corrects the map: near a taught face its sound, else the regressor's.
 
 Pure; on the dreaming thread, ten times a second. In: features and the regressor's z. Out: z.
 

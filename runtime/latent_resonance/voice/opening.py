@@ -56,12 +56,19 @@ def _pack_and_score(settings: Settings) -> Pack:
 
 
 def speaker_for(
-    pack: Pack, settings: Settings, say: Callable[[str], None]
+    pack: Pack, settings: Settings, say: Callable[[str], None], program: tuple[str, ...]
 ) -> tuple[Outlet, Speaker]:
-    """The speaker that the settings ask for, which is looked for while the networks are opened."""
+    """The speaker that the settings ask for, which is looked for while the networks are opened.
+
+    Parameters
+    ----------
+    program : the output process
+    """
     output, rate = settings.output, pack.geometry.sample_rate
     outlet = Outlet(pack.geometry, output.buffer_s)
-    speaker = Speaker(outlet.ring, rate, output.device, output.latency_s, say, outlet.begin)
+    speaker = Speaker(
+        outlet.ring, rate, output.device, output.latency_s, say, outlet.begin, program
+    )
     speaker.tend(time.monotonic())
     return outlet, speaker
 

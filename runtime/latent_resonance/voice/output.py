@@ -24,6 +24,7 @@ import os
 import re
 import select
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -157,9 +158,9 @@ class Feed:
         self.beats = self.dry = self.xruns = 0
         self.leading_in = round(LEAD_IN_S * sample_rate)  # frames of silence still to play
         self.begun = False  # silence before the first whole block is no underflow
-        self.stream, self.sample_rate = self._open(device, sample_rate, latency_s)
+        self.stream, self.sample_rate = self.open(device, sample_rate, latency_s)
 
-    def _open(self, device: DeviceInfo, wanted: int, latency_s: float) -> tuple[Any, int]:
+    def open(self, device: DeviceInfo, wanted: int, latency_s: float) -> tuple[Any, int]:
         """A stream at the wanted rate or, if the device refuses that, at the device's own."""
         sounddevice = _portaudio()
         for sample_rate in (wanted, round(device.default_sample_rate)):
@@ -170,7 +171,7 @@ class Feed:
                     channels=self.channels,
                     dtype="float32",
                     latency=latency_s,
-                    callback=self._callback,
+                    callback=self.fill,
                 )
             except sounddevice.PortAudioError as error:
                 refusal = error
@@ -191,7 +192,8 @@ class Feed:
         except _portaudio().PortAudioError as error:
             raise OutputError(f"the speaker cannot be started ({error})") from error
 
-    def _callback(self, outdata: Any, frames: int, _time: object, status: CallbackFlags) -> None:  # noqa: ANN401  cffi's buffer
+    def fill(self, outdata: Any, frames: int, _time: Any, status: CallbackFlags) -> None:  # noqa: ANN401  cffi's
+        """PortAudio's callback."""
         self.beats += 1
         mono = self.mono[:frames]
         n = 0 if self.leading_in > 0 else self._pull(mono)
@@ -222,20 +224,23 @@ def look(wanted: str | None, ring: int, sample_rate: int, latency_s: float) -> F
             device = choose_device(wanted)
             feed = Feed(ring, device, sample_rate, latency_s)
         except OutputError as error:
-            _tell(f"none {error}")
+            tell(f"none {error}")
         else:
-            _tell(f"found {feed.sample_rate} {device.name} ({device.host_api})")
+            tell(f"found {feed.sample_rate} {device.name} ({device.host_api})")
             return feed
         if _spoken_to(RETRY_S):  # nothing is asked meanwhile: it is the end of standard input
             break
     return None
 
 
+Look = Callable[[str | None, int, int, float], Feed | None]
+
+
 def play(feed: Feed) -> None:
     """Plays as long as the stream is active and somebody holds standard input."""
     feed.start()
     while feed.stream.active and not _spoken_to(BEAT_S):
-        _tell(f"beat {feed.beats} {feed.dry} {feed.xruns}")
+        tell(f"beat {feed.beats} {feed.dry} {feed.xruns}")
 
 
 def _spoken_to(patience_s: float) -> bool:
@@ -243,12 +248,13 @@ def _spoken_to(patience_s: float) -> bool:
     return bool(select.select([sys.stdin], [], [], patience_s)[0])
 
 
-def _tell(line: str) -> None:
+def tell(line: str) -> None:
+    """A line to the voice."""
     print(line.replace("\n", " "), flush=True)
 
 
-def main(ring: str, wanted: str, sample_rate: str, latency_s: str) -> None:
-    """The output process."""
+def main(ring: str, wanted: str, sample_rate: str, latency_s: str, look: Look = look) -> None:
+    """The output process, on whatever `look` finds."""
     die_with_the_parent()
     hurry(OUTPUT, with_threads=True)
     stay_in_memory()
@@ -259,7 +265,7 @@ def main(ring: str, wanted: str, sample_rate: str, latency_s: str) -> None:
     except BrokenPipeError:  # the voice is gone
         pass
     except Exception as error:  # noqa: BLE001 - whatever it is, the voice says it
-        _tell(f"none {error}")
+        tell(f"none {error}")
     finally:
         os._exit(0)  # closing a stream whose device is gone may take for ever
 

@@ -28,7 +28,7 @@ from latent_resonance.voice.recording import recorded
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.reporting import Reporter
 from latent_resonance.voice.signals import listen_for_wishes
-from latent_resonance.voice.speaker import Speaker
+from latent_resonance.voice.speaker import OUTPUT, Speaker
 
 
 def perform(
@@ -43,6 +43,7 @@ def perform(
     seed: int = 0,
     unattended: bool = False,
     refused: str = "",
+    output: tuple[str, ...] = OUTPUT,
     say: Callable[[str], None] = print,
 ) -> int:
     """Performs until told to stop (SIGINT, SIGTERM) or for some seconds; returns the exit code.
@@ -54,6 +55,7 @@ def perform(
     monitor : also serve the pages, from a process of its own
     unattended : play with the defaults what the settings name and cannot be played
     refused : what is wrong with the file already, and `settings` are the defaults
+    output : the output process, a command
 
     Raises
     ------
@@ -74,7 +76,7 @@ def perform(
         for child in filter(None, (eye, page)):
             opened.enter_context(closing(child))
         settings, pack, unplayable = playable(settings, alone)
-        outlet, speaker = speaker_for(pack, settings, say)
+        outlet, speaker = speaker_for(pack, settings, say, output)
         opened.enter_context(closing(speaker))
         settings, instrument, unable = first_instrument(pack, settings, seed, alone)
         say(f"pack {settings.pack}, networks on {instrument.networks.provider}")

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import time
@@ -19,13 +18,15 @@ import yaml
 from rooms import compiled, environment_in
 from soaking.scene import OPEN, REST, Scene
 
-from moving.onsets import RATE, Heard
+from latent_resonance import LatentResonanceError
+from latent_resonance.bench.motion import laid_over
+from latent_resonance.bench.onsets import Heard, read_tape
 
 HERE = Path(__file__).parent
 FAKECAM = HERE.parents[1] / "system" / "fakecam.c"
-HEAD = struct.Struct("qq")  # of a piece of tape: ns of its first frame, frames
 SETTLES_S = 8.0  # until she has come, been greeted, and her neutral face is known
-HOLDS_S, RESTS_S = 0.75, 0.9  # an open mouth, a closed one
+HOLDS_S, RESTS_S = 0.75, (0.9, 1.0)  # an open mouth, a closed one
+TURN = 0.38  # of mouth_open, between the photograph at rest (0.3) and opened (0.66)
 SETTINGS = {
     "camera": {"source": "C920"},
     # She smiles: her mouth at rest is 0.3 open. For this measurement that is closed.
@@ -40,7 +41,7 @@ SETTINGS = {
 }
 
 
-class RoomError(RuntimeError):
+class RoomError(LatentResonanceError):
     """The measurement cannot be made here; the message has the remedy."""
 
 
@@ -106,7 +107,7 @@ class Room:
             self.scene.show(OPEN)
             time.sleep(HOLDS_S)
             self.scene.show(REST)
-            time.sleep(RESTS_S + chance.uniform(0, 0.1))
+            time.sleep(chance.uniform(*RESTS_S))
             yield opened_s
 
     def leave(self) -> str:
@@ -127,34 +128,6 @@ class Room:
     def close(self) -> None:
         """Nothing goes on."""
         self.stack.close()
-
-
-def read_tape(data: bytes) -> Heard:
-    """The tape of `aircard.c`."""
-    pieces, place = [], 0
-    while place + HEAD.size <= len(data):
-        begun_ns, frames = HEAD.unpack_from(data, place)
-        samples = np.frombuffer(data, np.float32, frames, place + HEAD.size)
-        pieces.append((begun_ns, samples))
-        place += HEAD.size + samples.nbytes
-    if not pieces:
-        raise RoomError("the sound card has heard nothing")
-    begun_ns = pieces[0][0]
-    places = [round((ns - begun_ns) * RATE / 1e9) for ns, _ in pieces]
-    sound = np.zeros(places[-1] + len(pieces[-1][1]), np.float32)
-    for at, (_, samples) in zip(places, pieces, strict=True):
-        sound[at : at + len(samples)] = samples
-    return Heard(sound, begun_ns / 1e9)
-
-
-def laid_over(below: dict[str, object], above: dict[str, object]) -> dict[str, object]:
-    """Nested settings, the second over the first."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        both = isinstance(under, dict) and isinstance(value, dict)
-        merged[key] = laid_over(under, value) if both else value
-    return merged
 
 
 def underflows_in(figures: str) -> int:

@@ -1,0 +1,135 @@
+"""What a recording becomes: how its loops are cut, and that no sample of them is another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from latent_resonance.spectrogram import (
+    Geometry,
+    amplitude_of_pixels,
+    magnitude_scale,
+    mel_interpolation,
+    spectrogram_of_loop,
+)
+from latent_resonance.voice.griffin_lim import reconstruct
+from latent_resonance_export.curate import curate
+from latent_resonance_export.curation.settings import Cutting
+from latent_resonance_export.dataset import open_dataset, read_clips
+from latent_resonance_export.loops import close_loop, normalise_peak
+
+RATE = 16_000
+SMALL = Geometry(
+    sample_rate=RATE,
+    n_fft=1024,
+    win_length=1024,
+    hop_length=256,
+    n_mels=64,
+    n_frames=64,
+    f_max_hz=7000.0,
+)  # loops of 1.02 s
+CUTTING = Cutting(SMALL)
+Play = Callable[[float, int, int], np.ndarray]
+
+
+def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, play: Play) -> None:
+    fast = play(6.0, 48_000, 4)
+    takes = {"slow": (soxr.resample(fast, 48_000, RATE), RATE), "fast": (fast, 48_000)}
+    for name, (sound, rate) in takes.items():
+        (tmp_path / name).mkdir()
+        soundfile.write(tmp_path / name / "a.wav", sound, rate, subtype="FLOAT")
+        curate(tmp_path / name, tmp_path / f"{name}.out", replace(CUTTING, peak_db=(0.0, 0.0)))
+    slow, quick = (open_dataset(tmp_path / f"{name}.out") for name in ("slow", "fast"))
+    difference = np.abs(slow.pixels.astype(int) - quick.pixels) * SMALL.range_db / 256
+    assert difference.mean() < 0.1
+    assert (difference > 1.0).mean() < 0.01
+
+
+def test_from_audio_to_dataset_to_audio_only_the_inversions_own_error_is_added(
+    tmp_path: Path, play: Play
+) -> None:
+    (tmp_path / "in").mkdir()
+    geometry = Geometry(n_frames=128)
+    sound = play(8.0, 48_000, 5)
+    soundfile.write(tmp_path / "in" / "a.wav", sound, 48_000, subtype="FLOAT")
+    curate(tmp_path / "in", tmp_path / "out", Cutting(geometry, peak_db=(0.0, 0.0)))
+    stored = open_dataset(tmp_path / "out").pictures(np.arange(1))[0]
+    loop = close_loop(sound[: Cutting(geometry).needed], geometry.loop_length)
+    direct = spectrogram_of_loop(normalise_peak(loop, geometry, 0.0), geometry)
+    errors = [heard_error(picture, direct, geometry) for picture in (direct, stored)]
+    assert errors[0] < 3.0, "the inversion itself fails"
+    assert errors[1] < errors[0] + 0.1
+
+
+def heard_error(picture: np.ndarray, truth: np.ndarray, geometry: Geometry) -> float:
+    """Mean difference in dB between the truth and what a picture sounds like, down to -40 dB."""
+    amplitude = amplitude_of_pixels(picture, geometry.range_db)
+    magnitude = mel_interpolation(geometry) @ amplitude / magnitude_scale(geometry)
+    sound = reconstruct(np.concatenate([magnitude, magnitude], axis=1), geometry)
+    turn = sound[geometry.loop_length // 2 :][: geometry.loop_length]
+    turn = np.roll(turn, geometry.loop_length // 2)
+    heard = spectrogram_of_loop(turn, geometry)
+    audible = truth > 0.0
+    return float(np.abs(heard - truth)[audible].mean() * geometry.range_db / 2)
+
+
+def test_a_short_recording_is_sustained_and_a_shorter_one_refused(
+    tmp_path: Path, play: Play
+) -> None:
+    (tmp_path / "in").mkdir()
+    for seconds, name in ((6.0, "long"), (0.7, "short"), (0.4, "shorter")):
+        soundfile.write(tmp_path / "in" / f"{name}.wav", play(seconds, RATE, len(name)), RATE)
+    curated = curate(tmp_path / "in", tmp_path / "out", CUTTING)
+    sources = [clip.source for clip in read_clips(tmp_path / "out" / "clips.csv")]
+    assert sources.count("short.wav") == 1
+    assert "shorter.wav" not in sources
+    (refusal,) = (r for r in curated.refused if r.source == "shorter.wav")
+    assert refusal.detail == "0.40 s, shorter than 0.51 s"
+    curate(tmp_path / "in", tmp_path / "all", replace(CUTTING, shortest_s=0.3))
+    assert "shorter.wav" in [c.source for c in read_clips(tmp_path / "all" / "clips.csv")]
+
+
+def test_cut_by_onset_a_loop_begins_where_a_sound_does(tmp_path: Path, play: Play) -> None:
+    (tmp_path / "in").mkdir()
+    begins = [0.5, 2.25, 4.1, 6.0, 7.7]
+    sound = np.zeros(10 * RATE, np.float32)
+    for i, at in enumerate(begins):
+        note = play(1.2, RATE, 20 + i)
+        sound[int(at * RATE) :][: len(note)] += note
+    soundfile.write(tmp_path / "in" / "a.wav", sound, RATE)
+    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, cut="onset", stride_s=1.3))
+    offsets = [clip.offset_s for clip in read_clips(tmp_path / "out" / "clips.csv")]
+    assert len(offsets) >= 4
+    nearest = [min(abs(offset - begin) for begin in begins) for offset in offsets]
+    assert max(nearest) < 0.06
+
+
+def test_with_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play) -> None:
+    (tmp_path / "in").mkdir()
+    for i in range(12):
+        soundfile.write(tmp_path / "in" / f"{i}.wav", play(2.5, RATE, 40 + i), RATE)
+    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, stride_s=0.25))
+    clips = read_clips(tmp_path / "out" / "clips.csv")
+    held = {clip.source for clip in clips if clip.held_out}
+    assert held
+    assert not held & {clip.source for clip in clips if not clip.held_out}
+
+
+def test_a_stretch_boundary_changes_no_sample(tmp_path: Path, play: Play) -> None:
+    """Long recordings are read in stretches: a loop that begins in the second is as if alone."""
+    from latent_resonance_export.curation.reading import read_stretch
+    from latent_resonance_export.curation.recordings import Recording, look
+
+    soundfile.write(tmp_path / "a.flac", play(12.0, 44_100, 9), 44_100)
+    recording = look(("a.flac", os.fsencode(tmp_path / "a.flac")))
+    assert isinstance(recording, Recording)
+    whole = read_stretch(recording, 0, 12.0, RATE).audio
+    part = read_stretch(recording, 5, 4.0, RATE).audio
+    assert len(part) == 4 * RATE
+    np.testing.assert_allclose(part, whole[5 * RATE : 9 * RATE], atol=1e-5)

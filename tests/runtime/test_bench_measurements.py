@@ -1,0 +1,163 @@
+"""What the bench measures is the real thing: the instrument, a face, a performance."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latent_resonance.bench import drawn_face, figures_of
+from latent_resonance.bench.eye import NoFaceError, images_of, shown, track, tracker_of
+from latent_resonance.bench.processes import PerformanceFailedError, performing, write_settings
+from latent_resonance.bench.subject import Subject
+from latent_resonance.bench.voice import STAGES, playing, timed_stage
+from latent_resonance.eye.camera import images_of_clip
+from latent_resonance.eye.visitor import Visitor
+from latent_resonance.face_state import FEATURES
+from latent_resonance.settings import Phase, Settings, load_settings
+from latent_resonance.voice.instrument import Synthesiser
+from latent_resonance.voice.lock import hold_the_speaker
+
+NS = 1_000_000_000
+
+
+@pytest.fixture
+def subject(pack_folder: Path, tmp_path: Path) -> Subject:
+    return Subject(
+        Settings(pack=str(pack_folder), socket_path=str(tmp_path / "face.sock")), seconds=0.2
+    )
+
+
+# The instrument.
+
+
+def test_a_timed_instrument_plays_the_same_samples_and_each_stage_once_a_hop(
+    subject: Subject,
+) -> None:
+    plain, timed = (Synthesiser(subject.pack, subject.settings, seed=0) for _ in range(2))
+    stages = {stage: timed_stage(timed, stage) for stage in STAGES}
+    blocks: list[list[np.ndarray]] = [[], []]
+    for synthesiser, heard in zip((plain, timed), blocks, strict=True):
+        hop = synthesiser.hop
+        synthesiser.hop = lambda features, hop=hop, heard=heard: heard.append(hop(features))
+        play = playing(synthesiser, subject)
+        for _ in range(40):
+            play()
+    assert np.abs(blocks[0]).max() > 0.01
+    np.testing.assert_array_equal(*blocks)
+    counts = {stage: len(timer.taken_s) for stage, timer in stages.items()}
+    assert counts.pop("loop.receive") == 5  # in 40 hops
+    assert set(counts.values()) == {40}
+
+
+def test_every_stage_of_a_synthesiser_is_timed(subject: Subject) -> None:
+    synthesiser = Synthesiser(subject.pack, subject.settings, seed=0)
+    stateful = {name for name, stage in vars(synthesiser).items() if hasattr(stage, "reset")}
+    within = {
+        f"tone.{name}" for name, part in vars(synthesiser.tone).items() if hasattr(part, "reset")
+    }
+    assert len(stateful | within) > 5
+    assert stateful | within == {stage.rpartition(".")[0] for stage in STAGES}
+
+
+def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(subject: Subject) -> None:
+    found = {figure.name: figure.value for figure in figures_of("voice", subject)}
+    for name in (*STAGES, "hop", "share_of_hop", "dream"):
+        low, high, highest = (found[f"voice.{name}.p{percent}"] for percent in (50, 95, 99))
+        assert 0 < low <= high <= highest
+    stages = sum(found[f"voice.{name}.p50"] for name in STAGES if name.count(".") == 1)
+    stages -= found["voice.loop.receive.p50"]  # nine hops of ten have none
+    assert 0.5 * stages < found["voice.hop.p50"] < 2 * stages
+    latency_samples = Synthesiser(subject.pack, subject.settings, seed=0).latency_samples
+    assert found["voice.latency"] == pytest.approx(latency_samples / 48.0)
+    hop_us = 1e6 * subject.pack.geometry.hop_s
+    assert found["voice.share_of_hop.p50"] == pytest.approx(
+        100 * found["voice.hop.p50"] / hop_us, rel=1e-6
+    )
+
+
+def test_more_look_ahead_and_iterations_converge_further_along_the_curve(subject: Subject) -> None:
+    settings = subject.settings.model_copy(update={"phase": Phase(look_ahead=5, iterations=6)})
+    points = itertools.islice(figures_of("phase", Subject(settings, 0.01)), 3 * 5)
+    found = {figure.name: figure.value for figure in points}
+    names = [f"phase.{point}-0.95" for point in ("5-6", "3-2", "1-2", "0-1")]
+    converged = [found[f"{name}.sound"] for name in names]
+    assert converged == sorted(converged)
+    assert converged[0] < converged[-1] - 6
+    assert found[f"{names[0]}.picture"] < found[f"{names[-1]}.picture"]
+    assert found[f"{names[0]}.cpu"] > found[f"{names[-1]}.cpu"] > 0
+
+
+# The face that is nobody's.
+
+
+def test_the_tracker_takes_the_drawn_face_for_one_and_the_wall_for_none() -> None:
+    settings = Settings()
+    with tracker_of(settings) as tracker:
+        _, found = track(tracker, images_of(None), 0.5)
+        assert {len(faces) for faces in found[1:]} == {1}
+        wall = images_of(None)[:1]
+        wall[0].pixels[:] = drawn_face.nobody()[:, :, None]
+        assert not any(shown(tracker, wall, 0.1)[1][5:])
+        with pytest.raises(NoFaceError, match=r"a face in 0 of .* --clip"):
+            track(tracker, wall, 0.1)
+    visitor = Visitor(settings.eye)
+    mouth = [
+        visitor.step(faces, i * NS // 30).features[FEATURES.index("mouth_open")]
+        for i, faces in enumerate(found * 4)
+    ]
+    assert max(mouth) - min(mouth) > 0.2
+
+
+def test_the_film_of_the_drawn_face_is_read_as_it_was_written(tmp_path: Path) -> None:
+    path = tmp_path / "face.y4m"
+    drawn_face.write_film(path)
+    film = list(images_of_clip(path))
+    assert len(film) == drawn_face.N_IMAGES
+    assert film[30].time_ns == pytest.approx(NS, abs=2e6)
+    for image, drawn in zip(film, drawn_face.images(), strict=True):
+        assert image.pixels.shape == (drawn_face.HEIGHT, drawn_face.WIDTH, 3)
+        # A film's black is 16 and its white 235.
+        assert np.corrcoef(image.pixels[:, :, 1].ravel(), drawn.ravel())[0, 1] > 0.99
+
+
+# A performance, from outside.
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "place"
+    folder.mkdir()
+    yield folder
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_settings_of_the_performance_are_the_subjects_with_a_film_and_no_hours(
+    subject: Subject, place: Path
+) -> None:
+    hours = Settings.model_validate({"hours": {"daily": "closed"}, "phase": {"iterations": 5}})
+    wanted = hours.model_copy(update={"pack": subject.settings.pack})
+    write_settings(Subject(wanted, 1.0), place)
+    read = load_settings(place / "settings.yaml")
+    assert read.camera.source == str(place / "face.y4m")
+    assert read.hours == Settings().hours != wanted.hours
+    back = {"camera": wanted.camera, "hours": wanted.hours, "quiet": wanted.quiet}
+    assert read.model_copy(update=back) == wanted
+
+
+def test_a_performance_that_cannot_begin_says_why(subject: Subject, place: Path) -> None:
+    write_settings(subject, place)
+    lock = hold_the_speaker(Path(subject.settings.socket_path))
+    try:
+        with (
+            performing(place) as performance,
+            pytest.raises(
+                PerformanceFailedError, match=r"another performance .* holds the speaker"
+            ),
+        ):
+            performance.await_sound()
+    finally:
+        lock.close()

@@ -1,0 +1,208 @@
+"""Motion to sound as the bench measures it: its pack, its visitor, and the whole."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+
+from latent_resonance.bench import drawn_face, figures_of, visitor
+from latent_resonance.bench.eye import tracker_of
+from latent_resonance.bench.motion import AT_LEAST, STAGED, laid_over
+from latent_resonance.bench.onnx_file import fields, message
+from latent_resonance.bench.probe import CLOSED_HZ, OPEN_HZ, REACH, TURN, chord, write_probe
+from latent_resonance.bench.processes import PerformanceFailedError
+from latent_resonance.bench.subject import Subject
+from latent_resonance.eye.camera import Image, rgb_of_i420
+from latent_resonance.eye.visitor import Visitor
+from latent_resonance.face_state import FEATURES, neutral_features
+from latent_resonance.pack import PackError, open_pack
+from latent_resonance.settings import Inference, Settings
+from latent_resonance.voice.generator import open_networks
+from latent_resonance.voice.lock import hold_the_speaker
+
+MOUTH_OPEN = FEATURES.index("mouth_open")
+
+
+# The pack that it plays.
+
+
+@pytest.fixture(scope="module")
+def probe(pack_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_probe(open_pack(pack_folder), tmp_path_factory.mktemp("probe") / "probe")
+
+
+def test_a_network_is_read_and_written_as_it_was(pack_folder: Path) -> None:
+    for name in ("generator.onnx", "regressor.onnx"):
+        content = (pack_folder / name).read_bytes()
+        parts = list(fields(content))
+        assert len(parts) >= 3
+        assert message(parts) == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x0a\xff", b"\xff" * 11, b"\x0a", b"\x0d\x00\x00\x00\x00"],
+    ids=["cut off", "a number without end", "no value", "four bytes"],
+)
+def test_what_is_no_network_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="not a network"):
+        list(fields(content))
+
+
+def test_a_pack_whose_generator_is_no_network_is_refused_in_a_sentence(
+    pack_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    for path in pack_folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    pack = open_pack(folder)
+    (folder / "generator.onnx").write_bytes(b"\xff" * 20)
+    with pytest.raises(PackError, match="not a network; export the pack again"):
+        write_probe(pack, tmp_path / "probe")
+
+
+def test_the_probe_is_a_pack_with_valid_networks_that_do_all_the_work_of_the_first(
+    probe: Path, pack_folder: Path
+) -> None:
+    for name in ("generator.onnx", "regressor.onnx"):
+        onnx.checker.check_model(onnx.load(probe / name), full_check=True)
+    before, after = (onnx.load(path / "generator.onnx").graph for path in (pack_folder, probe))
+    operators = [node.op_type for node in before.node]
+    assert [node.op_type for node in after.node][: len(operators)] == operators
+    assert any("dreamt" in node.input for node in after.node)
+
+
+@pytest.mark.parametrize(("mouth", "hz"), [(TURN - 0.05, CLOSED_HZ), (TURN + 0.05, OPEN_HZ)])
+def test_the_probe_holds_one_chord_or_the_other(probe: Path, mouth: float, hz: float) -> None:
+    pack = open_pack(probe)
+    networks = open_networks(pack, Inference())
+    features = neutral_features()
+    features[MOUTH_OPEN] = mouth
+    z = networks.z_of(features)
+    np.testing.assert_allclose(z, np.full(pack.latent_dim, REACH * mouth), rtol=1e-5)
+    np.testing.assert_allclose(
+        networks.spectrogram_of(z), chord(pack.geometry, hz)[0, 0], atol=1e-3
+    )
+
+
+# The visitor.
+
+
+def test_a_visitor_rests_for_longer_than_her_mouth_is_open_and_at_no_rhythm() -> None:
+    turns = visitor.mouths()
+    until_s, is_open = zip(*(next(turns) for _ in range(40)), strict=True)
+    assert is_open == (False, True) * 20
+    lasts_s = np.diff([0.0, *until_s])
+    assert lasts_s[1::2] == pytest.approx(visitor.HOLDS_S)
+    assert lasts_s[::2].min() >= visitor.RESTS_S[0] > visitor.HOLDS_S
+    assert np.ptp(lasts_s[::2]) > 0.05
+
+
+def test_no_two_images_of_a_visitor_are_the_same() -> None:
+    closed, opened = visitor.films()
+    assert len({planes.tobytes() for planes in closed + opened}) == len(closed + opened)
+
+
+def test_a_tracker_sees_the_visitors_mouth_on_either_side_of_what_is_measured() -> None:
+    settings, states = Settings(), []
+    low, high = STAGED["controls"]["band_pass"]["input"]
+    with tracker_of(settings) as tracker:
+        for film in visitor.films():
+            eye = Visitor(settings.eye)
+            pixels = [rgb_of_i420(planes, drawn_face.WIDTH) for planes in film]
+            found = [tracker.find(Image(each, time.monotonic_ns())) for each in pixels]
+            states.append([eye.step(faces, 33_333_333 * i) for i, faces in enumerate(found)])
+    closed, opened = ([s.features[MOUTH_OPEN] for s in film if s.present] for film in states)
+    assert len(closed) >= visitor.N_GRAINS - 1
+    assert len(opened) >= visitor.N_GRAINS - 1
+    assert max(closed) < min(low, TURN)
+    assert min(opened) > max(TURN, 0.9 * high)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", visitor.__name__, str(tmp_path), "--codec", "yuv420"]
+    command += ["--framerate", "50", "--output", "-"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_visitor_opens_her_mouth_when_she_says_and_only_once_it_has_begun(
+    watched: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    size = drawn_face.WIDTH * drawn_face.HEIGHT * 3 // 2
+    mouth = np.s_[315:340, 310:330]
+    images = []
+    for i in range(100):
+        if i == 40:
+            (tmp_path / visitor.BEGIN).touch()
+        planes = np.frombuffer(watched.stdout.read(size), np.uint8)
+        images.append(planes.reshape(-1, drawn_face.WIDTH)[mouth].mean())
+    noted = np.fromfile(tmp_path / visitor.LOG, visitor.OPENED)[:100]
+    dark = np.array(images) < 100
+    np.testing.assert_array_equal(dark, noted["opened"] > 0)
+    assert not dark[:40].any()
+    assert dark[40:].any()
+    assert np.median(np.diff(noted["time_ns"])) == pytest.approx(20e6, rel=0.02)
+    (first, *_) = visitor.gestures_s(tmp_path)
+    assert first == noted["time_ns"][np.argmax(dark)] / 1e9
+    watched.stdout.close()
+    assert watched.wait(5) == 0  # nobody looks any more
+    assert watched.stderr.read() == b""
+
+
+# The whole.
+
+
+def test_settings_of_the_measurement_change_only_what_they_name() -> None:
+    below = {"output": {"device": "air", "buffer_s": 1}, "pack": "a"}
+    assert laid_over(below, {"output": {"buffer_s": 2}}) == {
+        "output": {"device": "air", "buffer_s": 2},
+        "pack": "a",
+    }
+    assert below["output"] == {"device": "air", "buffer_s": 1}
+
+
+def test_an_instrument_that_cannot_begin_says_why(pack_folder: Path, tmp_path: Path) -> None:
+    socket_path = tmp_path / "face.sock"
+    subject = Subject(Settings(pack=str(pack_folder), socket_path=str(socket_path)), 1.0)
+    with (
+        hold_the_speaker(socket_path),
+        pytest.raises(PerformanceFailedError, match=r"another performance .* holds the speaker"),
+    ):
+        list(figures_of("motion", subject))
+
+
+@pytest.mark.slow
+def test_a_mouth_that_opens_is_heard_each_time(pack_folder: Path, tmp_path: Path) -> None:
+    config, file = tmp_path / "settings.yaml", tmp_path / "figures.json"
+    own = {"pack": str(pack_folder), "socket_path": str(tmp_path / "face.sock")}
+    config.write_text(yaml.safe_dump(own | {"output": {"device": "nobody's"}}))
+    command = [sys.executable, "-m", "latent_resonance", "bench", "motion", "--seconds", "1"]
+    command += ["--config", str(config), "--json", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stderr == "measuring motion\n"
+    found = {
+        figure["name"].removeprefix("motion."): figure for figure in json.loads(file.read_text())
+    }
+    assert found["gestures"]["value"] >= AT_LEAST
+    assert found["heard_at"]["value"] == "a clock, for want of a speaker (no sound)"
+    for what, owed in (("filter", 80.0), ("z", 250.0)):
+        assert found[f"{what}.heard"]["value"] > 50
+        # How quick it is is not asked here, but the clock alone keeps 20 ms ready.
+        assert 20 < found[f"{what}.p50"]["value"] <= found[f"{what}.p95"]["value"] < 450
+        assert found[f"{what}.p95"]["owed"] == owed
+    assert found["filter.p50"]["value"] + 50 < found["z.p50"]["value"]
+    assert done.returncode == int(any(figure["ok"] is False for figure in found.values()))
