@@ -30,8 +30,8 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
         yield there
 
 
-def test_the_screen_shows_the_picture(gallery: Gallery, tmp_path_factory: object) -> None:
-    home = Path("/var/tmp/latent-resonance-screen-test")  # noqa: S108 - another user's to enter
+def test_the_screen_shows_the_picture(gallery: Gallery) -> None:
+    home = Path("/var/tmp/latent-resonance-screen-test")
     shutil.rmtree(home, ignore_errors=True)
     (home / "run").mkdir(parents=True, mode=0o700)
     shutil.copy(SCREEN, home / "screen")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 
 from aiohttp import web
@@ -19,11 +20,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 from latent_resonance import LatentResonanceError
 from latent_resonance.gallery.notify import Notifier
 from latent_resonance.link.listener import monitor_path
+from latent_resonance.link.requests import Request
 from latent_resonance.monitor.guard import Gate, names_of_this_machine, token_at, token_path
 from latent_resonance.monitor.hub import Hub
 from latent_resonance.monitor.metrics import Metrics
 from latent_resonance.monitor.mqtt import Broker
-from latent_resonance.monitor.sections import Monitor, Mqtt
+from latent_resonance.monitor.osc import ASK_S, OscIn, OscOut
+from latent_resonance.monitor.sections import Monitor, Mqtt, Osc
 from latent_resonance.monitor.teaching import Teaching
 from latent_resonance.monitor.voice_link import VoiceGone, VoiceLink
 from latent_resonance.monitor.web import Desk, application
@@ -52,8 +55,12 @@ async def _serve(settings: Settings, socket: Path, say: Callable[[str], None]) -
     leave = _asked_to_leave()
     desk = _desk(settings, monitor_path(socket), say)
     monitor = settings.monitor
-    with _broker(monitor.mqtt, say) as broker:
-        async with _pages(desk, monitor, say) as address, _under_way(desk.link.run()):
+    with _broker(monitor.mqtt, say) as broker, _told_by_osc(desk.hub, monitor.osc, say):
+        async with (
+            _heard_by_osc(desk.link, monitor.osc),
+            _pages(desk, monitor, say) as address,
+            _under_way(desk.link.run()),
+        ):
             say(f"the picture is at {address}/, the staff's page at {address}/staff")
             await _until(leave, desk, broker)
     return 0
@@ -71,11 +78,13 @@ def _desk(settings: Settings, path: Path, say: Callable[[str], None]) -> Desk:
     hub = Hub(asyncio.get_running_loop().time)
     hub.observe(metrics := Metrics())
     token = token_at(token_path(monitor.token_file))
+    link = VoiceLink(path, hub, say)
+    hub.observe(teaching := Teaching(taught_folder(), link.ask))
     return Desk(
         hub=hub,
-        link=VoiceLink(path, hub, say),
+        link=link,
         gate=Gate(token),
-        teaching=Teaching(monitor),
+        teaching=teaching,
         metrics=metrics,
         names=names_of_this_machine(monitor.names),
         viewers=monitor.viewers,
@@ -113,6 +122,63 @@ def _shown(host: str) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104  what the settings ask for
         return "localhost"
     return f"[{host}]" if ":" in host else host
+
+
+@contextlib.contextmanager
+def _told_by_osc(hub: Hub, osc: Osc, say: Callable[[str], None]) -> Iterator[None]:
+    """Lights and other machines, if the settings name any."""
+    with contextlib.closing(OscOut(osc, hub.clock, say)) as out:
+        if osc.send_to:
+            hub.observe(out)
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _heard_by_osc(link: VoiceLink, osc: Osc) -> AsyncIterator[None]:
+    """Controllers, if the settings say where they are heard.
+
+    Raises
+    ------
+    MonitorError
+        Nobody can be heard there.
+    """
+    if osc.listen is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+
+    def ask(request: Request) -> None:
+        with contextlib.suppress(VoiceGone):  # a controller has nobody to tell
+            link.ask(request)
+
+    host, _, port = osc.listen.rpartition(":")
+    try:
+        transport, hearing = await loop.create_datagram_endpoint(
+            lambda: OscIn(osc, ask, loop.time), local_addr=(host.strip("[]"), int(port))
+        )
+    except OSError as error:
+        reason = f"cannot be listened on ({error.strerror}); set another"
+        raise MonitorError(f"monitor.osc.listen: {osc.listen} {reason}") from error
+    try:
+        async with _under_way(_passing_on(hearing)):
+            yield
+    finally:
+        transport.close()
+
+
+async def _passing_on(hearing: OscIn) -> None:
+    """Overrides that end do so when nothing comes any more."""
+    while True:
+        await asyncio.sleep(ASK_S)
+        hearing.pass_on()
+
+
+def taught_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Where what is taught is kept: the unit's state, or this user's own."""
+    if unit := environment.get("STATE_DIRECTORY"):  # systemd.exec(5)
+        return Path(unit)
+    state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(state) / "latent-resonance" / "taught"
 
 
 def _log(say: Callable[[str], None]) -> logging.Logger:

@@ -265,6 +265,8 @@ async def _teach(asked: web.Request, desk: Desk) -> web.Response:
         await desk.teaching.do(content)
     except TeachingError as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
+    except VoiceGone as error:
+        raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
     return web.json_response(desk.teaching.state())
 
 
