@@ -14,6 +14,7 @@ from latent_resonance import LatentResonanceError, __version__
 from latent_resonance_export.commands.audition import audition
 from latent_resonance_export.commands.compose import compose
 from latent_resonance_export.commands.convert import convert
+from latent_resonance_export.commands.convert_face import convert_face
 from latent_resonance_export.commands.curate import curate
 from latent_resonance_export.commands.train_gan import train_gan
 from latent_resonance_export.commands.train_regressor import train_regressor
@@ -59,7 +60,7 @@ def commands() -> None:
     """See PAGE; click shows that."""
 
 
-for command in (curate, train_gan, train_regressor, convert, audition, compose):
+for command in (curate, train_gan, train_regressor, convert, audition, compose, convert_face):
     commands.add_command(command)
 
 

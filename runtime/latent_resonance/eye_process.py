@@ -127,7 +127,7 @@ def _cause(code: int) -> str:
     if code >= 0:
         return f"exit code {code}"
     if code == -signal.SIGILL:
-        return "illegal instruction: MediaPipe 1.x needs ARMv8.1 atomics, which a Pi 4 lacks"
+        return "illegal instruction: a library is not made for this processor; see the doctor"
     if code == -signal.SIGALRM:
         return "it hung"
     return f"signal {-code}"

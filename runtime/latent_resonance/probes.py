@@ -33,28 +33,27 @@ def network(_settings: Settings) -> str:
 
 
 def face_model(_settings: Settings) -> str:
-    """Whether the face model is there and undamaged."""
-    from latent_resonance.eye.tracker import MODEL_NAME, MODEL_SHA256
-    from latent_resonance.pack import models_folder, sha256_of
+    """Whether the face models are there and undamaged."""
+    from latent_resonance.eye.tracker import MODELS, checked_model
+    from latent_resonance.pack import models_folder
 
-    path = models_folder() / MODEL_NAME
-    if not path.is_file():
-        raise LatentResonanceError(f"{path} is missing; check out models/ again")
-    if sha256_of(path) != MODEL_SHA256:
-        raise LatentResonanceError(f"{path} is damaged (wrong sha256); check out models/ again")
-    return f"{path}, sha256 {MODEL_SHA256[:12]}…"
+    folder = models_folder()
+    for name in MODELS:
+        checked_model(folder / name)
+    return f"{', '.join(MODELS)} in {folder}"
 
 
 def tracker(settings: Settings) -> str:
-    """Whether MediaPipe starts, without the network it would call home through."""
+    """Which tracker starts and why, without the network that MediaPipe would call home through."""
     from latent_resonance.eye.isolation import give_up_network
 
     give_up_network()
-    from latent_resonance.eye.tracker import MODEL_NAME, Tracker
+    from latent_resonance.eye.choice import choice_here, open_tracker
     from latent_resonance.pack import models_folder
 
-    Tracker(models_folder() / MODEL_NAME, settings.eye).close()
-    return "MediaPipe starts"
+    choice = choice_here(settings.eye)
+    open_tracker(models_folder(), settings.eye).close()
+    return f"{choice.name} starts: {choice.reason}"
 
 
 def pack(settings: Settings) -> str:
@@ -87,11 +86,11 @@ def face(settings: Settings) -> str:
     from latent_resonance.eye.isolation import give_up_network
 
     give_up_network()
+    from latent_resonance.eye.choice import open_tracker
     from latent_resonance.eye.sources import open_camera
-    from latent_resonance.eye.tracker import MODEL_NAME, Tracker
     from latent_resonance.pack import models_folder
 
-    finder = Tracker(models_folder() / MODEL_NAME, settings.eye)
+    finder = open_tracker(models_folder(), settings.eye)
     opened = open_camera(settings.camera)
     end_s = time.monotonic() + LOOKING_S
     try:

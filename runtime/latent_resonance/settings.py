@@ -67,6 +67,7 @@ Tempo = Annotated[float, Field(ge=0.0, le=8.0)]
 Cutoff = Annotated[float, Field(ge=20.0, le=24_000.0)]
 Providers = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(_providers)]
 Name = Annotated[str, Field(min_length=1)]
+TrackerName = Literal["auto", "mediapipe", "light"]
 
 
 class Camera(Section):
@@ -100,6 +101,7 @@ class Eye(Section):
     allow_network: bool = Field(False, description="see even if the network cannot be given up")
     max_faces: int = Field(2, ge=1, le=8, description="faces looked for in an image, 1 to 8")
     min_confidence: Share = Field(0.5, description="to call it a face, 0 to 1")
+    tracker: TrackerName = Field("auto", description="what finds faces: auto, mediapipe or light")
     neutral_s: float = Field(
         1.0, ge=0.1, le=30.0, description="seconds of quiet that give a neutral face, 0.1 to 30"
     )

@@ -18,10 +18,11 @@ from scipy.spatial import Delaunay
 from skimage import data
 
 from latent_resonance.eye.camera import Image
-from latent_resonance.eye.tracker import MODEL_NAME, Face, Tracker
+from latent_resonance.eye.choice import open_tracker
+from latent_resonance.eye.tracker import Face
 from latent_resonance.settings import Eye
 
-MODEL = Path(__file__).parents[2] / "models" / MODEL_NAME
+MODELS = Path(__file__).parents[2] / "models"
 WIDTH, HEIGHT = 640, 480
 NS = 1_000_000_000
 
@@ -66,7 +67,7 @@ def look(pictures: Iterable[Picture], rate: float = 30.0, max_faces: int = 2) ->
 
 def watch_film(film: Iterable[tuple[float, Picture]], max_faces: int = 2) -> Iterator[list[Face]]:
     """Faces in each picture of a film of (time_s, picture)."""
-    tracker = Tracker(MODEL, Eye(max_faces=max_faces))
+    tracker = open_tracker(MODELS, Eye(max_faces=max_faces))
     try:
         for time_s, picture in film:
             yield tracker.find(Image(np.ascontiguousarray(picture), round(time_s * NS)))

@@ -24,12 +24,12 @@ from latent_resonance.eye.camera import (
     fitted,
     rgb_of_i420,
 )
+from latent_resonance.eye.choice import open_tracker
 from latent_resonance.eye.devices import Device
 from latent_resonance.eye.reader import CameraReader
 from latent_resonance.eye.rpicam import RpicamCamera
 from latent_resonance.eye.seeing import Sight
 from latent_resonance.eye.sources import device_named, open_camera
-from latent_resonance.eye.tracker import Tracker
 from latent_resonance.eye.visitor import Visitor
 from latent_resonance.settings import Camera, Eye
 
@@ -381,7 +381,7 @@ def test_an_image_is_taken_once_and_the_newest_first() -> None:
 
 
 def test_when_images_stop_the_voice_is_told_that_nobody_is_there() -> None:
-    tracker = Tracker(faces.MODEL, Eye())
+    tracker = open_tracker(faces.MODELS, Eye())
     try:
         sight = Sight(tracker, Visitor(Eye()), images_per_s=30)
         seen = sight.step(Image(faces.photograph(), 10 * NS), 10 * NS)

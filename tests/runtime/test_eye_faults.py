@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import socket
 import threading
 import time
@@ -18,10 +17,11 @@ import pytest
 from latent_resonance.eye.blemish import FROZEN_S, Novelty, is_black, same
 from latent_resonance.eye.camera import CameraError, Image
 from latent_resonance.eye.fatigue import EXIT_START_AFRESH, Memory, StartAfreshError
+from latent_resonance.eye.mediapipe_tracker import MediaPipeTracker
 from latent_resonance.eye.reader import CameraReader
 from latent_resonance.eye.report import BLACK, BLACK_S, Report
 from latent_resonance.eye.seeing import Loop, Sight, see_live
-from latent_resonance.eye.tracker import Tracker, TrackerError, check_processor
+from latent_resonance.eye.tracker import Tracker, TrackerError
 from latent_resonance.eye.upright import Upright
 from latent_resonance.eye.visitor import Visitor
 from latent_resonance.face_state import FaceSender
@@ -89,7 +89,7 @@ def test_a_capped_lens_is_black_with_its_noise_and_a_dim_room_is_not() -> None:
 
 @pytest.fixture
 def tracker() -> Iterator[Tracker]:
-    made = Tracker(faces.MODEL, Eye())
+    made = MediaPipeTracker(faces.MODELS, Eye())
     yield made
     made.close()
 
@@ -167,14 +167,6 @@ def test_memory_within_the_limit_is_fine_and_above_it_the_process_is_replaced() 
     with pytest.raises(StartAfreshError, match=r"more than eye.memory_mib allows \(1\)") as caught:
         Memory(1.0).step(1.0)
     assert caught.value.exit_code == EXIT_START_AFRESH
-
-
-def test_a_processor_without_atomics_is_said_in_words() -> None:
-    with pytest.raises(TrackerError, match=r"Raspberry Pi 5 or a Jetson Orin"):
-        check_processor("aarch64", 0xFF)  # a Cortex-A72
-    check_processor("aarch64", 0x1FF)  # a Cortex-A76
-    check_processor("x86_64", 0)
-    assert platform.machine() in {"x86_64", "aarch64"}
 
 
 class Ear:

@@ -78,8 +78,9 @@ def test_the_wall_in_front_of_the_workshop_stands(name: str) -> None:
     [
         # Two: one for the images of a camera, one that draws the spectrogram of what was played.
         ("cv2", ["eye/camera.py", "picture.py"]),
-        ("mediapipe", ["eye/tracker.py"]),
-        ("onnxruntime", ["voice/generator.py"]),
+        ("mediapipe", ["eye/mediapipe_tracker.py"]),
+        # Two: one for the pack, one for the face; the processes of voice and eye share nothing.
+        ("onnxruntime", ["eye/light/networks.py", "voice/generator.py"]),
         ("sounddevice", ["voice/output.py"]),
     ],
 )

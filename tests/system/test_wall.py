@@ -22,7 +22,7 @@ import cv2
 import faces
 import pytest
 
-from latent_resonance.eye.tracker import MODEL_NAME
+from latent_resonance.eye.tracker import BUNDLE
 from latent_resonance.face_state import MESSAGE_BYTES, FaceState, decode
 
 SEEING_S = 70.0
@@ -176,7 +176,7 @@ def seconds(states: list[FaceState]) -> float:
 def test_the_trace_is_of_the_eye_that_saw(watched: Watched) -> None:
     """So that the tests below do not find nothing because nothing was looked at."""
     opened = [call.path for call in watched.successful(["openat", "open"])]
-    assert any(path.endswith(MODEL_NAME) for path in opened)
+    assert any(path.endswith(BUNDLE) for path in opened)
     assert any("libmediapipe" in path for path in opened)
     assert len(watched.successful(SENDS)) > 0.9 * len(watched.datagrams)
 

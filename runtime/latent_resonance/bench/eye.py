@@ -1,4 +1,4 @@
-"""The eye, an image: MediaPipe's tracker, with and without a face to follow, and the features.
+"""The eye, an image: its tracker, with and without a face to follow, and the features.
 
 MediaPipe runs on threads without a network here too: they inherit the filter of the one that
 makes it. What a tracker takes does not depend on whose face it is, so a drawn one will do.
@@ -22,14 +22,15 @@ from latent_resonance.bench.figure import Figure, percentiles
 from latent_resonance.bench.subject import Subject
 from latent_resonance.bench.timing import Times, times_of
 from latent_resonance.eye.camera import Image, images_of_clip
+from latent_resonance.eye.choice import open_tracker
 from latent_resonance.eye.isolation import give_up_network_of_thread
-from latent_resonance.eye.tracker import MODEL_NAME, Face, Tracker
+from latent_resonance.eye.tracker import Face, Tracker
 from latent_resonance.eye.visitor import Visitor
 from latent_resonance.pack import models_folder
 from latent_resonance.settings import Settings
 
 NS = 1_000_000_000
-WARM_UP = 10  # images in which MediaPipe finds a face and begins to follow it
+WARM_UP = 10  # images in which a tracker finds a face and begins to follow it
 LONGEST_CLIP = 60  # images of a clip that are kept, and shown again and again
 REMEMBERED = 300  # images for which it is kept what was found in them
 
@@ -59,12 +60,12 @@ def tracker_of(settings: Settings) -> Iterator[Tracker]:
     Raises
     ------
     LatentResonanceError
-        MediaPipe cannot run here, or not without the network.
+        No tracker can run here, or not without the network.
     """
-    with ThreadPoolExecutor(1, "mediapipe") as thread:
+    with ThreadPoolExecutor(1, "tracker") as thread:
         if not settings.eye.allow_network:
             thread.submit(give_up_network_of_thread).result()
-        tracker = thread.submit(Tracker, models_folder() / MODEL_NAME, settings.eye).result()
+        tracker = thread.submit(open_tracker, models_folder(), settings.eye).result()
     try:
         yield tracker
     finally:

@@ -59,12 +59,12 @@ def examine(config: Path | None, *, tone: bool = False, site: Path = SITE) -> li
 def software_checks(config: Path | None) -> list[Check]:
     """What was installed."""
     processor = software.check_processor(platform.machine(), Path("/proc/cpuinfo"))
-    checks = [software.check_versions(), processor, software.check_libraries()]
+    libraries = software.check_libraries(software.libraries_needed())
+    checks = [software.check_versions(), processor, libraries]
     checks += [software.check_opencv(), software.check_pack(probe("pack", config))]
     checks.append(software.check_network(probe("network", config)))
     checks.append(software.check_face_model(probe("face_model", config)))
-    if processor.verdict == OK:
-        checks.append(software.check_tracker(probe("tracker", config)))
+    checks.append(software.check_tracker(probe("tracker", config)))
     return checks
 
 

@@ -7,6 +7,7 @@ import platform
 import signal
 import sys
 from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from latent_resonance import __version__
@@ -14,16 +15,10 @@ from latent_resonance.doctor.check import FAIL, OK, Check, Finding, judged
 from latent_resonance.settings import SettingsError, load_settings
 
 OLDEST_PYTHON = (3, 11)
-PACKAGES = ("mediapipe", "onnxruntime", "numpy")
-LIBRARIES = {  # file -> Debian's package
-    "libEGL.so.1": "libegl1",
-    "libGLESv2.so.2": "libgles2",
-    "libportaudio.so.2": "libportaudio2",
-}
-NO_ATOMICS = (
-    "no ARMv8.1 atomics (lse): MediaPipe 1.x dies here of SIGILL",
-    "use a Raspberry Pi 5 or a Jetson Orin to see faces; this machine still plays scores",
-)
+PACKAGES = ("onnxruntime", "numpy")
+TRACKER = "mediapipe"  # the one that not every board can have
+LIBRARIES = {"libportaudio.so.2": "libportaudio2"}  # file -> Debian's package
+GRAPHICS = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}  # MediaPipe is linked to them
 INSTALL_AGAIN = "run `sudo systemd/install.sh` again (in a checkout: `uv sync`)"
 
 
@@ -36,7 +31,7 @@ def check_versions(python: tuple[int, int, int] = sys.version_info[:3]) -> Check
         return Check("versions", FAIL, detail, "install Python 3.11 or newer")
     if any(each.endswith(" none") for each in versions):
         return Check("versions", FAIL, detail, INSTALL_AGAIN)
-    return Check("versions", OK, detail)
+    return Check("versions", OK, f"{detail}, {_version(TRACKER)}")
 
 
 def _version(package: str) -> str:
@@ -47,7 +42,7 @@ def _version(package: str) -> str:
 
 
 def check_processor(machine: str, cpuinfo: Path) -> Check:
-    """MediaPipe's aarch64 wheels are built for ARMv8.1; a Cortex-A72 (Pi 4) is ARMv8.0."""
+    """Says whether MediaPipe can run: its aarch64 wheels are for ARMv8.1, a Pi 4 is ARMv8.0."""
     if machine != "aarch64":
         return Check("processor", OK, machine)
     features = [
@@ -56,11 +51,16 @@ def check_processor(machine: str, cpuinfo: Path) -> Check:
         if line.lower().startswith("features")
     ]
     if not all("atomics" in flags for flags in features):
-        return Check("processor", FAIL, f"{machine}, {NO_ATOMICS[0]}", NO_ATOMICS[1])
+        return Check("processor", OK, f"{machine} without ARMv8.1 atomics, so without MediaPipe")
     return Check("processor", OK, f"{machine} with ARMv8.1 atomics")
 
 
-def check_libraries(libraries: dict[str, str] = LIBRARIES) -> Check:
+def libraries_needed() -> dict[str, str]:
+    """Those that what is installed here is linked to."""
+    return LIBRARIES | (GRAPHICS if find_spec(TRACKER) else {})
+
+
+def check_libraries(libraries: dict[str, str]) -> Check:
     """What Python wheels expect of the system."""
     missing = [name for name in libraries if not _can_be_loaded(name)]
     if missing:
@@ -111,13 +111,13 @@ def check_network(found: Finding) -> Check:
 
 
 def check_face_model(found: Finding) -> Check:
-    """The face model is the one that was tested."""
-    remedy = "copy models/face_landmarker.task again, or `git checkout` it"
-    return judged("face model", found, FAIL, remedy)
+    """The face models are those that were tested."""
+    return judged("face model", found, FAIL, "copy models/face_* again, or `git checkout` them")
 
 
 def check_tracker(found: Finding) -> Check:
-    """MediaPipe starts on this machine."""
+    """A tracker starts on this machine; says which, and why this one."""
     if found.code == -signal.SIGILL:
-        return Check("tracker", FAIL, NO_ATOMICS[0], NO_ATOMICS[1])
+        detail = "an illegal instruction: a library is not made for this processor"
+        return Check("tracker", FAIL, detail, "write eye.tracker: light in the settings")
     return judged("tracker", found, FAIL, f"see the other faults first, then {INSTALL_AGAIN}")

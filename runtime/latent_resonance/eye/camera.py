@@ -225,6 +225,21 @@ def turned(image: Image, degrees: int) -> Image:
     return Image(cv2.rotate(image.pixels, _TURNS[degrees]), image.time_ns)
 
 
+def warped(pixels: Pixels, matrix: NDArray[np.float64], side: int, *, repeat_edge: bool) -> Pixels:
+    """A square picture of `side` pixels, each taken bilinearly from where the matrix leads it.
+
+    Parameters
+    ----------
+    matrix
+        Shape (2, 3): from the pixels of the picture to those of the image.
+    repeat_edge
+        Whether what lies outside of the image looks like its edge; else it is black.
+    """
+    border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(pixels, matrix, (side, side), flags=flags, borderMode=border)
+
+
 def fitted(pixels: Pixels) -> Pixels:
     """The image, made smaller if its longest side is above `LONGEST_SIDE`."""
     height, width = pixels.shape[:2]

@@ -1,6 +1,6 @@
 """Puts the eye's stages together: camera → tracker → visitor → socket.
 
-Imported by `watch` once the network is given up, since it brings numpy, OpenCV and MediaPipe. Live
+Imported by `watch` once the network is given up, since it brings numpy, OpenCV and a tracker. Live
 it runs on the main thread of the eye's process; offline in whoever asks for a clip's states.
 """
 
@@ -17,13 +17,14 @@ from functools import partial
 from pathlib import Path
 
 from latent_resonance.eye.camera import Image, images_of_clip
+from latent_resonance.eye.choice import open_tracker
 from latent_resonance.eye.fatigue import Memory, StartAfreshError
 from latent_resonance.eye.isolation import give_up_network_of_thread
 from latent_resonance.eye.opening import Opening
 from latent_resonance.eye.reader import CameraReader
 from latent_resonance.eye.report import Report
 from latent_resonance.eye.sources import open_camera
-from latent_resonance.eye.tracker import MODEL_NAME, Tracker, TrackerError
+from latent_resonance.eye.tracker import Tracker, TrackerError
 from latent_resonance.eye.upright import Upright
 from latent_resonance.eye.visitor import Visitor
 from latent_resonance.face_state import FaceSender, FaceState
@@ -47,8 +48,8 @@ def see_live(
 ) -> None:
     """Send a state for every image until `stop` is set; without a camera, states of nobody.
 
-    The camera is opened while MediaPipe starts. A loop that hangs for `hung_s` seconds, in
-    MediaPipe's own code too, ends the whole process with SIGALRM: whoever supervises it starts it
+    The camera is opened while the tracker starts. A loop that hangs for `hung_s` seconds, in
+    the tracker's own code too, ends the whole process with SIGALRM: whoever supervises it starts it
     again.
 
     Parameters
@@ -63,7 +64,7 @@ def see_live(
     StartAfreshError
         If this process can see no further and another one can.
     TrackerError
-        If MediaPipe cannot run here.
+        If no tracker can run here.
     SocketPathTooLong
         If the socket's path is too long.
     """
@@ -76,7 +77,7 @@ def see_live(
         asleep = not opening.may_look()
         reader = CameraReader(partial(open_camera, settings.camera), say, asleep=asleep)
         leaving.callback(reader.close)
-        tracker = Tracker(models_folder() / MODEL_NAME, settings.eye)
+        tracker = open_tracker(models_folder(), settings.eye)
         leaving.callback(tracker.close)
         leaving.callback(notifier.stopping)
         sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
@@ -132,7 +133,7 @@ def see_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
     CameraError
         At once, if the clip cannot be read.
     TrackerError, IsolationError
-        At once, if MediaPipe cannot run here, or not without the network.
+        At once, if no tracker can run here, or not without the network.
     """
     images = images_of_clip(path)
     return _states(images, _tracker_without_network(settings), Visitor(settings.eye))
@@ -185,8 +186,7 @@ def _tracker_without_network(settings: Settings) -> Tracker:
     filter of the thread that makes it.
     """
     isolate = None if settings.eye.allow_network else give_up_network_of_thread
-    model = models_folder() / MODEL_NAME
-    with ThreadPoolExecutor(1, "mediapipe") as thread:
+    with ThreadPoolExecutor(1, "tracker") as thread:
         if isolate is not None:
             thread.submit(isolate).result()
-        return thread.submit(Tracker, model, settings.eye).result()
+        return thread.submit(open_tracker, models_folder(), settings.eye).result()

@@ -1,6 +1,6 @@
 """The pack's two networks on ONNX Runtime: features -> z and z -> spectrogram.
 
-The only module that imports onnxruntime. Used on the dreaming thread. A network that
+The only module of the voice that imports onnxruntime. On the dreaming thread. A network that
 does not keep to its pack's contract is refused when it is opened, not in performance.
 """
 

@@ -1,0 +1,118 @@
+"""A TFLite file as plain data: operators in order, shapes, and constants in float32.
+
+Pure. In: the bytes of a flatbuffer (the schema is TensorFlow Lite's, version 3, as LiteRT carries
+it). Out: a `TfliteGraph`. Weights that are stored as float16 and widened by DEQUANTIZE at the start
+of the graph are widened here, so that no such operator is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from numpy.typing import NDArray
+
+from latent_resonance_export.conversion import ConversionError
+
+Shape = tuple[int, ...]
+
+_KINDS = {
+    code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
+}
+_TYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.FLOAT16: np.float16,
+    schema.TensorType.INT32: np.int32,
+}
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One step: its kind as TFLite spells it, the tensors it reads and writes, its options."""
+
+    kind: str
+    inputs: tuple[int, ...]
+    output: int
+    options: Any
+
+
+@dataclass(frozen=True)
+class TfliteGraph:
+    """A network; tensors are known by their numbers.
+
+    Attributes
+    ----------
+    shapes
+        Of every tensor: batch, height, width, channels.
+    constants
+        The tensors whose values are known.
+    """
+
+    operators: tuple[Operator, ...]
+    shapes: dict[int, Shape]
+    constants: dict[int, NDArray[Any]]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read_tflite(data: bytes) -> TfliteGraph:
+    """The only graph of a TFLite file.
+
+    Raises
+    ------
+    ConversionError
+        The file is none, or is quantised.
+    """
+    if data[4:8] != b"TFL3":
+        raise ConversionError("not a TFLite file; unpack the .task file, which is a zip")
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+    (graph,) = model.subgraphs
+    constants = _constants(model, graph)
+    operators = []
+    for each in graph.operators:
+        operator = _operator(model, each)
+        if operator.kind == "DEQUANTIZE" and operator.inputs[0] in constants:
+            constants[operator.output] = constants[operator.inputs[0]].astype(np.float32)
+        else:
+            operators.append(operator)
+    return TfliteGraph(
+        tuple(operators),
+        {i: _shape(tensor) for i, tensor in enumerate(graph.tensors)},
+        constants,
+        _numbers(graph.inputs),
+        _numbers(graph.outputs),
+    )
+
+
+def _operator(model: schema.ModelT, operator: schema.OperatorT) -> Operator:
+    code = model.operatorCodes[operator.opcodeIndex]
+    kind = _KINDS[max(code.builtinCode, code.deprecatedBuiltinCode)]  # the older field is a byte
+    (output,) = _numbers(operator.outputs)
+    return Operator(kind, _numbers(operator.inputs), output, operator.builtinOptions)
+
+
+def _constants(model: schema.ModelT, graph: schema.SubGraphT) -> dict[int, NDArray[Any]]:
+    found = {}
+    for i, tensor in enumerate(graph.tensors):
+        values = model.buffers[tensor.buffer].data
+        if values is not None and len(values):
+            found[i] = np.frombuffer(bytes(values), _type(tensor)).reshape(_shape(tensor))
+    return found
+
+
+def _type(tensor: schema.TensorT) -> type[np.generic]:
+    if tensor.type not in _TYPES:
+        name = tensor.name.decode()
+        raise ConversionError(f"{name} is of TFLite's type {tensor.type}; give a float network")
+    return _TYPES[tensor.type]
+
+
+def _shape(tensor: schema.TensorT) -> Shape:
+    return () if tensor.shape is None else _numbers(tensor.shape)
+
+
+def _numbers(values: Iterable[int]) -> tuple[int, ...]:
+    return tuple(map(int, values))

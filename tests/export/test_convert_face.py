@@ -1,0 +1,129 @@
+"""Google's face networks as ONNX: the files that are shipped are what the converter writes."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from latent_resonance.eye.light import pose
+from latent_resonance.eye.tracker import BUNDLE, MODELS
+
+networks = pytest.importorskip("latent_resonance_export.face.networks")
+onnx_graph = pytest.importorskip("latent_resonance_export.face.onnx_graph")
+tflite = pytest.importorskip("latent_resonance_export.face.tflite")
+conversion = pytest.importorskip("latent_resonance_export.conversion")
+
+TASK = Path(__file__).parents[2] / "models" / BUNDLE
+
+
+def member(name: str) -> bytes:
+    with zipfile.ZipFile(TASK) as bundle:
+        return bundle.read(name)
+
+
+def test_the_shipped_networks_are_what_is_written_from_googles_bundle(tmp_path: Path) -> None:
+    written = networks.convert_face(TASK, tmp_path)
+    assert {each.path.name: each.sha256 for each in written} == {
+        name: sha256 for name, sha256 in MODELS.items() if name != BUNDLE
+    }
+    assert all(each.difference <= networks.AGREEMENT for each in written)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "expected"),
+    [
+        (128, 5, 2, (1, 2)),
+        (64, 3, 1, (1, 1)),
+        (64, 3, 2, (0, 1)),
+        (64, 2, 2, (0, 0)),
+        (5, 3, 2, (1, 1)),
+    ],
+)
+def test_padding_is_tensorflows_own(
+    size: int, kernel: int, stride: int, expected: tuple[int, int]
+) -> None:
+    assert onnx_graph.padding(size, kernel, stride) == expected
+
+
+def test_a_network_that_computes_otherwise_is_noticed() -> None:
+    detector, other = (member(source.member) for source in networks.SOURCES)
+    graph = tflite.read_tflite(detector)
+    images = networks.examples(graph)
+    outputs = [
+        (t, n, s) for t, (n, s) in zip(graph.outputs, networks.SOURCES[0].outputs, strict=True)
+    ]
+    model = onnx_graph.onnx_of(graph, outputs)
+    assert networks.disagreement(detector, model.SerializeToString(), images) < networks.AGREEMENT
+    weights = next(each for each in model.graph.initializer if each.data_type == 10)  # float16
+    spoilt = np.frombuffer(weights.raw_data, np.float16) * np.float16(1.01)
+    weights.raw_data = spoilt.tobytes()
+    assert networks.disagreement(detector, model.SerializeToString(), images) > 1e-4
+    assert len(other) > len(detector)
+
+
+def test_an_operator_that_is_not_known_is_refused_by_name() -> None:
+    graph = tflite.read_tflite(member("face_blendshapes.tflite"))
+    with pytest.raises(conversion.ConversionError, match=r"TFLite's [A-Z_0-9]+ is not known"):
+        onnx_graph.onnx_of(graph, [(graph.outputs[0], "blendshapes", (1, 52))])
+
+
+@pytest.mark.parametrize("content", [b"", b"a poem", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_bundle_is_refused_and_nothing_is_written(
+    tmp_path: Path, content: bytes
+) -> None:
+    task = tmp_path / "other.task"
+    task.write_bytes(content)
+    with pytest.raises(conversion.ConversionError, match="is no face landmarker bundle"):
+        networks.convert_face(task, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["other.task"]
+
+
+def test_a_bundle_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+    task = tmp_path / "other.task"
+    with zipfile.ZipFile(task, "w") as bundle:
+        for source in networks.SOURCES:
+            bundle.writestr(source.member, b"not a network at all")
+    with pytest.raises(conversion.ConversionError, match="not a TFLite file"):
+        networks.convert_face(task, tmp_path)
+
+
+def varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value, shift, at = value | (byte & 127) << shift, shift + 7, at + 1
+        if byte < 128:
+            return value, at
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """The fields of a protocol buffer: numbers of any length, and bytes of 4 or of any number."""
+    at = 0
+    while at < len(message):
+        tag, at = varint(message, at)
+        if tag & 7 == 0:
+            value, at = varint(message, at)
+            yield tag >> 3, value
+            continue
+        length, at = (4, at) if tag & 7 == 5 else varint(message, at)
+        yield tag >> 3, message[at : at + length]
+        at += length
+
+
+def test_the_canonical_face_is_that_of_the_bundle() -> None:
+    """GeometryPipelineMetadata: 1 is the mesh, with x, y, z, u, v as 3; 2 is the basis."""
+    metadata = list(fields(member("geometry_pipeline_metadata_landmarks.binarypb")))
+    (mesh,) = (value for number, value in metadata if number == 1)
+    vertices = b"".join(value for number, value in fields(mesh) if number == 3)
+    points = np.frombuffer(vertices, "<f4").reshape(468, 5)[:, :3]
+    basis = [dict(fields(value)) for number, value in metadata if number == 2]
+    weights = {each[1]: struct.unpack("<f", each[2])[0] for each in basis}
+    assert sorted(weights) == sorted(pose.BASIS)
+    assert np.allclose(points[pose.BASIS], pose.CANONICAL, atol=1e-6)
+    expected = np.array([weights[i] for i in pose.BASIS])
+    assert np.allclose(expected / expected.sum(), pose.WEIGHTS, rtol=1e-6)
