@@ -18,7 +18,8 @@ SCREEN=latent-resonance-screen.service
 TOKEN=/etc/latent-resonance/monitor-token
 GROUP=latent-resonance
 SCREEN_USER=latent-resonance-screen
-PACKAGES="python3 python3-venv ca-certificates libportaudio2 libegl1 libgles2"
+PACKAGES="python3 python3-venv ca-certificates libportaudio2"
+IMPORTED="cv2, onnxruntime, sounddevice"
 WAIT="-o DPkg::Lock::Timeout=300" # s; another apt may be at work, as after the first boot
 
 usage() {
@@ -57,6 +58,7 @@ choose_parts() {
     esac
     [ ! -e "$UNITS/$MONITOR" ] || parts="monitor $parts"
     [ ! -e "$UNITS/$SCREEN" ] || parts="screen $parts"
+    ! wants monitor || IMPORTED="$IMPORTED, latent_resonance.monitor.service"
     if wants screen; then
         PACKAGES="$PACKAGES cage chromium xwayland fonts-dejavu-core"
     fi
@@ -80,6 +82,22 @@ check_machine() {
             "sudo raspi-config nonint do_overlayfs 1; sudo reboot"
     fi
     command -v systemctl >/dev/null || give_up "no systemd here, which is what starts the instrument"
+}
+
+# On aarch64 MediaPipe needs ARMv8.1's atomics, on every core; where they lack the light tracker sees.
+can_run_mediapipe() {
+    [ "$(uname -m)" != aarch64 ] ||
+        ! grep '^Features' "${CPUINFO:-/proc/cpuinfo}" | grep -qvw atomics
+}
+
+choose_tracker() {
+    if can_run_mediapipe; then
+        PACKAGES="$PACKAGES libegl1 libgles2" # its library is linked to them
+        IMPORTED="$IMPORTED, mediapipe"
+    else
+        say "this processor cannot run MediaPipe, so faces are seen without it"
+        export UV_NO_GROUP=mediapipe
+    fi
 }
 
 missing_packages() {
@@ -129,7 +147,7 @@ choose_python() {
 name_release() {
     {
         "$1" --version
-        ! wants monitor || echo monitor
+        echo "$IMPORTED"
         git_free_files | sort | xargs -d '\n' cat
     } | sha256sum | cut -c 1-16
 }
@@ -163,7 +181,7 @@ bring_program() {
 # Byte code of what the instrument imports, since nobody may write it later: found by importing.
 compile_program() {
     for part in "import latent_resonance.voice.perform, latent_resonance.doctor" \
-        "import cv2, mediapipe, onnxruntime, sounddevice"; do
+        "import $IMPORTED"; do
         reason=$("$release/.venv/bin/python" -W ignore -c "$part" 2>&1) ||
             give_up "what was installed cannot run (${reason##*
 }); what was there before is still in use"
@@ -233,8 +251,9 @@ start() {
 }
 
 install() {
-    choose_parts "$1"
     check_machine
+    choose_parts "$1"
+    choose_tracker
     bring_packages
     bring_uv
     bring_program

@@ -45,9 +45,7 @@ def face_model(_settings: Settings) -> str:
 
 def tracker(settings: Settings) -> str:
     """Which tracker starts and why, without the network that MediaPipe would call home through."""
-    from latent_resonance.eye.isolation import give_up_network
-
-    give_up_network()
+    _isolate(settings)
     from latent_resonance.eye.choice import choice_here, open_tracker
     from latent_resonance.pack import models_folder
 
@@ -83,9 +81,7 @@ def camera(settings: Settings) -> str:
 
 def face(settings: Settings) -> str:
     """Whether a face is seen within a few seconds."""
-    from latent_resonance.eye.isolation import give_up_network
-
-    give_up_network()
+    _isolate(settings)
     from latent_resonance.eye.choice import open_tracker
     from latent_resonance.eye.sources import open_camera
     from latent_resonance.pack import models_folder
@@ -101,6 +97,14 @@ def face(settings: Settings) -> str:
         opened.close()
         finder.close()
     raise LatentResonanceError(f"no face was seen for {LOOKING_S:g} s")
+
+
+def _isolate(settings: Settings) -> None:
+    """As the eye does before it imports a tracker."""
+    from latent_resonance.eye.isolation import give_up_network
+
+    if not settings.eye.allow_network:
+        give_up_network()
 
 
 def speaker(settings: Settings) -> str:

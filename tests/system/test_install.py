@@ -30,6 +30,12 @@ def test_a_gallery_installs_neither_the_workshop_nor_the_test_tools() -> None:
     assert {"torch", "librosa", "onnx", "pytest", "ruff", "scikit-image"}.isdisjoint(gallery)
 
 
+def test_where_mediapipe_cannot_run_a_gallery_is_installed_without_it() -> None:
+    without = packages("--no-group", "mediapipe")
+    assert {"onnxruntime", "opencv-python-headless", "sounddevice"} <= without
+    assert {"mediapipe", "matplotlib"}.isdisjoint(without)
+
+
 def test_all_packages_brings_the_workshop_and_the_test_tools() -> None:
     assert {"torch", "librosa", "onnx", "pytest", "ruff", "mediapipe"} <= packages("--all-packages")
 
@@ -65,11 +71,11 @@ def put(path: Path, script: str) -> None:
     path.chmod(0o755)
 
 
-def setup(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def setup(machine: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Runs the script of the README with the machine's commands before the real ones."""
     return subprocess.run(
         [str(machine / "setup"), *arguments],
-        env={"PATH": f"{machine}:/usr/bin:/bin"},
+        env={"PATH": f"{machine}:/usr/bin:/bin"} | env,
         cwd="/",
         capture_output=True,
         text=True,
@@ -92,6 +98,23 @@ def test_a_bare_machine_gets_its_packages_and_then_performs(machine: Path) -> No
     assert install.startswith("apt-get ")
     assert set(BRINGS_TO_PLAY) <= set(install.partition(" install ")[2].split())
     assert perform == "uv run latent-resonance perform --seconds 30 --record take.wav"
+
+
+@pytest.mark.parametrize(
+    ("features", "left_out"),
+    [("fp asimd crc32 cpuid", "mediapipe"), ("fp asimd crc32 atomics cpuid", "")],
+)
+def test_a_board_without_atomics_is_spared_mediapipe_and_its_libraries(
+    machine: Path, features: str, left_out: str
+) -> None:
+    put(machine / "uname", "echo aarch64")
+    put(machine / "uv", f'echo "uv [$UV_NO_GROUP] $1" >> "{machine}/calls"')
+    cpuinfo = machine / "cpuinfo"
+    cpuinfo.write_text(f"Features\t: {features}\n" * 4)
+    assert setup(machine, "play", CPUINFO=str(cpuinfo)).returncode == 0
+    _, install, perform = [call for call in calls(machine) if not call.endswith("cache")]
+    assert ("libegl1" in install.split()) == (left_out == "")
+    assert perform == f"uv [{left_out}] run"
 
 
 def test_testing_brings_more_and_passes_arguments_on(machine: Path) -> None:

@@ -1,0 +1,185 @@
+"""Figures of the light tracker beside MediaPipe: likeness, sound, time, memory and start.
+
+    OMP_NUM_THREADS=1 uv run --all-packages python tests/bench/trackers.py [--clips FOLDER]
+
+A script, not a test: it prints the Markdown tables of docs/decisions.md. `--clips` is a folder of
+films of real faces; the photograph's scenes need none. `--hour` adds an hour of images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "runtime"))  # as pytest does for the tests
+
+import faces  # noqa: E402
+import likeness  # noqa: E402
+
+from latent_resonance.eye.camera import Image, images_of_clip  # noqa: E402
+from latent_resonance.face_state import FEATURES  # noqa: E402
+from latent_resonance.spectrogram import Geometry, stft_circular  # noqa: E402
+
+TRACKERS = ("mediapipe", "light")
+IMAGES_OF_AN_HOUR = 30 * 3600
+FLOOR_DB = -80.0  # below the loudest: what lies lower is silence
+# Runs in a process of its own: what it costs to start one tracker, and an image with it.
+COST = """
+import json, sys, time
+from pathlib import Path
+from latent_resonance.settings import Eye
+from latent_resonance.eye.choice import open_tracker
+from latent_resonance.eye.camera import images_of_clip
+before_s = time.process_time()
+tracker = open_tracker(Path(sys.argv[2]), Eye(tracker=sys.argv[1]))
+start_s = time.process_time() - before_s
+spent_ms = []
+for _ in range(3):
+    for image in images_of_clip(Path(sys.argv[3])):
+        before = time.process_time()
+        tracker.find(image)
+        spent_ms.append(1e3 * (time.process_time() - before))
+usage = Path("/proc/self/status").read_text()
+resident = int(usage.partition("VmRSS:")[2].split()[0]) / 1024
+print(json.dumps([start_s, resident, sorted(spent_ms)]))
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measures and prints."""
+    options = options_of(arguments)
+    clips = sorted(options.clips.glob("*.mkv")) if options.clips else []
+    films = {name: scene_film(name) for name in likeness.scenes()}
+    films |= {clip.stem: list(images_of_clip(clip)) for clip in clips}
+    print(*likeness_table(films), sep="\n")
+    with tempfile.TemporaryDirectory() as work:
+        clip = clips[0] if clips else photograph_clip(Path(work))
+        print(*cost_table(clip), sep="\n")
+        print(*sound_table(clips or [clip], Path(work)), sep="\n")
+    if options.hour:
+        print(drift(list(images_of_clip(clips[0])) if clips else films["as it is"]))
+
+
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--clips", type=Path, help="films of real faces, *.mkv")
+    parser.add_argument("--hour", action="store_true", help="an hour of images as well")
+    return parser.parse_args(arguments)
+
+
+def scene_film(name: str) -> likeness.Film:
+    return likeness.film_of(faces.drifting(likeness.scenes()[name](), 24))
+
+
+def likeness_table(films: dict[str, likeness.Film]) -> Iterator[str]:
+    """A row for each film, and one for all of them."""
+    yield "| film | images | landmarks, median | 95 % | features, worst at 95 % | which | agree |"
+    yield "|---|---|---|---|---|---|---|"
+    found = {name: likeness.compared(film) for name, film in films.items()}
+    for name, seen in found.items():
+        yield row(name, seen)
+    together = likeness.Likeness(
+        np.concatenate([seen.distances for seen in found.values()]),
+        np.concatenate([seen.features for seen in found.values()]),
+        np.concatenate([seen.present for seen in found.values()]),
+    )
+    yield row("**all**", together)
+
+
+def row(name: str, seen: likeness.Likeness) -> str:
+    gaps = np.percentile(seen.features, 95, axis=0)
+    worst = int(np.argmax(gaps))
+    near, far = (100 * np.percentile(seen.distances, share) for share in (50, 95))
+    return (
+        f"| {name} | {len(seen.present)} | {near:.2f} % | {far:.2f} % | {gaps[worst]:.3f} | "
+        f"{FEATURES[worst]} | {100 * seen.present.mean():.1f} % |"
+    )
+
+
+def cost_table(clip: Path) -> Iterator[str]:
+    """Processor time of an image, memory and start, each in a process of its own."""
+    yield "\n| tracker | an image, median | 95 % | memory | start |"
+    yield "|---|---|---|---|---|"
+    for tracker in TRACKERS:
+        command = [sys.executable, "-c", COST, tracker, str(faces.MODELS), str(clip)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        start_s, resident_mib, spent_ms = json.loads(done.stdout.splitlines()[-1])
+        near, far = np.percentile(spent_ms, [50, 95])
+        spent = f"{near:.1f} ms | {far:.1f} ms | {resident_mib:.0f} MiB | {start_s:.2f} s"
+        yield f"| {tracker} | {spent} |"
+
+
+def photograph_clip(folder: Path) -> Path:
+    """The photograph, drifting, as a film in a file."""
+    import cv2
+
+    path = folder / "photograph.mp4"
+    size = (faces.WIDTH, faces.HEIGHT)
+    film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, size)
+    for picture in faces.drifting(faces.photograph(), 60):
+        film.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    film.release()
+    return path
+
+
+def sound_table(clips: list[Path], work: Path) -> Iterator[str]:
+    """The log-spectral distance of what either tracker's movement sounds like."""
+    yield "\n| clip | light beside MediaPipe | another seed beside it |"
+    yield "|---|---|---|"
+    for clip in clips:
+        theirs = rendered(clip, work, "mediapipe", seed=0)
+        ours = rendered(clip, work, "light", seed=0)
+        other = rendered(clip, work, "mediapipe", seed=1)
+        near, far = (log_spectral_distance_db(theirs, each) for each in (ours, other))
+        yield f"| {clip.stem} | {near:.1f} dB | {far:.1f} dB |"
+
+
+def rendered(clip: Path, work: Path, tracker: str, seed: int) -> np.ndarray:
+    config, take = work / "settings.yaml", work / "take.wav"
+    config.write_text(f"eye: {{tracker: {tracker}}}")
+    render = [sys.executable, "-m", "latent_resonance", "render", str(clip), "-o", str(take)]
+    render += ["--config", str(config), "--seed", str(seed)]
+    subprocess.run(render, check=True, capture_output=True)
+    return soundfile.read(take, dtype="float32")[0]
+
+
+def log_spectral_distance_db(one: np.ndarray, other: np.ndarray) -> float:
+    """The root mean square over frequencies of the difference in decibels, mean over frames."""
+    length = min(len(one), len(other)) // Geometry().hop_length * Geometry().hop_length
+    levels = [level_db(each[:length]) for each in (one, other)]
+    return float(np.sqrt(((levels[0] - levels[1]) ** 2).mean(axis=0)).mean())
+
+
+def level_db(sound: np.ndarray) -> np.ndarray:
+    magnitude = np.abs(stft_circular(sound, Geometry()))
+    return 20 * np.log10(np.maximum(magnitude / magnitude.max(), 10 ** (FLOOR_DB / 20)))
+
+
+def drift(film: likeness.Film) -> str:
+    """How far a tracker that has seen an hour of images is from one that has seen a film once."""
+    there_and_back = cycle([*film, *film[-2:0:-1]])
+    hour = islice(there_and_back, IMAGES_OF_AN_HOUR)
+    opened = likeness.open_tracker(faces.MODELS, likeness.Eye(tracker="light"))
+    for i, image in enumerate(hour):
+        opened.find(Image(image.pixels, i * faces.NS // 30))
+    late = [opened.find(image) for image in film]
+    early = likeness.watched(film, "light").faces
+    pairs = zip(early, late, strict=True)
+    far = [each for pair in pairs for each in likeness.face_distances(*pair)]
+    return (
+        f"\nAfter an hour of images: {100 * np.percentile(far, 95):.3f} % at the 95th percentile."
+    )
+
+
+if __name__ == "__main__":
+    main()
