@@ -68,6 +68,14 @@ def test_the_same_clip_is_seen_the_same_way_twice(film: Path) -> None:
     assert np.array_equal(first, again)
 
 
+@pytest.mark.parametrize("max_faces", [1, 2])
+def test_a_clip_is_seen_without_mediapipe_too(film: Path, max_faces: int) -> None:
+    settings = Settings(eye={"tracker": "light", "max_faces": max_faces})
+    seen = list(states_of_clip(film, settings))
+    assert [state.present for state in seen] == [True] * 15
+    assert_all_is_in_order(seen)
+
+
 def test_a_clip_without_a_face_has_nobody_in_it(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (8, 120, 160, 3), dtype=np.uint8)
     seen = states(write_film(tmp_path / "noise.mp4", list(noise)))

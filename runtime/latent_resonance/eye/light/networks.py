@@ -92,7 +92,7 @@ def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only; they come as exceptions too
-    options.enable_cpu_mem_arena = False  # it keeps 9 MiB more, and saves no time that can be seen
+    options.enable_mem_pattern = False  # 8 MiB less, for 0.2 ms more of an image's 7
     return options
 
 
