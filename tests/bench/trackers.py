@@ -179,9 +179,7 @@ def drift(film: likeness.Film) -> str:
     early = likeness.watched(film, "light", max_faces=1).faces
     pairs = zip(early, late, strict=True)
     far = [each for pair in pairs for each in likeness.face_distances(*pair)]
-    return (
-        f"\nAfter an hour of images: {100 * np.percentile(far, 95):.3f} % at the 95th percentile."
-    )
+    return f"\nDrift after an hour of images, 95 %: {100 * np.percentile(far, 95):.2f} %"
 
 
 if __name__ == "__main__":

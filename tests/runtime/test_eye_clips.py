@@ -174,6 +174,13 @@ def test_a_grey_clip_is_seen(tmp_path: Path, film: Path) -> None:
     assert all(state.present for state in states(path))
 
 
+@pytest.mark.parametrize("depth", ["gbrp10le", "yuv444p16le", "gray16le"])
+def test_a_clip_of_more_than_eight_bits_is_seen(tmp_path: Path, film: Path, depth: str) -> None:
+    path = converted(film, tmp_path / "deep.mkv", "-pix_fmt", depth, "-c:v", "ffv1")
+    assert next(images_of_clip(path)).pixels.dtype == np.uint8
+    assert all(state.present for state in states(path))
+
+
 def test_a_clip_of_variable_rate_keeps_its_own_times(tmp_path: Path, film: Path) -> None:
     """Ten images 33 ms apart, then five 100 ms apart."""
     stretch = "setpts='if(lt(N,10),N/30,10/30+(N-10)/10)/TB'"
