@@ -101,7 +101,7 @@ def row(name: str, seen: likeness.Likeness) -> str:
     worst = int(np.argmax(gaps))
     near, far = (100 * np.percentile(seen.distances, share) for share in (50, 95))
     return (
-        f"| {name} | {len(seen.present)} | {near:.2f} % | {far:.2f} % | {gaps[worst]:.3f} | "
+        f"| {name} | {len(seen.present)} | {near:.3f} % | {far:.3f} % | {gaps[worst]:.4f} | "
         f"{FEATURES[worst]} | {100 * seen.present.mean():.1f} % |"
     )
 

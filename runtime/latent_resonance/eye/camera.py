@@ -228,6 +228,9 @@ def turned(image: Image, degrees: int) -> Image:
 def warped(pixels: Pixels, matrix: NDArray[np.float64], side: int, *, repeat_edge: bool) -> Pixels:
     """A square picture of `side` pixels, each taken bilinearly from where the matrix leads it.
 
+    To a 32nd of a pixel, as OpenCV's warping did up to version 4, with which MediaPipe is built:
+    exact places move a face's landmarks by 0.05 % of the distance between its eyes.
+
     Parameters
     ----------
     matrix
@@ -235,9 +238,12 @@ def warped(pixels: Pixels, matrix: NDArray[np.float64], side: int, *, repeat_edg
     repeat_edge
         Whether what lies outside of the image looks like its edge; else it is black.
     """
+    steps = np.arange(side, dtype=np.float32)
+    across, down, start = matrix.T.astype(np.float32)[..., None]  # each (2, 1): x and y
+    x, y = (across * steps)[:, None] + (down * steps + start)[..., None]
     border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(pixels, matrix, (side, side), flags=flags, borderMode=border)
+    places = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return cv2.remap(pixels, *places, cv2.INTER_LINEAR, borderMode=border)
 
 
 def fitted(pixels: Pixels) -> Pixels:
