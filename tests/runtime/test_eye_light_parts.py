@@ -119,6 +119,17 @@ def test_a_picture_is_cut_out_where_the_region_is() -> None:
     assert np.all(picture[1:-1, 1:-1] == (10, 200, 30))
 
 
+def test_places_in_a_picture_are_told_to_a_32nd_of_a_pixel() -> None:
+    """As by the OpenCV that MediaPipe is built with: the networks see the same pixels."""
+    noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+
+    def shifted(by: float) -> np.ndarray:
+        return cut_out(noise, Region(40 + by, 40, 32, 32), 32, repeat_edge=True)
+
+    assert np.array_equal(shifted(0.0), shifted(0.015))
+    assert not np.array_equal(shifted(0.0), shifted(0.017))
+
+
 def test_beyond_the_edge_it_is_black_or_like_the_edge() -> None:
     white = np.full((40, 40, 3), 255, np.uint8)
     region = Region(0, 20, 40, 40)  # its left half is outside
