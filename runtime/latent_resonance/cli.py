@@ -6,6 +6,7 @@ once and the eye can give up its network before MediaPipe is there.
 
 from __future__ import annotations
 
+import json
 import math
 import signal
 import sys
@@ -18,7 +19,6 @@ import click
 
 from latent_resonance import __version__
 from latent_resonance.bench.command import bench
-from latent_resonance.doctor.command import doctor
 from latent_resonance.first_settings import read_settings, settings_to_begin_with
 from latent_resonance.monitor.command import monitor
 from latent_resonance.options import (
@@ -242,6 +242,34 @@ def devices() -> None:
         click.echo(f"{mark} {device.index:>2}  {device.name}  ({device.host_api}, {rate})")
 
 
+@commands.command(short_help="Say what is wrong with this machine, and what to do.")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list of checks.")
+@click.option("--tone", is_flag=True, help="Also play a tone: can it be heard?")
+def doctor(config: Path | None, as_json: bool, tone: bool) -> None:
+    """Check the program, camera, speaker, the machine, the units and the wall between them.
+
+    Without --config: the settings of /etc/latent-resonance, if there are any. Each line is ok,
+    warn or fail. A missing camera or speaker is a warning, for the instrument plays without;
+    what keeps it from playing fails, and the exit code is 1. As root it sees more.
+
+    \b
+    Examples:
+      sudo latent-resonance doctor
+      sudo latent-resonance doctor --tone
+      latent-resonance doctor --json --config gallery.yaml
+    """
+    from latent_resonance.doctor import FAIL, examine
+
+    checks = examine(config, tone=tone)
+    if as_json:
+        click.echo(json.dumps([check.as_dict() for check in checks], indent=2))
+    else:
+        for check in checks:
+            click.echo(check.as_text())
+    sys.exit(int(any(check.verdict == FAIL for check in checks)))
+
+
 @commands.command(short_help="Print every setting with its default, as a file to start from.")
 def settings() -> None:
     """Print every setting with its unit, range and default.
@@ -257,7 +285,6 @@ def settings() -> None:
 
 
 commands.add_command(bench)
-commands.add_command(doctor)
 commands.add_command(monitor)
 
 

@@ -275,7 +275,8 @@ def test_outside_opening_hours_the_camera_is_closed_and_the_eye_is_well(
 ) -> None:
     stop = threading.Event()
     shut, said = Shut(ear, stop), []
-    settings = Settings(camera=Camera(source="absent.mp4"))
+    roomy = Eye(memory_mib=65_536)  # the tests' own process has grown by all before
+    settings = Settings(camera=Camera(source="absent.mp4"), eye=roomy)
     see_live(settings, tmp_path / "face.sock", stop, said.append, ear.notifier, shut)
     heard = shut.heard + ear.heard()
     assert heard[0] == "READY=1"

@@ -1,4 +1,4 @@
-"""Teaching on site: this face, this sound. A face is held, sounds are walked through, a pair is kept.
+"""Teaching on site: this face, this sound. A face is held, sounds are tried, a pair is kept.
 
 Lives in the monitor's event loop. In: what the voice says, and the steps of whoever teaches. Out:
 requests to the voice, which have to be said again as long as they shall hold, and a file of pairs.
