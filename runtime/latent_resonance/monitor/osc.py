@@ -24,6 +24,7 @@ from latent_resonance.monitor.sections import Osc
 
 ROOT = "/latent"
 LARGEST = 4096  # bytes of a packet that is read
+BUNDLE, BUNDLE_HEAD = b"#bundle\0", 16  # bytes, with the time tag (OSC 1.0)
 MOST_BUNDLES = 4  # within one another
 MOST_PER_S = 500  # packets; the rest of a second is dropped
 ASK_S = 1 / 60  # between overrides that are handed on
@@ -182,8 +183,8 @@ class OscIn(asyncio.DatagramProtocol):
         return self._packets > MOST_PER_S
 
     def _read(self, data: bytes) -> list[tuple[str, list[Value]]]:
-        if len(data) > LARGEST or data.count(b"#bundle\0") > MOST_BUNDLES:
-            self.ignored["too large"] += 1
+        if len(data) > LARGEST or not is_whole(data):
+            self.ignored["malformed"] += 1
             return []
         try:
             return [(m.message.address, m.message.params) for m in OscPacket(data).messages]
@@ -212,6 +213,23 @@ class OscIn(asyncio.DatagramProtocol):
             (wanted,) = request({"override": {name: values[0]}}).value.items()
             self._override[name] = (wanted[1], self._clock() + HELD_S)
         self._changed = True
+
+
+def is_whole(data: bytes, depth: int = 0) -> bool:
+    """Whether bundles are as long as they say, and not too deep.
+
+    python-osc believes the sizes, and reads an element of -4 bytes for ever.
+    """
+    if not data.startswith(BUNDLE):
+        return True
+    at = BUNDLE_HEAD
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 4], "big", signed=True)
+        element = data[at + 4 : at + 4 + max(size, 0)]
+        if size <= 0 or len(element) < size or not is_whole(element, depth + 1):
+            return False
+        at += 4 + size
+    return depth < MOST_BUNDLES
 
 
 def _argument(where: str, values: list[Value]) -> object:

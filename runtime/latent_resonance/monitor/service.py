@@ -186,6 +186,7 @@ def _log(say: Callable[[str], None]) -> logging.Logger:
     log = logging.getLogger("latent_resonance.monitor")
     log.setLevel(logging.ERROR)
     log.propagate, log.handlers = False, [_Sayer(say)]
+    logging.getLogger().setLevel(logging.ERROR)  # python-osc warns of strangers' packets
     return log
 
 

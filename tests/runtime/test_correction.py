@@ -1,0 +1,81 @@
+"""What was taught corrects the map: at a taught face its sound, far away nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from latent_resonance.face_state import FEATURES, clip_features, neutral_features
+from latent_resonance.link.requests import Pair, Request
+from latent_resonance.voice.correction import Correction
+from latent_resonance.voice.remote import Remote
+
+DIM = 8
+MOUTH, MOTION = FEATURES.index("mouth_open"), FEATURES.index("motion")
+FACES = arrays(np.float32, len(FEATURES), elements=st.floats(-1, 1, width=32)).map(clip_features)
+
+
+def z_of(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(DIM).astype(np.float32)
+
+
+def face(**values: float) -> np.ndarray:
+    features = neutral_features()
+    for name, value in values.items():
+        features[FEATURES.index(name)] = value
+    return features
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+@given(FACES, FACES)
+def test_at_a_taught_face_its_sound_is_heard(first: np.ndarray, second: np.ndarray) -> None:
+    pairs = (Pair(first, z_of(1)), Pair(second, z_of(2)))
+    if np.abs(first - second)[:9].max() < 0.05:
+        return
+    heard = Correction(pairs).corrected(first, z_of(3))
+    assert cosine(heard, z_of(1)) > 0.999
+
+
+def test_far_from_every_taught_face_the_map_is_as_it_was() -> None:
+    taught = Correction((Pair(face(mouth_open=1.0, brow_tension=1.0), z_of(1)),))
+    z = z_of(3)
+    assert taught.corrected(face(head_yaw=1.0), z) is z
+
+
+@given(FACES)
+def test_z_stays_as_long_as_the_regressor_made_it(features: np.ndarray) -> None:
+    taught = Correction((Pair(face(), z_of(1)), Pair(face(mouth_open=0.5), z_of(2))))
+    heard = taught.corrected(features, z_of(3))
+    assert np.linalg.norm(heard) == pytest.approx(np.linalg.norm(z_of(3)), rel=1e-3)
+
+
+def test_small_movements_between_taught_faces_change_the_sound_by_little() -> None:
+    pairs = (Pair(face(), z_of(1)), Pair(face(mouth_open=0.6), z_of(2)))
+    taught = Correction(pairs)
+    heard = [taught.corrected(face(mouth_open=m), z_of(3)) for m in np.linspace(0, 1, 400)]
+    steps = np.linalg.norm(np.diff(heard, axis=0), axis=1)
+    assert steps.max() < 0.06 * np.linalg.norm(z_of(3))
+
+
+def test_movement_is_no_part_of_a_face() -> None:
+    taught = Correction((Pair(face(), z_of(1)),))
+    still, moving = face(), face(motion=1.0, yaw_velocity=5.0, mouth_velocity=-9.0)
+    assert np.allclose(taught.corrected(still, z_of(3)), taught.corrected(moving, z_of(3)))
+
+
+def test_a_remote_hands_on_what_was_taught_for_this_pack_and_only_while_it_is_on() -> None:
+    remote = Remote()
+    remote.apply(Request("pairs", (Pair(face(), z_of(1)),)), 0.0)
+    assert remote.correction(DIM) is not None
+    assert remote.correction(DIM + 1) is None
+    remote.apply(Request("correcting", False), 0.0)
+    assert remote.correction(DIM) is None
+    remote.apply(Request("correcting", True), 0.0)
+    remote.apply(Request("pairs", ()), 0.0)
+    assert remote.correction(DIM) is None
