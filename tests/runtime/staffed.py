@@ -56,15 +56,15 @@ def film_of_a_face(path: Path) -> Path:
 class Gallery:
     """The instrument with its monitor, and what is heard of it."""
 
-    def __init__(self, folder: Path, **monitor: object) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, port: int | None = None, **monitor: object) -> None:
+        self.folder, self.port, self.osc = folder, port or free_port(), free_port()
         self.environment = environment_in(folder) | {"XDG_STATE_HOME": str(folder / "state")}
         self.environment["LATENT_RESONANCE_MODELS"] = str(self._models())
         settings = {
             "pack": PACKS[0],
             "camera": {"source": str(film_of_a_face(folder / "face.mp4"))},
             "output": {"device": "pulse"},
-            "monitor": {"port": self.port} | monitor,
+            "monitor": {"port": self.port, "osc": {"listen": f"127.0.0.1:{self.osc}"}} | monitor,
         }
         self.config = folder / "gallery.yaml"
         self.config.write_text(yaml.safe_dump(settings))
@@ -78,7 +78,7 @@ class Gallery:
         self.server.start()
         self.process = self._started()
         self.ear = self.server.hears(self.folder)
-        until(lambda: self.ask_health() is not None, 60, "a page")
+        until(lambda: (self.ask_health() or {}).get("healthy"), 60, "a page that is well")
 
     def _models(self) -> Path:
         models = self.folder / "models"
@@ -186,9 +186,9 @@ def level_at_db(sound: NDArray[np.float32], frequency_hz: float) -> float:
 
 
 @contextmanager
-def gallery_in(folder: Path, **monitor: object) -> Iterator[Gallery]:
+def gallery_in(folder: Path, port: int | None = None, **monitor: object) -> Iterator[Gallery]:
     """A gallery that is closed at the end, and then has said nothing that it should not."""
-    there = Gallery(folder, **monitor)
+    there = Gallery(folder, port, **monitor)
     try:
         there.open()
         yield there

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 EYE, VOICE = "latent-resonance-eye", "latent-resonance-voice"
+MONITOR = "latent-resonance-monitor"
 INSTALL = (f"{booted.CHECKOUT}/systemd/install.sh",)
 SILENT_DB = -60.0  # quieter than any sound of the instrument, louder than an idle sink
 SYSTEM_S = 60.0  # patience with a small, busy machine
@@ -214,6 +215,28 @@ def test_installing_again_changes_nothing_and_keeps_the_settings(machine: booted
 
 def releases(machine: booted.Machine) -> list[str]:
     return machine.run("ls", "--full-time", "/opt/latent-resonance/releases").stdout.splitlines()
+
+
+def test_the_monitor_comes_when_asked_for_and_its_page_answers(machine: booted.Machine) -> None:
+    machine.run(*INSTALL, "--monitor")
+    wait_until_it_plays(machine)
+    machine.until(MONITOR, "ActiveState", "active", SYSTEM_S)
+    program = (
+        "import json, time; from latent_resonance import doctor; from pathlib import Path;"
+        "from latent_resonance.doctor import page, units;"
+        f"settings = doctor.settings_in_force(Path('{booted.SITE}')).monitor; time.sleep(3);"
+        "state = units.state_of(units.MONITOR);"
+        "print(json.dumps(page.check_monitor(state, settings).as_dict()))"
+    )
+    check = json.loads(machine.run(f"{booted.PROGRAMS}/python", "-c", program).stdout)
+    assert check["verdict"] == "ok", (check, machine.log())
+    token = machine.root / "etc/latent-resonance/monitor-token"
+    assert token.read_text().strip() in check["detail"]
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert "1 pages" not in machine.show(MONITOR, "StatusText")
+    done = machine.run(*INSTALL)  # once installed it is upgraded with the rest
+    assert "installing" not in done.stderr
+    machine.until(MONITOR, "ActiveState", "active", SYSTEM_S)
 
 
 def test_uninstalling_leaves_the_settings_and_purging_leaves_nothing(

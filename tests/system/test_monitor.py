@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from pythonosc.udp_client import SimpleUDPClient
 from rooms import PATIENCE, until
 from staffed import (
     Gallery,
@@ -320,3 +321,45 @@ def test_a_voice_that_is_not_there_is_said_and_found_again(visit: Any, gallery: 
     finally:
         os.kill(gallery.process.pid, signal.SIGCONT)
     page.wait_for_selector("#doing:has-text('playing')", timeout=30_000)
+
+
+def test_a_face_and_a_sound_are_taught_on_the_page_and_correct_the_map(
+    visit: Any, gallery: Gallery
+) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    page = opened.page
+    page.wait_for_selector("#said-present:has-text('a face')")
+    page.click("text=hold the face")
+    page.wait_for_selector("#hold[aria-pressed=true]")
+    page.wait_for_selector("#figures:has-text('mouth_open')")  # played from outside
+    page.click("text=another sound")
+    page.select_option("#direction", "2")
+    page.locator("#far").fill("1.5")
+    page.wait_for_selector("#keep:enabled")
+    page.click("#keep")
+    page.wait_for_selector("#pairs li")
+    page.click("text=let go")
+    page.wait_for_selector("#hold[aria-pressed=false]")
+    (kept,) = (gallery.folder / "state" / "latent-resonance" / "taught").iterdir()
+    assert kept.name == "alpha-8.yaml"
+    page.click("text=what was taught corrects")
+    page.wait_for_selector("#correct[aria-pressed=false]")
+    page.click("text=what was taught corrects")
+    page.wait_for_selector("#correct[aria-pressed=true]")
+    page.click("text=forget")
+    page.wait_for_selector("#pairs:not(:has(li))", state="attached")
+    assert opened.wrong == []
+
+
+def test_a_dancers_controller_plays_by_osc(gallery: Gallery) -> None:
+    place = ("127.0.0.1", gallery.osc)
+    controller = SimpleUDPClient(*place)
+    for _ in range(10):
+        controller.send_message("/latent/override/brow_tension", 0.9)
+        controller.send_message("/latent/muted", 1)
+        time.sleep(0.1)
+    assert level_db(gallery.heard(0.3)) < SILENT_DB
+    controller.send_message("/latent/muted", 0)
+    time.sleep(0.8)
+    assert level_db(gallery.heard(0.5)) > -45

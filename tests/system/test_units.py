@@ -15,8 +15,9 @@ ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
 PROGRAM = "/opt/latent-resonance/current/.venv/bin/latent-resonance"
 EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
-UNITS = ("latent-resonance.target", EYE, VOICE)
-MOST_EXPOSED = {EYE: 1.0, VOICE: 1.2}  # of 10, by systemd-analyze's own scale
+MONITOR, SCREEN = "latent-resonance-monitor.service", "latent-resonance-screen.service"
+UNITS = ("latent-resonance.target", EYE, VOICE, MONITOR, SCREEN)
+MOST_EXPOSED = {EYE: 1.0, VOICE: 1.2, MONITOR: 2.0}  # of 10, by systemd-analyze's own scale
 
 
 def unit(name: str) -> dict[str, str]:
@@ -59,7 +60,7 @@ def test_a_unit_is_hardly_exposed(analyze: Path, name: str) -> None:
     assert subprocess.run(strict, capture_output=True, check=False).returncode != 0  # it can fail
 
 
-@pytest.mark.parametrize("name", [EYE, VOICE])
+@pytest.mark.parametrize("name", [EYE, VOICE, MONITOR])
 def test_systemd_starts_the_installed_program_for_ever(name: str) -> None:
     keys = unit(name)
     assert keys["ExecStart"].startswith(f"{PROGRAM} ")
@@ -68,7 +69,7 @@ def test_systemd_starts_the_installed_program_for_ever(name: str) -> None:
     assert "After" not in keys  # neither waits for the other, nor for the network
 
 
-@pytest.mark.parametrize("name", [EYE, VOICE])
+@pytest.mark.parametrize("name", [EYE, VOICE, MONITOR])
 def test_settings_that_are_wrong_do_not_keep_a_unit_from_starting(name: str) -> None:
     assert " --unattended " in unit(name)["ExecStart"]
 
