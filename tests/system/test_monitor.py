@@ -204,6 +204,7 @@ def test_controls_are_locked_until_the_token_is_given_and_a_wrong_one_is_refused
     assert page.locator("#controls").evaluate("e => e.disabled")
     opened.unlock(gallery)
     assert page.locator("#answer").text_content() == ""
+    assert page.locator("#token").is_hidden()
 
 
 def test_mute_and_its_key_are_heard_at_once(visit: Any, gallery: Gallery) -> None:
