@@ -109,6 +109,18 @@ def test_the_voice_as_a_whole_loads_nothing_that_holds_an_image() -> None:
     assert not [name for name in loaded if name.startswith("latent_resonance.eye.")]
 
 
+def test_the_monitor_as_a_whole_can_neither_see_nor_sound() -> None:
+    program = "import sys\nimport latent_resonance.monitor.service\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.split())
+    assert "latent_resonance.monitor.web" in loaded
+    assert {"cv2", "mediapipe", "onnxruntime", "sounddevice"}.isdisjoint(loaded)
+    sides = ("latent_resonance.eye", "latent_resonance.voice")
+    assert not [name for name in loaded if name.startswith(sides)]
+
+
 @pytest.mark.parametrize("package", ["torch", "librosa", "latent_resonance_export"])
 def test_no_line_of_the_runtime_imports_the_workshop(package: str) -> None:
     assert importers_of(package) == []

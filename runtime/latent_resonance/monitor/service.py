@@ -67,8 +67,10 @@ async def _serve(settings: Settings, socket: Path, say: Callable[[str], None]) -
 
 
 def _asked_to_leave() -> asyncio.Event:
+    """Set by SIGTERM, and by SIGINT unless that is the parent's to hear."""
     leave = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    own = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    for number in (signal.SIGTERM, *([signal.SIGINT] if own else [])):
         asyncio.get_running_loop().add_signal_handler(number, leave.set)
     return leave
 

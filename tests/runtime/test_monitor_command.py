@@ -1,0 +1,129 @@
+"""The command `monitor`: what it says when it cannot begin, and the sound goes on without it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from rooms import environment_in
+
+from latent_resonance.monitor_process import MonitorProcess
+
+WITHOUT_THE_EXTRA = """
+import sys
+class Wall:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "aiohttp":
+            raise ModuleNotFoundError("No module named 'aiohttp'", name="aiohttp")
+sys.meta_path.insert(0, Wall())
+from latent_resonance.cli import main
+sys.argv = ["latent-resonance", *sys.argv[1:]]
+main()
+"""
+
+
+def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_without_its_packages_it_says_how_to_get_them(tmp_path: Path) -> None:
+    done = run("-c", WITHOUT_THE_EXTRA, "monitor", environment=environment_in(tmp_path))
+    assert done.returncode == 2
+    assert "needs aiohttp" in done.stderr
+    assert "--extra monitor" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("monitor", "rule"),
+    [
+        ({"port": "taken"}, "port {port}: cannot be listened on"),
+        ({"osc": {"listen": "127.0.0.1:taken"}}, "monitor.osc.listen: 127.0.0.1:{port} cannot"),
+    ],
+)
+def test_a_port_that_is_taken_is_said_with_the_remedy(
+    tmp_path: Path, monitor: dict[str, object], rule: str
+) -> None:
+    with socket.socket() as tcp:
+        tcp.bind(("127.0.0.1", 0))
+        tcp.listen()
+        port = tcp.getsockname()[1]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.bind(("127.0.0.1", port))
+            text = yaml.safe_dump({"monitor": monitor}).replace("taken", str(port))
+            config = tmp_path / "gallery.yaml"
+            config.write_text(text.replace(f"'{port}'", str(port)))
+            environment = environment_in(tmp_path) | {"XDG_STATE_HOME": str(tmp_path)}
+            arguments = ("-m", "latent_resonance", "monitor", "--config", str(config))
+            done = run(*arguments, environment=environment)
+    assert done.returncode == 1, done.stderr
+    assert rule.format(port=port) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_settings_that_are_wrong_are_said(tmp_path: Path) -> None:
+    config = tmp_path / "gallery.yaml"
+    config.write_text("monitor: {port: 99999, osc: {send_to: [nowhere]}}\n")
+    arguments = ("-m", "latent_resonance", "monitor", "--config", str(config))
+    done = run(*arguments, environment=dict(os.environ))
+    assert done.returncode == 2
+    assert "monitor.port" in done.stderr
+    assert "192.168.1.20:9000" in done.stderr  # what an address looks like
+
+
+def program(folder: Path, text: str) -> tuple[str, ...]:
+    path = folder / "monitor.py"
+    path.write_text(text)
+    return (sys.executable, str(path))
+
+
+def tended(process: MonitorProcess, true: Callable[[], bool], within_s: float = 10.0) -> None:
+    end_s = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < end_s
+        process.tend(time.monotonic())
+        time.sleep(0.01)
+
+
+def test_a_monitor_that_ends_is_started_again_and_that_is_said_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    text = f"open({str(tmp_path / 'starts')!r}, 'a').write('x')"
+    process = MonitorProcess(tmp_path / "face.sock", None, said.append, program(tmp_path, text))
+    starts = tmp_path / "starts"
+    tended(process, lambda: starts.exists() and len(starts.read_text()) >= 2)
+    process.close()
+    assert said == ["the monitor has ended; starting it again, playing on"]
+
+
+def test_a_monitor_that_cannot_run_here_is_left_alone(tmp_path: Path) -> None:
+    said: list[str] = []
+    text = "raise SystemExit(2)"
+    process = MonitorProcess(tmp_path / "face.sock", None, said.append, program(tmp_path, text))
+    tended(process, lambda: bool(said))
+    for second in range(200):
+        process.tend(time.monotonic() + second)
+    assert process.process is None
+    assert said == ["the monitor cannot run here; playing on without it"]
+
+
+def test_a_monitor_that_does_not_leave_is_killed(tmp_path: Path) -> None:
+    text = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up'); time.sleep(60)"
+    process = MonitorProcess(tmp_path / "face.sock", None, print, program(tmp_path, text))
+    process.tend(time.monotonic())
+    time.sleep(0.5)
+    process.close()
+    assert process.process.returncode == -9
