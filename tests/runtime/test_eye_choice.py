@@ -21,6 +21,7 @@ from latent_resonance.eye.choice import (
 from latent_resonance.eye.light.tracker import LightTracker
 from latent_resonance.eye.mediapipe_tracker import MediaPipeTracker
 from latent_resonance.eye.tracker import MODELS, TrackerError, checked_model
+from latent_resonance.libraries import missing
 from latent_resonance.settings import Eye, load_settings
 
 CORTEX_A72, CORTEX_A76 = 0xFF, 0x1FF  # AT_HWCAP of a Raspberry Pi 4 and a Pi 5, their low bits
@@ -44,6 +45,15 @@ def test_where_mediapipe_is_not_installed_the_light_tracker_sees() -> None:
     obstacle = obstacle_to_mediapipe("x86_64", 0, installed=False)
     assert choose("auto", obstacle).name == "light"
     assert "not installed" in choose("auto", obstacle).reason
+
+
+def test_where_a_library_of_mediapipe_is_lacking_the_light_tracker_sees_and_says_which() -> None:
+    lacking = missing({"libc.so.6": "libc6", "libnowhere.so.1": "libnowhere1"})
+    assert lacking == {"libnowhere.so.1": "libnowhere1"}
+    obstacle = obstacle_to_mediapipe("x86_64", 0, installed=True, lacking=tuple(lacking.values()))
+    choice = choose("auto", obstacle)
+    assert choice.name == "light"
+    assert "sudo apt install libnowhere1" in choice.reason
 
 
 @pytest.mark.parametrize("obstacle", ["", "it is not installed"])

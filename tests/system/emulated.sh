@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The runtime on the gallery's processors, emulated: Debian 13 for arm64 and the locked wheels,
-# under QEMU's user mode. On a Cortex-A76 (Raspberry Pi 5) and, without MediaPipe, on a Cortex-A72
-# (Pi 4) a clip of a face is rendered, and both must see the same movement in it.
+# under QEMU's user mode. On a Cortex-A72 (Raspberry Pi 4), installed without MediaPipe, and on a
+# Cortex-A76 (Pi 5) a clip of a face is rendered, and both must see the same movement in it.
 #
-#   sudo tests/system/emulated.sh [FOLDER]
+#   sudo tests/system/emulated.sh [FOLDER [CLIP]]
 #
 # It takes some ten minutes and 2 GB in FOLDER (a temporary one, removed, if none is given), and
-# needs the network. Its result is in docs/decisions.md.
+# needs the network. CLIP is a film to take instead of the drifting photograph. Its result is in
+# docs/decisions.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -23,6 +24,7 @@ for program in mmdebstrap uv; do
     command -v $program >/dev/null || { echo "$program is not installed" >&2; exit 1; }
 done
 keep=${1:-}
+film=${2:-}
 folder=$(realpath "${keep:-$(mktemp -d)}")
 root=$folder/root
 mkdir -p "$folder"
@@ -47,9 +49,9 @@ bring_root() {
     touch "$root/complete"
 }
 
-bring_runtime() {
-    say "the locked wheels for aarch64"
-    uv export --quiet --frozen --no-dev --no-hashes --no-emit-workspace >"$folder/requirements.txt"
+bring_runtime() { # [WITHOUT]
+    say "the locked wheels for aarch64 $*"
+    uv export --quiet --frozen --no-dev "$@" --no-hashes --no-emit-workspace >"$folder/requirements.txt"
     uv pip install --quiet --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
         --only-binary :all: --no-deps --target "$root/opt/site" -r "$folder/requirements.txt"
     rm -rf "$root/opt/site/latent_resonance" "$root/opt/models"
@@ -93,7 +95,8 @@ emulated() {
 }
 
 [ -e "$root/complete" ] || bring_root
-bring_runtime
+rm -rf "$root/opt/site"
+bring_runtime --no-group mediapipe
 bring_python
 # QEMU has no seccomp and threads of its own, so the eye cannot shut itself in (allow_network): that
 # is done outside.
@@ -101,8 +104,8 @@ mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 mountpoint -q "$root/dev" || mount --bind /dev "$root/dev"
 chroot "$root" /qemu /sbin/ldconfig
 
-say "a clip of a face"
-uv run --quiet --all-packages --no-sync python - "$root/opt/face.mp4" "$IMAGES" <<'END'
+drift() { # FILE
+    uv run --quiet --all-packages --no-sync python - "$1" "$IMAGES" <<'END'
 import sys
 
 sys.path.insert(0, "tests/runtime")
@@ -114,33 +117,39 @@ for picture in faces.drifting(faces.photograph(), int(sys.argv[2])):
     film.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
 film.release()
 END
+}
+
+say "a clip of a face"
+if [ -n "$film" ]; then
+    cp "$film" "$root/opt/face.mkv"
+else
+    drift "$root/opt/face.mkv"
+fi
 
 see() { # PROCESSOR TRACKER
     echo "eye: {allow_network: true, tracker: $2}" >"$root/opt/emulated.yaml"
     say "$1, tracker $2: features of the clip"
-    emulated "$1" features /opt/face.mp4 -o "/opt/face-$1-$2.csv" --config /opt/emulated.yaml
+    emulated "$1" features /opt/face.mkv -o "/opt/face-$1-$2.csv" --config /opt/emulated.yaml
     cut -d, -f1-4 "$root/opt/face-$1-$2.csv"
     grep -q ',1,' "$root/opt/face-$1-$2.csv" || { echo "no face was seen" >&2; exit 1; }
 }
 
 render() { # PROCESSOR
     say "$1: render of the clip"
-    emulated "$1" render /opt/face.mp4 -o "/opt/face-$1.wav" --config /opt/emulated.yaml
+    emulated "$1" render /opt/face.mkv -o "/opt/face-$1.wav" --config /opt/emulated.yaml
     [ -s "$root/opt/face-$1.wav" ]
 }
 
-see cortex-a76 mediapipe
-render cortex-a76
-see cortex-a76 light
-
-say "without MediaPipe"
-rm -rf "$root/opt/site/mediapipe" "$root"/opt/site/mediapipe-*
 see cortex-a72 auto
 render cortex-a72
-cmp "$root"/opt/face-cortex-a76-light.csv "$root"/opt/face-cortex-a72-auto.csv
-
 say "cortex-a72: the doctor's verdict"
 verdict=$(emulated cortex-a72 doctor --config /opt/emulated.yaml) || true # no camera, no speaker
 echo "$verdict"
 grep -q '^ok    tracker .*light starts: .*no ARMv8.1 atomics' <<<"$verdict"
+
+bring_runtime
+see cortex-a76 light
+cmp "$root"/opt/face-cortex-a76-light.csv "$root"/opt/face-cortex-a72-auto.csv
+see cortex-a76 auto
+render cortex-a76
 say "done"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import platform
 import signal
 import sys
@@ -10,15 +9,13 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from latent_resonance import __version__
+from latent_resonance import __version__, libraries
 from latent_resonance.doctor.check import FAIL, OK, Check, Finding, judged
 from latent_resonance.settings import SettingsError, load_settings
 
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("onnxruntime", "numpy")
 TRACKER = "mediapipe"  # the one that not every board can have
-LIBRARIES = {"libportaudio.so.2": "libportaudio2"}  # file -> Debian's package
-GRAPHICS = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}  # MediaPipe is linked to them
 INSTALL_AGAIN = "run `sudo systemd/install.sh` again (in a checkout: `uv sync`)"
 
 
@@ -57,25 +54,16 @@ def check_processor(machine: str, cpuinfo: Path) -> Check:
 
 def libraries_needed() -> dict[str, str]:
     """Those that what is installed here is linked to."""
-    return LIBRARIES | (GRAPHICS if find_spec(TRACKER) else {})
+    return libraries.PORTAUDIO | (libraries.GRAPHICS if find_spec(TRACKER) else {})
 
 
-def check_libraries(libraries: dict[str, str]) -> Check:
+def check_libraries(needed: dict[str, str]) -> Check:
     """What Python wheels expect of the system."""
-    missing = [name for name in libraries if not _can_be_loaded(name)]
+    missing = libraries.missing(needed)
     if missing:
-        packages = " ".join(libraries[name] for name in missing)
-        remedy = f"sudo apt install {packages}"
+        remedy = f"sudo apt install {' '.join(missing.values())}"
         return Check("libraries", FAIL, f"{', '.join(missing)} cannot be loaded", remedy)
-    return Check("libraries", OK, ", ".join(libraries))
-
-
-def _can_be_loaded(name: str) -> bool:
-    try:
-        ctypes.CDLL(name)
-    except OSError:
-        return False
-    return True
+    return Check("libraries", OK, ", ".join(needed))
 
 
 def check_opencv() -> Check:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from latent_resonance.eye.tracker import Tracker, TrackerError
+from latent_resonance.libraries import GRAPHICS, missing
 from latent_resonance.settings import Eye as EyeSettings
 from latent_resonance.settings import TrackerName
 
@@ -51,7 +52,9 @@ def choose(wish: TrackerName, obstacle: str) -> Choice:
     return Choice("light", obstacle)
 
 
-def obstacle_to_mediapipe(machine: str, capabilities: int, *, installed: bool) -> str:
+def obstacle_to_mediapipe(
+    machine: str, capabilities: int, *, installed: bool, lacking: tuple[str, ...] = ()
+) -> str:
     """Why MediaPipe cannot run; empty if it can.
 
     Its aarch64 library is built for ARMv8.1; a Cortex-A72 (Raspberry Pi 4), A53 (Pi 3, Zero 2) or
@@ -61,10 +64,18 @@ def obstacle_to_mediapipe(machine: str, capabilities: int, *, installed: bool) -
     ----------
     machine, capabilities
         As `platform.machine()` and getauxval(AT_HWCAP) give them.
+    installed
+        Whether the Python package is.
+    lacking
+        Debian's packages of the libraries that it is linked to and that are missing.
     """
     if machine == "aarch64" and not capabilities & _HWCAP_ATOMICS:
         return "this processor has no ARMv8.1 atomics, which MediaPipe needs"
-    return "" if installed else "MediaPipe is not installed"
+    if not installed:
+        return "MediaPipe is not installed"
+    if lacking:
+        return f"MediaPipe's libraries are missing (sudo apt install {' '.join(lacking)})"
+    return ""
 
 
 def choice_here(settings: EyeSettings) -> Choice:
@@ -75,9 +86,14 @@ def choice_here(settings: EyeSettings) -> Choice:
     TrackerError
         MediaPipe is wished for and cannot run.
     """
+    if settings.tracker == "light":
+        return choose("light", "")  # so that no library of MediaPipe's is loaded to be asked for
     capabilities = ctypes.CDLL(None).getauxval(_AT_HWCAP)
     installed = find_spec("mediapipe") is not None
-    obstacle = obstacle_to_mediapipe(platform.machine(), capabilities, installed=installed)
+    lacking = tuple(missing(GRAPHICS).values()) if installed else ()
+    obstacle = obstacle_to_mediapipe(
+        platform.machine(), capabilities, installed=installed, lacking=lacking
+    )
     return choose(settings.tracker, obstacle)
 
 
