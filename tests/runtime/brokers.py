@@ -16,9 +16,17 @@ from typing import Any
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from reports import report
+
+from latent_resonance.link.telemetry import Report
+from latent_resonance.monitor.mqtt import Broker, Identity
+from latent_resonance.monitor.sections import Mqtt
 
 PATIENCE_S = 10.0
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"  # where Debian puts it
+
+ID = Identity("latent-0123456789abcdef", "Latent Resonance here")
+AT_ONCE_S = 0.5  # on a busy machine; a broker that is waited for takes seconds
 
 
 def until(holds: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
@@ -112,3 +120,36 @@ class Subscriber:
         self.heard.setdefault(message.topic, []).append(message.payload)
         if message.retain:
             self.retained.add(message.topic)
+
+
+class Instrument:
+    """One that is told at a broker; its reports come when the test says so."""
+
+    def __init__(self, settings: Mqtt, clock: Callable[[], float] = time.monotonic) -> None:
+        self.said: list[str] = []
+        began_s = time.monotonic()
+        self.broker = Broker(settings, self.said.append, ID, (1, 1), clock)
+        self.longest_s = time.monotonic() - began_s
+
+    def tells(self, heard: Report | None = None, age_s: float = 0.1) -> None:
+        began_s = time.monotonic()
+        self.broker.tell(heard, age_s)
+        self.longest_s = max(self.longest_s, time.monotonic() - began_s)
+
+    def tells_until(self, holds: Callable[[], object], heard: Report | None = None) -> bool:
+        """Reports, as a monitor does, until it holds."""
+
+        def told() -> bool:
+            self.tells(heard or report())
+            return bool(holds())
+
+        return until(told)
+
+
+class Clock:
+    """Stands where time passes."""
+
+    now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s

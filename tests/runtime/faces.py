@@ -188,3 +188,9 @@ def _draw(canvas: Picture, picture: Picture, source: NDArray, target: NDArray) -
     mask = np.zeros((y2 - y, x2 - x), np.uint8)
     cv2.fillConvexPoly(mask, np.ceil(target - corner).astype(np.int32), 1)
     canvas[y:y2, x:x2][mask > 0] = drawn[mask > 0]
+
+
+def noisy(seed: int, level: float = 100.0, noise: float = 1.0) -> np.ndarray:
+    """What a sensor makes of an even wall."""
+    pixels = np.random.default_rng(seed).normal(level, noise, (48, 64, 3))
+    return pixels.clip(0, 255).astype(np.uint8)

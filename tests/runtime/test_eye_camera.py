@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import faces
 import numpy as np
 import pytest
 
@@ -18,20 +16,14 @@ from latent_resonance.eye.camera import (
     LONGEST_SIDE,
     CameraError,
     ClipCamera,
-    Image,
-    TurnedCamera,
     V4lCamera,
     fitted,
     rgb_of_i420,
 )
-from latent_resonance.eye.choice import open_tracker
 from latent_resonance.eye.devices import Device
-from latent_resonance.eye.reader import CameraReader
 from latent_resonance.eye.rpicam import RpicamCamera
-from latent_resonance.eye.seeing import Sight
 from latent_resonance.eye.sources import device_named, open_camera
-from latent_resonance.eye.visitor import Visitor
-from latent_resonance.settings import Camera, Eye
+from latent_resonance.settings import Camera
 
 NS = 1_000_000_000
 LOGITECH = "usb-046d_HD_Pro_Webcam_C920-video-index"
@@ -67,6 +59,8 @@ def test_a_part_of_a_port_finds_the_device_plugged_in_there(names: Path) -> None
 
 
 WEBCAM = Device(Path("/dev/video2"), "HD Pro Webcam C920", "usb-0000:01:00.0-1.2")
+
+
 PROCESSOR = Device(Path("/dev/video0"), "rp1-cfe", "platform:1f00110000.csi")
 
 
@@ -240,158 +234,3 @@ def test_a_csi_program_that_cannot_run_names_the_package(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(CameraError, match=r"rpicam-vid cannot run \(Exec format error\)"):
         open_camera(Camera(source="rpicam"))
-
-
-class Pictures:
-    """A camera that gives a few images and then fails, or hangs until it is let go."""
-
-    may_stand_still = True
-
-    def __init__(
-        self, images: int, hang: threading.Event | None = None, patience_s: float = 5.0
-    ) -> None:
-        self.images, self.hang, self.patience_s = images, hang, patience_s
-        self.closed = False
-
-    def read(self) -> Image:
-        time.sleep(0.005)
-        if self.images == 0:
-            if self.hang is not None:
-                self.hang.wait()
-            raise CameraError("the camera was pulled out")
-        self.images -= 1
-        return Image(np.zeros((1, 1, 3), np.uint8), time.monotonic_ns())
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_a_camera_that_is_pulled_out_is_opened_again_and_each_is_said_once() -> None:
-    said: list[str] = []
-    cameras = iter([Pictures(3), Pictures(0), Pictures(10_000)])
-    reader = CameraReader(lambda: next(cameras), said.append)
-    try:
-        until = time.monotonic() + 10
-        while len(said) < 2 and time.monotonic() < until:
-            reader.take(0.05)
-        assert reader.take(2.0) is not None
-    finally:
-        reader.close()
-    lost, back = said
-    assert lost == "the camera was pulled out (looking for it all the while)"
-    assert back == "the camera is there"
-
-
-def test_a_driver_that_hangs_does_not_hold_the_eye() -> None:
-    hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(1, hang), lambda _: None)
-    assert reader.take(2.0) is not None
-    asked = time.monotonic()
-    assert reader.take(0.1) is None
-    reader.close()
-    assert time.monotonic() - asked < 2.0
-    hang.set()
-
-
-def test_a_driver_hangs_when_it_takes_longer_than_its_camera_may() -> None:
-    hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(1, hang, patience_s=0.2), lambda _: None)
-    assert reader.take(2.0) is not None
-    assert not reader.hangs
-    time.sleep(0.5)
-    assert reader.hangs
-    hang.set()
-    reader.close()
-
-
-def test_before_the_first_image_a_driver_may_take_longer() -> None:
-    hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(0, hang, patience_s=0.2), lambda _: None)
-    time.sleep(0.5)
-    assert not reader.hangs
-    hang.set()
-    reader.close()
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_camera_that_fails_in_an_unforeseen_way_counts_as_hanging() -> None:
-    def fails() -> Pictures:
-        sys.exit()  # ends the thread without a word
-
-    reader = CameraReader(fails, lambda _: None)
-    time.sleep(0.2)
-    assert reader.hangs
-
-
-def test_asleep_the_camera_is_closed_and_awake_it_is_opened_again() -> None:
-    opened: list[Pictures] = []
-
-    def open_one() -> Pictures:
-        opened.append(Pictures(10_000))
-        return opened[-1]
-
-    reader = CameraReader(open_one, lambda _: None)
-    try:
-        assert reader.take(2.0) is not None
-        reader.sleep(True)
-        time.sleep(0.3)
-        reader.take(0.0)  # what had arrived before
-        assert opened[0].closed
-        assert reader.asleep
-        assert reader.take(0.2) is None
-        reader.sleep(False)
-        assert reader.take(2.0) is not None
-    finally:
-        reader.close()
-    assert len(opened) == 2
-    assert reader.trouble is None
-
-
-@pytest.mark.parametrize(
-    ("degrees", "corner"), [(90, (0, 3)), (180, (2, 3)), (270, (2, 0))], ids=str
-)
-def test_a_camera_on_its_side_is_turned_clockwise(degrees: int, corner: tuple[int, int]) -> None:
-    pixels = np.zeros((3, 4, 3) if degrees == 180 else (4, 3, 3), np.uint8)
-    pixels[0, 0] = 255
-
-    class Marked(Pictures):
-        def read(self) -> Image:
-            return Image(pixels, 7)
-
-    camera = TurnedCamera(Marked(1), degrees)
-    image = camera.read()
-    assert image.pixels.shape == (3, 4, 3)
-    assert image.time_ns == 7
-    assert np.argwhere(image.pixels[..., 0]).tolist() == [list(corner)]
-    assert camera.may_stand_still
-    camera.close()
-
-
-def test_an_image_is_taken_once_and_the_newest_first() -> None:
-    reader = CameraReader(lambda: Pictures(10_000), lambda _: None)
-    try:
-        first = reader.take(2.0)
-        time.sleep(0.1)
-        second = reader.take(2.0)
-    finally:
-        reader.close()
-    assert first is not None
-    assert second is not None
-    assert second.time_ns - first.time_ns > 0.05 * NS  # those in between are gone
-
-
-def test_when_images_stop_the_voice_is_told_that_nobody_is_there() -> None:
-    tracker = open_tracker(faces.MODELS, Eye())
-    try:
-        sight = Sight(tracker, Visitor(Eye()), images_per_s=30)
-        seen = sight.step(Image(faces.photograph(), 10 * NS), 10 * NS)
-        soon = sight.step(None, 10 * NS + NS // 10)
-        later = sight.step(None, 11 * NS)
-    finally:
-        tracker.close()
-    assert seen is not None
-    assert seen.present
-    assert soon is None
-    assert later is not None
-    assert not later.present
-    assert (later.sequence, later.time_ns) == (1, 11 * NS)

@@ -1,0 +1,154 @@
+"""A broker that asks for a password or proves who it is: told, or not told and said why."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from brokers import ID, Instrument, Mosquitto, Subscriber, free_port
+
+from latent_resonance.monitor.mqtt import Broker
+from latent_resonance.monitor.sections import Mqtt
+from latent_resonance.settings import SettingsError
+
+
+@pytest.fixture
+def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
+    subscriber = Subscriber(mosquitto)
+    yield subscriber
+    subscriber.close()
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Instrument]]:
+    made: list[Instrument] = []
+
+    def make_one(
+        port: int, clock: Callable[[], float] = time.monotonic, **changes: Any
+    ) -> Instrument:
+        made.append(Instrument(Mqtt(host="127.0.0.1", port=port, **changes), clock))
+        return made[-1]
+
+    yield make_one
+    for instrument in made:
+        instrument.broker.close()
+
+
+def test_a_wrong_password_is_said_with_its_remedy(
+    make: Callable[..., Instrument], tmp_path: Path
+) -> None:
+    broker = with_password(tmp_path, "right")
+    (tmp_path / "password").write_text("wrong\n")
+    instrument = make(broker.port, username="u", password_file=str(tmp_path / "password"))
+    assert instrument.tells_until(lambda: instrument.said)
+    time.sleep(1.5)  # it calls again, and says no more
+    broker.stop()
+    first = instrument.said[0]
+    assert "refuses: Not authorized; see monitor.mqtt.username and password_file" in first
+    assert sum("refuses" in sentence for sentence in instrument.said) == 1
+
+
+def test_the_right_password_is_the_first_line_of_its_file(
+    make: Callable[..., Instrument], tmp_path: Path
+) -> None:
+    broker = with_password(tmp_path, "right")
+    (tmp_path / "password").write_text("right\n# for the gallery\n")
+    instrument = make(broker.port, username="u", password_file=str(tmp_path / "password"))
+    assert instrument.tells_until(lambda: instrument.broker.online)
+    assert instrument.said == []
+    broker.stop()
+
+
+def with_password(folder: Path, password: str) -> Mosquitto:
+    """A broker that knows one user, u."""
+    broker = Mosquitto(folder, "allow_anonymous false", f"password_file {folder / 'users'}")
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(folder / "users"), "u", password], check=True
+    )
+    broker.start()
+    return broker
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A house's own certificate, for 127.0.0.1, and another that nobody knows."""
+    folder = tmp_path_factory.mktemp("certificates")
+    for name in ("house", "stranger"):
+        command = [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            str(folder / f"{name}.key"),
+            "-out",
+            str(folder / f"{name}.pem"),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path, certificates: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(
+        tmp_path,
+        "allow_anonymous true",
+        f"certfile {certificates / 'house.pem'}",
+        f"keyfile {certificates / 'house.key'}",
+    )
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def test_an_encrypted_broker_that_proves_who_it_is_is_told(
+    make: Callable[..., Instrument], encrypted: Mosquitto, certificates: Path
+) -> None:
+    instrument = make(encrypted.port, tls=True, ca_file=str(certificates / "house.pem"))
+    assert instrument.tells_until(lambda: instrument.broker.online)
+    assert instrument.said == []
+
+
+@pytest.mark.parametrize("known", ["stranger.pem", None])
+def test_an_encrypted_broker_that_does_not_is_told_nothing(
+    make: Callable[..., Instrument], encrypted: Mosquitto, certificates: Path, known: str | None
+) -> None:
+    ca_file = known and str(certificates / known)
+    instrument = make(encrypted.port, tls=True, ca_file=ca_file)
+    assert instrument.tells_until(lambda: instrument.said)
+    assert "cannot be reached: " in instrument.said[0]
+    assert "certificate verify failed" in instrument.said[0]
+    assert not instrument.broker.online
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"password_file": "/nowhere/password"}, "password_file: /nowhere/password cannot be read"),
+        ({"tls": True, "ca_file": "/nowhere/ca"}, "ca_file: /nowhere/ca holds no certificates"),
+        ({"tls": True, "ca_file": __file__}, "holds no certificates (PEM)"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_named_before_anything_starts(
+    changes: dict[str, Any], sentence: str
+) -> None:
+    before = threading.active_count()
+    with pytest.raises(SettingsError, match=r"monitor\.mqtt\.") as caught:
+        Broker(Mqtt(host="127.0.0.1", port=free_port(), **changes), print, ID)
+    assert sentence in str(caught.value)
+    assert threading.active_count() == before

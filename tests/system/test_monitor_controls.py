@@ -1,0 +1,126 @@
+"""What staff and controllers ask by the monitor, as it is heard in the room."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from pythonosc.udp_client import SimpleUDPClient
+from rooms import PATIENCE, until
+from staffed import Gallery, level_at_db, level_db
+
+from latent_resonance.voice.check_tone import FREQUENCY_HZ, LEVEL_DB
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(300),
+    pytest.mark.usefixtures("all_as_it_was"),
+]
+SILENT_DB = -80.0
+
+
+def test_mute_and_its_key_are_heard_at_once(visit: Any, gallery: Gallery) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    assert level_db(gallery.heard(1.0)) > -45
+    opened.page.click("text=mute")
+    time.sleep(0.5)
+    assert level_db(gallery.heard(0.5)) < SILENT_DB
+    opened.page.wait_for_selector("button[data-switch=muted][aria-pressed=true]")
+    opened.page.locator("body").press("m")
+    time.sleep(1.0)
+    assert level_db(gallery.heard(1.0)) > -45
+
+
+def test_standby_is_silence_and_says_so(visit: Any, gallery: Gallery) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    opened.page.click("text=standby")
+    opened.page.wait_for_selector("#doing:has-text('on standby')")
+    time.sleep(7 * PATIENCE / 2)  # it fades
+    assert level_db(gallery.heard(0.5)) < -70
+    assert gallery.ask_health()["state"] == "standby"
+
+
+def test_the_test_tone_and_the_volume_are_heard_as_they_say(visit: Any, gallery: Gallery) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    gallery.ask(standby=True)
+    time.sleep(8)
+    levels = []
+    for volume in (0, -20):
+        slider = opened.page.locator("#volume")
+        slider.fill(str(volume))
+        opened.page.wait_for_selector(f"#volume-said:has-text('{volume} dB')")
+        opened.page.click("text=test tone")
+        time.sleep(0.6)
+        levels.append(level_at_db(gallery.heard(0.8), FREQUENCY_HZ))
+        time.sleep(1.5)
+    assert levels[0] == pytest.approx(LEVEL_DB, abs=1.0)
+    assert levels[1] == pytest.approx(LEVEL_DB - 20, abs=1.0)
+
+
+def test_the_quiet_preset_is_softer(visit: Any, gallery: Gallery) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    loud = level_db(gallery.heard(4.0))
+    opened.page.click("text=quiet")
+    until(lambda: gallery.said().count("quiet hours: softer") > 0, 10, "it says so")
+    time.sleep(3)
+    assert level_db(gallery.heard(4.0)) < loud - 5
+
+
+def test_the_next_pack_plays(visit: Any, gallery: Gallery) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    opened.page.wait_for_selector("#figures:has-text('alpha')")
+    opened.page.click("text=next pack")
+    opened.page.wait_for_selector("#figures:has-text('beta')")
+    assert "now pack = " in gallery.said()
+    assert level_db(gallery.heard(1.0)) > -45
+    opened.page.select_option("#pack", "alpha")
+    opened.page.wait_for_selector("#figures:has-text('alpha')")
+    assert opened.wrong == []
+
+
+def test_a_face_and_a_sound_are_taught_on_the_page_and_correct_the_map(
+    visit: Any, gallery: Gallery
+) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    page = opened.page
+    page.wait_for_selector("#said-present:has-text('a face')")
+    page.click("text=hold the face")
+    page.wait_for_selector("#hold[aria-pressed=true]")
+    page.wait_for_selector("#figures:has-text('mouth_open')")  # played from outside
+    page.click("text=another sound")
+    page.select_option("#direction", "2")
+    page.locator("#far").fill("1.5")
+    page.wait_for_selector("#keep:enabled")
+    page.click("#keep")
+    page.wait_for_selector("#pairs li")
+    page.click("text=let go")
+    page.wait_for_selector("#hold[aria-pressed=false]")
+    (kept,) = (gallery.folder / "state" / "latent-resonance" / "taught").iterdir()
+    assert kept.name == "alpha-8.yaml"
+    page.click("text=what was taught corrects")
+    page.wait_for_selector("#correct[aria-pressed=false]")
+    page.click("text=what was taught corrects")
+    page.wait_for_selector("#correct[aria-pressed=true]")
+    page.click("text=forget")
+    page.wait_for_selector("#pairs:not(:has(li))", state="attached")
+    assert opened.wrong == []
+
+
+def test_a_dancers_controller_plays_by_osc(gallery: Gallery) -> None:
+    place = ("127.0.0.1", gallery.osc)
+    controller = SimpleUDPClient(*place)
+    for _ in range(10):
+        controller.send_message("/latent/override/brow_tension", 0.9)
+        controller.send_message("/latent/muted", 1)
+        time.sleep(0.1)
+    assert level_db(gallery.heard(0.3)) < SILENT_DB
+    controller.send_message("/latent/muted", 0)
+    time.sleep(0.8)
+    assert level_db(gallery.heard(0.5)) > -45
