@@ -1,7 +1,7 @@
 #!/bin/sh
-# Sings the recordings of the pack `voices`: eight voices of espeak-ng hold vowels and chant phrases at
-# five pitches each, and move through melodies, all of it stretched to more than three times its length. A
-# syllable keeps its pitch (range 0) and follows the one before without a rest.
+# Sings the recordings of the pack `voices`: eight voices of espeak-ng hold vowels, chant syllables and
+# phrases on four notes each, and move between them, all of it stretched to more than three times its length.
+# A syllable keeps its pitch (range 0) and follows the one before without a rest.
 set -eu
 out=${1:?folder for the wavs}
 mkdir -p "$out"
@@ -23,15 +23,27 @@ held="[[a:::::o:::::e:::::u:::::i:::::m:::::a:::::l:::::O:::::n:::::A:::::E:::::
 syllables="mah loh neh moo lah rah noo meh yoh wah"
 phrase="nobody is moving and now a room in the morning a murmur along among alone
  where are you now really in here or nearly there and all you remember remaining"
+phrase=$(echo "$phrase" | tr -d '\n')
+
+# A choir in tune: the pitches at which each voice sings G2 A2 C3 D3 (men) or E3 G3 A3 C4 (women), to
+# within 5 cents by pyin, of a' = 440 Hz (two notes of de+m5 to within 15).
 number=0
-for voice in en+m1 en+m3 en+m7 en+f1 en+f2 en+f4 it+f3 de+m5; do
+while read -r voice first second third fourth; do
     number=$((number + 1))
-    for pitch in 10 27 44 61 78; do
-        pitch=$((pitch + number)) # no two voices share all of their pitches
+    for pitch in "$first" "$second" "$third" "$fourth"; do
         sing "$voice" "vowels-$number-$pitch" "$pitch:$held$syllables"
-        sing "$voice" "phrases-$number-$pitch" "$pitch:$(echo "$phrase" | tr -d '\n')"
+        sing "$voice" "phrases-$number-$pitch" "$pitch:$phrase"
     done
-    sing "$voice" "rising-$number" 10:"mah loh" 25:"neh moo" 40:"lah loh" 55:"mah mee" 70:"noh lah" 85:"moo"
-    sing "$voice" "falling-$number" 80:"loh" 70:"mah neh" 50:"mah loo" 45:"moh lah" 25:"nah" 20:"moo nee"
-    sing "$voice" "leaping-$number" 30:"mah loh mah" 60:"moh nah" 20:"loo" 75:"mah neh" 45:"noh noh" 15:"moo lah"
-done
+    sing "$voice" "rising-$number" "$first:mah loh" "$second:neh moo" "$third:lah loh" "$fourth:mah mee moo"
+    sing "$voice" "falling-$number" "$fourth:loh mah" "$third:neh mah" "$second:loo moh" "$first:nah moo"
+    sing "$voice" "leaping-$number" "$first:mah loh" "$third:moh nah" "$second:loo mah" "$fourth:neh noh"
+done <<'END'
+en+m2 56 65 79 88
+en+m3 57 67 82 92
+it+m7 59 69 85 95
+de+m5 59 69 83 93
+en+f2 47 63 73 88
+it+f3 42 59 70 85
+en+f4 52 67 77 91
+de+f3 42 59 70 85
+END

@@ -71,8 +71,11 @@ wants() {
     esac
 }
 
-check_machine() {
+check_root() {
     [ "$(id -u)" -eq 0 ] || give_up "not root; run: sudo systemd/install.sh"
+}
+
+check_machine() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
         give_up "this is no Debian, Raspberry Pi OS or Ubuntu: install what these hold and follow" \
             "this script by hand: $PACKAGES systemd"
@@ -251,9 +254,10 @@ start() {
 }
 
 install() {
-    check_machine
+    check_root
     choose_parts "$1"
     choose_tracker
+    check_machine
     bring_packages
     bring_uv
     bring_program
@@ -272,6 +276,7 @@ install() {
 
 uninstall() {
     NAMES="$NAMES $MONITOR $SCREEN"
+    check_root
     check_machine
     if [ -d /run/systemd/system ]; then
         # shellcheck disable=SC2086 # several units

@@ -2,8 +2,8 @@
 
 Runs first of all in the eye's process, on its only thread, before numpy and MediaPipe are
 imported: the standard library is enough. MediaPipe looks up its maker's logging host about a
-minute after it starts and again when it closes; here nothing can leave the machine. In: nothing.
-Out: how the network was given up.
+minute after it starts and again when it closes; the light tracker looks up nothing, and is shut in
+all the same. In: nothing. Out: how the network was given up.
 """
 
 from __future__ import annotations
@@ -165,5 +165,5 @@ def _neither(namespace_error: str, filter_error: OSError) -> str:
     return (
         f"the eye cannot give up the network (namespace: {namespace_error}; seccomp: "
         f"{filter_error}), so it does not see; allow user namespaces or seccomp on this machine, "
-        "or set eye.allow_network: true to let MediaPipe call home"
+        "or set eye.allow_network: true to let it see with the network at hand"
     )
