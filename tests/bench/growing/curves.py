@@ -1,0 +1,208 @@
+"""What is varied, and what it costs: one curve a quantity, one point a setting.
+
+Processor time on one thread, as the median of many turns. All else is as it comes: the bundled
+score, the pack `cello` at its own geometry, the photograph of the tests at 640 × 480.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import cv2
+import faces
+import numpy as np
+import torch
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.bench.eye import shown
+from latent_resonance.bench.phase import sounded
+from latent_resonance.bench.subject import Subject, magnitude_of
+from latent_resonance.bench.timing import times_of
+from latent_resonance.bench.voice import HOPS_A_DREAM
+from latent_resonance.eye.camera import Image
+from latent_resonance.eye.choice import open_tracker
+from latent_resonance.pack import Pack, open_pack
+from latent_resonance.score import attract_score
+from latent_resonance.settings import Eye, Phase, Settings
+from latent_resonance.spectrogram import FloatArray, Geometry
+from latent_resonance.voice.generator import open_networks
+from latent_resonance.voice.instrument import Synthesiser
+from latent_resonance_export.conversion.onnx_file import export
+from latent_resonance_export.networks.loop import LoopGenerator
+
+from .laws import CONSTANT, LINEAR, WITH_FILTERS, Law
+from .takes import HOUR, SECONDS, take_of
+
+PACK = Path(__file__).resolve().parents[3] / "models" / "cello"
+TRACKERS = ("light", "mediapipe")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A quantity that is varied.
+
+    Attributes
+    ----------
+    title : what costs
+    quantity, unit : of x, and of what it costs
+    settings : every x at which it is measured
+    cost : what one x costs, measured for at most so many seconds
+    """
+
+    title: str
+    quantity: str
+    unit: str
+    settings: Sequence[float]
+    cost: Callable[[float, float], float]
+    law: Law = LINEAR
+
+
+def curves(*, hour: bool = False) -> Iterator[Curve]:
+    """Every curve, in the order of the signal's path; `hour` renders one of an hour too."""
+    for tracker in TRACKERS:
+        of_size = partial(tracking_a_size, tracker)
+        yield Curve(f"{tracker}, an image", "megapixels", "ms", MEGAPIXELS, of_size)
+        of_faces = partial(tracking_faces, tracker)
+        yield Curve(f"{tracker}, an image", "faces in it", "ms", range(5), of_faces)
+    yield Curve("generator, a picture", "mel bands", "ms", MEL_BANDS, dreaming_bands)
+    yield Curve("voice, a second", "mel bands", "s", MEL_BANDS, sounding_bands)
+    yield Curve("voice, a second", "sample rate, kHz", "s", RATES_KHZ, sounding_at, WITH_FILTERS)
+    yield Curve("phase, a second", "iterations", "s", (1, 2, 4, 8, 16, 32), phase_iterated)
+    yield Curve("phase, a second", "open frames", "s", (1, 2, 4, 8, 12, 16), phase_open)
+    lengths = (*SECONDS, HOUR) if hour else SECONDS
+    yield Curve("render", "seconds of film", "s", lengths, lambda x, _: take_of(x).cpu_s)
+    yield Curve(
+        "render, memory",
+        "seconds of film",
+        "MiB",
+        lengths,
+        lambda x, _: take_of(x).resident_mib,
+        CONSTANT,
+    )
+
+
+HEIGHTS = (120, 240, 480, 720, 1080)  # of images, pixels; all of them 4:3
+MEGAPIXELS = tuple(height * height * 4 / 3 / 1e6 for height in HEIGHTS)
+MEL_BANDS = (64, 128, 256, 512, 1024)
+RATES_KHZ = (16, 24, 32, 48, 96)
+PLACES = ((-160, -120), (160, 120), (160, -120), (-160, 120))  # of up to four faces, pixels
+
+
+def tracking_a_size(tracker: str, megapixels: float, seconds: float) -> float:
+    """Milliseconds for an image of one face, as large in the image whatever its size."""
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    size = (4 * height // 3, height)
+    picture = cv2.resize(faces.photograph(), size, interpolation=cv2.INTER_AREA)
+    return tracking(tracker, picture, 2, 1, seconds)
+
+
+def tracking_faces(tracker: str, n_faces: float, seconds: float) -> float:
+    """Milliseconds for an image of so many faces, of which four are looked for."""
+    picture = np.full((faces.HEIGHT, faces.WIDTH, 3), 128, np.uint8)
+    one = faces.photograph()[120:360, 160:480]
+    for x, y in PLACES[: int(n_faces)]:
+        top, left = 240 + y - 120, 320 + x - 160
+        picture[top : top + 240, left : left + 320] = one
+    return tracking(tracker, picture, 4, int(n_faces), seconds)
+
+
+def tracking(
+    tracker: str, picture: faces.Picture, max_faces: int, n_faces: int, seconds: float
+) -> float:
+    """Milliseconds for an image, drifting.
+
+    Raises
+    ------
+    LatentResonanceError
+        There are not `n_faces` seen in it: something else was measured.
+    """
+    film = [Image(np.ascontiguousarray(each), 0) for each in faces.drifting(picture, 12)]
+    eye = Eye(tracker=tracker, max_faces=max_faces)
+    with closing(open_tracker(faces.MODELS, eye)) as opened:
+        times, found = shown(opened, film, seconds)
+    if len(found[-1]) != n_faces:
+        raise LatentResonanceError(f"{tracker} sees {len(found[-1])} faces, not {n_faces}")
+    return 1e3 * times.usual_cpu_s
+
+
+def dreaming_bands(n_mels: float, seconds: float) -> float:
+    """Milliseconds of an untrained generator, as the runtime runs it."""
+    torch.manual_seed(0)
+    pack = pack_of(n_mels=int(n_mels))
+    generator = LoopGenerator(pack.latent_dim, int(n_mels)).eval()
+    z = torch.randn(2, pack.latent_dim)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "generator.onnx"
+        export(generator, z, ("z", "spectrogram"), path)
+        networks = open_networks(replace(pack, generator=path), Settings().inference)
+        draw = partial(networks.spectrogram_of, z.numpy()[0])
+        return 1e3 * times_of(draw, seconds, warm_up=5).usual_cpu_s
+
+
+def sounding_bands(n_mels: float, seconds: float) -> float:
+    """Seconds for a second of sound."""
+    return sounding(pack_of(n_mels=int(n_mels)), seconds)
+
+
+def sounding_at(rate_khz: float, seconds: float) -> float:
+    """Seconds for a second of sound, window and hop as many samples as ever."""
+    rate = round(1e3 * rate_khz)
+    return sounding(pack_of(sample_rate=rate, f_max_hz=min(16e3, 0.45 * rate)), seconds)
+
+
+def sounding(pack: Pack, seconds: float) -> float:
+    """Seconds for a second of sound without the networks: loop, texture, phase, tone."""
+    synthesiser, score = Synthesiser(pack, Settings(), seed=0), attract_score(Settings())
+    geometry, hops = pack.geometry, 0
+    pictures = random_pictures(geometry)
+
+    def play() -> None:
+        nonlocal hops
+        if hops % HOPS_A_DREAM == 0:
+            synthesiser.receive(pictures[hops // HOPS_A_DREAM % len(pictures)])
+        synthesiser.hop(score.around(hops * geometry.hop_s))
+        hops += 1
+
+    return times_of(play, seconds, warm_up=100).mean_cpu_s / geometry.hop_s
+
+
+def random_pictures(geometry: Geometry) -> list[FloatArray]:
+    """A few pictures of partials and rests, (n_mels, n_frames), of the shape asked for."""
+    shape = geometry.n_mels, geometry.n_frames
+    random = np.random.default_rng(0)
+    return [np.tanh(random.normal(-1.0, 0.7, shape)).astype(np.float32) for _ in range(3)]
+
+
+def phase_iterated(iterations: float, seconds: float) -> float:
+    """Seconds for a second of sound, look-ahead 7."""
+    return phase_of(Phase(iterations=int(iterations)), seconds)
+
+
+def phase_open(frames: float, seconds: float) -> float:
+    """Seconds for a second of sound, 7 iterations; a frame more is open than is looked ahead."""
+    return phase_of(Phase(look_ahead=int(frames) - 1), seconds)
+
+
+def phase_of(phase: Phase, seconds: float) -> float:
+    """Seconds for a second of sound by the streaming reconstruction alone."""
+    geometry = pack_of().geometry
+    times = times_of(lambda: sounded(magnitude(), geometry, phase), seconds, warm_up=0)
+    return times.usual_cpu_s / geometry.loop_s
+
+
+@cache
+def magnitude() -> FloatArray:
+    """Of the pack's own first picture, (n_bins, n_frames)."""
+    subject = Subject(Settings(pack=str(PACK)), seconds=1.0)
+    return magnitude_of(subject.pictures[0], subject.pack.geometry)
+
+
+def pack_of(**geometry: float) -> Pack:
+    """The pack, with another geometry."""
+    pack = open_pack(PACK)
+    return replace(pack, geometry=replace(pack.geometry, **geometry))

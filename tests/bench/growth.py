@@ -1,0 +1,107 @@
+"""How cost grows: each part of the instrument over the quantities that somebody may turn.
+
+Prints a row a curve, with the law that fits it; writes the plot and the points behind it where
+asked. Processor time on one thread; what is measured is in growing/curves.py.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "runtime"))  # as pytest does for the tests
+
+import torch  # noqa: E402  the path comes first
+from growing.curves import Curve, curves  # noqa: E402
+from growing.drawing import draw  # noqa: E402
+from growing.measures import Measured, measure, rows, table  # noqa: E402
+
+from latent_resonance import LatentResonanceError  # noqa: E402
+from latent_resonance.writing import written_beside  # noqa: E402
+
+EXAMPLES = """\
+examples:
+  python tests/bench/growth.py                                      every curve, some ten minutes
+  python tests/bench/growth.py phase voice --seconds 2              two parts, longer each
+  python tests/bench/growth.py --hour --plot docs/growth.png --csv docs/growth.csv
+
+exit codes: 0 measured, 1 something could not be, 2 wrong usage
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measures, prints and writes."""
+    options = options_of(arguments)
+    torch.set_num_threads(1)
+    some = [c for c in curves(hour=options.hour) if is_wanted(c, options.parts)]
+    if not some:
+        names = sorted({part_of(curve) for curve in curves()})
+        print(f"growth: no such part; name some of {', '.join(names)}", file=sys.stderr)
+        return 2
+    try:
+        found = list(measure(some, options.seconds, options.turns, said))
+        print(*table(found), sep="\n")
+        write(options, found)
+    except LatentResonanceError as error:
+        print(f"growth: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="growth.py",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("parts", nargs="*", metavar="PART", help="of what: phase, voice … (default: everything)")
+    add("--seconds", type=float, default=1.0, metavar="S", help="a point at most (default: 1)")
+    add("--turns", type=int, default=3, metavar="N", help="measure a point N times (default: 3)")
+    add("--hour", action="store_true", help="render a film of an hour as well: half an hour more")
+    add("--csv", type=Path, metavar="FILE", help="every point")
+    add("--plot", type=Path, metavar="PNG", help="every curve with its law")
+    return parser.parse_args(arguments)
+
+
+def part_of(curve: Curve) -> str:
+    """The part of the instrument that a curve is of."""
+    return curve.title.partition(",")[0]
+
+
+def is_wanted(curve: Curve, parts: Sequence[str]) -> bool:
+    """Whether it is of one of these parts; none means all."""
+    return not parts or part_of(curve) in parts
+
+
+def said(what: str) -> None:
+    """Progress."""
+    print(what, file=sys.stderr, flush=True)
+
+
+def write(options: argparse.Namespace, found: Sequence[Measured]) -> None:
+    """The files asked for.
+
+    Raises
+    ------
+    OutputFileError
+        One cannot be written.
+    """
+    if options.csv:
+        with written_beside(options.csv) as beside, beside.open("w", newline="") as file:
+            points = list(rows(found))
+            writer = csv.DictWriter(file, list(points[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(points)
+    if options.plot:
+        draw(found, options.plot)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

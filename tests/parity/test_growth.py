@@ -1,0 +1,102 @@
+"""The laws of cost are what is measured; the times themselves are not tested."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS / "bench"), str(TESTS / "runtime")]
+
+from growing.curves import Curve, curves, dreaming_bands, phase_iterated, tracking_faces  # noqa: E402  the path comes first
+from growing.laws import CONSTANT, LINEAR, WITH_FILTERS, fit  # noqa: E402
+from growing.measures import measure, table  # noqa: E402
+from growing.takes import take_of  # noqa: E402
+from growth import main as growth  # noqa: E402
+
+X = (1.0, 2.0, 4.0, 8.0)
+
+
+def silent(_what: str) -> None:
+    """Progress that nobody reads."""
+
+
+def test_costs_that_keep_a_law_give_its_numbers_back() -> None:
+    found = fit(LINEAR, X, [0.5 + 0.25 * x for x in X])
+    assert (found.constant, *found.factors) == pytest.approx((0.5, 0.25))
+    assert found.worst < 1e-6
+    assert str(found) == "0.5 + 0.25 x"
+
+
+def test_a_square_is_told_from_a_line() -> None:
+    found = fit(WITH_FILTERS, X, [3.0 * x + 2.0 * x * x for x in X])
+    assert found.constant == pytest.approx(0.0, abs=1e-6)
+    assert found.factors == pytest.approx((3.0, 2.0))
+
+
+def test_no_part_of_a_law_is_negative() -> None:
+    found = fit(LINEAR, X, [5.0, 4.0, 3.0, 2.0])
+    assert min(found.constant, *found.factors) >= 0.0
+    assert found.worst > 0.3  # and it says how badly that fits
+
+
+def test_a_point_that_breaks_the_law_is_told() -> None:
+    costs = [10.0, 10.0, 10.0, 15.0]
+    assert fit(CONSTANT, X, costs).worst == pytest.approx(0.3, abs=0.05)
+    assert fit(CONSTANT, X[:3], costs[:3]).worst < 1e-6
+
+
+def test_of_several_turns_the_median_counts() -> None:
+    turns = iter([1.0, 2.0, 4.0, 8.0, 90.0, 2.0, 4.0, 8.0, 1.0, 2.0, 4.0, 8.0])
+    curve = Curve("part", "size", "ms", X, lambda _x, _seconds: next(turns))
+    (found,) = measure([curve], 0.0, 3, silent)
+    assert found.costs == X
+    assert "| part, ms | size | 1: 1, 2: 2, 4: 4, 8: 8 | 1 x | 0 % |" in table([found])
+
+
+def test_every_quantity_that_somebody_may_turn_has_its_curve() -> None:
+    varied = {curve.quantity for curve in curves()}
+    assert varied == {
+        "megapixels",
+        "faces in it",
+        "mel bands",
+        "sample rate, kHz",
+        "iterations",
+        "open frames",
+        "seconds of film",
+    }
+
+
+def test_more_work_costs_more() -> None:
+    assert phase_iterated(32, 0.0) > 3.0 * phase_iterated(1, 0.0)
+    assert dreaming_bands(1024, 0.05) > dreaming_bands(64, 0.05)
+    assert tracking_faces("light", 4, 0.2) > 2.0 * tracking_faces("light", 0, 0.2)
+
+
+def test_a_film_is_rendered_in_a_process_whose_memory_is_known() -> None:
+    take = take_of(1.0)
+    assert take.cpu_s > 0.5
+    assert 60.0 < take.resident_mib < 1000.0
+
+
+def test_the_command_writes_points_and_plot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = ["--csv", str(tmp_path / "g.csv"), "--plot", str(tmp_path / "g.png")]
+    assert growth(["voice", "--seconds", "0", "--turns", "1", *files]) == 0
+    assert "| voice, a second, s | mel bands |" in capsys.readouterr().out
+    with (tmp_path / "g.csv").open() as file:
+        points = list(csv.DictReader(file))
+    assert {point["quantity"] for point in points} == {"mel bands", "sample rate, kHz"}
+    assert np.isfinite([float(point[key]) for point in points for key in ("measured", "law")]).all()
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_part_that_there_is_not_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert growth(["trombone"]) == 2
+    assert "name some of generator, light, mediapipe, phase, render" in capsys.readouterr().err
