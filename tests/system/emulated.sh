@@ -11,66 +11,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-DEBIAN=trixie # its Python is 3.13, and its QEMU three times as fast as Debian 12's
-PACKAGES=base-files,libc-bin,python3,libportaudio2,libegl1,libgles2
+. tests/system/arm64.sh
+
 IMAGES=6 # of the clip, some three seconds each
 
-say() {
-    printf '== %s (%d s)\n' "$*" "$SECONDS" >&2
-}
-
-[ "$(id -u)" -eq 0 ] || { echo "not root; run: sudo $0" >&2; exit 1; }
-for program in mmdebstrap uv; do
-    command -v $program >/dev/null || { echo "$program is not installed" >&2; exit 1; }
-done
-keep=${1:-}
+begin "${1:-}"
 film=${2:-}
-folder=$(realpath "${keep:-$(mktemp -d)}")
-root=$folder/root
-mkdir -p "$folder"
-
-leave() {
-    ! mountpoint -q "$root/proc" || umount "$root/proc"
-    ! mountpoint -q "$root/dev" || umount -l "$root/dev"
-    [ -n "$keep" ] || rm -rf --one-file-system "$folder"
-}
-trap leave EXIT
-
-bring_root() {
-    say "Debian $DEBIAN, arm64"
-    mmdebstrap -q --variant=extract --architectures=arm64 --include=$PACKAGES $DEBIAN "$root"
-    say "QEMU"
-    mmdebstrap -q --variant=extract --include=qemu-user $DEBIAN "$folder/qemu"
-    cp "$folder/qemu/usr/bin/qemu-aarch64" "$root/qemu"
-    rm -rf "$folder/qemu"
-    # onnxruntime reads these; all of /sys would tell it of this machine's own processor
-    mkdir -p "$root/sys/devices/system/cpu"
-    cp /sys/devices/system/cpu/{possible,present,online} "$root/sys/devices/system/cpu"
-    touch "$root/complete"
-}
-
-bring_runtime() { # [WITHOUT]
-    say "the locked wheels for aarch64 $*"
-    uv export --quiet --frozen --no-dev "$@" --no-hashes --no-emit-workspace >"$folder/requirements.txt"
-    uv pip install --quiet --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
-        --only-binary :all: --no-deps --target "$root/opt/site" -r "$folder/requirements.txt"
-    rm -rf "$root/opt/site/latent_resonance" "$root/opt/models"
-    cp -R runtime/latent_resonance "$root/opt/site"
-    cp -R models "$root/opt/models"
-    compile
-}
-
-# Else scipy alone is compiled at each start, emulated, for two minutes.
-compile() {
-    local python
-    for python in python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python; do
-        if "$python" -c pass 2>/dev/null; then
-            "$python" -m compileall -q -j 0 "$root/opt/site" >/dev/null || true # templates, tests
-            return
-        fi
-    done
-    say "no Python 3.13 here to compile with; it will be slow"
-}
 
 # Stands for the interpreter wherever the program starts itself again: nothing here runs foreign
 # programs but through /qemu.
@@ -87,22 +33,17 @@ END
     chmod +x "$root/opt/python"
 }
 
-emulated() {
-    cpu=$1
+emulated() { # PROCESSOR COMMAND …
+    local cpu=$1
     shift
-    unshare --net env -i QEMU_CPU="$cpu" PYTHONPATH=/opt/site LATENT_RESONANCE_MODELS=/opt/models HOME=/root \
-        PATH=/usr/sbin:/usr/bin LANG=C.UTF-8 chroot "$root" /opt/python -m latent_resonance "$@"
+    in_root "$cpu" /opt/python -m latent_resonance "$@"
 }
 
-[ -e "$root/complete" ] || bring_root
+bring_root
 rm -rf "$root/opt/site"
 bring_runtime --no-group mediapipe
 bring_python
-# QEMU has no seccomp and threads of its own, so the eye cannot shut itself in (allow_network): that
-# is done outside.
-mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-mountpoint -q "$root/dev" || mount --bind /dev "$root/dev"
-chroot "$root" /qemu /sbin/ldconfig
+open_root
 
 drift() { # FILE
     uv run --quiet --all-packages --no-sync python - "$1" "$IMAGES" <<'END'

@@ -1,0 +1,152 @@
+"""What each piece of the instrument costs on the processor that it runs on.
+
+With a FILE it counts instructions: it runs in a gallery's root, inside QEMU's user mode, and FILE
+is what the plugin count.c writes (see instructions.sh). Without, it takes the processor time of
+the machine at hand, and that of what others have published of theirs, for a comparison. Writes a
+CSV, a row a piece, all for one time that it is done:
+
+    python3 pieces.py FILE >counts.csv     piece, instructions, of which calculating
+    python3 pieces.py >times.csv           piece, microseconds
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from latent_resonance.bench import drawn_face
+from latent_resonance.bench.eye import images_of, tracker_of
+from latent_resonance.bench.quality import at_quality
+from latent_resonance.bench.subject import Subject
+from latent_resonance.bench.voice import HOPS_A_DREAM, dreaming, playing
+from latent_resonance.eye.camera import Image
+from latent_resonance.eye.tracker import Face
+from latent_resonance.eye.visitor import Visitor
+from latent_resonance.face_state import neutral_features
+from latent_resonance.quality import QUALITIES
+from latent_resonance.settings import Settings
+from latent_resonance.voice.instrument import Synthesiser
+
+HOPS = 10 * HOPS_A_DREAM  # a picture is received once in so many
+DREAMS, IMAGES, TELLINGS = 10, 12, 60
+MATRIX = 1500  # rows of what stands for Linpack, whose time is nearly all a product of matrices
+NS = 1_000_000_000
+LIGHT, MEDIAPIPE = "light", "mediapipe"
+Meter = Callable[[], tuple[float, ...]]
+Row = tuple[str, tuple[float, ...]]
+
+
+def instructions_from(file: Path) -> Meter:
+    """Instructions and calculating ones that this process has executed so far."""
+
+    def read() -> tuple[float, ...]:
+        os.sched_yield()  # the plugin writes at this call
+        return tuple(map(float, file.read_text().split()))
+
+    return read
+
+
+def microseconds() -> tuple[float, ...]:
+    """Processor time that this process has taken so far."""
+    return (time.process_time() * 1e6,)
+
+
+def cost(work: Callable[[], object], times: int, warm_up: int, meter: Meter) -> tuple[float, ...]:
+    """What `work` takes once, on average of so many times."""
+    for _ in range(warm_up):
+        work()
+    before, begin = meter(), meter()  # reading the meter takes something too
+    for _ in range(times):
+        work()
+    pairs = zip(before, begin, meter(), strict=True)
+    return tuple((c - b - (b - a)) / times for a, b, c in pairs)
+
+
+def voice(subject: Subject, meter: Meter) -> Iterator[Row]:
+    """A hop at each quality, a dream, and the two networks that it is made of."""
+    for quality in QUALITIES:
+        synthesiser = Synthesiser(subject.pack, at_quality(quality, subject), seed=0)
+        hop = playing(synthesiser, subject)
+        yield f"hop, {quality}", cost(hop, HOPS, HOPS_A_DREAM, meter)
+    networks, z, features = subject.networks, subject.pack.anchors[0], neutral_features()
+    yield "dream", cost(dreaming(subject.settings, subject), DREAMS, 2, meter)
+    yield "generator", cost(lambda: networks.spectrogram_of(z), 3, 1, meter)
+    yield "regressor", cost(lambda: networks.z_of(features), TELLINGS, 3, meter)
+
+
+def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
+    """An image with a face to follow, one without, and what is told of a face."""
+    settings = settings_with(tracker_name)
+    film, tick = images_of(None), itertools.count(1)
+    wall = Image(np.repeat(drawn_face.nobody()[:, :, None], 3, axis=2), 0)
+    turning = itertools.cycle(film)
+    with tracker_of(settings) as tracker:
+
+        def look(image: Image) -> list[Face]:
+            return tracker.find(Image(image.pixels, next(tick) * NS // drawn_face.IMAGES_PER_S))
+
+        yield f"following, {tracker_name}", cost(lambda: look(next(turning)), IMAGES, IMAGES, meter)
+        found = [look(next(turning)) for _ in range(IMAGES)]
+        if not all(found):
+            sys.exit("pieces: the tracker does not see the drawn face")
+        yield f"searching, {tracker_name}", cost(lambda: look(wall), IMAGES, IMAGES, meter)
+    if tracker_name == LIGHT:
+        yield "features", cost(telling(settings, found), TELLINGS, IMAGES, meter)
+
+
+def telling(settings: Settings, found: list[list[Face]]) -> Callable[[], object]:
+    """Tells one image more of what was found in some."""
+    visitor, turn = Visitor(settings.eye), enumerate(itertools.cycle(found))
+
+    def tell() -> None:
+        image, faces = next(turn)
+        visitor.step(faces, image * NS // drawn_face.IMAGES_PER_S)
+
+    return tell
+
+
+def settings_with(tracker_name: str) -> Settings:
+    """The defaults; emulated, the eye cannot shut itself in, and is shut in from outside."""
+    return Settings.model_validate({"eye": {"allow_network": True, "tracker": tracker_name}})
+
+
+def product() -> Callable[[], object]:
+    """The product of two matrices, in double precision."""
+    left, right = np.random.default_rng(0).standard_normal((2, MATRIX, MATRIX))
+    return lambda: left @ right
+
+
+def rows(file: Path | None) -> Iterator[Row]:
+    """All pieces; MediaPipe's where it is installed."""
+    meter = instructions_from(file) if file else microseconds
+    yield from eye(LIGHT, meter)
+    if find_spec(MEDIAPIPE):
+        yield from eye(MEDIAPIPE, meter)
+    yield from voice(Subject(settings_with(LIGHT), seconds=1.0), meter)
+    if file is None:
+        yield "product", cost(product(), 5, 1, meter)
+
+
+def main() -> None:
+    """Measures and writes."""
+    file = Path(sys.argv[1]) if sys.argv[1:] else None
+    os.sched_yield()
+    if file is not None and not file.exists():
+        sys.exit(f"pieces: {file} was not written; run it under the plugin, see instructions.sh")
+    table = csv.writer(sys.stdout)
+    table.writerow(("piece", *(("instructions", "calculating") if file else ("microseconds",))))
+    for name, costs in rows(file):
+        table.writerow((name, *map(round, costs)))
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
