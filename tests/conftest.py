@@ -35,6 +35,15 @@ WORKSHOP = ("torch", "librosa", "soundfile", "onnxscript", "mido", "latent_reson
 WORKSHOP_IS_HERE = importlib.util.find_spec("latent_resonance_export") is not None
 
 
+def pytest_configure() -> None:
+    """Side by side, tests have a core each: PyTorch's threads wait for one another by spinning.
+
+    Two workers with two threads each have taken nine times as long on two cores that others use.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_kept_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What this machine was found fit for is no part of the defaults that tests look at."""

@@ -30,6 +30,7 @@ from latent_resonance_export.training.checkpoint import CHECKPOINT, CheckpointEr
 
 SHEET = "run.yaml"
 FORMAT = 1  # to be raised whenever the default networks change: weights may fit and mean else
+CHANGEABLE = {"seed", "settle"}  # of a recipe, when a run goes on
 
 
 class RunError(LatentResonanceError):
@@ -38,14 +39,14 @@ class RunError(LatentResonanceError):
 
 @dataclass(frozen=True)
 class RunSheet:
-    """How a run was begun; only the seed and the dataset's place may change later."""
+    """How a run was begun; only CHANGEABLE and the dataset's place may change later."""
 
     architecture: str  # a name of networks/choose.py, or package.module:factory
     dataset: str  # the folder, as an absolute path
     dataset_sha256: str
     geometry: Geometry
     recipe: dict[str, Any]
-    begun_from: str | None = None  # the run whose networks it began with, as an absolute path
+    begun_from: str | None = None  # the run or pack it began with, as an absolute path
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def how_they_differ(begun: RunSheet, wanted: RunSheet) -> str:
     pairs += [("the networks of", begun.begun_from, wanted.begun_from)]
     sha256s = (begun.dataset_sha256[:12], wanted.dataset_sha256[:12])
     pairs += [(f"the dataset {begun.dataset}, sha256", *sha256s)]
-    fixed = (begun.recipe.keys() | wanted.recipe.keys()) - {"seed"}
+    fixed = (begun.recipe.keys() | wanted.recipe.keys()) - CHANGEABLE
     pairs += [(name, begun.recipe.get(name), wanted.recipe.get(name)) for name in sorted(fixed)]
     return next((f"{name} {was}, not {now}" for name, was, now in pairs if was != now), "")
 

@@ -33,11 +33,11 @@ from torch.nn import functional
 from latent_resonance import LatentResonanceError
 from latent_resonance_export.dataset import Dataset
 from latent_resonance_export.networks.choose import Architecture, check_geometry
+from latent_resonance_export.training.ancestor import begin_with
 from latent_resonance_export.training.augment import augment
 from latent_resonance_export.training.checkpoint import (
     CHECKPOINT,
     Training,
-    inherit,
     last_good,
     load,
     save,
@@ -64,7 +64,7 @@ class Studio:
     dataset: Dataset
     architecture: Architecture
     recipe: Recipe
-    ancestor: Path | None = None  # the checkpoint whose networks a new run begins with
+    ancestor: Path | None = None  # the run or pack whose networks a new run begins with
 
 
 class Ended(NamedTuple):
@@ -120,18 +120,18 @@ def train(
 
 
 def taken_up(studio: Studio, checkpoint: Path) -> Training:
-    """As it was saved; else with what another run has learnt, if one is named; else fresh.
+    """As it was saved; else with what a run or pack has learnt, if one is named; else fresh.
 
     Raises
     ------
-    ArchitectureError, CheckpointError
-        See `begin`, `load` and `inherit`.
+    ArchitectureError, CheckpointError, RunError, PackError
+        See `begin`, `load` and `begin_with`.
     """
     training = begin(studio)
     if checkpoint.exists():
         load(training, checkpoint, studio.fabric.device)
     elif studio.ancestor:
-        inherit(training, studio.ancestor, studio.fabric.device)
+        begin_with(training, studio.ancestor, studio.fabric.device)
     return training
 
 

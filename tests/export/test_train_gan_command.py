@@ -70,10 +70,11 @@ def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Pa
         assert "was begun with" in str(refused.exception)
     assert (run / "checkpoint.pt").read_bytes() == kept
 
-    on = asked(tiny_folder, "-o", run, "--steps", 2, "--seed", 9, "--precision", "fp32")
+    others = ("--seed", 9, "--settle", 1)
+    on = asked(tiny_folder, "-o", run, "--steps", 2, *others, "--precision", "fp32")
     assert on.stdout == f"{run}: step 2\n"
     assert step_of(run) == 2
-    assert read_sheet(run).recipe == sheet.recipe | {"seed": 9}
+    assert read_sheet(run).recipe == sheet.recipe | {"seed": 9, "settle": 1}
     assert asked(tiny_folder, "-o", run, "--steps", 2).stdout == f"{run}: step 2\n"
 
 

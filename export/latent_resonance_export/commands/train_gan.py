@@ -61,10 +61,10 @@ Architectures:
 )
 @click.option(
     "--begin-from",
-    metavar="RUN",
+    metavar="RUN|PACK",
     type=FOLDER,
-    help="Begin a new run with what RUN has learnt, on other clips of the same geometry: "
-    "far fewer steps, or clips, will do.",
+    help="Begin a new run with what another run, or a pack such as models/cello, has learnt, "
+    "on other clips of the same geometry: far fewer steps, or clips, will do.",
 )
 @click.option(
     "--steps",
@@ -86,7 +86,15 @@ Architectures:
     help="Steps that --until-plateau waits for something better.",
 )
 @click.option(
+    "--settle",
+    metavar="STEP",
+    type=click.IntRange(0),
+    help="From here on the learning rates halve every 2000 steps: half of --steps, or later. A "
+    "run may go on with another.  [default: the run's, else 8000]",
+)
+@click.option(
     "--batch",
+    "batch_size",
     type=click.IntRange(4),
     help="Clips a step, over all devices.  [default: the run's, else 16]",
 )
@@ -119,9 +127,10 @@ Architectures:
 )
 def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
     """See HELP; click shows that."""
-    if options["batch"] and options["batch"] % (group := 4 * options["devices"]):
+    batch_size = options["batch_size"]
+    if batch_size and batch_size % (group := 4 * options["devices"]):
         raise click.BadParameter(
-            f"{options['batch']} is not a multiple of {group}: the critics compare clips in fours",
+            f"{batch_size} is not a multiple of {group}: the critics compare clips in fours",
             param_hint="--batch",
         )
     from latent_resonance_export.dataset import open_dataset
@@ -148,45 +157,29 @@ def sheet_of(dataset: Dataset, folder: Path, output: Path, options: dict[str, An
 
     Raises
     ------
-    ArchitectureError, RunError
-        The dataset or the network cannot be trained, or the run's sheet is broken.
+    ArchitectureError, RunError, PackError
+        The dataset or the network cannot be trained, the run's sheet is broken, or what it is
+        to begin from does not fit.
     """
     from latent_resonance_export.networks.choose import architecture_of, make_generator
     from latent_resonance_export.run import SHEET, RunSheet, read_sheet
+    from latent_resonance_export.training.ancestor import check_ancestor
     from latent_resonance_export.training.recipe import read_recipe
 
     begun = read_sheet(output) if (output / SHEET).exists() else None
     architecture = options["architecture"] or (begun.architecture if begun else "loop")
     recipe = read_recipe(begun.recipe) if begun else architecture_of(architecture).recipe
-    if options["batch"]:
-        recipe = replace(recipe, batch_size=options["batch"])
-    if options["seed"] is not None:
-        recipe = replace(recipe, seed=options["seed"])
+    said = {name: options[name] for name in ("batch_size", "settle", "seed")}
+    recipe = replace(recipe, **{name: value for name, value in said.items() if value is not None})
     make_generator(architecture, dataset.geometry)  # before anything is written
-    place, ancestor = str(folder.resolve()), begun.begun_from if begun else None
+    place, begun_from = str(folder.resolve()), begun.begun_from if begun else None
     sheet = RunSheet(
-        architecture, place, dataset.sha256, dataset.geometry, asdict(recipe), ancestor
+        architecture, place, dataset.sha256, dataset.geometry, asdict(recipe), begun_from
     )
-    return descended(sheet, options["begin_from"]) if options["begin_from"] else sheet
-
-
-def descended(sheet: RunSheet, ancestor: Path) -> RunSheet:
-    """The sheet of a run that begins with the networks of another.
-
-    Raises
-    ------
-    RunError
-        The other one is no run, or its networks do not fit.
-    """
-    from latent_resonance_export.run import RunError, read_sheet
-
-    other = read_sheet(ancestor)
-    if (other.architecture, other.geometry) != (sheet.architecture, sheet.geometry):
-        raise RunError(
-            f"{ancestor} is of another architecture or geometry ({other.architecture}): begin "
-            "from a run like this one, or leave --begin-from out"
-        )
-    return replace(sheet, begun_from=str(ancestor.resolve()))
+    if ancestor := options["begin_from"]:
+        check_ancestor(ancestor, architecture, dataset.geometry)
+        sheet = replace(sheet, begun_from=str(ancestor.resolve()))
+    return sheet
 
 
 def work(fabric: Fabric, folder: Path, output: Path, sheet: RunSheet, goal: Goal) -> Ended:
@@ -194,11 +187,10 @@ def work(fabric: Fabric, folder: Path, output: Path, sheet: RunSheet, goal: Goal
     from latent_resonance_export.dataset import open_dataset
     from latent_resonance_export.networks.choose import architecture_of
     from latent_resonance_export.train_gan import Studio, train
-    from latent_resonance_export.training.checkpoint import CHECKPOINT
     from latent_resonance_export.training.recipe import read_recipe
 
     architecture, recipe = architecture_of(sheet.architecture), read_recipe(sheet.recipe)
-    ancestor = Path(sheet.begun_from) / CHECKPOINT if sheet.begun_from else None
+    ancestor = Path(sheet.begun_from) if sheet.begun_from else None
     studio = Studio(fabric, open_dataset(folder), architecture, recipe, ancestor)
     if not fabric.is_global_zero:
         return train(studio, output, goal)

@@ -11,11 +11,14 @@ Plain PyTorch operators only, so that the generator exports to ONNX.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 SEED_FRAMES = 8  # the loop begins as this many frames and is doubled up to n_frames
+SEED_GAIN = 0.3
 HEADROOM = 1.04
 FIRST_PICTURE = 3  # the level (64 frames) that draws first; what lies below only composes
 WIDTHS = (320, 320, 320, 320, 320, 256, 256)  # of the generator's levels, 8 to 512 frames
@@ -110,7 +113,7 @@ class LoopGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(batch, latent_dim) of any length -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
         style = self.mapping(unit_norm(z))  # (batch, n_style)
-        x = 0.3 * self.seed + self.seed_of_style(style).unflatten(1, self.seed.shape[1:])
+        x = SEED_GAIN * self.seed + self.seed_of_style(style).unflatten(1, self.seed.shape[1:])
         picture = None
         for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             if level > 0:
@@ -120,6 +123,27 @@ class LoopGenerator(nn.Module):
                 added = self.to_mel[level - self.first_picture](x)
                 picture = added if picture is None else smooth_double(picture) + added
         return bounded(picture).unsqueeze(1)
+
+    def load_constants(self, constants: Mapping[str, Tensor]) -> None:
+        """Takes the weights of an ONNX file of such a network; all but the seed keep their names.
+
+        The exporter folds the seed's gain into the seed, which is known by its shape alone.
+
+        Raises
+        ------
+        KeyError, RuntimeError
+            A weight is missing, or has another shape.
+        """
+        names = self.state_dict().keys() - {"seed"}
+        folded = [
+            constant
+            for name, constant in constants.items()
+            if name not in names and constant.shape == self.seed.shape
+        ]
+        if len(folded) != 1:
+            raise KeyError("seed")
+        weights = {name: constants[name] for name in names}
+        self.load_state_dict({**weights, "seed": folded[0] / SEED_GAIN})
 
 
 def bounded(picture: Tensor) -> Tensor:
