@@ -197,7 +197,7 @@ def one_step(training: Training, studio: Studio) -> dict[str, float]:
             loss = loss + recipe.energy_weight * said["energy"]
         loss = loss + ask_critic(training, fake, studio, chance)
     rate = recipe.warm_up_rate if warming_up else recipe.generator_rate
-    update(training.generator_optimiser, loss, rate * slowed(recipe, training.step), studio.fabric)
+    update(training.generator_optimiser, loss, rate * recipe.slowed(training.step), studio.fabric)
     average_over(studio.fabric, statistics(training.generator))
     follow(training.average, training.generator, training.step, recipe.ema_halflife)
     return told(said | {"generator": loss}, studio.fabric)
@@ -208,11 +208,6 @@ def chances(seed: int, step: int, rank: int) -> tuple[torch.Generator, np.random
     number = seed * 1_000_003 + step + rank * 715_827_883  # PyTorch heeds the lower 32 bits
     torch.manual_seed(number)
     return torch.Generator().manual_seed(number), np.random.default_rng((seed, step, rank))
-
-
-def slowed(recipe: Recipe, step: int) -> float:
-    """Share of a learning rate that is left: 1, then halved every so often."""
-    return 0.5 ** (max(step - recipe.settle, 0) / recipe.rate_halflife)
 
 
 def generate(
@@ -251,7 +246,7 @@ def teach_critic(
             nudged = judged(critic, seen + nudge, corners, studio.fabric)
             penalty = smoothness_penalty(said_of_real, nudged, recipe.penalty_sigma)
         total = loss + recipe.penalty_weight * recipe.penalty_interval * penalty
-    rate = recipe.critic_rate * slowed(recipe, training.step)
+    rate = recipe.critic_rate * recipe.slowed(training.step)
     update(training.critic_optimiser, total, rate, studio.fabric)
     apart = (r.mean() - f.mean() for r, f in zip(said_of_real, said_of_fake, strict=True))
     return {"critic": loss} | dict(zip(critic.NAMES, apart, strict=True))

@@ -8,32 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from small_loops import CUTTING, RATE, SMALL, Play
 
-from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.spectrogram import spectrogram_of_loop
 from latent_resonance_export.curate import curate
-from latent_resonance_export.curation.settings import CurationError, Cutting
+from latent_resonance_export.curation.settings import CurationError
 from latent_resonance_export.dataset import Clip, open_dataset, read_clips
 from latent_resonance_export.loops import close_loop, normalise_peak
-
-RATE = 16_000
-SMALL = Geometry(
-    sample_rate=RATE,
-    n_fft=1024,
-    win_length=1024,
-    hop_length=256,
-    n_mels=64,
-    n_frames=64,
-    f_max_hz=7000.0,
-)  # loops of 1.02 s
-CUTTING = Cutting(SMALL)
-Play = Callable[[float, int, int], np.ndarray]
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
+from small_loops import CUTTING, RATE, SMALL, Play
 
 from latent_resonance.spectrogram import (
     Geometry,
@@ -23,19 +23,6 @@ from latent_resonance_export.curate import curate
 from latent_resonance_export.curation.settings import Cutting
 from latent_resonance_export.dataset import open_dataset, read_clips
 from latent_resonance_export.loops import close_loop, normalise_peak
-
-RATE = 16_000
-SMALL = Geometry(
-    sample_rate=RATE,
-    n_fft=1024,
-    win_length=1024,
-    hop_length=256,
-    n_mels=64,
-    n_frames=64,
-    f_max_hz=7000.0,
-)  # loops of 1.02 s
-CUTTING = Cutting(SMALL)
-Play = Callable[[float, int, int], np.ndarray]
 
 
 def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, play: Play) -> None:

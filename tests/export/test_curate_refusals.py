@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from small_loops import CUTTING, RATE, SMALL, Play
 
 from latent_resonance.spectrogram import Geometry
 from latent_resonance_export.curate import curate
@@ -19,18 +19,6 @@ from latent_resonance_export.curation.report import Curated
 from latent_resonance_export.curation.settings import CurationError, Cutting, read_geometry
 from latent_resonance_export.dataset import open_dataset, read_clips
 
-RATE = 16_000
-SMALL = Geometry(
-    sample_rate=RATE,
-    n_fft=1024,
-    win_length=1024,
-    hop_length=256,
-    n_mels=64,
-    n_frames=64,
-    f_max_hz=7000.0,
-)
-CUTTING = Cutting(SMALL)
-Play = Callable[[float, int, int], np.ndarray]
 HOSTILE = '<img src=x onerror=alert(1)> "&amp;\n\x1b[31m\u202e.wav'
 
 

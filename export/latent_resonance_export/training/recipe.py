@@ -39,6 +39,10 @@ class Recipe:
     checkpoint_interval: int = 200
     seed: int = 0
 
+    def slowed(self, step: int) -> float:
+        """Share of the learning rates that is left at a step: 1, then halved every so often."""
+        return 0.5 ** (max(step - self.settle, 0) / self.rate_halflife)
+
 
 def read_recipe(said: Mapping[str, Any]) -> Recipe:
     """The recipe of a run's sheet.
