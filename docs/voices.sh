@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sings the recordings of the pack `voices`: eight voices of espeak-ng hold vowels, chant syllables and
-# phrases on four notes each, and move between them, all of it stretched to more than three times its length.
-# A syllable keeps its pitch (range 0) and follows the one before without a rest.
+# phrases on four notes each, and move between them, all of it stretched to eight times its length: a syllable
+# lasts some seconds, keeps its pitch (range 0) and follows the one before without a rest.
 set -eu
 out=${1:?folder for the wavs}
 mkdir -p "$out"
@@ -15,7 +15,7 @@ sing() { # VOICE FILE PITCH:WORDS...
     shift 2
     text=$(printf '%s\n' "$@" | sed "s|\(.*\):\(.*\)|<prosody pitch='\1' range='0'>\2</prosody>|")
     espeak-ng -m -v "$voice" -s 80 -w "$out/quick.wav" "<speak>$text</speak>"
-    sox -q "$out/quick.wav" "$out/$file.wav" tempo -s 0.3
+    sox -q "$out/quick.wav" "$out/$file.wav" silence 1 0.005 0.5% -1 0.02 0.5% tempo -s 0.35 tempo -m 0.35
     rm "$out/quick.wav"
 }
 
