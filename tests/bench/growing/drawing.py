@@ -49,7 +49,7 @@ def _panel(axes: Axes, measured: Measured) -> None:
     axes.plot(measured.x, measured.costs, "o", color=BLUE, markersize=4)
     axes.set_title(f"{curve.title}, {curve.unit}", fontsize=9, loc="left")
     axes.set_xlabel(curve.quantity, fontsize=8)
-    axes.set_ylim(bottom=0.0)
+    axes.set_ylim(0.0, 1.3 * max(measured.costs))  # the law is written above the points
     axes.tick_params(labelsize=8)
     axes.legend(frameon=False, fontsize=8, loc="upper left")
     axes.grid(alpha=0.3)
