@@ -68,6 +68,8 @@ def skip_where_nothing_can_boot() -> None:
     ):
         if shutil.which(program) is None and not (program == "uv" and os.environ.get("UV")):
             pytest.skip(f"{program} is not installed: apt install {package}")
+    if _uv().is_relative_to("/tmp"):
+        pytest.skip("uv lies under /tmp, of which a booted machine has its own: clone elsewhere")
 
 
 class Machine:
@@ -225,9 +227,12 @@ def _mount(*arguments: str | Path) -> None:
 
 def _environment() -> dict[str, str]:
     """Of a root shell there, with this machine's uv and no network."""
-    uv = os.environ.get("UV") or shutil.which("uv") or ""
-    path = f"{Path(uv).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    path = f"{_uv().parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return {"PATH": path, "HOME": "/root", "UV_OFFLINE": "1", "UV_CACHE_DIR": str(_uv_cache())}
+
+
+def _uv() -> Path:
+    return Path(os.environ.get("UV") or shutil.which("uv") or "")
 
 
 def _uv_cache() -> Path:
