@@ -63,7 +63,6 @@ class Reporter:
         self.before = (performance.images, performance.busy_s)
         presence, remote, heat = performance.presence, performance.remote, performance.heat
         instrument, health, hour = performance.instrument, attendant.health, performance.hour
-        held = remote.z(now_s, instrument.pack.latent_dim)
         return Report(
             build=__version__,
             uptime_s=round(now_s - self.began_s, 1),
@@ -93,7 +92,7 @@ class Reporter:
             quiet=remote.quiet or hour.door is Door.QUIET,
             correcting=remote.correcting,
             pairs=len(remote.pairs),
-            held=held is not None,
+            held=remote.z(now_s, instrument.pack.latent_dim) is not None,
             overridden=tuple(remote.overridden(now_s)),
             picture_hz=picture_hz(instrument.pack.geometry),
             picture_range_db=RANGE_DB,
