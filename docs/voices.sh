@@ -7,7 +7,7 @@ out=${1:?folder for the wavs}
 mkdir -p "$out"
 cat >"$out/LICENSES.csv" <<'END'
 file,licence,author
-*.wav,CC0-1.0,synthesised with espeak-ng
+*.wav,CC0-1.0,espeak-ng
 END
 
 sing() { # VOICE FILE PITCH:WORDS...
@@ -15,7 +15,7 @@ sing() { # VOICE FILE PITCH:WORDS...
     shift 2
     text=$(printf '%s\n' "$@" | sed "s|\(.*\):\(.*\)|<prosody pitch='\1' range='0'>\2</prosody>|")
     espeak-ng -m -v "$voice" -s 80 -w "$out/quick.wav" "<speak>$text</speak>"
-    sox -q "$out/quick.wav" "$out/$file.wav" silence 1 0.005 0.5% -1 0.02 0.5% tempo -s 0.35 tempo -m 0.35
+    sox -qD "$out/quick.wav" "$out/$file.wav" silence 1 0.005 0.5% -1 0.02 0.5% tempo -s 0.35 tempo -m 0.35
     rm "$out/quick.wav"
 }
 

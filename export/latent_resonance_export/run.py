@@ -166,7 +166,8 @@ def read_sheet(folder: Path) -> RunSheet:
                 f"{path} has format {version}, this workshop's is {FORMAT}: its networks are "
                 "others; go on with the version that began it, or begin another run"
             )
-        return RunSheet(**{**said, "geometry": Geometry(**said["geometry"])})
+        recipe = {"turn": False} | said["recipe"]  # runs begun before clips were turned go on so
+        return RunSheet(**said | {"geometry": Geometry(**said["geometry"]), "recipe": recipe})
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise RunError(
             f"{folder} is not a run ({path.name} is missing or broken): train-gan DATASET -o "

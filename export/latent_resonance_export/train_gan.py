@@ -34,7 +34,8 @@ from latent_resonance import LatentResonanceError
 from latent_resonance_export.dataset import Dataset
 from latent_resonance_export.networks.choose import Architecture, check_geometry
 from latent_resonance_export.training.ancestor import begin_with
-from latent_resonance_export.training.augment import augment
+from latent_resonance_export.training.augment import augment, dequantise, roll
+from latent_resonance_export.training.average import follow, statistics
 from latent_resonance_export.training.checkpoint import (
     CHECKPOINT,
     Training,
@@ -130,9 +131,19 @@ def taken_up(studio: Studio, checkpoint: Path) -> Training:
     training = begin(studio)
     if checkpoint.exists():
         load(training, checkpoint, studio.fabric.device)
-    elif studio.ancestor:
+        return training
+    if studio.ancestor:
         begin_with(training, studio.ancestor, studio.fabric.device)
+    silence(training, studio.dataset)
     return training
+
+
+def silence(training: Training, dataset: Dataset) -> None:
+    """What no clip has, no generator that can be told so shall make: hardly heard, hardly learnt."""
+    bands = torch.from_numpy(dataset.silent_bands)
+    for network in (training.generator, training.average):
+        if hasattr(network, "silence"):
+            network.silence(bands)
 
 
 def begin(studio: Studio) -> Training:
@@ -180,7 +191,8 @@ def one_step(training: Training, studio: Studio) -> dict[str, float]:
     recipe, n_clips = studio.recipe, studio.recipe.batch_size // studio.fabric.world_size
     chance, numbers = chances(recipe.seed, training.step, studio.fabric.global_rank)
     warming_up = training.encoder is not None and training.step < recipe.warm_up
-    real = torch.from_numpy(studio.dataset.batch(n_clips, numbers)).to(studio.fabric.device)
+    pixels = torch.from_numpy(studio.dataset.batch(n_clips, numbers)).to(studio.fabric.device)
+    real = roll(dequantise(pixels), chance) if recipe.turn else dequantise(pixels)
     n_coded = n_clips if warming_up else n_clips // 2 if training.encoder else 0
 
     fake, coded = generate(training, real, n_coded, studio, chance)
@@ -242,7 +254,7 @@ def teach_critic(
         if studio.architecture.game.exact_slope:
             penalty = slope_penalty(lambda x: critic(x, corners), seen)
         else:
-            nudge = torch.randn(seen.shape, generator=chance).to(seen.device) * recipe.penalty_sigma
+            nudge = torch.randn_like(seen) * recipe.penalty_sigma
             nudged = judged(critic, seen + nudge, corners, studio.fabric)
             penalty = smoothness_penalty(said_of_real, nudged, recipe.penalty_sigma)
         total = loss + recipe.penalty_weight * recipe.penalty_interval * penalty
@@ -276,21 +288,6 @@ def update(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float, fabric: 
     learning = (p for group in optimiser.param_groups for p in group["params"])
     average_over(fabric, (p.grad for p in learning if p.grad is not None))
     optimiser.step()
-
-
-def statistics(network: nn.Module) -> list[Tensor]:
-    """What a network counts rather than learns, such as the means of a batch normalisation."""
-    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
-
-
-@torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, step: int, halflife: float) -> None:
-    """Exponential moving average, quicker at the beginning."""
-    decay = 0.5 ** (1.0 / min(halflife, 1.0 + step * 0.05))
-    slow = [*average.parameters(), *statistics(average)]
-    fast = [*network.parameters(), *statistics(network)]
-    for ours, theirs in zip(slow, fast, strict=True):
-        ours.lerp_(theirs, 1.0 - decay)
 
 
 def told(said: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:

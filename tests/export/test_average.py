@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
-from latent_resonance_export.train_gan import follow
+from latent_resonance_export.training.average import follow
 
 
 def test_the_average_follows_by_half_within_its_half_life() -> None:

@@ -93,6 +93,13 @@ Architectures:
     "run may go on with another.  [default: the run's, else 8000]",
 )
 @click.option(
+    "--turn/--no-turn",
+    default=None,
+    help="Turn each clip by a random number of frames, for a loop has no beginning: rhythms "
+    "differ, and nothing is heard at the loop point. --no-turn suits phrases composed to begin "
+    "at the first frame.  [default: the run's, else --turn]",
+)
+@click.option(
     "--batch",
     "batch_size",
     type=click.IntRange(4),
@@ -169,7 +176,7 @@ def sheet_of(dataset: Dataset, folder: Path, output: Path, options: dict[str, An
     begun = read_sheet(output) if (output / SHEET).exists() else None
     architecture = options["architecture"] or (begun.architecture if begun else "loop")
     recipe = read_recipe(begun.recipe) if begun else architecture_of(architecture).recipe
-    said = {name: options[name] for name in ("batch_size", "settle", "seed")}
+    said = {name: options[name] for name in ("batch_size", "settle", "turn", "seed")}
     recipe = replace(recipe, **{name: value for name, value in said.items() if value is not None})
     make_generator(architecture, dataset.geometry)  # before anything is written
     place, begun_from = str(folder.resolve()), begun.begun_from if begun else None

@@ -20,6 +20,7 @@ from torch.nn import functional
 SEED_FRAMES = 8  # the loop begins as this many frames and is doubled up to n_frames
 SEED_GAIN = 0.3
 HEADROOM = 1.04
+FAR_BELOW = -3.0  # HEADROOM * tanh(-3) lies beyond -1
 FIRST_PICTURE = 3  # the level (64 frames) that draws first; what lies below only composes
 WIDTHS = (320, 320, 320, 320, 320, 256, 256)  # of the generator's levels, 8 to 512 frames
 ENCODER_WIDTHS = (256, 256, 320, 320, 320, 320)  # from 256 frames down to 8
@@ -123,6 +124,17 @@ class LoopGenerator(nn.Module):
                 added = self.to_mel[level - self.first_picture](x)
                 picture = added if picture is None else smooth_double(picture) + added
         return bounded(picture).unsqueeze(1)
+
+    def silence(self, bands: Tensor) -> None:
+        """Keeps mel bands, (n_mels,) of bool, silent whatever z is, and through all training.
+
+        They are drawn far below silence, where the clamp lets no gradient pass.
+        """
+        with torch.no_grad():
+            for layer in self.to_mel:
+                layer.weight[bands] = 0.0
+                layer.bias[bands] = 0.0
+            self.to_mel[0].bias[bands] = FAR_BELOW
 
     def load_constants(self, constants: Mapping[str, Tensor]) -> None:
         """Takes the weights of an ONNX file of such a network; all but the seed keep their names.

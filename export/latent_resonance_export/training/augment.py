@@ -10,6 +10,15 @@ import torch
 from torch import Tensor
 
 
+def dequantise(pixels: Tensor) -> Tensor:
+    """Bytes as `dataset.py` keeps them -> float32 in [-1, 1], on the same device.
+
+    With uniform noise of one step's width, drawn by PyTorch's own chance; silence stays -1.
+    """
+    noise = torch.rand(pixels.shape, device=pixels.device) * (pixels > 0)
+    return (pixels + noise) * (2.0 / 256.0) - 1.0
+
+
 def augment(x: Tensor, generator: torch.Generator) -> Tensor:
     """(batch, 1, n_mels, n_frames) in [-1, 1] -> the same, each clip changed at random."""
     return mask(tilt(roll(x, generator), generator), generator)

@@ -34,6 +34,7 @@ class Recipe:
     penalty_sigma: float = 0.05
     penalty_interval: int = 4
     n_patches: int = 4
+    turn: bool = True  # each real clip by a random number of frames: a loop has no beginning
     ema_halflife: float = 1000.0
     log_interval: int = 20
     checkpoint_interval: int = 200
