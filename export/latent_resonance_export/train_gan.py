@@ -139,7 +139,7 @@ def taken_up(studio: Studio, checkpoint: Path) -> Training:
 
 
 def silence(training: Training, dataset: Dataset) -> None:
-    """What no clip has, no generator that can be told so shall make: hardly heard, hardly learnt."""
+    """Keeps silent what is silent in every clip, where an architecture can; learnt it takes long."""
     bands = torch.from_numpy(dataset.silent_bands)
     for network in (training.generator, training.average):
         if hasattr(network, "silence"):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latent_resonance_export.training.augment import augment, mask, roll, tilt
+from latent_resonance_export.training.augment import augment, dequantise, mask, roll, tilt
 
 N_MELS, N_FRAMES = 24, 200
 RANGE_DB = 80.0
@@ -19,6 +19,20 @@ def chance(seed: int = 0) -> torch.Generator:
 @pytest.fixture
 def clips() -> Tensor:
     return torch.rand(16, 1, N_MELS, N_FRAMES, generator=chance(9)) * 1.6 - 0.8
+
+
+def test_bytes_become_numbers_within_a_step_and_silence_stays_silent() -> None:
+    pixels = torch.arange(256, dtype=torch.uint8).repeat(64, 1)
+    torch.manual_seed(3)
+    picture = dequantise(pixels)
+    above = picture - (pixels / 128.0 - 1.0)
+    assert picture.dtype == torch.float32
+    assert above.min() >= -1e-6
+    assert above.max() <= 1 / 128 + 1e-6
+    assert above[:, 1:].std() > 0.2 / 128, "no dequantisation noise"
+    assert (picture[:, 0] == -1.0).all()
+    torch.manual_seed(3)
+    assert torch.equal(picture, dequantise(pixels))
 
 
 def test_a_rolled_loop_has_the_same_frames_in_the_same_circle(clips: Tensor) -> None:

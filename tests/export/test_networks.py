@@ -60,6 +60,26 @@ def test_pictures_stay_within_one_even_for_absurd_z(generator: LoopGenerator) ->
         assert pictures.abs().max() <= 1.0
 
 
+def test_a_silenced_band_stays_silent_for_every_z_and_whatever_is_learnt() -> None:
+    generator = LoopGenerator(LATENT_DIM, N_MELS, widths=(48,) * 7, n_style=32)
+    z = randn(4, LATENT_DIM)
+    before = generator(z)
+    bands = torch.zeros(N_MELS, dtype=torch.bool)
+    bands[[0, 5, N_MELS - 1]] = True
+    generator.silence(bands)
+    assert torch.equal(generator(z)[:, :, ~bands], before[:, :, ~bands])
+    optimiser = torch.optim.Adam(generator.parameters(), 0.01)
+    for _ in range(5):
+        optimiser.zero_grad()
+        with torch.enable_grad():
+            quiet = -generator(z).sum()
+        quiet.backward()
+        optimiser.step()
+    louder = generator(z)
+    assert (louder[:, :, bands] == -1.0).all()
+    assert louder[:, :, ~bands].mean() > before[:, :, ~bands].mean() + 0.1
+
+
 def test_the_last_frame_meets_the_first(generator: LoopGenerator) -> None:
     pictures = generator(randn(16, LATENT_DIM))
     change = (pictures - pictures.roll(-1, dims=-1)).abs().mean(dim=(0, 1, 2))

@@ -104,6 +104,13 @@ def test_a_run_is_trained_by_one_process_at_a_time(tmp_path: Path) -> None:
         pass
 
 
+def test_a_run_begun_before_clips_were_turned_goes_on_without(tmp_path: Path) -> None:
+    write_sheet(SHEET, tmp_path)
+    path = tmp_path / "run.yaml"
+    path.write_text(path.read_text().replace("  turn: true\n", ""))
+    assert read_sheet(tmp_path).recipe == SHEET.recipe | {"turn": False}
+
+
 def test_a_run_of_a_workshop_with_other_networks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text("format: 7")
     with pytest.raises(RunError, match=r"has format 7, this workshop's is 1: .* begin another run"):

@@ -11,13 +11,10 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from narrow_networks import narrow
 
 from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.networks.choose import ARCHITECTURES, Architecture, ArchitectureError
-from latent_resonance_export.networks.dcgan import DcganCritic, DcganGenerator
-from latent_resonance_export.networks.loop import Critic, Encoder, LoopGenerator
-from latent_resonance_export.networks.stylegan2 import StyleCritic, StyleGenerator
+from latent_resonance_export.networks.choose import ArchitectureError
 from latent_resonance_export.train_gan import (
     Studio,
     TrainingError,
@@ -25,52 +22,13 @@ from latent_resonance_export.train_gan import (
     chances,
     one_step,
     refuse_nan,
+    taken_up,
     train,
 )
 from latent_resonance_export.training.checkpoint import CheckpointError, Training, read
-from latent_resonance_export.training.losses import HINGE
 from latent_resonance_export.training.plateau import Goal
-from latent_resonance_export.training.recipe import Recipe
 
 CPU = torch.device("cpu")
-
-
-class Own(nn.Module):
-    """A generator as an artist may write it: with dropout and batch normalisation."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.latent_dim = 12
-        self.small = nn.Linear(12, 8 * 16 * 16)
-        self.norm, self.drop = nn.BatchNorm2d(8), nn.Dropout(0.1)
-        self.draw = nn.ConvTranspose2d(8, 1, 4, stride=4)
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = self.drop(self.norm(self.small(z).unflatten(1, (8, 16, 16)))).relu()
-        return self.draw(x).tanh()
-
-
-def narrow(name: str) -> Architecture:
-    """One of the architectures, so narrow that it learns 64 × 64 in seconds."""
-    if name == "own":
-        recipe = Recipe(warm_up=0)
-        return Architecture(lambda _g: Own(), lambda _g: Critic(64, (48,) * 3), HINGE, recipe)
-    networks = {
-        "loop": {
-            "generator": lambda _g: LoopGenerator(16, 64, (48,) * 4, 32),
-            "encoder": lambda _g: Encoder(16, 64, (48,) * 3),
-            "critic": lambda _g: Critic(64, (48,) * 3),
-        },
-        "dcgan": {
-            "generator": lambda _g: DcganGenerator(64, 64, 16, 64),
-            "critic": lambda _g: DcganCritic(64, 64, 64),
-        },
-        "stylegan2": {
-            "generator": lambda _g: StyleGenerator(64, 64, 16, 32),
-            "critic": lambda _g: StyleCritic(64, 64, 32),
-        },
-    }
-    return replace(ARCHITECTURES[name], **networks[name])
 
 
 NAMES = ("loop", "dcgan", "stylegan2", "own")
@@ -119,6 +77,39 @@ def steps_of(training: Training, studio: Studio, n: int) -> list[dict[str, float
         said.append(one_step(training, studio))
         training.step += 1
     return said
+
+
+@pytest.mark.parametrize("turn", [True, False])
+def test_clips_are_encoded_at_any_turn_of_the_loop_or_as_they_were_cut(
+    studio: Callable[..., Studio], tiny: Dataset, turn: bool
+) -> None:
+    training, encoded = begin(room := studio("loop", turn=turn, warm_up=9)), []
+    training.encoder.register_forward_pre_hook(lambda _, inputs: encoded.append(inputs[0]))
+    steps_of(training, room, 3)
+    clips = tiny.pixels[tiny.training].astype(np.float32)
+    turns = []
+    for one in (torch.cat(encoded)[:, 0].numpy() + 1.0) * 128.0:
+        for turn_of_one in range(one.shape[1]):
+            above = np.roll(one, -turn_of_one, axis=1) - clips
+            same = (above > -1e-3) & (above < 1.0 + 1e-3)  # dequantised
+            turns += [turn_of_one] * int(same.all(axis=(1, 2)).sum())
+    assert len(turns) == 12
+    assert len(set(turns)) > 5 if turn else set(turns) == {0}
+
+
+def test_what_no_clip_has_is_silent_from_the_first_step_on(
+    studio: Callable[..., Studio], tiny: Dataset, tmp_path: Path
+) -> None:
+    pixels = np.array(tiny.pixels)
+    pixels[:, 40:] = 0
+    room = studio("loop")
+    room = replace(room, dataset=replace(tiny, pixels=pixels))
+    training = taken_up(room, tmp_path / "checkpoint.pt")
+    steps_of(training, room, 4)
+    for network in (training.generator, training.average):
+        picture = network(torch.randn(6, 16))
+        assert (picture[:, :, 40:] == -1.0).all()
+        assert (picture[:, :, :40] > -1.0).any(dim=3).all()
 
 
 @pytest.mark.slow

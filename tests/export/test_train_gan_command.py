@@ -65,7 +65,7 @@ def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Pa
     assert Path(sheet.dataset) == tiny_folder.resolve()
 
     kept = (run / "checkpoint.pt").read_bytes()
-    for changed in (("--batch", 8), ("--architecture", "dcgan")):
+    for changed in (("--batch", 8), ("--architecture", "dcgan"), ("--no-turn",)):
         refused = asked(tiny_folder, "-o", run, "--steps", 2, *changed)
         assert "was begun with" in str(refused.exception)
     assert (run / "checkpoint.pt").read_bytes() == kept
