@@ -118,7 +118,7 @@ def film(tmp_path: Path) -> Path:
 
 
 def test_a_clip_plays_at_its_own_pace_and_begins_again(film: Path) -> None:
-    camera = ClipCamera(film)
+    camera = ClipCamera(film, 30.0)
     started = time.monotonic()
     images = [camera.read() for _ in range(15)]
     took_s = time.monotonic() - started
@@ -130,8 +130,30 @@ def test_a_clip_plays_at_its_own_pace_and_begins_again(film: Path) -> None:
     camera.close()
 
 
+def test_a_clip_of_a_single_image_is_shown_again_at_the_rate_that_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    writer = cv2.VideoWriter(
+        str(tmp_path / "one.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 5, (64, 48)
+    )
+    writer.write(np.full((48, 64, 3), 90, np.uint8))
+    writer.release()
+    camera = ClipCamera(tmp_path / "one.avi", 20.0)
+    times_s = np.array([camera.read().time_ns for _ in range(6)]) / NS
+    assert np.diff(times_s) == pytest.approx(0.05, abs=0.03)
+    camera.close()
+
+
+def test_of_a_clip_that_is_quicker_than_was_asked_for_some_images_are_left_out(film: Path) -> None:
+    camera = ClipCamera(film, 5.0)
+    times_s = np.array([camera.read().time_ns for _ in range(6)]) / NS
+    assert np.diff(times_s).min() > 0.09
+    assert np.diff(times_s).mean() == pytest.approx(1 / 5.5, abs=0.03)
+    camera.close()
+
+
 def test_a_clip_that_disappears_while_it_plays_is_reported(film: Path) -> None:
-    camera = ClipCamera(film)
+    camera = ClipCamera(film, 30.0)
     film.unlink()
     for _ in range(10):
         camera.read()  # it is open, so the round is played to its end

@@ -241,6 +241,34 @@ def test_while_the_eye_dies_again_and_again_the_voice_plays_on_and_says_why_once
     assert gallery.presence.visited  # and the camera next door was not touched
 
 
+READING = """
+import sys
+from pathlib import Path
+from latent_resonance.eye.camera import V4lCamera
+from latent_resonance.settings import Camera
+camera = V4lCamera(Path("/dev/video0"), Camera(images_per_s=float(sys.argv[1])))
+times_ns = [camera.read().time_ns for _ in range(31)]
+print(30e9 / (times_ns[-1] - times_ns[0]))
+"""
+
+
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize(("asked", "at_least", "at_most"), [(10, 9.5, 11.5), (30, 28, 31)])
+def test_of_a_camera_that_knows_one_rate_only_as_many_images_are_read_as_were_asked_for(
+    tmp_path: Path, asked: int, at_least: float, at_most: float
+) -> None:
+    Camera(tmp_path / "plug").does("live")
+    done = subprocess.run(
+        [sys.executable, "-c", READING, str(asked)],
+        env=os.environ | {"FAKECAM_CTL": str(tmp_path / "plug")},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert at_least < float(done.stdout) < at_most
+
+
 def quietest_half_second_db(take: Path) -> float:
     """RMS of the quietest half second, in dBFS, but for the fades at both ends."""
     with wave.open(str(take)) as file:

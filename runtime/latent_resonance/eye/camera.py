@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.eye.container import missing_bytes
+from latent_resonance.eye.thinning import Thinning
 from latent_resonance.settings import Camera as CameraSettings
 
 # OpenCV reads these when it is imported: no warnings of its own on stderr, and a USB camera that
@@ -99,7 +100,7 @@ class V4lCamera:
     may_stand_still = False
 
     def __init__(self, device: Path, settings: CameraSettings) -> None:
-        self._device = device
+        self._device, self._thinning = device, Thinning(settings.images_per_s)
         self._capture = cv2.VideoCapture()
         with self._said_in_words():
             opened = self._capture.open(str(device), cv2.CAP_V4L2)
@@ -112,9 +113,12 @@ class V4lCamera:
             )
 
     def read(self) -> Image:
-        """Wait for the next image, two seconds at most."""
+        """Wait for the next image, two seconds at most; one too many is not even decoded."""
         with self._said_in_words():
-            arrived, pixels = self._capture.read()
+            while arrived := self._capture.grab():
+                if self._thinning.keeps(time.monotonic_ns()):
+                    arrived, pixels = self._capture.retrieve()
+                    break
             if arrived:
                 return Image(rgb(pixels), self._stamp_ns())
         raise CameraError(f"the camera at {self._device} sends no more images; see its cable")
@@ -146,20 +150,29 @@ class ClipCamera:
     patience_s = 60.0  # a film may be slow
     may_stand_still = True
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, images_per_s: float) -> None:
+        self._path, self._thinning = path, Thinning(images_per_s)
         self._images = images_of_clip(path)
-        self._start_ns = time.monotonic_ns()
+        self._start_ns = self._last_ns = time.monotonic_ns()
+        self._pause_ns = round(_NS / images_per_s)  # between two rounds
 
     def read(self) -> Image:
         """Wait until the next image is due."""
+        image = self._next()
+        while not self._thinning.keeps(image.time_ns):
+            image = self._next()
+        time.sleep(max(image.time_ns - time.monotonic_ns(), 0) / _NS)
+        return image
+
+    def _next(self) -> Image:
+        """The next image, whenever it is due, on the clock of the machine."""
         image = next(self._images, None)
         if image is None:
-            self._images, self._start_ns = images_of_clip(self._path), time.monotonic_ns()
+            self._images = images_of_clip(self._path)
+            self._start_ns = max(self._last_ns + self._pause_ns, time.monotonic_ns())
             image = next(self._images)  # there is one: images_of_clip has looked
-        due_ns = self._start_ns + image.time_ns
-        time.sleep(max(due_ns - time.monotonic_ns(), 0) / _NS)
-        return Image(image.pixels, due_ns)
+        self._last_ns = self._start_ns + image.time_ns
+        return Image(image.pixels, self._last_ns)
 
     def close(self) -> None:
         """Nothing is held that the interpreter does not give back by itself."""

@@ -35,7 +35,7 @@ def open_camera(settings: CameraSettings) -> Camera:
         return _upright(RpicamCamera(settings), settings)
     device = device_named(source, NAMES, devices())
     if device is None:
-        return ClipCamera(Path(source))
+        return ClipCamera(Path(source), settings.images_per_s)
     return _upright(V4lCamera(device, settings), settings)
 
 
