@@ -1,0 +1,54 @@
+"""What the documents tell to type is what the commands take."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from latent_resonance.cli import commands as instrument
+from latent_resonance_export.cli import commands as workshop
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+TYPED = re.compile(r"(?<![\w/.-])(latent-resonance(?:-export)?) ([a-z][\w-]*[^`#|\n]*)")
+PROGRAMS = {"latent-resonance": instrument, "latent-resonance-export": workshop}
+
+
+def typed_in(document: Path) -> Iterator[tuple[str, list[str]]]:
+    """(program, its arguments) of every code block's line and every command within backticks."""
+    text = document.read_text(encoding="utf-8").replace("\\\n", " ")
+    blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))
+    for piece in "\n".join([*blocks, *spans]).splitlines():
+        for program, rest in TYPED.findall(piece):
+            yield program, shlex.split(rest, comments=True)
+
+
+def options_of(command: click.Command) -> set[str]:
+    return {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {
+        "-h",
+        "--help",
+    }
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_and_option_that_a_document_names_is_there(document: Path) -> None:
+    for program, (name, *arguments) in typed_in(document):
+        group = PROGRAMS[program]
+        command = group.get_command(click.Context(group), name)
+        assert command is not None, f"{program} has no command {name}"
+        named = {
+            argument.partition("=")[0] for argument in arguments if re.match("--?[a-z]", argument)
+        }
+        assert named <= options_of(command), f"{program} {name}: {named - options_of(command)}"
+
+
+def test_the_documents_are_read() -> None:
+    found = [program for document in DOCUMENTS for program, _ in typed_in(document)]
+    assert found.count("latent-resonance") > 20
+    assert found.count("latent-resonance-export") > 10
