@@ -139,7 +139,7 @@ def taken_up(studio: Studio, checkpoint: Path) -> Training:
 
 
 def silence(training: Training, dataset: Dataset) -> None:
-    """Keeps silent what is silent in every clip, where an architecture can: see `silent_bands`."""
+    """Keeps the bands silent that no clip has, if the network can: what is rare is learnt late."""
     bands = torch.from_numpy(dataset.silent_bands)
     for network in (training.generator, training.average):
         if hasattr(network, "silence"):

@@ -8,7 +8,11 @@ from torch import Tensor
 
 
 class Generator(Protocol):
-    """A network of plain PyTorch operators, so that it exports to ONNX."""
+    """A network of plain PyTorch operators, so that it exports to ONNX.
+
+    It may have a method `silence(bands)`, which keeps mel bands, (n_mels,) of bool, silent for
+    good: training calls it once, with the bands that no clip has.
+    """
 
     latent_dim: int
 
