@@ -80,6 +80,30 @@ def test_a_silenced_band_stays_silent_for_every_z_and_whatever_is_learnt() -> No
     assert louder[:, :, ~bands].mean() > before[:, :, ~bands].mean() + 0.1
 
 
+def test_a_band_that_was_silent_for_other_clips_is_learnt_again() -> None:
+    generator, z = (
+        LoopGenerator(LATENT_DIM, N_MELS, widths=(48,) * 7, n_style=32),
+        randn(4, LATENT_DIM),
+    )
+    bands = torch.zeros(N_MELS, dtype=torch.bool)
+    bands[[3, 20]] = True
+    generator.silence(bands)
+    before = generator(z)
+    generator.silence(bands & (torch.arange(N_MELS) > 10))
+    optimiser = torch.optim.Adam(generator.parameters(), 1e-3)
+    assert torch.equal(generator(z)[:, :, ~bands], before[:, :, ~bands])
+    assert -0.99 < generator(z)[:, :, 3].mean() < -0.9
+    for _ in range(3):
+        optimiser.zero_grad()
+        with torch.enable_grad():
+            quiet = -generator(z)[:, :, 3].sum()
+        quiet.backward()
+        optimiser.step()
+    assert generator(z)[:, :, 3].std() > 1e-3
+    assert -0.9 < generator(z)[:, :, 3].mean() < 0.9
+    assert (generator(z)[:, :, 20] == -1.0).all()
+
+
 def test_the_last_frame_meets_the_first(generator: LoopGenerator) -> None:
     pictures = generator(randn(16, LATENT_DIM))
     change = (pictures - pictures.roll(-1, dims=-1)).abs().mean(dim=(0, 1, 2))

@@ -11,7 +11,8 @@ class Generator(Protocol):
     """A network of plain PyTorch operators, so that it exports to ONNX.
 
     It may have a method `silence(bands)`, which keeps mel bands, (n_mels,) of bool, silent for
-    good: training calls it once, with the bands that no clip has.
+    good: training calls it once, with the bands that no clip has. What was kept silent and is
+    not among them has to be learnt again.
     """
 
     latent_dim: int

@@ -20,7 +20,7 @@ from torch.nn import functional
 SEED_FRAMES = 8  # the loop begins as this many frames and is doubled up to n_frames
 SEED_GAIN = 0.3
 HEADROOM = 1.04
-FAR_BELOW = -3.0  # HEADROOM * tanh(-3) lies beyond -1
+FAR_BELOW, ALMOST_SILENT = -3.0, -1.5  # HEADROOM * tanh(-3) lies beyond -1, of -1.5 within
 FIRST_PICTURE = 3  # the level (64 frames) that draws first; what lies below only composes
 WIDTHS = (320, 320, 320, 320, 320, 256, 256)  # of the generator's levels, 8 to 512 frames
 ENCODER_WIDTHS = (256, 256, 320, 320, 320, 320)  # from 256 frames down to 8
@@ -128,12 +128,16 @@ class LoopGenerator(nn.Module):
     def silence(self, bands: Tensor) -> None:
         """Keeps mel bands, (n_mels,) of bool, silent whatever z is, and through all training.
 
-        They are drawn far below silence, where the clamp lets no gradient pass.
+        They are drawn far below silence, where the clamp lets no gradient pass. Others that
+        were kept so, as in what a run began from, can be learnt again.
         """
         with torch.no_grad():
+            drawn = sum(layer.weight.abs().amax(dim=(1, 2)) for layer in self.to_mel)
+            asleep = drawn.cpu() == 0.0
             for layer in self.to_mel:
                 layer.weight[bands] = 0.0
-                layer.bias[bands] = 0.0
+                layer.bias[bands | asleep] = 0.0
+            self.to_mel[0].bias[asleep] = ALMOST_SILENT
             self.to_mel[0].bias[bands] = FAR_BELOW
 
     def load_constants(self, constants: Mapping[str, Tensor]) -> None:
