@@ -20,7 +20,7 @@ PROGRAMS = {"latent-resonance": instrument, "latent-resonance-export": workshop}
 
 
 def typed_in(document: Path) -> Iterator[tuple[str, list[str]]]:
-    """(program, its arguments) of every code block's line and every command within backticks."""
+    """(program, its arguments) of every fenced block's line and every command within backticks."""
     text = document.read_text(encoding="utf-8").replace("\\\n", " ")
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
     spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL))

@@ -81,10 +81,8 @@ def test_a_silenced_band_stays_silent_for_every_z_and_whatever_is_learnt() -> No
 
 
 def test_a_band_that_was_silent_for_other_clips_is_learnt_again() -> None:
-    generator, z = (
-        LoopGenerator(LATENT_DIM, N_MELS, widths=(48,) * 7, n_style=32),
-        randn(4, LATENT_DIM),
-    )
+    generator = LoopGenerator(LATENT_DIM, N_MELS, widths=(48,) * 7, n_style=32)
+    z = randn(4, LATENT_DIM)
     bands = torch.zeros(N_MELS, dtype=torch.bool)
     bands[[3, 20]] = True
     generator.silence(bands)
