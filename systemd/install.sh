@@ -58,7 +58,7 @@ choose_parts() {
     esac
     [ ! -e "$UNITS/$MONITOR" ] || parts="monitor $parts"
     [ ! -e "$UNITS/$SCREEN" ] || parts="screen $parts"
-    ! wants monitor || IMPORTED="$IMPORTED, latent_resonance.monitor.service"
+    ! wants monitor || IMPORTED="$IMPORTED, latent_resonance.monitor.app"
     if wants screen; then
         PACKAGES="$PACKAGES cage chromium xwayland fonts-dejavu-core"
     fi
@@ -183,7 +183,7 @@ bring_program() {
 
 # Byte code of what the instrument imports, since nobody may write it later: found by importing.
 compile_program() {
-    for part in "import latent_resonance.voice.perform, latent_resonance.doctor" \
+    for part in "import latent_resonance.voice.main, latent_resonance.doctor" \
         "import $IMPORTED"; do
         reason=$("$release/.venv/bin/python" -W ignore -c "$part" 2>&1) ||
             give_up "what was installed cannot run (${reason##*

@@ -49,7 +49,9 @@ def no_kept_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What this machine was found fit for is no part of the defaults that tests look at."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
-        environment.setattr("latent_resonance.quality.SITE", Path("/nowhere/latent-resonance"))
+        environment.setattr(
+            "latent_resonance.config.presets.SITE", Path("/nowhere/latent-resonance")
+        )
         yield
 
 

@@ -8,5 +8,6 @@ the runtime's pure modules, never the other way.
 
 import os
 
-# What ONNX Runtime would report to its makers concerns an artist's sounds; see voice/generator.py.
+# What ONNX Runtime would report to its makers concerns an artist's sounds; see
+# voice/synthesis/networks.py.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.unix_socket import address_of, bound
+from latent_resonance.linux.unix_socket import address_of, bound
 
 FeatureVector = NDArray[np.float32]  # (16,), in the order of FEATURES
 

@@ -5,7 +5,7 @@
     models/cello/regressor.onnx    features -> z
 
 Pure but for the files; run once when a command starts. A pack is data: opening one runs no
-code of its own. The networks themselves are tried in `voice/generator.py`.
+code of its own. The networks themselves are tried in `voice/synthesis/networks.py`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.config.validation import Section, sentences
+from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.face_state import FEATURES
-from latent_resonance.spectrogram import Geometry
-from latent_resonance.validation import Section, sentences
-from latent_resonance.yaml_file import YamlError, read_yaml
 
 SHEET = "pack.yaml"
 LARGEST_SHEET = 4 * 1024 * 1024  # bytes; 256 anchors of 512 numbers are 3 MB

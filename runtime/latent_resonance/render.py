@@ -16,17 +16,17 @@ from pathlib import Path
 
 import numpy as np
 
+from latent_resonance.audio.loudness import Fader
+from latent_resonance.audio.spectrogram import FloatArray
+from latent_resonance.audio.wav import WavFile, written_beside
+from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FaceState, FeatureVector
-from latent_resonance.gallery.loudness import Fader
-from latent_resonance.gallery.presence import NS, Presence
+from latent_resonance.gallery.visit import NS, Presence
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.score import attract_score, is_score, read_score
-from latent_resonance.settings import Settings
-from latent_resonance.spectrogram import FloatArray
-from latent_resonance.voice.generator import open_networks
-from latent_resonance.voice.instrument import Dreamer, Synthesiser
-from latent_resonance.voice.pace import Pace
-from latent_resonance.writing import WavFile, written_beside
+from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.schedule import Pace
 
 HOPS_AHEAD = 48  # that movement and dreams may be ahead of the sound
 FADE_S = 0.1  # at the end of a take
@@ -101,8 +101,8 @@ def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceSta
     if source is None or is_score(source):
         score = read_score(source) if source else attract_score(settings)
         return score.states(), score.duration_s
-    from latent_resonance.eye.camera import duration_of_clip_s
-    from latent_resonance.eye.watch import states_of_clip
+    from latent_resonance.eye.camera.camera import duration_of_clip_s
+    from latent_resonance.eye.main import states_of_clip
 
     return ahead(states_of_clip(source, settings)), duration_of_clip_s(source)
 
@@ -159,7 +159,7 @@ def render(
     take = Take(states, settings, seed)
     hop_s = take.geometry.hop_s
     loudness = Loudness()
-    from latent_resonance.picture import TakePicture
+    from latent_resonance.render_plot import TakePicture
 
     drawing = TakePicture(take.geometry) if picture else None
     latency = take.synthesiser.latency_samples

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.audio.wav import written_beside
+from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
-from latent_resonance.settings import Settings
-from latent_resonance.writing import written_beside
 
 RATE_HZ = 30.0  # at which a score is read out
 LARGEST = 64 * 1024 * 1024  # bytes

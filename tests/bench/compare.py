@@ -16,16 +16,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from phases.drawing import draw
-from phases.measures import Row, measure, warm_up
-from phases.methods import Method, methods, pghipy_is_there
-from phases.signals import Signal, signals
-from phases.summary import figures, tables, verdicts
+from tests.bench.phases.drawing import draw
+from tests.bench.phases.measures import Row, measure, warm_up
+from tests.bench.phases.methods import Method, methods, pghipy_is_there
+from tests.bench.phases.signals import Signal, signals
+from tests.bench.phases.summary import figures, tables, verdicts
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.audio.wav import written_beside
 from latent_resonance.pack import open_pack
-from latent_resonance.spectrogram import Geometry
-from latent_resonance.writing import written_beside
 
 PACK = Path(__file__).resolve().parents[2] / "models" / "cello"
 QUICK = Geometry(n_frames=64)

@@ -12,16 +12,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "runtime"))  # as pytest does for the tests
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
 import torch  # noqa: E402  the path comes first
-from growing.curves import Curve, curves  # noqa: E402
-from growing.drawing import draw  # noqa: E402
-from growing.measures import Measured, measure, rows, table  # noqa: E402
+from tests.bench.growing.curves import Curve, curves  # noqa: E402
+from tests.bench.growing.drawing import draw  # noqa: E402
+from tests.bench.growing.measures import Measured, measure, rows, table  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
-from latent_resonance.writing import written_beside  # noqa: E402
+from latent_resonance.audio.wav import written_beside  # noqa: E402
 
 EXAMPLES = """\
 examples:

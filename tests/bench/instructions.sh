@@ -64,6 +64,6 @@ for ((round = 0; round < ROUNDS; round++)); do
     rating=$(7z b -mmt1 -md22 | awk '/^Tot:/ {print $3}')
     seven_zip=$((rating > seven_zip ? rating : seven_zip))
 done
-PYTHONPATH=tests/bench uv run --quiet --all-packages --no-sync python -m counted.predict \
+uv run --quiet --all-packages --no-sync python -m tests.bench.counted.predict \
     "$folder"/cortex-a*.csv --times "$folder/times.csv" --seven-zip "$seven_zip"
 say "done"

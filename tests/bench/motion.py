@@ -19,24 +19,23 @@ import matplotlib as mpl
 import numpy as np
 import yaml
 
-HERE = Path(__file__).resolve().parent
-TESTS = HERE.parent
-sys.path[:0] = [str(TESTS / "system"), str(TESTS / "runtime")]  # as pytest does for the tests
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from moving.room import TURN, Room, short_folder, underflows_in  # noqa: E402
+from tests.bench.moving.room import TURN, Room, short_folder, underflows_in  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
+from latent_resonance.audio.wav import written_beside  # noqa: E402
+from latent_resonance.bench.latency_pack import write_probe  # noqa: E402
 from latent_resonance.bench.motion import OWED_MS as OWED_FROM_IMAGE_MS  # noqa: E402
 from latent_resonance.bench.motion import SHARE, delays_of  # noqa: E402
 from latent_resonance.bench.onsets import Heard  # noqa: E402
-from latent_resonance.bench.probe import write_probe  # noqa: E402
 from latent_resonance.pack import open_pack  # noqa: E402
-from latent_resonance.writing import written_beside  # noqa: E402
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
-PACK = TESTS.parent / "models" / "cello"
+PACK = ROOT / "models" / "cello"
 OWED_MS = {f"{what} after image": ms for what, ms in OWED_FROM_IMAGE_MS.items()}  # at p95
 EXAMPLES = """\
 examples:

@@ -20,15 +20,14 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "runtime"))  # as pytest does for the tests
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-import faces  # noqa: E402
-import likeness  # noqa: E402
+from tests.support import faces, tracker_compare  # noqa: E402  the path comes first
 
-from latent_resonance.eye.camera import Image, images_of_clip  # noqa: E402
+from latent_resonance.audio.spectrogram import Geometry, stft_circular  # noqa: E402
+from latent_resonance.eye.camera.camera import Image, images_of_clip  # noqa: E402
 from latent_resonance.face_state import FEATURES  # noqa: E402
-from latent_resonance.spectrogram import Geometry, stft_circular  # noqa: E402
 
 TRACKERS = ("mediapipe", "light")
 PLAIN = "mediapipe, its imports not stood in for"
@@ -39,9 +38,9 @@ FLOOR_DB = -80.0  # below the loudest: what lies lower is silence
 COST = """
 import json, sys, time
 from pathlib import Path
-from latent_resonance.settings import Eye
-from latent_resonance.eye.choice import open_tracker
-from latent_resonance.eye.camera import images_of_clip
+from latent_resonance.config.settings import Eye
+from latent_resonance.eye.tracking.select import open_tracker
+from latent_resonance.eye.camera.camera import images_of_clip
 before_s = time.process_time()
 if sys.argv[4] == "plain":
     import mediapipe
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints."""
     options = options_of(arguments)
     clips = sorted(options.clips.glob("*.mkv")) if options.clips else []
-    films = {name: scene_film(name) for name in likeness.scenes()}
+    films = {name: scene_film(name) for name in tracker_compare.scenes()}
     films |= {clip.stem: list(images_of_clip(clip)) for clip in clips}
     print(*likeness_table(films), sep="\n")
     with tempfile.TemporaryDirectory() as work:
@@ -81,18 +80,18 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def scene_film(name: str) -> likeness.Film:
-    return likeness.film_of(faces.drifting(likeness.scenes()[name](), 24))
+def scene_film(name: str) -> tracker_compare.Film:
+    return tracker_compare.film_of(faces.drifting(tracker_compare.scenes()[name](), 24))
 
 
-def likeness_table(films: dict[str, likeness.Film]) -> Iterator[str]:
+def likeness_table(films: dict[str, tracker_compare.Film]) -> Iterator[str]:
     """A row for each film, and one for all of them."""
     yield "| film | images | landmarks, median | 95 % | features, worst at 95 % | which | agree |"
     yield "|---|---|---|---|---|---|---|"
-    found = {name: likeness.compared(film) for name, film in films.items()}
+    found = {name: tracker_compare.compared(film) for name, film in films.items()}
     for name, seen in found.items():
         yield row(name, seen)
-    together = likeness.Likeness(
+    together = tracker_compare.Likeness(
         np.concatenate([seen.distances for seen in found.values()]),
         np.concatenate([seen.features for seen in found.values()]),
         np.concatenate([seen.present for seen in found.values()]),
@@ -100,7 +99,7 @@ def likeness_table(films: dict[str, likeness.Film]) -> Iterator[str]:
     yield row("**all**", together)
 
 
-def row(name: str, seen: likeness.Likeness) -> str:
+def row(name: str, seen: tracker_compare.Likeness) -> str:
     gaps = np.percentile(seen.features, 95, axis=0)
     worst = int(np.argmax(gaps))
     near, far = (100 * np.percentile(seen.distances, share) for share in (50, 95))
@@ -177,20 +176,22 @@ def level_db(sound: np.ndarray) -> np.ndarray:
     return 20 * np.log10(np.maximum(magnitude / magnitude.max(), 10 ** (FLOOR_DB / 20)))
 
 
-def drift(film: likeness.Film) -> str:
+def drift(film: tracker_compare.Film) -> str:
     """How far a tracker that has seen an hour of images is from one that has seen a film once.
 
     With one place, so that it follows its own landmarks and is never put right by the detector.
     """
     there_and_back = cycle([*film, *film[-2:0:-1]])
     hour = islice(there_and_back, IMAGES_OF_AN_HOUR)
-    opened = likeness.open_tracker(faces.MODELS, likeness.Eye(tracker="light", max_faces=1))
+    opened = tracker_compare.open_tracker(
+        faces.MODELS, tracker_compare.Eye(tracker="light", max_faces=1)
+    )
     for i, image in enumerate(hour):
         opened.find(Image(image.pixels, i * faces.NS // 30))
     late = [opened.find(image) for image in film]
-    early = likeness.watched(film, "light", max_faces=1).faces
+    early = tracker_compare.watched(film, "light", max_faces=1).faces
     pairs = zip(early, late, strict=True)
-    far = [each for pair in pairs for each in likeness.face_distances(*pair)]
+    far = [each for pair in pairs for each in tracker_compare.face_distances(*pair)]
     return f"\nDrift after an hour of images, 95 %: {100 * np.percentile(far, 95):.2f} %"
 
 

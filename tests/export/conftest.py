@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
-from latent_resonance_export.dataset import Clip, Dataset, open_dataset, write_dataset
-from latent_resonance_export.loops import normalise_peak
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance_export.dataset.dataset import Clip, Dataset, open_dataset, write_dataset
+from latent_resonance_export.dataset.loops import normalise_peak
 
 N_CLIPS = 8
 

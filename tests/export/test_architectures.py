@@ -12,17 +12,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.conversion.onnx_file import export
-from latent_resonance_export.networks.choose import (
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance_export.gan.models.circular_layers import around, double, halve, n_doublings
+from latent_resonance_export.gan.models.dcgan import DcganCritic, DcganGenerator, Doubling, Halving
+from latent_resonance_export.gan.models.registry import (
     ARCHITECTURES,
     ArchitectureError,
     architecture_of,
     make_generator,
 )
-from latent_resonance_export.networks.dcgan import DcganCritic, DcganGenerator, Doubling, Halving
-from latent_resonance_export.networks.grid import around, double, halve, n_doublings
-from latent_resonance_export.networks.stylegan2 import ModulatedConv, StyleCritic, StyleGenerator
+from latent_resonance_export.gan.models.stylegan2 import ModulatedConv, StyleCritic, StyleGenerator
+from latent_resonance_export.pack.onnx_export import export
 
 TINY = Geometry(n_mels=64, n_frames=64)
 FLAT = Geometry(n_mels=32, n_frames=128)

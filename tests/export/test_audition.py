@@ -15,11 +15,9 @@ import numpy as np
 import pytest
 import torch
 
+from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.pack import PackError
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.audition.figures import KEYS, compare, measure
-from latent_resonance_export.audition.perform import audition
-from latent_resonance_export.audition.subject import (
+from latent_resonance_export.audition.generator import (
     AuditionError,
     Subject,
     dataset_of,
@@ -27,10 +25,18 @@ from latent_resonance_export.audition.subject import (
     place_of,
     untrained,
 )
-from latent_resonance_export.dataset import Clip, Dataset, DatasetError, open_dataset, write_dataset
-from latent_resonance_export.networks.choose import make_generator
-from latent_resonance_export.run import RunSheet, write_sheet
-from latent_resonance_export.training.checkpoint import CheckpointError
+from latent_resonance_export.audition.metrics import KEYS, compare, measure
+from latent_resonance_export.audition.run import audition
+from latent_resonance_export.dataset.dataset import (
+    Clip,
+    Dataset,
+    DatasetError,
+    open_dataset,
+    write_dataset,
+)
+from latent_resonance_export.gan.checkpoint import CheckpointError
+from latent_resonance_export.gan.models.registry import make_generator
+from latent_resonance_export.gan.run import RunSheet, write_sheet
 
 Workshop = Callable[..., CompletedProcess[str]]
 WITHOUT_A_DATASET = {

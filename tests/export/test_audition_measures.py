@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
-from latent_resonance_export.audition import nearest, seam, tonality
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance_export.audition import nearest_neighbour, seam, tonality
 from latent_resonance_export.audition.diversity import diversity, draw_pairs, ms_ssim
-from latent_resonance_export.audition.sound import (
+from latent_resonance_export.audition.invert import (
     PEAK_DB,
     between,
     fade_ends,
@@ -99,9 +99,9 @@ def test_pairs_are_of_different_clips_and_never_twice_the_same() -> None:
 
 
 def test_a_copy_is_found_wherever_its_loop_begins() -> None:
-    training = nearest.prepare(smooth_loops(12))
+    training = nearest_neighbour.prepare(smooth_loops(12))
     turned = np.stack([np.roll(p, 7 + 31 * i, axis=1) for i, p in enumerate(smooth_loops(12))])
-    found = nearest.distances(nearest.prepare(turned), training)
+    found = nearest_neighbour.distances(nearest_neighbour.prepare(turned), training)
     assert (found.argmin(axis=1) == np.arange(12)).all()
     assert found.min(axis=1).max() < 1e-3
     others = found[~np.eye(12, dtype=bool)]
@@ -110,29 +110,35 @@ def test_a_copy_is_found_wherever_its_loop_begins() -> None:
 
 def test_the_distance_is_that_of_the_reduced_pictures_at_the_best_turn() -> None:
     a, b = smooth_loops(2, seed=1)
-    bands = [p.reshape(nearest.BANDS, -1, SHAPE[1]).mean(axis=1) for p in (a, b)]
+    bands = [p.reshape(nearest_neighbour.BANDS, -1, SHAPE[1]).mean(axis=1) for p in (a, b)]
     turns = [np.roll(bands[1], turn, axis=1) for turn in range(SHAPE[1])]
     by_hand = [np.sqrt(np.mean(np.square(bands[0] - turned))) for turned in turns]
-    one, other = nearest.prepare(a[None]), nearest.prepare(b[None])
-    assert nearest.distances(one, other)[0, 0] == pytest.approx(min(by_hand), rel=1e-3)
-    assert nearest.best_turn(one, other)[0] == int(np.argmin(by_hand))
+    one, other = nearest_neighbour.prepare(a[None]), nearest_neighbour.prepare(b[None])
+    assert nearest_neighbour.distances(one, other)[0, 0] == pytest.approx(min(by_hand), rel=1e-3)
+    assert nearest_neighbour.best_turn(one, other)[0] == int(np.argmin(by_hand))
 
 
 def test_a_dataset_prepared_in_pieces_is_the_dataset() -> None:
     loops = smooth_loops(9)
-    whole = nearest.prepare(loops)
-    pieces = nearest.join([nearest.prepare(loops[:4]), nearest.prepare(loops[4:])])
-    assert np.array_equal(nearest.distances(whole, whole), nearest.distances(whole, pieces))
+    whole = nearest_neighbour.prepare(loops)
+    pieces = nearest_neighbour.join(
+        [nearest_neighbour.prepare(loops[:4]), nearest_neighbour.prepare(loops[4:])]
+    )
+    assert np.array_equal(
+        nearest_neighbour.distances(whole, whole), nearest_neighbour.distances(whole, pieces)
+    )
 
 
 def test_copies_are_nearer_to_the_training_clips_than_what_is_new() -> None:
-    training = nearest.prepare(smooth_loops(20))
-    new = nearest.distances(nearest.prepare(smooth_loops(8, seed=5)), training)
-    also_new = nearest.distances(nearest.prepare(smooth_loops(8, seed=6)), training)
+    training = nearest_neighbour.prepare(smooth_loops(20))
+    new = nearest_neighbour.distances(nearest_neighbour.prepare(smooth_loops(8, seed=5)), training)
+    also_new = nearest_neighbour.distances(
+        nearest_neighbour.prepare(smooth_loops(8, seed=6)), training
+    )
     copies = smooth_loops(20)[:8] + 0.01 * smooth_loops(8, seed=7)
-    copied = nearest.distances(nearest.prepare(copies), training)
-    assert nearest.memorisation(also_new, new) == pytest.approx(1.0, abs=0.15)
-    assert nearest.memorisation(copied, new) < 0.1
+    copied = nearest_neighbour.distances(nearest_neighbour.prepare(copies), training)
+    assert nearest_neighbour.memorisation(also_new, new) == pytest.approx(1.0, abs=0.15)
+    assert nearest_neighbour.memorisation(copied, new) < 0.1
 
 
 def test_a_loop_that_closes_has_no_seam_and_one_that_is_cut_has() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latent_resonance_export.training.augment import augment, dequantise, mask, roll, tilt
+from latent_resonance_export.gan.augment import augment, dequantise, mask, roll, tilt
 
 N_MELS, N_FRAMES = 24, 200
 RANGE_DB = 80.0

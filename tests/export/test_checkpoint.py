@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from latent_resonance_export.training.checkpoint import CheckpointError, Training, load, read, save
+from latent_resonance_export.gan.checkpoint import CheckpointError, Training, load, read, save
 
 CPU = torch.device("cpu")
 SAVES_FOR_EVER = """
@@ -23,7 +23,7 @@ import sys
 from pathlib import Path
 import torch
 from torch import nn
-from latent_resonance_export.training.checkpoint import Training, save
+from latent_resonance_export.gan.checkpoint import Training, save
 
 large = nn.Linear(2500, 2500)
 small = nn.Linear(1, 1)

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from latent_resonance import __version__
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.commands.compose import SOUNDFONT
-from latent_resonance_export.dataset import Dataset, open_dataset
-from latent_resonance_export.run import RunSheet, write_sheet
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance_export.cli.compose import SOUNDFONT
+from latent_resonance_export.dataset.dataset import Dataset, open_dataset
+from latent_resonance_export.gan.run import RunSheet, write_sheet
 
 Workshop = Callable[..., CompletedProcess[str]]
 STEPS = ("curate", "train-gan", "train-regressor", "convert", "audition")

@@ -15,19 +15,19 @@ import pytest
 import torch
 import yaml
 
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.config.settings import Inference
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import open_pack, sha256_of
-from latent_resonance.settings import Inference
-from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
-from latent_resonance.voice.generator import open_networks
-from latent_resonance_export.conversion.onnx_file import OPSET
-from latent_resonance_export.conversion.pack_folder import Converted, level_reference_db
-from latent_resonance_export.convert import ConversionError, Wishes, convert_run
-from latent_resonance_export.dataset import Dataset, DatasetError, open_dataset
-from latent_resonance_export.networks.loop import LoopGenerator
-from latent_resonance_export.regression.regressor import Regressor, Trained, save_regressor
-from latent_resonance_export.run import RunError, RunSheet, write_sheet
-from latent_resonance_export.training.checkpoint import CheckpointError
+from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance_export.dataset.dataset import Dataset, DatasetError, open_dataset
+from latent_resonance_export.gan.checkpoint import CheckpointError
+from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
+from latent_resonance_export.gan.run import RunError, RunSheet, write_sheet
+from latent_resonance_export.pack.convert import ConversionError, Wishes, convert_run
+from latent_resonance_export.pack.onnx_export import OPSET
+from latent_resonance_export.pack.writer import Converted, level_reference_db
+from latent_resonance_export.regressor.model import Regressor, Trained, save_regressor
 
 ARCHITECTURE = "tiny:tiny_generator"
 LATENT_DIM = 8

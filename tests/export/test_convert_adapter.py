@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.conversion import ConversionError
-from latent_resonance_export.conversion.adapter import (
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance_export.pack import ConversionError
+from latent_resonance_export.pack.adapter import (
     Adapted,
     Reading,
     adapt,
     cross_fade,
     interpolation,
 )
-from latent_resonance_export.conversion.onnx_file import check_pictures, closes
+from latent_resonance_export.pack.onnx_export import check_pictures, closes
 
 GEOMETRY = Geometry(n_mels=64, n_frames=96)
 Z = torch.randn(4, 8, generator=torch.Generator().manual_seed(3))

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance.eye.light import pose
-from latent_resonance.eye.tracker import BUNDLE, MODELS
+from latent_resonance.eye.tracking.onnx import pose
+from latent_resonance.eye.tracking.tracker import BUNDLE, MODELS
 
-networks = pytest.importorskip("latent_resonance_export.face.networks")
-onnx_graph = pytest.importorskip("latent_resonance_export.face.onnx_graph")
+networks = pytest.importorskip("latent_resonance_export.face.convert")
+onnx_graph = pytest.importorskip("latent_resonance_export.face.onnx_graph_builder")
 tflite = pytest.importorskip("latent_resonance_export.face.tflite")
-conversion = pytest.importorskip("latent_resonance_export.conversion")
+conversion = pytest.importorskip("latent_resonance_export.pack")
 
 TASK = Path(__file__).parents[2] / "models" / BUNDLE
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from small_loops import CUTTING, RATE, SMALL, Play
+from tests.support.small_loops import CUTTING, RATE, SMALL, Play
 
-from latent_resonance.spectrogram import spectrogram_of_loop
-from latent_resonance_export.curate import curate
-from latent_resonance_export.curation.settings import CurationError
-from latent_resonance_export.dataset import Clip, open_dataset, read_clips
-from latent_resonance_export.loops import close_loop, normalise_peak
+from latent_resonance.audio.spectrogram import spectrogram_of_loop
+from latent_resonance_export.dataset.curate import curate
+from latent_resonance_export.dataset.dataset import Clip, open_dataset, read_clips
+from latent_resonance_export.dataset.loops import close_loop, normalise_peak
+from latent_resonance_export.dataset.settings import CurationError
 
 
 @pytest.fixture(scope="module")

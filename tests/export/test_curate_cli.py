@@ -14,7 +14,7 @@ import pytest
 import soundfile
 import yaml
 
-from latent_resonance_export.dataset import open_dataset, read_clips
+from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 
 Workshop = Callable[..., CompletedProcess[str]]
 Play = Callable[[float, int, int], np.ndarray]

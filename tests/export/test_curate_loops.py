@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from small_loops import CUTTING, RATE, SMALL, Play
+from tests.support.small_loops import CUTTING, RATE, SMALL, Play
 
-from latent_resonance.spectrogram import (
+from latent_resonance.audio.griffin_lim import reconstruct
+from latent_resonance.audio.spectrogram import (
     Geometry,
     amplitude_of_pixels,
     magnitude_scale,
     mel_interpolation,
     spectrogram_of_loop,
 )
-from latent_resonance.voice.griffin_lim import reconstruct
-from latent_resonance_export.curate import curate
-from latent_resonance_export.curation.settings import Cutting
-from latent_resonance_export.dataset import open_dataset, read_clips
-from latent_resonance_export.loops import close_loop, normalise_peak
+from latent_resonance_export.dataset.curate import curate
+from latent_resonance_export.dataset.dataset import open_dataset, read_clips
+from latent_resonance_export.dataset.loops import close_loop, normalise_peak
+from latent_resonance_export.dataset.settings import Cutting
 
 
 def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, play: Play) -> None:
@@ -110,8 +110,8 @@ def test_with_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play
 
 def test_a_stretch_boundary_changes_no_sample(tmp_path: Path, play: Play) -> None:
     """Long recordings are read in stretches: a loop that begins in the second is as if alone."""
-    from latent_resonance_export.curation.reading import read_stretch
-    from latent_resonance_export.curation.recordings import Recording, look
+    from latent_resonance_export.dataset.audio_reader import read_stretch
+    from latent_resonance_export.dataset.recordings import Recording, look
 
     soundfile.write(tmp_path / "a.flac", play(12.0, 44_100, 9), 44_100)
     recording = look(("a.flac", os.fsencode(tmp_path / "a.flac")))

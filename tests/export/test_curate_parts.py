@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance_export.curation.cutting import by_onset, by_stride, onsets_of
-from latent_resonance_export.curation.duplicates import alike
-from latent_resonance_export.curation.holding_out import Place, held_out
-from latent_resonance_export.curation.licences import Licences, Origin
-from latent_resonance_export.curation.measures import fingerprint, flatness_db
-from latent_resonance_export.curation.recordings import Recording
-from latent_resonance_export.curation.settings import CurationError
-from latent_resonance_export.curation.workers import Workers
+from latent_resonance_export.dataset.clip_measures import fingerprint, flatness_db
+from latent_resonance_export.dataset.duplicates import alike
+from latent_resonance_export.dataset.licences import Licences, Origin
+from latent_resonance_export.dataset.recordings import Recording
+from latent_resonance_export.dataset.segment import by_onset, by_stride, onsets_of
+from latent_resonance_export.dataset.settings import CurationError
+from latent_resonance_export.dataset.split import Place, held_out
+from latent_resonance_export.dataset.worker_pool import Workers
 
 RATE = 16_000
 Play = Callable[[float, int, int], np.ndarray]

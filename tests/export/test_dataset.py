@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import yaml
 
-from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
-from latent_resonance_export.dataset import (
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance_export.dataset.dataset import (
     Clip,
     Dataset,
     DatasetError,

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from latent_resonance.face_state import FEATURES, neutral_features
-from latent_resonance_export.regression.examples import (
+from latent_resonance_export.regressor.examples import (
     ClipOfDataset,
     ExamplesError,
     GivenZ,

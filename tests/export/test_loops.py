@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
-from latent_resonance_export.loops import (
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance_export.dataset.loops import (
     close_loop,
     fade_length,
     level_below_peak,

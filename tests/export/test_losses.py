@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latent_resonance_export.training.losses import (
+from latent_resonance_export.gan.losses import (
     convincing_loss,
     critic_loss,
     doubting_loss,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance_export.metrics import (
+from latent_resonance_export.gan.metrics import (
     all_patches,
     distances,
     patches,

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from latent_resonance_export.networks.loop import (
+from latent_resonance_export.gan.models.loop_vaegan import (
     SEED_FRAMES,
     CircularConv,
     Critic,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.spectrogram import Geometry, spectrogram_of_loop
-from latent_resonance_export.regression.pitch import pitch_of_loop
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance_export.regressor.pitch import pitch_of_loop
 
 GEOMETRY = Geometry(n_frames=64)
 TURN = np.arange(GEOMETRY.loop_length) * 2 * np.pi / GEOMETRY.loop_length

@@ -10,11 +10,11 @@ import pytest
 import soundfile
 import torch
 
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.networks.loop import LoopGenerator
-from latent_resonance_export.regression.examples import ExamplesError, read_examples
-from latent_resonance_export.regression.hearing import listen, random_z
-from latent_resonance_export.regression.projection import pictures_of, project
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
+from latent_resonance_export.regressor.examples import ExamplesError, read_examples
+from latent_resonance_export.regressor.projection import pictures_of, project
+from latent_resonance_export.regressor.surrogate import listen, random_z
 
 GEOMETRY = Geometry(
     sample_rate=16_000,

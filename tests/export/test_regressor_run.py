@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 import torch
 
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.audio.wav import OutputFileError
 from latent_resonance.face_state import FEATURES, FaceState
 from latent_resonance.score import RATE_HZ, ScoreError, write_score
-from latent_resonance.spectrogram import Geometry
-from latent_resonance.writing import OutputFileError
-from latent_resonance_export.dataset import Clip, write_dataset
-from latent_resonance_export.networks.choose import make_generator
-from latent_resonance_export.regression.examples import ExamplesError
-from latent_resonance_export.regression.movement import compose_movement
-from latent_resonance_export.regression.regressor import (
+from latent_resonance_export.dataset.dataset import Clip, write_dataset
+from latent_resonance_export.gan.checkpoint import CheckpointError
+from latent_resonance_export.gan.models.registry import make_generator
+from latent_resonance_export.gan.run import RunError, RunSheet, write_sheet
+from latent_resonance_export.regressor.examples import ExamplesError
+from latent_resonance_export.regressor.model import (
     Regressor,
     Trained,
     load_regressor,
     save_regressor,
 )
-from latent_resonance_export.regression.run_folder import REPORT, teach_run
-from latent_resonance_export.run import RunError, RunSheet, write_sheet
-from latent_resonance_export.training.checkpoint import CheckpointError
+from latent_resonance_export.regressor.run_folder import REPORT, teach_run
+from latent_resonance_export.regressor.synthetic_motion import compose_movement
 
 RUN_GEOMETRY = Geometry(sample_rate=16_000, n_fft=1024, win_length=1024, hop_length=256, n_mels=32)
 

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.networks.choose import make_generator
-from latent_resonance_export.run import (
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance_export.gan.checkpoint import CheckpointError, Training, save
+from latent_resonance_export.gan.hyperparameters import Recipe, read_recipe
+from latent_resonance_export.gan.models.registry import make_generator
+from latent_resonance_export.gan.run import (
     RunError,
     RunSheet,
     open_run,
@@ -19,8 +21,6 @@ from latent_resonance_export.run import (
     taken_up,
     write_sheet,
 )
-from latent_resonance_export.training.checkpoint import CheckpointError, Training, save
-from latent_resonance_export.training.recipe import Recipe, read_recipe
 
 SHEET = RunSheet(
     architecture="loop",

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from narrow_networks import narrow
+from tests.support.small_networks import narrow
 
-from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.networks.choose import ArchitectureError
-from latent_resonance_export.train_gan import (
+from latent_resonance_export.dataset.dataset import Dataset
+from latent_resonance_export.gan.checkpoint import CheckpointError, Training, read
+from latent_resonance_export.gan.early_stopping import Goal
+from latent_resonance_export.gan.models.registry import ArchitectureError
+from latent_resonance_export.gan.train import (
     Studio,
     TrainingError,
     begin,
@@ -25,8 +27,6 @@ from latent_resonance_export.train_gan import (
     taken_up,
     train,
 )
-from latent_resonance_export.training.checkpoint import CheckpointError, Training, read
-from latent_resonance_export.training.plateau import Goal
 
 CPU = torch.device("cpu")
 

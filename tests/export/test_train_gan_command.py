@@ -15,9 +15,9 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from latent_resonance_export.commands.train_gan import print_line, train_gan
-from latent_resonance_export.run import read_sheet
-from latent_resonance_export.training.checkpoint import read
+from latent_resonance_export.cli.train_gan import print_line, train_gan
+from latent_resonance_export.gan.checkpoint import read
+from latent_resonance_export.gan.run import read_sheet
 
 pytestmark = pytest.mark.timeout(600)  # networks of the real width
 Workshop = Callable[..., CompletedProcess[str]]

@@ -10,17 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import FEATURES
-from latent_resonance.spectrogram import Geometry
-from latent_resonance_export.networks.loop import unit_norm
-from latent_resonance_export.regression.examples import Example, ExamplesError, GivenZ
-from latent_resonance_export.regression.faces import features_of, still_face, typical_faces
-from latent_resonance_export.regression.hearing import listen, random_z
-from latent_resonance_export.regression.movement import compose_movement
-from latent_resonance_export.regression.page import page
-from latent_resonance_export.regression.projection import Pair
-from latent_resonance_export.regression.recorded import Recorded
-from latent_resonance_export.regression.regressor import (
+from latent_resonance_export.gan.models.loop_vaegan import unit_norm
+from latent_resonance_export.regressor.evaluation import Measured, slopes
+from latent_resonance_export.regressor.example_faces import features_of, still_face, typical_faces
+from latent_resonance_export.regressor.examples import Example, ExamplesError, GivenZ
+from latent_resonance_export.regressor.model import (
     STEEPEST,
     Regressor,
     RegressorError,
@@ -28,8 +24,12 @@ from latent_resonance_export.regression.regressor import (
     load_regressor,
     save_regressor,
 )
-from latent_resonance_export.regression.report import Measured, slopes
-from latent_resonance_export.train_regressor import Course, goals_of, teach
+from latent_resonance_export.regressor.projection import Pair
+from latent_resonance_export.regressor.recorded_motion import Recorded
+from latent_resonance_export.regressor.report import page
+from latent_resonance_export.regressor.surrogate import listen, random_z
+from latent_resonance_export.regressor.synthetic_motion import compose_movement
+from latent_resonance_export.regressor.train import Course, goals_of, teach
 
 GEOMETRY = Geometry(
     sample_rate=16_000,

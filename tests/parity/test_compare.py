@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, stft_circular
 from latent_resonance.bench.phase import convergence_db
-from latent_resonance.spectrogram import FloatArray, Geometry, stft_circular
 
 pytest.importorskip("librosa")
 torch = pytest.importorskip("torch")
-BENCH = Path(__file__).parents[1] / "bench"
-sys.path.append(str(BENCH))
 
-from compare import main as compare  # noqa: E402  the path comes first
-from phases.measures import Row, distance_db  # noqa: E402
-from phases.methods import closed, librosas, methods, refined, torchs  # noqa: E402
-from phases.signals import signals  # noqa: E402
-from phases.summary import cost, figures, share  # noqa: E402
+from tests.bench.compare import main as compare  # noqa: E402  the path comes first
+from tests.bench.phases.measures import Row, distance_db  # noqa: E402
+from tests.bench.phases.methods import closed, librosas, methods, refined, torchs  # noqa: E402
+from tests.bench.phases.signals import signals  # noqa: E402
+from tests.bench.phases.summary import cost, figures, share  # noqa: E402
 
 GEOMETRY = Geometry(n_fft=1024, win_length=1024, hop_length=128, n_frames=96)
 

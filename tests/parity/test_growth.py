@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
-TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / "bench"), str(TESTS / "runtime")]
 
-from growing.curves import Curve, curves, dreaming_bands, phase_iterated, tracking_faces  # noqa: E402  the path comes first
-from growing.laws import CONSTANT, LINEAR, WITH_FILTERS, fit  # noqa: E402
-from growing.measures import measure, table  # noqa: E402
-from growing.takes import take_of  # noqa: E402
-from growth import main as growth  # noqa: E402
+from tests.bench.growing.curves import Curve, curves, dreaming_bands, phase_iterated, tracking_faces
+from tests.bench.growing.laws import CONSTANT, LINEAR, WITH_FILTERS, fit
+from tests.bench.growing.measures import measure, table
+from tests.bench.growing.takes import take_of
+from tests.bench.growth import main as growth
 
 X = (1.0, 2.0, 4.0, 8.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.spectrogram import (
+from latent_resonance.audio.spectrogram import (
     Geometry,
     hz_to_mel,
     mel_filterbank,

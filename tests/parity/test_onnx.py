@@ -9,16 +9,16 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import FEATURES
-from latent_resonance.spectrogram import Geometry
 
 torch = pytest.importorskip("torch")
-conversion = pytest.importorskip("latent_resonance_export.conversion")
-onnx_file = pytest.importorskip("latent_resonance_export.conversion.onnx_file")
-pack_folder = pytest.importorskip("latent_resonance_export.conversion.pack_folder")
-choose = pytest.importorskip("latent_resonance_export.networks.choose")
-networks = pytest.importorskip("latent_resonance_export.networks.loop")
-regressors = pytest.importorskip("latent_resonance_export.regression.regressor")
+conversion = pytest.importorskip("latent_resonance_export.pack")
+onnx_file = pytest.importorskip("latent_resonance_export.pack.onnx_export")
+pack_folder = pytest.importorskip("latent_resonance_export.pack.writer")
+choose = pytest.importorskip("latent_resonance_export.gan.models.registry")
+networks = pytest.importorskip("latent_resonance_export.gan.models.loop_vaegan")
+regressors = pytest.importorskip("latent_resonance_export.regressor.model")
 
 BATCHES = (1, 2, 3, 7, 16)
 LENGTHS = (1e-2, 1.0, 30.0)

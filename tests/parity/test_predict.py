@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from latent_resonance.quality import QUALITIES
-
-BENCH = Path(__file__).parents[1] / "bench"
-sys.path.append(str(BENCH))
-
-from counted.boards import A72, A76, BOARDS, PI_4, PI_5, Board  # noqa: E402  the path comes first
-from counted.predict import (  # noqa: E402
+from tests.bench.counted.boards import A72, A76, BOARDS, PI_4, PI_5, Board
+from tests.bench.counted.predict import (
     FOLLOWING,
     Count,
     Here,
@@ -28,6 +21,8 @@ from counted.predict import (  # noqa: E402
     quickest_s,
     ways,
 )
+
+from latent_resonance.config.presets import QUALITIES
 
 PLAIN = Count(4e6, 0.0)  # four million instructions, of which none calculates
 DENSE = Count(4e6, 4e6)

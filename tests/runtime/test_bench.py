@@ -14,11 +14,11 @@ import pytest
 import yaml
 from onnx import numpy_helper
 
-from latent_resonance.bench import FAMILIES, drawn_face
+from latent_resonance.bench import FAMILIES, synthetic_face
 from latent_resonance.bench.networks import OWED_MB
-from latent_resonance.voice.lock import hold_the_speaker
+from latent_resonance.voice.single_instance import hold_the_speaker
 
-MODULES = [path.stem for path in Path(drawn_face.__file__).parent.glob("*.py")]
+MODULES = [path.stem for path in Path(synthetic_face.__file__).parent.glob("*.py")]
 
 
 @pytest.fixture(autouse=True)

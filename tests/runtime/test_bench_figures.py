@@ -8,7 +8,7 @@ import math
 import pytest
 
 from latent_resonance.bench import FAMILIES
-from latent_resonance.bench.figure import Figure
+from latent_resonance.bench.measurement import Figure
 from latent_resonance.bench.quality import Load, best_of
 from latent_resonance.bench.table import lines, verdict
 

@@ -9,17 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance.bench import drawn_face, figures_of
+from latent_resonance.bench import figures_of, synthetic_face
+from latent_resonance.bench.context import Subject
 from latent_resonance.bench.eye import NoFaceError, images_of, shown, track, tracker_of
 from latent_resonance.bench.processes import PerformanceFailedError, performing, write_settings
-from latent_resonance.bench.subject import Subject
 from latent_resonance.bench.voice import STAGES, playing, timed_stage
-from latent_resonance.eye.camera import images_of_clip
-from latent_resonance.eye.visitor import Visitor
+from latent_resonance.config.settings import Phase, Settings, load_settings
+from latent_resonance.eye.camera.camera import images_of_clip
+from latent_resonance.eye.features.extractor import Visitor
 from latent_resonance.face_state import FEATURES
-from latent_resonance.settings import Phase, Settings, load_settings
-from latent_resonance.voice.instrument import Synthesiser
-from latent_resonance.voice.lock import hold_the_speaker
+from latent_resonance.voice.single_instance import hold_the_speaker
+from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 NS = 1_000_000_000
 
@@ -100,7 +100,7 @@ def test_the_tracker_takes_the_drawn_face_for_one_and_the_wall_for_none() -> Non
         _, found = track(tracker, images_of(None), 0.5)
         assert {len(faces) for faces in found[1:]} == {1}
         wall = images_of(None)[:1]
-        wall[0].pixels[:] = drawn_face.nobody()[:, :, None]
+        wall[0].pixels[:] = synthetic_face.nobody()[:, :, None]
         assert not any(shown(tracker, wall, 0.1)[1][5:])
         with pytest.raises(NoFaceError, match=r"a face in 0 of .* --clip"):
             track(tracker, wall, 0.1)
@@ -114,12 +114,12 @@ def test_the_tracker_takes_the_drawn_face_for_one_and_the_wall_for_none() -> Non
 
 def test_the_film_of_the_drawn_face_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "face.y4m"
-    drawn_face.write_film(path)
+    synthetic_face.write_film(path)
     film = list(images_of_clip(path))
-    assert len(film) == drawn_face.N_IMAGES
+    assert len(film) == synthetic_face.N_IMAGES
     assert film[30].time_ns == pytest.approx(NS, abs=2e6)
-    for image, drawn in zip(film, drawn_face.images(), strict=True):
-        assert image.pixels.shape == (drawn_face.HEIGHT, drawn_face.WIDTH, 3)
+    for image, drawn in zip(film, synthetic_face.images(), strict=True):
+        assert image.pixels.shape == (synthetic_face.HEIGHT, synthetic_face.WIDTH, 3)
         # A film's black is 16 and its white 235.
         assert np.corrcoef(image.pixels[:, :, 1].ravel(), drawn.ravel())[0, 1] > 0.99
 

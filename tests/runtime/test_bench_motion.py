@@ -14,20 +14,20 @@ import onnx
 import pytest
 import yaml
 
-from latent_resonance.bench import drawn_face, figures_of, visitor
+from latent_resonance.bench import fake_camera, figures_of, synthetic_face
+from latent_resonance.bench.context import Subject
 from latent_resonance.bench.eye import tracker_of
+from latent_resonance.bench.latency_pack import CLOSED_HZ, OPEN_HZ, REACH, TURN, chord, write_probe
 from latent_resonance.bench.motion import AT_LEAST, STAGED, laid_over
 from latent_resonance.bench.onnx_file import fields, message
-from latent_resonance.bench.probe import CLOSED_HZ, OPEN_HZ, REACH, TURN, chord, write_probe
 from latent_resonance.bench.processes import PerformanceFailedError
-from latent_resonance.bench.subject import Subject
-from latent_resonance.eye.camera import Image, rgb_of_i420
-from latent_resonance.eye.visitor import Visitor
+from latent_resonance.config.settings import Inference, Settings
+from latent_resonance.eye.camera.camera import Image, rgb_of_i420
+from latent_resonance.eye.features.extractor import Visitor
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.pack import PackError, open_pack
-from latent_resonance.settings import Inference, Settings
-from latent_resonance.voice.generator import open_networks
-from latent_resonance.voice.lock import hold_the_speaker
+from latent_resonance.voice.single_instance import hold_the_speaker
+from latent_resonance.voice.synthesis.networks import open_networks
 
 MOUTH_OPEN = FEATURES.index("mouth_open")
 
@@ -99,17 +99,17 @@ def test_the_probe_holds_one_chord_or_the_other(probe: Path, mouth: float, hz: f
 
 
 def test_a_visitor_rests_for_longer_than_her_mouth_is_open_and_at_no_rhythm() -> None:
-    turns = visitor.mouths()
+    turns = fake_camera.mouths()
     until_s, is_open = zip(*(next(turns) for _ in range(40)), strict=True)
     assert is_open == (False, True) * 20
     lasts_s = np.diff([0.0, *until_s])
-    assert lasts_s[1::2] == pytest.approx(visitor.HOLDS_S)
-    assert lasts_s[::2].min() >= visitor.RESTS_S[0] > visitor.HOLDS_S
+    assert lasts_s[1::2] == pytest.approx(fake_camera.HOLDS_S)
+    assert lasts_s[::2].min() >= fake_camera.RESTS_S[0] > fake_camera.HOLDS_S
     assert np.ptp(lasts_s[::2]) > 0.05
 
 
 def test_no_two_images_of_a_visitor_are_the_same() -> None:
-    closed, opened = visitor.films()
+    closed, opened = fake_camera.films()
     assert len({planes.tobytes() for planes in closed + opened}) == len(closed + opened)
 
 
@@ -117,21 +117,21 @@ def test_a_tracker_sees_the_visitors_mouth_on_either_side_of_what_is_measured() 
     settings, states = Settings(), []
     low, high = STAGED["controls"]["band_pass"]["input"]
     with tracker_of(settings) as tracker:
-        for film in visitor.films():
+        for film in fake_camera.films():
             eye = Visitor(settings.eye)
-            pixels = [rgb_of_i420(planes, drawn_face.WIDTH) for planes in film]
+            pixels = [rgb_of_i420(planes, synthetic_face.WIDTH) for planes in film]
             found = [tracker.find(Image(each, time.monotonic_ns())) for each in pixels]
             states.append([eye.step(faces, 33_333_333 * i) for i, faces in enumerate(found)])
     closed, opened = ([s.features[MOUTH_OPEN] for s in film if s.present] for film in states)
-    assert len(closed) >= visitor.N_GRAINS - 1
-    assert len(opened) >= visitor.N_GRAINS - 1
+    assert len(closed) >= fake_camera.N_GRAINS - 1
+    assert len(opened) >= fake_camera.N_GRAINS - 1
     assert max(closed) < min(low, TURN)
     assert min(opened) > max(TURN, 0.9 * high)
 
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", visitor.__name__, str(tmp_path), "--codec", "yuv420"]
+    command = [sys.executable, "-m", fake_camera.__name__, str(tmp_path), "--codec", "yuv420"]
     command += ["--framerate", "50", "--output", "-"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     yield process
@@ -142,21 +142,21 @@ def watched(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
 def test_a_visitor_opens_her_mouth_when_she_says_and_only_once_it_has_begun(
     watched: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    size = drawn_face.WIDTH * drawn_face.HEIGHT * 3 // 2
+    size = synthetic_face.WIDTH * synthetic_face.HEIGHT * 3 // 2
     mouth = np.s_[315:340, 310:330]
     images = []
     for i in range(100):
         if i == 40:
-            (tmp_path / visitor.BEGIN).touch()
+            (tmp_path / fake_camera.BEGIN).touch()
         planes = np.frombuffer(watched.stdout.read(size), np.uint8)
-        images.append(planes.reshape(-1, drawn_face.WIDTH)[mouth].mean())
-    noted = np.fromfile(tmp_path / visitor.LOG, visitor.OPENED)[:100]
+        images.append(planes.reshape(-1, synthetic_face.WIDTH)[mouth].mean())
+    noted = np.fromfile(tmp_path / fake_camera.LOG, fake_camera.OPENED)[:100]
     dark = np.array(images) < 100
     np.testing.assert_array_equal(dark, noted["opened"] > 0)
     assert not dark[:40].any()
     assert dark[40:].any()
     assert np.median(np.diff(noted["time_ns"])) == pytest.approx(20e6, rel=0.02)
-    (first, *_) = visitor.gestures_s(tmp_path)
+    (first, *_) = fake_camera.gestures_s(tmp_path)
     assert first == noted["time_ns"][np.argmax(dark)] / 1e9
     watched.stdout.close()
     assert watched.wait(5) == 0  # nobody looks any more

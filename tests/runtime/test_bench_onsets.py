@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from latent_resonance.bench.latency_pack import CLOSED_HZ, OPEN_HZ
 from latent_resonance.bench.motion import delays_of
 from latent_resonance.bench.onsets import (
     RATE,
@@ -19,10 +20,9 @@ from latent_resonance.bench.onsets import (
     onset_s,
     read_tape,
 )
-from latent_resonance.bench.probe import CLOSED_HZ, OPEN_HZ
 from latent_resonance.bench.tape import HEAD, Clock
-from latent_resonance.voice.ring import Ring
-from latent_resonance.voice.speaker import Speaker
+from latent_resonance.voice.output.device import Speaker
+from latent_resonance.voice.output.ring import Ring
 
 
 def tone(frequency_hz: float, seconds: float) -> np.ndarray:

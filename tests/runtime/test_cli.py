@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from latent_resonance import __version__
-from latent_resonance.settings import DEFAULTS, Settings, load_settings
+from latent_resonance.config.settings import DEFAULTS, Settings, load_settings
 
 COMMANDS = (
     "bench",

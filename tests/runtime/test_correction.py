@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 
 from latent_resonance.face_state import FEATURES, clip_features, neutral_features
 from latent_resonance.link.requests import Pair, Request
-from latent_resonance.voice.correction import Correction
-from latent_resonance.voice.remote import Remote
+from latent_resonance.voice.remote_control import Remote
+from latent_resonance.voice.synthesis.correction import Correction
 
 DIM = 8
 MOUTH, MOTION = FEATURES.index("mouth_open"), FEATURES.index("motion")

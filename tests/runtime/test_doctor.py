@@ -11,7 +11,7 @@ import pytest
 
 from latent_resonance.doctor import examine
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, Finding, probe, ran
-from latent_resonance.doctor.senses import (
+from latent_resonance.doctor.devices import (
     camera_of_eye,
     check_camera,
     check_face,

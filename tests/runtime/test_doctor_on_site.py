@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.doctor import paths_used, trespass
+from latent_resonance.doctor import paths_used, sandbox_probe
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check
 from latent_resonance.doctor.machine import (
     check_clock,
@@ -18,6 +18,7 @@ from latent_resonance.doctor.machine import (
     check_temperature,
     firmware_flags,
 )
+from latent_resonance.doctor.sandbox import check_wall, identity_of
 from latent_resonance.doctor.units import (
     EYE,
     VOICE,
@@ -28,7 +29,6 @@ from latent_resonance.doctor.units import (
     state_from,
     state_of,
 )
-from latent_resonance.doctor.wall import check_wall, identity_of
 
 
 def test_heat_is_a_warning_before_the_board_slows_down() -> None:
@@ -169,7 +169,7 @@ def test_a_process_is_entered_as_its_own_user() -> None:
 
 def test_a_trespasser_without_walls_gets_everywhere(tmp_path: Path) -> None:
     """So that it does not find every wall whole because it never tries."""
-    program = [sys.executable, "-I", "-S", str(Path(trespass.__file__)), "eye"]
+    program = [sys.executable, "-I", "-S", str(Path(sandbox_probe.__file__)), "eye"]
     done = subprocess.run(program, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "can write to /tmp" in done.stdout.splitlines()
-    assert list(trespass.devices(("nul*", "pts"))) == ["can open /dev/null"]
+    assert list(sandbox_probe.devices(("nul*", "pts"))) == ["can open /dev/null"]

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 
-from latent_resonance.eye.camera import (
+from latent_resonance.config.settings import Camera
+from latent_resonance.eye.camera.camera import (
     LONGEST_SIDE,
     CameraError,
     ClipCamera,
@@ -20,10 +21,9 @@ from latent_resonance.eye.camera import (
     fitted,
     rgb_of_i420,
 )
-from latent_resonance.eye.devices import Device
-from latent_resonance.eye.rpicam import RpicamCamera
-from latent_resonance.eye.sources import device_named, open_camera
-from latent_resonance.settings import Camera
+from latent_resonance.eye.camera.rpicam import RpicamCamera
+from latent_resonance.eye.camera.select import device_named, open_camera
+from latent_resonance.eye.camera.v4l2 import Device
 
 NS = 1_000_000_000
 LOGITECH = "usb-046d_HD_Pro_Webcam_C920-video-index"

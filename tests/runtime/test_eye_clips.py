@@ -12,14 +12,14 @@ import subprocess
 from pathlib import Path
 
 import cv2
-import faces
 import numpy as np
 import pytest
+from tests.support import faces
 
-from latent_resonance.eye.camera import LONGEST_SIDE, CameraError, images_of_clip
-from latent_resonance.eye.watch import states_of_clip
+from latent_resonance.config.settings import Settings
+from latent_resonance.eye.camera.camera import LONGEST_SIDE, CameraError, images_of_clip
+from latent_resonance.eye.main import states_of_clip
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
-from latent_resonance.settings import Settings
 
 CLIPS = Path(__file__).parents[3] / "shared" / "assets"
 MOUTH = FEATURES.index("mouth_open")

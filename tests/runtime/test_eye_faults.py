@@ -9,21 +9,21 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
-import faces
 import numpy as np
 import pytest
+from tests.support import faces
 
-from latent_resonance.eye.camera import CameraError, Image
-from latent_resonance.eye.fatigue import EXIT_START_AFRESH, Memory, StartAfreshError
-from latent_resonance.eye.mediapipe_tracker import MediaPipeTracker
-from latent_resonance.eye.reader import CameraReader
-from latent_resonance.eye.report import BLACK, BLACK_S, Report
-from latent_resonance.eye.seeing import Loop, Sight, see_live
-from latent_resonance.eye.tracker import Tracker, TrackerError
-from latent_resonance.eye.visitor import Visitor
+from latent_resonance.config.settings import Camera, Eye, Settings
+from latent_resonance.eye.camera.camera import CameraError, Image
+from latent_resonance.eye.camera.reader import CameraReader
+from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.memory_limit import EXIT_START_AFRESH, Memory, StartAfreshError
+from latent_resonance.eye.pipeline import Loop, Sight, see_live
+from latent_resonance.eye.status import BLACK, BLACK_S, Report
+from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
+from latent_resonance.eye.tracking.tracker import Tracker, TrackerError
 from latent_resonance.face_state import FaceSender
-from latent_resonance.gallery.notify import Notifier
-from latent_resonance.settings import Camera, Eye, Settings
+from latent_resonance.linux.systemd import Notifier
 
 NS = 1_000_000_000
 BLACK_IMAGE = np.zeros((48, 64, 3), np.uint8)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from functools import cache
 
-import faces
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support import faces
 
-from latent_resonance.eye.features import INSTANT, instant_features, without_noise
-from latent_resonance.eye.landmarks import Measures, measure
+from latent_resonance.eye.features.features import INSTANT, instant_features, without_noise
+from latent_resonance.eye.features.geometry import Measures, measure
 
 # What the tracker's own noise and its model of perspective may change an unchanged face by, in
 # the features' own units; seen are 0.03, 0.15, 0.18, 0.12, 0.15 and 0.06.

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latent_resonance.eye.movement import RISE_S, Rate, Stillness, motion_of
-from latent_resonance.eye.one_euro import OneEuroFilter
-from latent_resonance.settings import OneEuro
+from latent_resonance.config.settings import OneEuro
+from latent_resonance.eye.features.motion import RISE_S, Rate, Stillness, motion_of
+from latent_resonance.eye.features.one_euro import OneEuroFilter
 
 SETTINGS = OneEuro(beta=2.0)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.eye_process import (
+from latent_resonance.voice.child_process import (
     AFRESH,
     PAUSES_S,
     SILENT_S,
@@ -166,8 +166,8 @@ def test_an_eye_that_does_not_listen_is_gone_all_the_same() -> None:
 HANGS = """
 import threading, time, sys
 from pathlib import Path
-from latent_resonance.eye.seeing import see_live
-from latent_resonance.settings import Camera, Settings
+from latent_resonance.eye.pipeline import see_live
+from latent_resonance.config.settings import Camera, Settings
 class Stop(threading.Event):
     asked = 0
     def is_set(self):

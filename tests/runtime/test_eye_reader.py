@@ -6,20 +6,20 @@ import sys
 import threading
 import time
 
-import faces
 import numpy as np
 import pytest
+from tests.support import faces
 
-from latent_resonance.eye.camera import (
+from latent_resonance.config.settings import Eye
+from latent_resonance.eye.camera.camera import (
     CameraError,
     Image,
     TurnedCamera,
 )
-from latent_resonance.eye.choice import open_tracker
-from latent_resonance.eye.reader import CameraReader
-from latent_resonance.eye.seeing import Sight
-from latent_resonance.eye.visitor import Visitor
-from latent_resonance.settings import Eye
+from latent_resonance.eye.camera.reader import CameraReader
+from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.pipeline import Sight
+from latent_resonance.eye.tracking.select import open_tracker
 
 NS = 1_000_000_000
 

@@ -25,7 +25,7 @@ from latent_resonance.face_state import (
     encode,
     neutral_features,
 )
-from latent_resonance.unix_socket import SocketTaken
+from latent_resonance.linux.unix_socket import SocketTaken
 
 HEADER_BYTES = 24
 

@@ -9,9 +9,9 @@ import pytest
 import scipy.fft
 from numpy.typing import NDArray
 
-from latent_resonance.spectrogram import Geometry, stft_circular, window
-from latent_resonance.voice.griffin_lim import StreamingGriffinLim, reconstruct
-from latent_resonance.voice.ring import Ring
+from latent_resonance.audio.griffin_lim import StreamingGriffinLim, reconstruct
+from latent_resonance.audio.spectrogram import Geometry, stft_circular, window
+from latent_resonance.voice.output.ring import Ring
 
 Samples = NDArray[np.float32]
 GEOMETRY = Geometry(n_frames=128)

@@ -77,11 +77,11 @@ def test_the_wall_in_front_of_the_workshop_stands(name: str) -> None:
     ("package", "doors"),
     [
         # Two: one for the images of a camera, one that draws the spectrogram of what was played.
-        ("cv2", ["eye/camera.py", "picture.py"]),
-        ("mediapipe", ["eye/mediapipe_tracker.py"]),
+        ("cv2", ["eye/camera/camera.py", "render_plot.py"]),
+        ("mediapipe", ["eye/tracking/mediapipe_tracker.py"]),
         # Two: one for the pack, one for the face; the processes of voice and eye share nothing.
-        ("onnxruntime", ["eye/light/networks.py", "voice/generator.py"]),
-        ("sounddevice", ["voice/output.py"]),
+        ("onnxruntime", ["eye/tracking/onnx/session.py", "voice/synthesis/networks.py"]),
+        ("sounddevice", ["voice/output/portaudio_process.py"]),
     ],
 )
 def test_each_heavy_package_comes_in_by_its_own_doors(package: str, doors: list[str]) -> None:
@@ -91,7 +91,7 @@ def test_each_heavy_package_comes_in_by_its_own_doors(package: str, doors: list[
 def test_no_line_of_the_voice_imports_a_door_of_cv2() -> None:
     files = [path for path in FILES if path.is_relative_to(SOURCE / "voice")]
     assert len(files) > 3
-    doors = {"cv2", "latent_resonance.picture", "latent_resonance.eye.camera"}
+    doors = {"cv2", "latent_resonance.render_plot", "latent_resonance.eye.camera.camera"}
     for path in files:
         assert doors.isdisjoint(imports_of(path)), path
 
@@ -105,17 +105,17 @@ def test_the_voice_as_a_whole_loads_nothing_that_holds_an_image() -> None:
     )
     loaded = set(done.stdout.split())
     assert set(voice) <= loaded
-    assert {"cv2", "mediapipe", "latent_resonance.picture"}.isdisjoint(loaded)
+    assert {"cv2", "mediapipe", "latent_resonance.render_plot"}.isdisjoint(loaded)
     assert not [name for name in loaded if name.startswith("latent_resonance.eye.")]
 
 
 def test_the_monitor_as_a_whole_can_neither_see_nor_sound() -> None:
-    program = "import sys\nimport latent_resonance.monitor.service\nprint(*sys.modules, sep='\\n')"
+    program = "import sys\nimport latent_resonance.monitor.app\nprint(*sys.modules, sep='\\n')"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     loaded = set(done.stdout.split())
-    assert "latent_resonance.monitor.web" in loaded
+    assert "latent_resonance.monitor.http" in loaded
     assert {"cv2", "mediapipe", "onnxruntime", "sounddevice"}.isdisjoint(loaded)
     sides = ("latent_resonance.eye", "latent_resonance.voice")
     assert not [name for name in loaded if name.startswith(sides)]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from listening import face, settings_of
+from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.generator import Networks, open_networks
-from latent_resonance.voice.instrument import Dreamer
-from latent_resonance.voice.latent import Latent
+from latent_resonance.voice.synthesis.instrument import Dreamer
+from latent_resonance.voice.synthesis.latent import Latent
+from latent_resonance.voice.synthesis.networks import Networks, open_networks
 
 
 class CountingNetworks:

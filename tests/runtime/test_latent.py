@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.settings import Latent
-from latent_resonance.voice.controls import Controls
-from latent_resonance.voice.latent import LatentGlide, nearest_anchor
+from latent_resonance.config.settings import Latent
+from latent_resonance.voice.synthesis.controls import Controls
+from latent_resonance.voice.synthesis.latent import LatentGlide, nearest_anchor
 
 ANCHORS = np.eye(4, 8, dtype=np.float32) * 3.0
 QUIET = Controls(rate=1.0, cutoff_hz=350.0, noise=0.0, clarity=0.0)

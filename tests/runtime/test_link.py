@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reports import PLAYING
+from tests.support.status_reports import PLAYING
 
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, neutral_features
 from latent_resonance.link import requests, telemetry
-from latent_resonance.link.listener import MOST_MONITORS, Listener, monitor_path
 from latent_resonance.link.requests import Pair, Request, RequestError, request
+from latent_resonance.link.server import MOST_MONITORS, Listener, monitor_path
 from latent_resonance.link.telemetry import Columns, Energies, Report, TelemetryError
-from latent_resonance.unix_socket import SocketTaken
+from latent_resonance.linux.unix_socket import SocketTaken
 
 COLUMNS = Columns(7, 123, np.arange(8, dtype=np.uint8).reshape(2, 4))
 ENERGIES = Energies(9, 456, "play", True, -23.5, 0.0625, neutral_features())

@@ -9,9 +9,9 @@ import numpy as np
 import pyloudnorm
 import pytest
 import scipy.signal
-from listening import RATE, face, play, settings_of
+from tests.support.audio_measures import RATE, face, play, settings_of
 
-from latent_resonance.gallery.loudness import (
+from latent_resonance.audio.loudness import (
     HIGHEST_DBTP,
     HIGHEST_LUFS,
     MOMENTARY_S,
@@ -20,14 +20,14 @@ from latent_resonance.gallery.loudness import (
     Window,
     k_response,
 )
-from latent_resonance.gallery.presence import Presence
-from latent_resonance.gallery.quiet import hushed
+from latent_resonance.config.settings import Settings
+from latent_resonance.gallery.visit import Presence
 from latent_resonance.pack import open_pack
 from latent_resonance.score import attract_score
-from latent_resonance.settings import Settings
-from latent_resonance.voice.generator import open_networks
-from latent_resonance.voice.instrument import Instrument
-from latent_resonance.voice.tone import Tone
+from latent_resonance.voice.quiet_hours import hushed
+from latent_resonance.voice.synthesis.instrument import Instrument
+from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.tone import Tone
 
 Sound = np.ndarray
 BLOCK = 512

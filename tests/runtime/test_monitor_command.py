@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rooms import environment_in
+from tests.support.pulse_server import environment_in
 
-from latent_resonance.monitor_process import MonitorProcess
+from latent_resonance.voice.monitor_process import MonitorProcess
 
 WITHOUT_THE_EXTRA = """
 import sys

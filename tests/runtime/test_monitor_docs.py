@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
-from reports import energies, report
+from tests.support.status_reports import energies, report
 
 from latent_resonance.monitor.metrics import Metrics
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as older_families
-from reports import energies, report
+from tests.support.status_reports import energies, report
 
 from latent_resonance.link.telemetry import Report, decode
-from latent_resonance.monitor.condition import STATES, condition_of, healthz
+from latent_resonance.monitor.health import STATES, condition_of, healthz
 from latent_resonance.monitor.metrics import FAULTS, MOST_FAULTS, OTHER, Metrics, bounded
 
 ROOT = Path(__file__).parents[2]
@@ -197,7 +197,7 @@ def test_a_new_kind_of_fault_makes_no_counter_fall() -> None:
 
 
 def test_the_faults_that_are_known_are_those_that_an_attendant_notices() -> None:
-    source = (ROOT / "runtime/latent_resonance/voice/attendant.py").read_text()
+    source = (ROOT / "runtime/latent_resonance/voice/supervisor.py").read_text()
     noticed = re.findall(r'faults\.notice\(\s*"([^"]+)"', source)
     assert tuple(noticed) == FAULTS
 

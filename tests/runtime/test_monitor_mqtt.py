@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import AT_ONCE_S, ID, Clock, Instrument, Mosquitto, Subscriber, until
-from reports import report
+from tests.support.mqtt_broker import AT_ONCE_S, ID, Clock, Instrument, Mosquitto, Subscriber, until
+from tests.support.status_reports import report
 
+from latent_resonance.config.monitor import Mqtt
 from latent_resonance.link.telemetry import Report
 from latent_resonance.monitor.mqtt import STATE_S
-from latent_resonance.monitor.sections import Mqtt
 
 SAID_BY_A_CHILD = """
 import sys, time
 from latent_resonance.monitor.mqtt import Broker, Identity
-from latent_resonance.monitor.sections import Mqtt
-from reports import report
+from latent_resonance.config.monitor import Mqtt
+from tests.support.status_reports import report
 broker = Broker(Mqtt(host="127.0.0.1", port=int(sys.argv[1])), print, Identity("killed", "x"))
 while True:
     broker.tell(report(), 0.1)
@@ -133,7 +133,7 @@ def test_a_monitor_that_is_killed_leaves_its_last_will(
     mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
     command = [sys.executable, "-c", SAID_BY_A_CHILD, str(mosquitto.port)]
-    with subprocess.Popen(command, cwd=Path(__file__).parent) as child:
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as child:
         assert until(subscriber.states)
         child.kill()
     assert until(lambda: subscriber.availability()[-1] == "offline")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from brokers import ID, Instrument, Mosquitto, Subscriber, free_port
+from tests.support.mqtt_broker import ID, Instrument, Mosquitto, Subscriber, free_port
 
+from latent_resonance.config.monitor import Mqtt
+from latent_resonance.config.settings import SettingsError
 from latent_resonance.monitor.mqtt import Broker
-from latent_resonance.monitor.sections import Mqtt
-from latent_resonance.settings import SettingsError
 
 
 @pytest.fixture

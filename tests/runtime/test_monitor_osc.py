@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
-from reports import PLAYING
+from tests.support.status_reports import PLAYING
 
+from latent_resonance.config.monitor import Osc
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.link.requests import HELD_S, Request
 from latent_resonance.link.telemetry import Energies
 from latent_resonance.monitor.osc import MOST_PER_S, OscIn, OscOut
-from latent_resonance.monitor.sections import Osc
 
 HERE = ("127.0.0.1", 4711)
 ENERGIES = Energies(1, 1, "play", True, -21.5, 0.0625, neutral_features())

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from reports import PLAYING
+from tests.support.status_reports import PLAYING
 
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.link.requests import HELD_S, MOST_PAIRS, Request
 from latent_resonance.link.telemetry import Energies
-from latent_resonance.monitor.directions import COUNT, directions_of, principal_directions
-from latent_resonance.monitor.taught import TaughtError, read_pairs
+from latent_resonance.monitor.examples_file import TaughtError, read_pairs
+from latent_resonance.monitor.ganspace import COUNT, directions_of, principal_directions
 from latent_resonance.monitor.teaching import Teaching, TeachingError, turned
 
 DIM = 8

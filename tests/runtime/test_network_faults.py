@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import face, settings_of
+from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.generator import NetworkError, Networks, open_networks
-from latent_resonance.voice.instrument import Dreamer, Synthesiser
-from latent_resonance.voice.latent import Latent
+from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.latent import Latent
+from latent_resonance.voice.synthesis.networks import NetworkError, Networks, open_networks
 
 NAN, INFINITY = float("nan"), float("inf")
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.config.settings import Inference
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import Pack, PackError, find_pack, models_folder, open_pack
-from latent_resonance.settings import Inference
-from latent_resonance.spectrogram import Geometry
-from latent_resonance.voice.generator import open_networks
+from latent_resonance.voice.synthesis.networks import open_networks
 
 MakePack = Callable[..., Path]
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import face
+from tests.support.audio_measures import face
 
-from latent_resonance.settings import Settings, load_settings
-from latent_resonance.voice.instrument import Instrument, open_instrument
-from latent_resonance.voice.player import Player
+from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.voice.reload import Reloader
+from latent_resonance.voice.synthesis.crossfade import Player
+from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
 
 FACE = face(mouth_open=0.5, head_yaw=0.3)
 
@@ -244,10 +244,10 @@ def test_the_mixture_of_two_instruments_keeps_below_the_ceiling(stage: Stage) ->
 EXCHANGES = """
 import os, sys, threading
 from latent_resonance.face_state import neutral_features
-from latent_resonance.settings import Settings
-from latent_resonance.usage import usage_of
-from latent_resonance.voice.instrument import open_instrument
-from latent_resonance.voice.priority import settle
+from latent_resonance.config.settings import Settings
+from latent_resonance.linux.process_usage import usage_of
+from latent_resonance.voice.synthesis.instrument import open_instrument
+from latent_resonance.linux.realtime import settle
 from latent_resonance.voice.reload import Reloader
 
 settle()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from listening import centroid_hz, settings_of
+from tests.support.audio_measures import centroid_hz, settings_of
 
+from latent_resonance.audio.wav import OutputFileError, written_beside
 from latent_resonance.render import render
-from latent_resonance.writing import OutputFileError, written_beside
 
 SCORE = "time_s,presence,mouth_open\n0,1,0\n2,1,0\n2.2,1,0.8\n4,1,0.8\n"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.voice.resample import Resampler
+from latent_resonance.audio.resample import Resampler
 
 
 def sine(frequency_hz: float, seconds: np.ndarray) -> np.ndarray:

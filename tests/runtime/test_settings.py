@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-from latent_resonance.settings import (
+from latent_resonance.config.settings import (
     DEFAULTS,
     Settings,
     SettingsError,
     load_settings,
     socket_path_of,
 )
-from latent_resonance.validation import keys_of
+from latent_resonance.config.validation import keys_of
 
 KEYS = dict(keys_of(Settings))
 NUMBERS = {key: field for key, field in KEYS.items() if field.annotation in (int, float)}
@@ -204,7 +204,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*KEYS, *Settings.model_fields]), JSON, min_size=1))
 def test_no_content_makes_anything_but_settings_or_sentences(content: dict[str, object]) -> None:
-    from latent_resonance.validation import sentences
+    from latent_resonance.config.validation import sentences
 
     tree: dict[str, object] = {}
     for key, value in content.items():

@@ -9,7 +9,7 @@ import pyloudnorm
 import pytest
 import scipy.signal
 
-from latent_resonance.voice.tone import BandPass, Leveller, Limiter, Tone
+from latent_resonance.voice.synthesis.tone import BandPass, Leveller, Limiter, Tone
 
 RATE = 48_000
 

@@ -11,7 +11,7 @@ import latent_resonance
 
 SOURCE = Path(latent_resonance.__file__).parent
 # The hour of the day is what opening hours are about, and the doctor looks at the clock itself.
-WALL_CLOCK = ("gallery/hours.py", "doctor/")
+WALL_CLOCK = ("gallery/opening_hours.py", "doctor/")
 PLAYING = [
     path
     for path in sorted(SOURCE.rglob("*.py"))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from rooms import until
-from staffed import Gallery, browser, gallery_in, skip_without_a_browser
+from tests.support.gallery_process import Gallery, browser, gallery_in, skip_without_a_browser
+from tests.support.pulse_server import until
 
 
 @pytest.fixture(scope="module")

@@ -49,9 +49,10 @@ drift() { # FILE
     uv run --quiet --all-packages --no-sync python - "$1" "$IMAGES" <<'END'
 import sys
 
-sys.path.insert(0, "tests/runtime")
+sys.path.insert(0, "")  # the root of the repository
 import cv2
-import faces
+
+from tests.support import faces
 
 film = cv2.VideoWriter(sys.argv[1], cv2.VideoWriter_fourcc(*"mp4v"), 10, (640, 480))
 for picture in faces.drifting(faces.photograph(), int(sys.argv[2])):

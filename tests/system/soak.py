@@ -16,16 +16,16 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "runtime")]  # as pytest does for the tests
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from soaking.course import Course  # noqa: E402  the path comes first
-from soaking.faults import FAULTS, Fault  # noqa: E402
-from soaking.house import INSTRUMENT, House  # noqa: E402
-from soaking.notes import Notes, judge, read_lines  # noqa: E402
-from soaking.verdict import Line  # noqa: E402
+from tests.system.soaking.course import Course  # noqa: E402  the path comes first
+from tests.system.soaking.faults import FAULTS, Fault  # noqa: E402
+from tests.system.soaking.house import INSTRUMENT, House  # noqa: E402
+from tests.system.soaking.notes import Notes, judge, read_lines  # noqa: E402
+from tests.system.soaking.verdict import Line  # noqa: E402
 
-PACK = HERE.parents[1] / "models" / "cello"
+PACK = ROOT / "models" / "cello"
 RESULTS = Path("runs") / "soak"
 INTERRUPTED = 130
 EXAMPLES = """\

@@ -9,15 +9,14 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import booted
 import cv2
-import faces
 import numpy as np
 import pytest
+from tests.support import faces, systemd_container
 
 EYE, VOICE = "latent-resonance-eye", "latent-resonance-voice"
 MONITOR = "latent-resonance-monitor"
-INSTALL = (f"{booted.CHECKOUT}/systemd/install.sh",)
+INSTALL = (f"{systemd_container.CHECKOUT}/systemd/install.sh",)
 SILENT_DB = -60.0  # quieter than any sound of the instrument, louder than an idle sink
 SYSTEM_S = 60.0  # patience with a small, busy machine
 
@@ -25,12 +24,12 @@ pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[booted.Machine]:
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[systemd_container.Machine]:
     """One that was installed as docs/install.md says, and then switched off and on."""
-    booted.skip_where_nothing_can_boot()
+    systemd_container.skip_where_nothing_can_boot()
     folder = tmp_path_factory.mktemp("machine")
     clip = write_clip(folder / "face.mp4")
-    machine = booted.Machine(folder)
+    machine = systemd_container.Machine(folder)
     try:
         machine.furnish(clip)
         machine.power_on()
@@ -52,13 +51,13 @@ def write_clip(path: Path) -> Path:
     return path
 
 
-def wait_until_it_plays(machine: booted.Machine) -> None:
+def wait_until_it_plays(machine: systemd_container.Machine) -> None:
     for unit in (VOICE, EYE):
         machine.until(unit, "ActiveState", "active", SYSTEM_S)
 
 
 def test_after_a_reboot_it_plays_by_itself_and_the_room_hears_it(
-    machine: booted.Machine, capsys: pytest.CaptureFixture[str]
+    machine: systemd_container.Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wait_until_it_plays(machine)
     assert machine.heard_db(3.0) > SILENT_DB
@@ -71,7 +70,7 @@ def test_after_a_reboot_it_plays_by_itself_and_the_room_hears_it(
     assert ready - executed < 15e6  # µs; it owes 1.5 s on a machine that has nothing else to do
 
 
-def test_it_plays_for_the_visitor_that_the_eye_sees(machine: booted.Machine) -> None:
+def test_it_plays_for_the_visitor_that_the_eye_sees(machine: systemd_container.Machine) -> None:
     wait_until_it_plays(machine)
     for _ in range(50):
         status = machine.show(VOICE, "StatusText")
@@ -82,7 +81,9 @@ def test_it_plays_for_the_visitor_that_the_eye_sees(machine: booted.Machine) -> 
     assert "images/s" in machine.show(EYE, "StatusText")
 
 
-def test_systemd_has_nothing_to_say_about_what_is_installed(machine: booted.Machine) -> None:
+def test_systemd_has_nothing_to_say_about_what_is_installed(
+    machine: systemd_container.Machine,
+) -> None:
     done = machine.run("systemd-analyze", "verify", "latent-resonance.target", *services())
     assert (done.stdout, done.stderr) == ("", "")
 
@@ -91,7 +92,9 @@ def services() -> list[str]:
     return [f"{name}.service" for name in (EYE, VOICE)]
 
 
-def test_each_half_runs_as_somebody_of_its_own_who_may_do_nothing(machine: booted.Machine) -> None:
+def test_each_half_runs_as_somebody_of_its_own_who_may_do_nothing(
+    machine: systemd_container.Machine,
+) -> None:
     users = set()
     for unit in (EYE, VOICE):
         pid = machine.show(unit, "MainPID")
@@ -106,7 +109,9 @@ def test_each_half_runs_as_somebody_of_its_own_who_may_do_nothing(machine: boote
     assert len(users - {"0"}) == 2
 
 
-def test_the_doctor_finds_the_wall_whole_and_sees_each_hole_in_it(machine: booted.Machine) -> None:
+def test_the_doctor_finds_the_wall_whole_and_sees_each_hole_in_it(
+    machine: systemd_container.Machine,
+) -> None:
     wait_until_it_plays(machine)
     put_devices(machine)
     whole = walls(machine)
@@ -126,34 +131,34 @@ def test_the_doctor_finds_the_wall_whole_and_sees_each_hole_in_it(machine: boote
     assert "can open /dev/video0" in voice["detail"]
 
 
-def put_devices(machine: booted.Machine) -> None:
+def put_devices(machine: systemd_container.Machine) -> None:
     """A camera and a sound card in name only, which whoever finds them may open."""
     machine.run("sh", "-c", "touch /dev/video0 && mkdir -p /dev/snd && touch /dev/snd/pcmC0D0p")
     machine.run("chmod", "666", "/dev/video0", "/dev/snd/pcmC0D0p")
 
 
-def walls(machine: booted.Machine) -> list[dict[str, str]]:
+def walls(machine: systemd_container.Machine) -> list[dict[str, str]]:
     """The doctor's checks of the eye's side and of the voice's."""
     program = (
         "import json; from latent_resonance.doctor import units, wall;"
         "states = [units.state_of(unit) for unit in (units.EYE, units.VOICE)];"
         "print(json.dumps([wall.check_wall(state).as_dict() for state in states]))"
     )
-    return json.loads(machine.run(f"{booted.PROGRAMS}/python", "-c", program).stdout)
+    return json.loads(machine.run(f"{systemd_container.PROGRAMS}/python", "-c", program).stdout)
 
 
-def restart(machine: booted.Machine) -> None:
+def restart(machine: systemd_container.Machine) -> None:
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "restart", EYE, VOICE)
 
 
 def test_the_doctor_on_site_asks_those_who_hold_camera_and_speaker(
-    machine: booted.Machine,
+    machine: systemd_container.Machine,
 ) -> None:
     wait_until_it_plays(machine)
     done = machine.run("/usr/local/bin/latent-resonance", "doctor", "--json", check=False)
     checks = {check["name"]: check for check in json.loads(done.stdout)}
-    assert checks["settings"]["detail"] == booted.SITE
+    assert checks["settings"]["detail"] == systemd_container.SITE
     assert "the eye has it: seeing" in checks["camera"]["detail"]
     assert "the voice has it: playing" in checks["speaker"]["detail"]
     for name in ("settings", "pack", "tracker", "camera", "speaker", "units", "permissions"):
@@ -161,18 +166,23 @@ def test_the_doctor_on_site_asks_those_who_hold_camera_and_speaker(
     assert done.returncode == 0, checks
 
 
-def test_the_doctors_tone_is_heard_in_the_room(machine: booted.Machine) -> None:
+def test_the_doctors_tone_is_heard_in_the_room(machine: systemd_container.Machine) -> None:
     machine.run("systemctl", "stop", VOICE)
     with machine.listening() as heard:
-        tone = (f"{booted.PROGRAMS}/python", "-m", "latent_resonance.probes", "tone")
-        machine.run("env", "PULSE_SERVER=unix:/run/speaker", *tone, booted.SITE)
+        tone = (
+            f"{systemd_container.PROGRAMS}/python",
+            "-m",
+            "latent_resonance.doctor.probes",
+            "tone",
+        )
+        machine.run("env", "PULSE_SERVER=unix:/run/speaker", *tone, systemd_container.SITE)
     machine.run("systemctl", "start", VOICE)
     spectrum = np.abs(np.fft.rfft(heard[0]))
-    assert np.argmax(spectrum) * booted.RATE / len(heard[0]) == pytest.approx(440, abs=1)
+    assert np.argmax(spectrum) * systemd_container.RATE / len(heard[0]) == pytest.approx(440, abs=1)
     assert np.max(np.abs(heard[0])) == pytest.approx(0.1, rel=0.05)
 
 
-def test_what_is_killed_is_started_again(machine: booted.Machine) -> None:
+def test_what_is_killed_is_started_again(machine: systemd_container.Machine) -> None:
     wait_until_it_plays(machine)
     for unit in (VOICE, EYE):
         before = int(machine.show(unit, "NRestarts"))
@@ -182,7 +192,9 @@ def test_what_is_killed_is_started_again(machine: booted.Machine) -> None:
     assert machine.heard_db(2.0) > SILENT_DB
 
 
-def test_what_hangs_is_noticed_by_the_watchdog_and_started_again(machine: booted.Machine) -> None:
+def test_what_hangs_is_noticed_by_the_watchdog_and_started_again(
+    machine: systemd_container.Machine,
+) -> None:
     wait_until_it_plays(machine)
     before = {unit: int(machine.show(unit, "NRestarts")) for unit in (VOICE, EYE)}
     machine.run("systemctl", "kill", "-s", "STOP", VOICE, EYE)
@@ -193,9 +205,11 @@ def test_what_hangs_is_noticed_by_the_watchdog_and_started_again(machine: booted
     assert machine.heard_db(2.0) > SILENT_DB
 
 
-def test_a_power_cut_leaves_it_as_it_was_and_it_comes_up_again(machine: booted.Machine) -> None:
+def test_a_power_cut_leaves_it_as_it_was_and_it_comes_up_again(
+    machine: systemd_container.Machine,
+) -> None:
     wait_until_it_plays(machine)
-    kept = machine.root / booted.SITE[1:]
+    kept = machine.root / systemd_container.SITE[1:]
     before = kept.read_bytes()
     machine.cut_power()
     machine.power_on()
@@ -204,8 +218,10 @@ def test_a_power_cut_leaves_it_as_it_was_and_it_comes_up_again(machine: booted.M
     assert kept.read_bytes() == before
 
 
-def test_installing_again_changes_nothing_and_keeps_the_settings(machine: booted.Machine) -> None:
-    kept = machine.root / booted.SITE[1:]
+def test_installing_again_changes_nothing_and_keeps_the_settings(
+    machine: systemd_container.Machine,
+) -> None:
+    kept = machine.root / systemd_container.SITE[1:]
     before = kept.read_bytes(), releases(machine)
     done = machine.run(*INSTALL)
     assert "installing" not in done.stderr
@@ -213,22 +229,25 @@ def test_installing_again_changes_nothing_and_keeps_the_settings(machine: booted
     wait_until_it_plays(machine)
 
 
-def releases(machine: booted.Machine) -> list[str]:
+def releases(machine: systemd_container.Machine) -> list[str]:
     return machine.run("ls", "--full-time", "/opt/latent-resonance/releases").stdout.splitlines()
 
 
-def test_the_monitor_comes_when_asked_for_and_its_page_answers(machine: booted.Machine) -> None:
+def test_the_monitor_comes_when_asked_for_and_its_page_answers(
+    machine: systemd_container.Machine,
+) -> None:
     machine.run(*INSTALL, "--monitor")
     wait_until_it_plays(machine)
     machine.until(MONITOR, "ActiveState", "active", SYSTEM_S)
     program = (
         "import json, time; from latent_resonance import doctor; from pathlib import Path;"
-        "from latent_resonance.doctor import page, units;"
-        f"settings = doctor.settings_in_force(Path('{booted.SITE}')).monitor; time.sleep(3);"
+        "from latent_resonance.doctor import monitor, units;"
+        f"site = Path('{systemd_container.SITE}');"
+        "settings = doctor.settings_in_force(site).monitor; time.sleep(3);"
         "state = units.state_of(units.MONITOR);"
-        "print(json.dumps(page.check_monitor(state, settings).as_dict()))"
+        "print(json.dumps(monitor.check_monitor(state, settings).as_dict()))"
     )
-    check = json.loads(machine.run(f"{booted.PROGRAMS}/python", "-c", program).stdout)
+    check = json.loads(machine.run(f"{systemd_container.PROGRAMS}/python", "-c", program).stdout)
     assert check["verdict"] == "ok", (check, machine.log())
     token = machine.root / "etc/latent-resonance/monitor-token"
     assert token.read_text().strip() in check["detail"]
@@ -240,10 +259,10 @@ def test_the_monitor_comes_when_asked_for_and_its_page_answers(machine: booted.M
 
 
 def test_uninstalling_leaves_the_settings_and_purging_leaves_nothing(
-    machine: booted.Machine,
+    machine: systemd_container.Machine,
 ) -> None:
     machine.run(*INSTALL, "--uninstall")
-    assert (machine.root / booted.SITE[1:]).exists()
+    assert (machine.root / systemd_container.SITE[1:]).exists()
     machine.run(*INSTALL, "--purge")
     left = machine.run(
         *("find", "/etc", "/opt", "/usr/local", "/run", "-name", "*latent*resonance*"),
@@ -255,7 +274,7 @@ def test_uninstalling_leaves_the_settings_and_purging_leaves_nothing(
 
 
 def test_nothing_is_left_mounted_afterwards(tmp_path: Path) -> None:
-    booted.skip_where_nothing_can_boot()
-    machine = booted.Machine(tmp_path)
+    systemd_container.skip_where_nothing_can_boot()
+    machine = systemd_container.Machine(tmp_path)
     machine.close()
     assert str(tmp_path) not in Path("/proc/self/mounts").read_text()

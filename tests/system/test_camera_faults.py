@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rooms import PATIENCE, compiled
-from showroom import BACK_S, EVER_S, GONE_S, Camera, Gallery, write_images
+from tests.support.camera_rig import BACK_S, EVER_S, GONE_S, Camera, Gallery, write_images
+from tests.support.pulse_server import PATIENCE, compiled
 
-from latent_resonance.eye.reader import NEVER_SEEN_S
+from latent_resonance.eye.camera.reader import NEVER_SEEN_S
 
 SOURCE = Path(__file__).with_name("fakecam.c")
 
@@ -244,8 +244,8 @@ def test_while_the_eye_dies_again_and_again_the_voice_plays_on_and_says_why_once
 READING = """
 import sys
 from pathlib import Path
-from latent_resonance.eye.camera import V4lCamera
-from latent_resonance.settings import Camera
+from latent_resonance.eye.camera.camera import V4lCamera
+from latent_resonance.config.settings import Camera
 camera = V4lCamera(Path("/dev/video0"), Camera(images_per_s=float(sys.argv[1])))
 times_ns = [camera.read().time_ns for _ in range(31)]
 print(30e9 / (times_ns[-1] - times_ns[0]))

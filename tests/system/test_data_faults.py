@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rooms import Voice, environment_in, until
+from tests.support.pulse_server import Voice, environment_in, until
 
 from latent_resonance.face_state import FaceReceiver, FaceSender, FaceState, neutral_features
-from latent_resonance.usage import usage_of
+from latent_resonance.linux.process_usage import usage_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rooms import PATIENCE, SoundServer, Voice, compiled, environment_in, until
+from tests.support.pulse_server import PATIENCE, SoundServer, Voice, compiled, environment_in, until
 
 import latent_resonance
 

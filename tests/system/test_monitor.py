@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rooms import PATIENCE, until
-from staffed import Gallery
+from tests.support.gallery_process import Gallery
+from tests.support.pulse_server import PATIENCE, until
 
 pytestmark = [
     pytest.mark.slow,

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from pythonosc.udp_client import SimpleUDPClient
-from rooms import PATIENCE, until
-from staffed import Gallery, level_at_db, level_db
+from tests.support.gallery_process import Gallery, level_at_db, level_db
+from tests.support.pulse_server import PATIENCE, until
 
-from latent_resonance.voice.check_tone import FREQUENCY_HZ, LEVEL_DB
+from latent_resonance.audio.reference_tone import FREQUENCY_HZ, LEVEL_DB
 
 pytestmark = [
     pytest.mark.slow,

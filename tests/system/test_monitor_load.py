@@ -12,11 +12,11 @@ from contextlib import AsyncExitStack, closing, suppress
 import aiohttp
 import numpy as np
 import pytest
-from rooms import PATIENCE, until
-from staffed import Gallery, gallery_in, skip_without_a_browser
+from tests.support.gallery_process import Gallery, gallery_in, skip_without_a_browser
+from tests.support.pulse_server import PATIENCE, until
 
 from latent_resonance.link.telemetry import Columns, decode
-from latent_resonance.usage import usage_of
+from latent_resonance.linux.process_usage import usage_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 VIEWERS = 50

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rooms import PATIENCE, until
-from staffed import Gallery, gallery_in, skip_without_a_browser
+from tests.support.gallery_process import Gallery, gallery_in, skip_without_a_browser
+from tests.support.pulse_server import PATIENCE, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 SCREEN = Path(__file__).parents[2] / "systemd" / "screen"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rooms import until
+from tests.support.pulse_server import until
 
 SOAK = Path(__file__).with_name("soak.py")
 NEVER_AGAIN = """

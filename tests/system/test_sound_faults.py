@@ -15,7 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from rooms import LOUD, PATIENCE, RATE, Ear, SoundServer, Voice, compiled, environment_in, until
+from tests.support.pulse_server import (
+    LOUD,
+    PATIENCE,
+    RATE,
+    Ear,
+    SoundServer,
+    Voice,
+    compiled,
+    environment_in,
+    until,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 HEARD_AGAIN_S = 1.5 * PATIENCE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.settings import load_settings
+from latent_resonance.config.settings import load_settings
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"

@@ -1,216 +1,154 @@
-"""The figures: what is generated measured beside what is real. `measure` is for other modules."""
+"""The pictures of an audition: real above generated, from z to z, what lies nearest, the steps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance import LatentResonanceError
-from latent_resonance_export.audition import nearest, seam, speed, tonality
-from latent_resonance_export.audition.diversity import diversity
-from latent_resonance_export.audition.progress import Progress, counted, silent
-from latent_resonance_export.audition.sound import sound_of_loop
-from latent_resonance_export.audition.subject import AuditionError, Subject, untrained
-from latent_resonance_export.dataset import Dataset
-from latent_resonance_export.metrics import all_patches, swd_of_patches
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance_export.audition import nearest_neighbour
+from latent_resonance_export.audition.generator import Subject
+from latent_resonance_export.audition.invert import between
+from latent_resonance_export.audition.metrics import Measured, spread
+from latent_resonance_export.audition.seam import step_profile
+from latent_resonance_export.dataset.dataset import Dataset
+from latent_resonance_export.report.canvas import (
+    DIM,
+    GENERATED,
+    REAL,
+    Canvas,
+    label_hertz,
+    label_seconds,
+)
 
 FloatArray = NDArray[np.float32]
-Figures = dict[str, float | None]  # clips and steps are whole numbers
-KEYS = (
-    "swd",
-    "swd_floor",
-    "swd_untrained",
-    "diversity",
-    "diversity_real",
-    "memorisation",
-    "voiced",
-    "voiced_real",
-    "flatness",
-    "flatness_real",
-    "seam",
-    "generator_ms",
-    "generator_mb",
-    "clips",
-    "steps",
-)
-MOST_CLIPS = 256  # compared unless more are asked for
-ALONE = 64  # clips generated where there are no real ones
-FLOORS = 4  # draws of training clips, whose mean distance is the floor: one alone is chance
-PAIRS = 128  # whose similarity is the diversity
-VOICES = 24  # clips that are inverted and listened to, of each kind
+SIDE, GAP = 256, 10  # pixels of a picture, and between two
+LEFT, TOP, BOTTOM = 74, 84, 34  # margins
+COLUMNS, ROWS = 6, 2  # of the sheet, for each of real and generated
+JOURNEYS, STEPS = 4, 7  # from z to z
+NEIGHBOURS = 3
+CASES = 3  # generated clips shown with their neighbours, of each kind
+SMALL = 184  # pixels of a picture among its neighbours
+GROUP = ((1 + NEIGHBOURS) * (SMALL + 6) + 50, SMALL + 44)  # pixels, with what is around it
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The figures, why some are missing, and the pictures that they are of.
+def draw_sheet(measured: Measured, subject: Subject, path: Path) -> None:
+    """Held-out clips above, what is generated from the first random z below: nothing chosen."""
+    kinds = [("generated", "from random z, not chosen", GENERATED, measured.generated)]
+    if measured.real is not None:
+        kinds.insert(0, ("real", "never trained on", REAL, measured.real))
+    block = TOP + ROWS * (SIDE + GAP) + GAP
+    canvas = Canvas(_width(COLUMNS), len(kinds) * block + BOTTOM)
+    for i, (name, what, colour, pictures) in enumerate(kinds):
+        _heading(canvas, f"{subject.name}, {name}", what, i * block, colour)
+        shown = pictures[spread(np.arange(len(pictures)), min(COLUMNS * ROWS, len(pictures)))]
+        _grid(canvas, shown, subject.geometry, i * block + TOP, COLUMNS)
+    canvas.write(path)
 
-    real, generated : as many of each, (n, n_mels, n_frames); no real ones without a dataset
-    training : indices of the clips that the distances go to
-    near, near_real : distances of what is generated and held out to those, (n, n_training)
+
+def draw_interpolations(subject: Subject, path: Path, seed: int) -> None:
+    """Rows from one random z to another along a great circle."""
+    z = subject.draw(2 * JOURNEYS, seed)
+    shares = np.linspace(0, 1, STEPS)
+    ways = [between(z[2 * i], z[2 * i + 1], float(s)) for i in range(JOURNEYS) for s in shares]
+    pictures = np.stack(list(subject.stream(np.stack(ways))))
+    canvas = Canvas(_width(STEPS), TOP + JOURNEYS * (SIDE + GAP) + BOTTOM)
+    what = "each row goes along a great circle; both its ends are random z"
+    _heading(canvas, f"{subject.name}, from z to z", what, 0, GENERATED)
+    _grid(canvas, pictures, subject.geometry, TOP, STEPS)
+    canvas.write(path)
+
+
+def draw_neighbours(measured: Measured, dataset: Dataset, name: str, path: Path) -> None:
+    """Generated clips, each with the training clips nearest to it, turned to lie alike.
+
+    On the left those that are nearest of all, on the right those that are as near as most.
     """
-
-    figures: Figures
-    generated: FloatArray
-    real: FloatArray | None = None
-    training: NDArray[np.intp] | None = None
-    near: FloatArray | None = None
-    near_real: FloatArray | None = None
-    why_missing: dict[str, str] = field(default_factory=dict)
-
-
-def measure(
-    subject: Subject,
-    dataset: Dataset | None,
-    *,
-    clips: int = MOST_CLIPS,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Figures:
-    """The figures alone, a number or None for each of KEYS; see `compare`."""
-    return compare(subject, dataset, clips=clips, seed=seed, progress=progress).figures
-
-
-def compare(
-    subject: Subject,
-    dataset: Dataset | None,
-    *,
-    clips: int = MOST_CLIPS,
-    seed: int = 0,
-    progress: Progress = silent,
-) -> Measured:
-    """Measures a subject beside its dataset's held-out clips, as many as there are up to `clips`.
-
-    Raises
-    ------
-    AuditionError
-        What it generates is not finite.
-    """
-    n = min(clips, ALONE) if dataset is None else n_compared(dataset, clips)
-    generated = _generate(subject, n, seed, progress)
-    real = training = near = near_real = None
-    why: dict[str, str] = {}
-    figures: Figures = dict.fromkeys(KEYS)
-    figures |= {"clips": n, "steps": subject.steps, "seam": seam.seam(generated)}
-    if dataset is not None:
-        real = dataset.pictures(spread(np.flatnonzero(dataset.held_out), n))
-        figures |= _patch_distances(subject, dataset, (real, generated), seed, why, progress)
-        training = dataset.training
-        near, near_real = _nearest(dataset, (generated, real), progress)
-        figures["memorisation"] = nearest.memorisation(near, near_real)
-    figures |= _of_each(subject, generated, real, seed, progress)
-    for _ in counted((None,), "time of the generator", 1, progress):
-        figures["generator_ms"], figures["generator_mb"] = speed.cost(subject)
-    figures = {key: significant(value) for key, value in figures.items()}
-    why = _reasons(figures, dataset) | why
-    return Measured(figures, generated, real, training, near, near_real, why)
+    near, near_real, training = measured.near, measured.near_real, measured.training
+    if near is None or near_real is None or training is None:
+        raise ValueError("neighbours need a dataset")
+    usual = float(np.median(near_real.min(axis=1)))
+    width, height = GROUP
+    canvas = Canvas(LEFT + 2 * width, TOP + 30 + CASES * height)
+    what = f"over each, its distance; 1 is the usual one of a held-out clip, {usual:.3f} in pixels"
+    _heading(canvas, f"{name}, and its nearest training clips", what, 0, GENERATED)
+    order = near.min(axis=1).argsort(kind="stable")
+    middle = max(len(order) // 2 - CASES // 2, 0)
+    for column, (title, first) in enumerate(
+        (("the nearest of all", 0), ("as near as most", middle))
+    ):
+        left = LEFT + column * width
+        canvas.words(title, left, TOP + 14, size=10, colour=DIM)
+        for row, case in enumerate(order[first : first + CASES]):
+            found = near[case].argsort(kind="stable")[:NEIGHBOURS]
+            turned = _turned(measured.generated[case], dataset.pictures(training[found]))
+            shares = near[case][found] / max(usual, 1e-9)
+            place = (left, TOP + 56 + row * height)
+            _group(canvas, measured.generated[case], turned, shares, place)
+    canvas.write(path)
 
 
-def n_compared(dataset: Dataset, clips: int) -> int:
-    """How many clips of each kind are compared: all sets are of one size."""
-    return min(clips, int(dataset.held_out.sum()), len(dataset.training))
+def draw_steps(measured: Measured, subject: Subject, path: Path) -> None:
+    """How large the step into each frame usually is: a comb is a grain printed on every picture."""
+    width, height = 1100, 330
+    canvas = Canvas(width, height)
+    what = "step into each frame over the clip's median step, median over the clips"
+    _heading(canvas, f"{subject.name}, frame to frame", what, 0, GENERATED)
+    axes = canvas.axes(LEFT, TOP, width - LEFT - 30, height - TOP - BOTTOM)
+    if measured.real is not None:
+        axes.plot(step_profile(measured.real), color=REAL, lw=1.2, label="real", zorder=3)
+    profile = step_profile(measured.generated)
+    axes.plot(profile, color=GENERATED, lw=0.9, label="generated")
+    axes.axhline(1, color=DIM, lw=0.6, ls=":")
+    axes.set_xlim(0, subject.geometry.n_frames - 1)
+    axes.set_ylim(0, max(2.0, float(profile[np.isfinite(profile)].max(initial=1.0)) * 1.1))
+    axes.set_xlabel("frame", color=DIM, fontsize=8)
+    axes.legend(loc="upper right", fontsize=8, frameon=False, labelcolor="linecolor", ncols=2)
+    canvas.write(path)
 
 
-def spread(indices: NDArray[np.intp], n: int) -> NDArray[np.intp]:
-    """So many of the indices, evenly from the first to the last."""
-    return indices[np.linspace(0, len(indices) - 1, n).round().astype(int)]
+def _width(columns: int) -> int:
+    return LEFT + columns * (SIDE + GAP) + 20
 
 
-def significant(value: float | None) -> float | None:
-    """Four digits are more than chance leaves; what is not finite is no figure."""
-    if value is None or isinstance(value, int):
-        return value
-    return float(f"{value:.4g}") if np.isfinite(value) else None
+def _heading(canvas: Canvas, title: str, what: str, top: int, colour: str) -> None:
+    canvas.words(title, LEFT, top + 36, size=15, colour=colour)
+    canvas.words(what, LEFT, top + 62, size=9, colour=DIM)
 
 
-def _generate(subject: Subject, n: int, seed: int, progress: Progress) -> FloatArray:
-    stream = subject.stream(subject.draw(n, seed))
-    pictures = np.stack(list(counted(stream, "generating", n, progress)))
-    if not np.isfinite(pictures).all():
-        raise AuditionError(
-            f"{subject.name} generates what is not finite: train on from an earlier checkpoint"
-        )
-    return pictures
+def _grid(canvas: Canvas, pictures: FloatArray, geometry: Geometry, top: int, columns: int) -> None:
+    """Rows of pictures; hertz beside the first column, seconds below the last row."""
+    for i, picture in enumerate(pictures):
+        row, column = divmod(i, columns)
+        x, y = LEFT + column * (SIDE + GAP), top + row * (SIDE + GAP)
+        axes = canvas.picture(picture, x, y, SIDE, SIDE)
+        if column == 0:
+            label_hertz(axes, geometry)
+        if i + columns >= len(pictures):
+            label_seconds(axes, geometry)
 
 
-def _patch_distances(
-    subject: Subject,
-    dataset: Dataset,
-    sets: tuple[FloatArray, FloatArray],
-    seed: int,
-    why: dict[str, str],
-    progress: Progress,
-) -> Figures:
-    """Sliced Wasserstein distances of generated, of training and of untrained from held out."""
-    real, generated = sets
-    patches, stage = all_patches(real, seed), "sliced Wasserstein distances"
-
-    def distance(others: FloatArray) -> float:
-        progress(stage, 1, 2 + FLOORS)
-        return swd_of_patches(patches, all_patches(others, seed + 1000), seed)
-
-    chance = np.random.default_rng([seed, 2])
-    draws = (chance.choice(dataset.training, len(real), replace=False) for _ in range(FLOORS))
-    floors = [distance(dataset.pictures(np.sort(draw))) for draw in draws]
-    figures: Figures = {"swd": distance(generated), "swd_floor": float(np.mean(floors))}
-    try:
-        fresh = untrained(subject)
-        pictures = np.stack(list(fresh.stream(fresh.draw(len(real), seed))))
-        figures["swd_untrained"] = distance(pictures)
-    except LatentResonanceError as error:
-        why["swd_untrained"] = str(error)
-    return figures
+def _turned(picture: FloatArray, others: FloatArray) -> list[FloatArray]:
+    """The others, each rolled so that it lies best on the picture."""
+    turns = nearest_neighbour.best_turn(
+        nearest_neighbour.prepare(picture[None]), nearest_neighbour.prepare(others)
+    )
+    return [np.roll(other, turn, axis=1) for other, turn in zip(others, turns, strict=True)]
 
 
-def _nearest(
-    dataset: Dataset, sets: tuple[FloatArray, FloatArray], progress: Progress
-) -> tuple[FloatArray, FloatArray]:
-    """Distances of generated and of held-out clips to every training clip."""
-    stage, pieces = "nearest training clips", np.array_split(dataset.training, 24)
-    read = (nearest.prepare(dataset.pictures(piece)) for piece in pieces if len(piece))
-    total = sum(len(piece) > 0 for piece in pieces)
-    training = nearest.join(list(counted(read, stage, total, progress)))
-    generated, real = (nearest.distances(nearest.prepare(s), training) for s in sets)
-    return generated, real
-
-
-def _of_each(
-    subject: Subject,
-    generated: FloatArray,
-    real: FloatArray | None,
-    seed: int,
-    progress: Progress,
-) -> Figures:
-    """Diversity and tonality, which are measured on each set by itself."""
-    figures: Figures = {}
-    sets = [("", generated)] + ([] if real is None else [("_real", real)])
-    for ending, pictures in counted(sets, "diversity", len(sets), progress):
-        if len(pictures) > 1:
-            figures[f"diversity{ending}"] = diversity(pictures, PAIRS, seed)
-    for ending, pictures in sets:
-        chosen = pictures[spread(np.arange(len(pictures)), min(VOICES, len(pictures)))]
-        heard = []
-        for picture in counted(chosen, "listening", len(sets) * len(chosen), progress):
-            sound = sound_of_loop(picture, subject.geometry)
-            heard.append(tonality.listen(sound, subject.geometry.sample_rate))
-        if found := tonality.summary(heard):
-            figures[f"voiced{ending}"] = found.voiced
-            figures[f"flatness{ending}"] = found.flatness_db
-    return figures
-
-
-def _reasons(figures: Figures, dataset: Dataset | None) -> dict[str, str]:
-    """Why each figure that is missing is."""
-    known = {
-        "steps": "the pack does not say",
-        "seam": "nothing moves except at the loop point",
-        "diversity": "one clip has no pair",
-        "diversity_real": "one clip has no pair",
-    }
-    needs_real = ("swd", "diversity_real", "memorisation", "voiced_real", "flatness_real")
-    why = {}
-    for key in (key for key, value in figures.items() if value is None):
-        without = dataset is None and key.startswith(needs_real)
-        why[key] = "needs the dataset" if without else known.get(key, "nothing sounds")
-    return why
+def _group(
+    canvas: Canvas,
+    picture: FloatArray,
+    neighbours: list[FloatArray],
+    shares: NDArray[np.float32],
+    place: tuple[int, int],
+) -> None:
+    (left, top), side = place, SMALL
+    canvas.words("generated", left + side / 2, top - 12, size=8.5, colour=GENERATED, ha="center")
+    canvas.picture(picture, left, top, side, side)
+    for i, (neighbour, share) in enumerate(zip(neighbours, shares, strict=True)):
+        x = left + 10 + (i + 1) * (side + 6)
+        canvas.words(f"{share:.2f}", x + side / 2, top - 12, size=8.5, colour=REAL, ha="center")
+        canvas.picture(neighbour, x, top, side, side)

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from latent_resonance_export.audition.subject import Subject
-from latent_resonance_export.conversion.onnx_file import megabytes, session_of
+from latent_resonance_export.audition.generator import Subject
+from latent_resonance_export.pack.onnx_export import megabytes, session_of
 
 WARM_UP, TIMES = 3, 25
 

@@ -15,7 +15,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from latent_resonance_export.conversion import ConversionError
+from latent_resonance_export.pack import ConversionError
 
 Shape = tuple[int, ...]
 

@@ -24,8 +24,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from latent_resonance.bench.figure import Figure
-    from latent_resonance.bench.subject import Subject
+    from latent_resonance.bench.context import Subject
+    from latent_resonance.bench.measurement import Figure
 
 FAMILIES = {
     "phase": "by look-ahead-iterations-momentum; spectral convergence of a picture and of a sound",

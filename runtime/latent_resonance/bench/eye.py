@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench import drawn_face
-from latent_resonance.bench.figure import Figure, percentiles
-from latent_resonance.bench.subject import Subject
+from latent_resonance.bench import synthetic_face
+from latent_resonance.bench.context import Subject
+from latent_resonance.bench.measurement import Figure, percentiles
 from latent_resonance.bench.timing import Times, times_of
-from latent_resonance.eye.camera import Image, images_of_clip
-from latent_resonance.eye.choice import open_tracker
-from latent_resonance.eye.isolation import give_up_network_of_thread
-from latent_resonance.eye.tracker import Face, Tracker
-from latent_resonance.eye.visitor import Visitor
+from latent_resonance.config.settings import Settings
+from latent_resonance.eye.camera.camera import Image, images_of_clip
+from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.sandbox import give_up_network_of_thread
+from latent_resonance.eye.tracking.select import open_tracker
+from latent_resonance.eye.tracking.tracker import Face, Tracker
 from latent_resonance.pack import models_folder
-from latent_resonance.settings import Settings
 
 NS = 1_000_000_000
 WARM_UP = 10  # images in which a tracker finds a face and begins to follow it
@@ -45,7 +45,7 @@ def figures(subject: Subject) -> Iterator[Figure]:
         following, faces = track(tracker, images_of(subject.clip), subject.long_s)
         yield from percentiles("eye.tracker", 1e3 * following.wall_s, "ms")
         yield Figure("eye.tracker_cpu.following", 1e3 * following.usual_cpu_s, "ms")
-        wall = [_image(drawn_face.nobody())]
+        wall = [_image(synthetic_face.nobody())]
         searching, _ = shown(tracker, wall, subject.short_s)
         yield Figure("eye.tracker_cpu.searching", 1e3 * searching.usual_cpu_s, "ms")
     visitor, turn = Visitor(subject.settings.eye), _turning(faces)
@@ -76,10 +76,10 @@ def images_of(clip: Path | None) -> list[Image]:
     """Images to show: the clip's first ones, or of the drawn face."""
     if clip is not None:
         return list(itertools.islice(images_of_clip(clip), LONGEST_CLIP))
-    return [_image(grey) for grey in drawn_face.images()]
+    return [_image(grey) for grey in synthetic_face.images()]
 
 
-def _image(grey: drawn_face.Grey) -> Image:
+def _image(grey: synthetic_face.Grey) -> Image:
     return Image(np.repeat(grey[:, :, None], 3, axis=2), 0)
 
 
@@ -113,4 +113,4 @@ def shown(tracker: Tracker, images: list[Image], seconds: float) -> tuple[Times,
 def _turning(faces: list[list[Face]]) -> Iterator[tuple[list[Face], int]]:
     """What was found, again and again, with the times of a camera."""
     for i, found in enumerate(itertools.cycle(faces)):
-        yield found, i * NS // drawn_face.IMAGES_PER_S
+        yield found, i * NS // synthetic_face.IMAGES_PER_S

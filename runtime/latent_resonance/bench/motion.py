@@ -1,9 +1,10 @@
 """Motion to sound as a visitor feels it: a mouth opens, and how long until it is heard.
 
 The instrument is `perform` as it is: eye, socket, voice, output process, each a process of its
-own. The camera is `visitor.py` in place of `rpicam-vid`, which notes when it took each image; the
-speaker is this machine's own, and `tape.py` keeps when each sample leaves it, by what its driver
-says. Without a speaker a clock stands in for it, and takes as much latency as is asked of one.
+own. The camera is `fake_camera.py` in place of `rpicam-vid` and notes when it took each image;
+the speaker is this machine's own, and `tape.py` keeps when each sample leaves it, by what its
+driver says. Without a speaker a clock stands in for it, and takes as much latency as is asked of
+one.
 The pack is the subject's own with its picture exchanged (`probe.py`).
 
 What is not in it: the light on the sensor and its readout, a camera's own buffers, and what a
@@ -26,8 +27,10 @@ import yaml
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench import drawn_face, visitor
-from latent_resonance.bench.figure import Figure
+from latent_resonance.bench import fake_camera, synthetic_face
+from latent_resonance.bench.context import Subject
+from latent_resonance.bench.latency_pack import OPEN_HZ, write_probe
+from latent_resonance.bench.measurement import Figure
 from latent_resonance.bench.onsets import (
     PLATEAU_S,
     RATE,
@@ -37,22 +40,20 @@ from latent_resonance.bench.onsets import (
     high_levels,
     read_tape,
 )
-from latent_resonance.bench.probe import OPEN_HZ, write_probe
 from latent_resonance.bench.processes import Performance, performing
-from latent_resonance.bench.subject import Subject
 
 AT_LEAST, MOST_S = 12, 240.0  # gestures, however long they take; seconds, for a tape is memory
 SHARE = 90.0  # % of the gestures must be heard, or the times mean little
 OWED_MS = {"filter": 80.0, "z": 250.0}  # from the image to the sample, at p95
-LONGEST_S = visitor.HOLDS_S + visitor.RESTS_S[1]  # from one gesture to the next
-STAGE = "latent_resonance.bench.stage"
+LONGEST_S = fake_camera.HOLDS_S + fake_camera.RESTS_S[1]  # from one gesture to the next
+STAGE = "latent_resonance.bench.taped_perform"
 TAPE, SETTINGS = "tape", "settings.yaml"
 SPEAKER = re.compile(r"^playing on (.*?)(?:, converted to (\d+) Hz)?$", re.MULTILINE)
 STAGED: dict[str, Any] = {
     "camera": {
         "source": "rpicam",
-        "width": drawn_face.WIDTH,
-        "height": drawn_face.HEIGHT,
+        "width": synthetic_face.WIDTH,
+        "height": synthetic_face.HEIGHT,
         "rotation": 0,
     },
     "controls": {
@@ -77,7 +78,7 @@ def figures(subject: Subject) -> Iterator[Figure]:
         prepare(subject, place)
         speaker, rate, underflows = play(place, subject.seconds)
         heard = read_tape((place / TAPE).read_bytes(), rate)
-        delays = delays_of(heard, visitor.gestures_s(place))
+        delays = delays_of(heard, fake_camera.gestures_s(place))
     for what, ms in delays.items():
         yield from figures_of(what, ms)
     yield Figure("motion.gestures", len(delays["filter"]), "")
@@ -94,7 +95,7 @@ def prepare(subject: Subject, place: Path) -> None:
         The subject's pack cannot be used.
     """
     camera = place / "rpicam-vid"
-    words = [sys.executable, "-m", visitor.__name__, str(place)]
+    words = [sys.executable, "-m", fake_camera.__name__, str(place)]
     camera.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
     camera.chmod(0o700)
     content = subject.settings.model_dump(mode="json", exclude={"hours", "quiet"})
@@ -119,7 +120,7 @@ def play(place: Path, seconds: float) -> tuple[str, int, int | None]:
         performance.await_eye()
         if not performance.heard.for_somebody:
             raise NotSeenError(f"the visitor was not seen: {_last_words(performance)}")
-        (place / visitor.BEGIN).touch()
+        (place / fake_camera.BEGIN).touch()
         lasts_s = max(min(seconds, MOST_S), AT_LEAST * LONGEST_S)
         performance.listen(lasts_s + PLATEAU_S[1])
         underflows = performance.underflows

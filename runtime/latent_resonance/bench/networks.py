@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from latent_resonance.bench.figure import Figure
-from latent_resonance.bench.subject import Subject
+from latent_resonance.bench.context import Subject
+from latent_resonance.bench.measurement import Figure
 from latent_resonance.bench.timing import Times, times_of
 from latent_resonance.face_state import neutral_features
 from latent_resonance.pack import Pack
-from latent_resonance.voice.generator import Networks, open_networks
+from latent_resonance.voice.synthesis.networks import Networks, open_networks
 
 OWED_MS, OWED_MB = 40.0, 30.0  # of the generator, on one thread
 MEGABYTE = 1e6

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from latent_resonance.bench.figure import Figure
-from latent_resonance.bench.subject import Subject, magnitude_of
+from latent_resonance.audio.griffin_lim import reconstruct
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, stft_circular
+from latent_resonance.bench.context import Subject, magnitude_of
+from latent_resonance.bench.measurement import Figure
 from latent_resonance.bench.timing import times_of
-from latent_resonance.settings import Phase
-from latent_resonance.spectrogram import FloatArray, Geometry, stft_circular
-from latent_resonance.voice.griffin_lim import reconstruct
+from latent_resonance.config.settings import Phase
 
 # Look-ahead in frames, iterations a hop, momentum.
 CURVE = (

@@ -27,10 +27,10 @@ from types import MappingProxyType
 import yaml
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench import drawn_face
-from latent_resonance.bench.figure import Figure
-from latent_resonance.bench.subject import Subject
-from latent_resonance.usage import Usage, usage_of
+from latent_resonance.bench import synthetic_face
+from latent_resonance.bench.context import Subject
+from latent_resonance.bench.measurement import Figure
+from latent_resonance.linux.process_usage import Usage, usage_of
 
 PERFORM = ("latent_resonance", "perform")
 STARTS = 3
@@ -204,7 +204,7 @@ def write_settings(subject: Subject, place: Path) -> None:
     """The settings of the performance: the subject's, with a film for a camera and no hours."""
     clip = subject.clip or place / "face.y4m"
     if subject.clip is None:
-        drawn_face.write_film(clip)
+        synthetic_face.write_film(clip)
     content = subject.settings.model_dump(mode="json", exclude={"hours", "quiet"})
     content["camera"] |= {"source": str(clip.absolute()), "rotation": 0}
     (place / "settings.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")

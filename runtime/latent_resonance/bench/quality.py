@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from latent_resonance.audio.wav import OutputFileError, written_beside
+from latent_resonance.bench.context import Subject
 from latent_resonance.bench.eye import images_of, shown, tracker_of
-from latent_resonance.bench.figure import Figure
-from latent_resonance.bench.subject import Subject
+from latent_resonance.bench.measurement import Figure
 from latent_resonance.bench.timing import times_of
 from latent_resonance.bench.voice import WARM_UP, dreaming, playing
-from latent_resonance.eye.isolation import IsolationError
-from latent_resonance.eye.tracker import TrackerError
-from latent_resonance.gallery.health import LOW_LOAD
-from latent_resonance.quality import NAME, QUALITIES, answer_of, own_folder, with_quality
-from latent_resonance.settings import Settings
-from latent_resonance.voice.instrument import Synthesiser
-from latent_resonance.writing import OutputFileError, written_beside
+from latent_resonance.config.presets import NAME, QUALITIES, answer_of, own_folder, with_quality
+from latent_resonance.config.settings import Settings
+from latent_resonance.eye.sandbox import IsolationError
+from latent_resonance.eye.tracking.tracker import TrackerError
+from latent_resonance.voice.load_shedding import LOW_LOAD
+from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 # Shares of a core beyond which a thread would now and then be late. The synthesis stays below
 # what the attendant calls relieved: a performance does not begin by shedding.

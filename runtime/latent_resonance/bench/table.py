@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from latent_resonance.bench import FAMILIES
-from latent_resonance.bench.figure import Figure
+from latent_resonance.bench.measurement import Figure
 
 NAME, CELL = 26, 23  # characters
 

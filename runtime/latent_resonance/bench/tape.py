@@ -1,4 +1,4 @@
-"""The output process of the bench: as `voice/output.py`, with a tape of what is heard, and when.
+"""The output process of the bench: `portaudio_process.py` with a tape of what is heard, and when.
 
     python -m latent_resonance.bench.tape TAPE RING WANTED RATE LATENCY
 
@@ -20,8 +20,13 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from latent_resonance.voice import output
-from latent_resonance.voice.output import DeviceInfo, Feed, OutputError, choose_device
+from latent_resonance.voice.output import portaudio_process
+from latent_resonance.voice.output.portaudio_process import (
+    DeviceInfo,
+    Feed,
+    OutputError,
+    choose_device,
+)
 
 HEAD = struct.Struct("qq")
 BLOCKS = 4  # together the latency asked for: what PortAudio keeps ready while it fills a fifth
@@ -107,14 +112,14 @@ def look(tape: int, wanted: str | None, ring: int, sample_rate: int, latency_s: 
         feed: Feed = Taped(tape, ring, device, sample_rate, latency_s)
     except OutputError:
         device, feed = CLOCK, TapedByClock(tape, ring, CLOCK, sample_rate, latency_s)
-    output.tell(f"found {feed.sample_rate} {device.name} ({device.host_api})")
+    portaudio_process.tell(f"found {feed.sample_rate} {device.name} ({device.host_api})")
     return feed
 
 
 def main(path: str, *arguments: str) -> None:
     """The output process, taped."""
     tape = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    output.main(*arguments, look=partial(look, tape))
+    portaudio_process.main(*arguments, look=partial(look, tape))
 
 
 if __name__ == "__main__":

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from latent_resonance.bench.figure import Figure, percentiles
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.bench.context import Subject, magnitude_of
+from latent_resonance.bench.measurement import Figure, percentiles
 from latent_resonance.bench.phase import sounded
-from latent_resonance.bench.subject import Subject, magnitude_of
 from latent_resonance.bench.timing import times_of
+from latent_resonance.config.settings import Settings
 from latent_resonance.score import attract_score
-from latent_resonance.settings import Settings
-from latent_resonance.spectrogram import Geometry
-from latent_resonance.voice.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
 
 # Each stage of a synthesiser and what it does, in the signal's order. A picture is received about
 # ten times a second, all else is done once a hop; the last is the sum of the four before it.

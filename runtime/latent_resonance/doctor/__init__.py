@@ -6,11 +6,11 @@ list of checks, of which a *fail* keeps the instrument from playing and a *warn*
 
     check.py     what a check is, and how something is tried out
     software.py  the program, its libraries, settings, pack and models
-    senses.py    camera, face, speaker
+    devices.py    camera, face, speaker
     machine.py   temperature, power, memory, disk, clock
     units.py     what systemd makes of it, and who may read what
-    wall.py      whether the eye and the voice are as shut in as they should be
-    page.py      the monitor's page and its token, where it was installed
+    sandbox.py      whether the eye and the voice are as shut in as they should be
+    monitor.py      the monitor's page and its token, where it was installed
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import platform
 from collections.abc import Iterator
 from pathlib import Path
 
-from latent_resonance.doctor import machine, page, senses, software, units, wall
+from latent_resonance.config.settings import Settings, SettingsError, load_settings
+from latent_resonance.doctor import devices, machine, monitor, sandbox, software, units
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, probe
-from latent_resonance.settings import Settings, SettingsError, load_settings
 
 __all__ = ["FAIL", "OK", "WARN", "Check", "examine"]
 
@@ -49,10 +49,10 @@ def examine(config: Path | None, *, tone: bool = False, site: Path = SITE) -> li
     checks += senses_checks(config, eye, voice, checks, tone=tone)
     checks += machine.checks()
     checks += [units.check_units(eye, voice), units.check_permissions(paths_used(config))]
-    checks += [wall.check_wall(state) for state in (eye, voice) if state.installed]
-    monitor = units.state_of(units.MONITOR)
-    if monitor.installed:
-        checks.append(page.check_monitor(monitor, settings_in_force(config).monitor))
+    checks += [sandbox.check_wall(state) for state in (eye, voice) if state.installed]
+    state = units.state_of(units.MONITOR)
+    if state.installed:
+        checks.append(monitor.check_monitor(state, settings_in_force(config).monitor))
     return checks
 
 
@@ -78,20 +78,20 @@ def senses_checks(
 ) -> Iterator[Check]:
     """Camera and speaker, asked of whoever holds them."""
     if eye.active:
-        yield senses.camera_of_eye(eye.status)
-        yield senses.face_of_voice(voice.status)
+        yield devices.camera_of_eye(eye.status)
+        yield devices.face_of_voice(voice.status)
     else:
-        camera = senses.check_camera(probe("camera", config))
+        camera = devices.check_camera(probe("camera", config))
         yield camera
         tracks = any(check.name == "tracker" and check.verdict == OK for check in so_far)
         if camera.verdict == OK and tracks:
-            yield senses.check_face(probe("face", config))
+            yield devices.check_face(probe("face", config))
     if voice.active:
-        yield senses.speaker_of_voice(voice.status)
+        yield devices.speaker_of_voice(voice.status)
     else:
-        yield senses.check_speaker(probe("speaker", config))
+        yield devices.check_speaker(probe("speaker", config))
     if tone:
-        yield senses.check_tone(probe("tone", config), held=voice.active)
+        yield devices.check_tone(probe("tone", config), held=voice.active)
 
 
 def settings_in_force(config: Path | None) -> Settings:

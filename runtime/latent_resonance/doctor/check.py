@@ -48,7 +48,7 @@ def judged(name: str, found: Finding, otherwise: str, remedy: str) -> Check:
 
 def probe(name: str, config: Path | None, patience_s: float = PATIENCE_S) -> Finding:
     """Tries something out in a process of its own."""
-    command = [sys.executable, "-m", "latent_resonance.probes", name]
+    command = [sys.executable, "-m", "latent_resonance.doctor.probes", name]
     return ran([*command, str(config)] if config else command, patience_s)
 
 

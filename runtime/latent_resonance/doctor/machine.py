@@ -10,8 +10,8 @@ from pathlib import Path
 
 import latent_resonance
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ran
-from latent_resonance.gallery.health import HOT_C
-from latent_resonance.gallery.heat import Thermometer
+from latent_resonance.linux.thermal import Thermometer
+from latent_resonance.voice.load_shedding import HOT_C
 
 MIB = 2**20
 LITTLE_MEMORY_MIB = 300  # less than this available and something will be killed

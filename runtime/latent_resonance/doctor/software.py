@@ -9,9 +9,10 @@ from importlib.metadata import PackageNotFoundError, distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from latent_resonance import __version__, libraries
+from latent_resonance import __version__
+from latent_resonance.config.settings import SettingsError, load_settings
 from latent_resonance.doctor.check import FAIL, OK, Check, Finding, judged
-from latent_resonance.settings import SettingsError, load_settings
+from latent_resonance.linux import shared_libraries
 
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("onnxruntime", "numpy")
@@ -54,12 +55,12 @@ def check_processor(machine: str, cpuinfo: Path) -> Check:
 
 def libraries_needed() -> dict[str, str]:
     """Those that what is installed here is linked to."""
-    return libraries.PORTAUDIO | (libraries.GRAPHICS if find_spec(TRACKER) else {})
+    return shared_libraries.PORTAUDIO | (shared_libraries.GRAPHICS if find_spec(TRACKER) else {})
 
 
 def check_libraries(needed: dict[str, str]) -> Check:
     """What Python wheels expect of the system."""
-    missing = libraries.missing(needed)
+    missing = shared_libraries.missing(needed)
     if missing:
         remedy = f"sudo apt install {' '.join(missing.values())}"
         return Check("libraries", FAIL, f"{', '.join(missing)} cannot be loaded", remedy)

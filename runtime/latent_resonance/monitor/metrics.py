@@ -30,7 +30,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from latent_resonance.link.telemetry import Energies, Message, Report
-from latent_resonance.monitor.condition import SILENT_S
+from latent_resonance.monitor.health import SILENT_S
 
 PREFIX = "latent_resonance_"
 # What the voice's attendant calls the faults that it counts. They are 0 before the first one: the

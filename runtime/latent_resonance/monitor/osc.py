@@ -18,9 +18,9 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
+from latent_resonance.config.monitor import Osc
 from latent_resonance.link.requests import HELD_S, Request, RequestError, request
 from latent_resonance.link.telemetry import Energies, Message, Report
-from latent_resonance.monitor.sections import Osc
 
 ROOT = "/latent"
 LARGEST = 4096  # bytes of a packet that is read

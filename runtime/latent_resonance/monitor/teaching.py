@@ -19,9 +19,9 @@ import numpy as np
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.link.requests import HELD_S, MOST_PAIRS, FloatArray, Pair, Request
 from latent_resonance.link.telemetry import Energies, Message, Report
-from latent_resonance.monitor.directions import COUNT, directions_of
-from latent_resonance.monitor.taught import TaughtError, read_pairs, write_pairs
-from latent_resonance.monitor.voice_link import VoiceGone
+from latent_resonance.monitor.examples_file import TaughtError, read_pairs, write_pairs
+from latent_resonance.monitor.ganspace import COUNT, directions_of
+from latent_resonance.monitor.voice_client import VoiceGone
 from latent_resonance.pack import PackError, find_pack
 
 AGAIN_S = HELD_S / 3

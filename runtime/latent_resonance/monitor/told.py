@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from latent_resonance.link.telemetry import Report
-from latent_resonance.monitor.condition import UNHEARD, condition_of
+from latent_resonance.monitor.health import UNHEARD, condition_of
 from latent_resonance.monitor.metrics import UNDERFLOW
 
 LONGEST_REASON = 250  # characters; Home Assistant takes 255

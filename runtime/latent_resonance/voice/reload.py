@@ -12,16 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.file_watcher import WatchedFile
+from latent_resonance.config.load import in_short
+from latent_resonance.config.settings import Settings
+from latent_resonance.config.validation import keys_of
 from latent_resonance.face_state import FeatureVector
-from latent_resonance.first_settings import in_short
-from latent_resonance.gallery.quiet import hushed
+from latent_resonance.linux.memory import return_freed_memory
 from latent_resonance.pack import Pack, models_folder
 from latent_resonance.score import attract_score
-from latent_resonance.settings import Settings
-from latent_resonance.validation import keys_of
-from latent_resonance.voice.instrument import Instrument, open_instrument
-from latent_resonance.voice.memory import return_freed_memory
-from latent_resonance.watched_file import WatchedFile
+from latent_resonance.voice.quiet_hours import hushed
+from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
 
 AT_THE_START = ("socket_path",)  # read once, when each process starts
 OF_THE_EYE = ("camera.", "eye.")  # it watches the file too

@@ -22,18 +22,18 @@ from pathlib import Path
 
 import numpy as np
 
-from latent_resonance.bench import drawn_face
+from latent_resonance.bench import synthetic_face
+from latent_resonance.bench.context import Subject
 from latent_resonance.bench.eye import images_of, tracker_of
 from latent_resonance.bench.quality import at_quality
-from latent_resonance.bench.subject import Subject
 from latent_resonance.bench.voice import HOPS_A_DREAM, dreaming, playing
-from latent_resonance.eye.camera import Image
-from latent_resonance.eye.tracker import Face
-from latent_resonance.eye.visitor import Visitor
+from latent_resonance.config.presets import QUALITIES
+from latent_resonance.config.settings import Settings
+from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import neutral_features
-from latent_resonance.quality import QUALITIES
-from latent_resonance.settings import Settings
-from latent_resonance.voice.instrument import Synthesiser
+from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 HOPS = 10 * HOPS_A_DREAM  # a picture is received once in so many
 DREAMS, IMAGES, TELLINGS = 10, 12, 60
@@ -86,12 +86,12 @@ def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
     """An image with a face to follow, one without, and what is told of a face."""
     settings = settings_with(tracker_name)
     film, tick = images_of(None), itertools.count(1)
-    wall = Image(np.repeat(drawn_face.nobody()[:, :, None], 3, axis=2), 0)
+    wall = Image(np.repeat(synthetic_face.nobody()[:, :, None], 3, axis=2), 0)
     turning = itertools.cycle(film)
     with tracker_of(settings) as tracker:
 
         def look(image: Image) -> list[Face]:
-            return tracker.find(Image(image.pixels, next(tick) * NS // drawn_face.IMAGES_PER_S))
+            return tracker.find(Image(image.pixels, next(tick) * NS // synthetic_face.IMAGES_PER_S))
 
         yield f"following, {tracker_name}", cost(lambda: look(next(turning)), IMAGES, IMAGES, meter)
         found = [look(next(turning)) for _ in range(IMAGES)]
@@ -108,7 +108,7 @@ def telling(settings: Settings, found: list[list[Face]]) -> Callable[[], object]
 
     def tell() -> None:
         image, faces = next(turn)
-        visitor.step(faces, image * NS // drawn_face.IMAGES_PER_S)
+        visitor.step(faces, image * NS // synthetic_face.IMAGES_PER_S)
 
     return tell
 

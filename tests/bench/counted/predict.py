@@ -1,6 +1,6 @@
 """Predicts how much of a gallery's boards the instrument will take, from counts and from times.
 
-    PYTHONPATH=tests/bench python -m counted.predict COUNTS… --times TIMES --seven-zip RATING
+    python -m tests.bench.counted.predict COUNTS… --times TIMES --seven-zip RATING
 
 COUNTS are files of pieces.py, each named after its core; TIMES is one of several rounds; RATING is
 what `7z b -mmt1` says of this machine. Two ways that share nothing but the pieces: instructions by
@@ -19,12 +19,13 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from counted.boards import BOARDS, Board
-from counted.pieces import MATRIX
+from tests.bench.counted.boards import BOARDS, Board
+from tests.bench.counted.pieces import MATRIX
+
+from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.bench.quality import Load, best_of
-from latent_resonance.quality import QUALITIES, with_quality
-from latent_resonance.settings import Settings
-from latent_resonance.spectrogram import Geometry
+from latent_resonance.config.presets import QUALITIES, with_quality
+from latent_resonance.config.settings import Settings
 
 FOLLOWING = "following, light"
 SEEN = (FOLLOWING, "features")  # what an image with a face costs

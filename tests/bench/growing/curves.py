@@ -14,26 +14,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cv2
-import faces
 import numpy as np
 import torch
+from tests.support import faces
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.audio.spectrogram import FloatArray, Geometry
+from latent_resonance.bench.context import Subject, magnitude_of
 from latent_resonance.bench.eye import shown
 from latent_resonance.bench.phase import sounded
-from latent_resonance.bench.subject import Subject, magnitude_of
 from latent_resonance.bench.timing import times_of
 from latent_resonance.bench.voice import HOPS_A_DREAM
-from latent_resonance.eye.camera import Image
-from latent_resonance.eye.choice import open_tracker
+from latent_resonance.config.settings import Eye, Phase, Settings
+from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.pack import Pack, open_pack
 from latent_resonance.score import attract_score
-from latent_resonance.settings import Eye, Phase, Settings
-from latent_resonance.spectrogram import FloatArray, Geometry
-from latent_resonance.voice.generator import open_networks
-from latent_resonance.voice.instrument import Synthesiser
-from latent_resonance_export.conversion.onnx_file import export
-from latent_resonance_export.networks.loop import LoopGenerator
+from latent_resonance.voice.synthesis.instrument import Synthesiser
+from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
+from latent_resonance_export.pack.onnx_export import export
 
 from .laws import CONSTANT, LINEAR, WITH_FILTERS, Law
 from .takes import HOUR, SECONDS, take_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from latent_resonance.writing import written_beside
+from latent_resonance.audio.wav import written_beside
 
 from .measures import Measured
 

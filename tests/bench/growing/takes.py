@@ -11,8 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import cv2
-import faces
 import numpy as np
+from tests.support import faces
 
 from latent_resonance import LatentResonanceError
 

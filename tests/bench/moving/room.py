@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from rooms import compiled, environment_in
-from soaking.scene import OPEN, REST, Scene
+from tests.support.pulse_server import compiled, environment_in
+from tests.system.soaking.scene import OPEN, REST, Scene
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.bench.motion import laid_over

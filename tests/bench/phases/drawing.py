@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from latent_resonance.writing import written_beside
+from latent_resonance.audio.wav import written_beside
 
 from .measures import Row
 from .summary import mean_points

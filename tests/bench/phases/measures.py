@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, stft_circular
 from latent_resonance.bench.phase import EDGE, convergence_db
-from latent_resonance.spectrogram import FloatArray, Geometry, stft_circular
 
 from .methods import Method
 from .signals import Signal

@@ -17,8 +17,8 @@ import librosa
 import numpy as np
 import torch
 
-from latent_resonance.spectrogram import FloatArray, Geometry, window
-from latent_resonance.voice.griffin_lim import MOMENTUM, reconstruct
+from latent_resonance.audio.griffin_lim import MOMENTUM, reconstruct
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, window
 
 ITERATIONS = (8, 16, 32, 64)  # of those that see the whole sound
 REFINED = (0, 8, 32)  # iterations after phase-gradient heap integration

@@ -18,12 +18,17 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from latent_resonance.bench.subject import magnitude_of
+from latent_resonance.audio.spectrogram import (
+    FloatArray,
+    Geometry,
+    spectrogram_of_loop,
+    stft_circular,
+)
+from latent_resonance.bench.context import magnitude_of
+from latent_resonance.config.settings import Inference
 from latent_resonance.pack import open_pack
-from latent_resonance.settings import Inference
-from latent_resonance.spectrogram import FloatArray, Geometry, spectrogram_of_loop, stft_circular
-from latent_resonance.voice.generator import open_networks
-from latent_resonance_export.synthesise import render_corpus
+from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance_export.dataset.fluidsynth_corpus import render_corpus
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 PROGRAMS = {"cello": 42, "violin": 40, "choir": 52}  # General MIDI, from 0

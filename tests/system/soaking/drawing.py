@@ -9,9 +9,8 @@ import matplotlib as mpl
 mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
-
-from soaking.processes import ROLES
-from soaking.verdict import Line, of_kind
+from tests.system.soaking.processes import ROLES
+from tests.system.soaking.verdict import Line, of_kind
 
 KINDS = {
     "camera": "tab:blue",

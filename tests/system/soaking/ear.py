@@ -17,8 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-
-from soaking.processes import comes_first
+from tests.system.soaking.processes import comes_first
 
 RATE = 48_000
 BLOCK = 480  # samples, a hundredth of a second

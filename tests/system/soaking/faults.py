@@ -17,9 +17,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from rooms import PATIENCE
-
-from soaking.house import House
+from tests.support.pulse_server import PATIENCE
+from tests.system.soaking.house import House
 
 CAMERA, EYE, SOUND, DATA, MACHINE = "camera", "eye", "sound", "data", "machine"
 End = Callable[[], None]

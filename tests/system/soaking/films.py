@@ -1,6 +1,6 @@
 """What stands before the camera: films of one photograph, warped by known amounts, and a room.
 
-    python films.py FOLDER
+    python -m tests.system.soaking.films FOLDER
 
 writes each as 640 × 480 YUYV images. A process of its own, for it needs MediaPipe once.
 """
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
-import faces
 import numpy as np
+from tests.support import faces
 
 IMAGES = 15  # half a second, over and over
 SUFFIX = ".yuyv"

@@ -14,11 +14,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import yaml
-from rooms import SoundServer, compiled, environment_in
-
-from soaking.ear import Ear
-from soaking.processes import comes_first, roles_of
-from soaking.scene import Scene
+from tests.support.pulse_server import SoundServer, compiled, environment_in
+from tests.system.soaking.ear import Ear
+from tests.system.soaking.processes import comes_first, roles_of
+from tests.system.soaking.scene import Scene
 
 HERE = Path(__file__).parent
 INSTRUMENT = f"{shlex.quote(sys.executable)} -m latent_resonance"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
 from pathlib import Path
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[3]
 SUFFIX = ".yuyv"
 ROOM, REST, OPEN = "room", "rest", "open"
 GESTURES = (OPEN, "frown", "turn")
@@ -24,10 +23,9 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.images, self.plug = folder / "now.yuyv", folder / "plug"
-        environment = os.environ | {"PYTHONPATH": str(HERE.parents[1] / "runtime")}
-        command = [sys.executable, str(HERE / "films.py"), str(folder)]
+        command = [sys.executable, "-m", "tests.system.soaking.films", str(folder)]
         quiet = {"stderr": subprocess.DEVNULL}
-        subprocess.run(command, check=True, env=environment, **quiet)
+        subprocess.run(command, check=True, cwd=ROOT, **quiet)
         names = (ROOM, REST, *GESTURES)
         self.films = {name: (folder / name).with_suffix(SUFFIX).read_bytes() for name in names}
         self.images.write_bytes(self.films[ROOM])

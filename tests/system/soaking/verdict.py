@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from soaking.processes import ROLES
+from tests.system.soaking.processes import ROLES
 
 Line = dict[str, Any]
 

@@ -1,0 +1,208 @@
+"""What is auditioned: a pack through ONNX Runtime, or a run through PyTorch, and its dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.config.settings import Inference
+from latent_resonance.pack import SHEET as PACK_SHEET
+from latent_resonance.pack import Pack, PackError, find_pack, open_pack
+from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance_export.dataset.dataset import Dataset, open_dataset
+from latent_resonance_export.gan.models.registry import make_generator
+from latent_resonance_export.gan.run import SHEET as RUN_SHEET
+from latent_resonance_export.gan.run import Run, open_run
+from latent_resonance_export.pack.onnx_export import export
+
+FloatArray = NDArray[np.float32]
+BATCH = 8  # z at once
+
+
+class AuditionError(LatentResonanceError):
+    """What was named cannot be auditioned; the message says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A generator to listen to.
+
+    play : z (n, latent_dim) -> (n, n_mels, n_frames) in [-1, 1], for a few z at once
+    write_onnx : writes the generator to the path it is given
+    architecture : a name of gan/models/registry.py, or package.module:factory
+    trained_on : `folder`, where its dataset should lie, and `sha256`, if known
+    run : the run's folder, None for a pack
+    """
+
+    name: str
+    geometry: Geometry
+    latent_dim: int
+    play: Callable[[FloatArray], FloatArray]
+    write_onnx: Callable[[Path], None]
+    architecture: str
+    steps: int | None = None
+    trained_on: dict[str, str] = field(default_factory=dict)
+    run: Path | None = None
+
+    def stream(self, z: FloatArray) -> Iterator[FloatArray]:
+        """One picture (n_mels, n_frames) after the other for z (n, latent_dim)."""
+        for start in range(0, len(z), BATCH):
+            yield from self.play(z[start : start + BATCH])
+
+    def draw(self, n: int, seed: int) -> FloatArray:
+        """Random z: (n, latent_dim); the first of them do not depend on n."""
+        chance = np.random.default_rng([seed, 1])
+        return chance.standard_normal((n, self.latent_dim), dtype=np.float32)
+
+
+def open_subject(name: Path) -> Subject:
+    """A run's folder, a pack's folder, or a pack's name in models/.
+
+    Raises
+    ------
+    AuditionError, PackError, RunError, CheckpointError
+        It is neither, or it is broken.
+    """
+    if (name / RUN_SHEET).is_file():
+        return subject_of_run(open_run(name))
+    if name.is_dir() and not (name / PACK_SHEET).is_file():
+        raise AuditionError(
+            f"{name} is neither a pack (it has no {PACK_SHEET}) nor a run (no {RUN_SHEET}): "
+            "name the folder that train-gan or convert wrote"
+        )
+    return subject_of_pack(open_pack(find_pack(name)))
+
+
+def subject_of_pack(pack: Pack) -> Subject:
+    """An opened pack, after its networks have been tried as the gallery does."""
+    networks = open_networks(pack, Inference())
+    training = pack.about.get("training") or {}
+    if not isinstance(training, dict):
+        raise PackError(f"{pack.folder / PACK_SHEET}: training is no table; copy the pack again")
+    steps = training.get("steps")
+    sha256 = training.get("dataset_sha256")
+    return Subject(
+        name=pack.name,
+        geometry=pack.geometry,
+        latent_dim=pack.latent_dim,
+        play=_player(networks.generator),
+        write_onnx=lambda path: _copy(pack.generator, path),
+        architecture=str(training.get("architecture", "loop")),
+        steps=steps if isinstance(steps, int) else None,
+        trained_on={"folder": f"datasets/{pack.name}"} | ({"sha256": sha256} if sha256 else {}),
+    )
+
+
+def subject_of_run(run: Run) -> Subject:
+    """A trained run's averaged generator."""
+    sheet = run.sheet
+    return Subject(
+        name=run.folder.resolve().name,
+        geometry=sheet.geometry,
+        latent_dim=int(run.generator.latent_dim),
+        play=_torch_player(run.generator),
+        write_onnx=lambda path: _export(run.generator, path),
+        architecture=sheet.architecture,
+        steps=run.step,
+        trained_on={"folder": sheet.dataset, "sha256": sheet.dataset_sha256},
+        run=run.folder,
+    )
+
+
+def untrained(subject: Subject) -> Subject:
+    """The same architecture as it begins, with seed 0.
+
+    Raises
+    ------
+    LatentResonanceError
+        There is no such architecture here, or a pack names code, which is not run.
+    """
+    if subject.run is None and ":" in subject.architecture:
+        raise AuditionError(f"the code of {subject.architecture} is not run for a pack")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        generator = make_generator(subject.architecture, subject.geometry)
+    network = generator.eval().requires_grad_(requires_grad=False)
+    return Subject(
+        name="untrained",
+        geometry=subject.geometry,
+        latent_dim=int(network.latent_dim),
+        play=_torch_player(network),
+        write_onnx=lambda path: _export(network, path),
+        architecture=subject.architecture,
+    )
+
+
+def place_of(subject: Subject) -> Path:
+    """Where its audition goes unless it is said: in the run, but never in a pack."""
+    return subject.run / "audition" if subject.run else Path("auditions") / subject.name
+
+
+def dataset_of(subject: Subject, named: Path | None) -> Dataset | None:
+    """The dataset that is named, else the one that lies where it should; None if none does.
+
+    Raises
+    ------
+    AuditionError, DatasetError
+        It is no dataset, another one, of another geometry, or holds nothing out.
+    """
+    folder = named or Path(subject.trained_on.get("folder", ""))
+    if not named and not (folder / "dataset.yaml").is_file():
+        return None
+    dataset = open_dataset(folder)
+    _check_geometry(subject, dataset, folder)
+    known = subject.trained_on.get("sha256", dataset.sha256)
+    if known != dataset.sha256:
+        raise AuditionError(
+            f"{folder} is not the dataset that {subject.name} was trained on (sha256 "
+            f"{dataset.sha256[:12]}…, not {known[:12]}…): name that one by --dataset"
+        )
+    if not dataset.held_out.any():
+        raise AuditionError(
+            f"{folder} holds no clip out of training, so there is nothing to compare with: write "
+            "it anew with some held out"
+        )
+    return dataset
+
+
+def _check_geometry(subject: Subject, dataset: Dataset, folder: Path) -> None:
+    theirs = vars(dataset.geometry)
+    different = [
+        f"{key} {theirs[key]:g}, not {value:g}"
+        for key, value in vars(subject.geometry).items()
+        if theirs[key] != value
+    ]
+    if different:
+        raise AuditionError(
+            f"{folder} is of another geometry than {subject.name} ({'; '.join(different)}): name "
+            "the dataset that it was trained on by --dataset"
+        )
+
+
+def _player(session: onnxruntime.InferenceSession) -> Callable[[FloatArray], FloatArray]:
+    return lambda z: session.run(["spectrogram"], {"z": z})[0][:, 0]
+
+
+def _torch_player(network: torch.nn.Module) -> Callable[[FloatArray], FloatArray]:
+    def play(z: FloatArray) -> FloatArray:
+        with torch.inference_mode():
+            return network(torch.from_numpy(z)).numpy()[:, 0]
+
+    return play
+
+
+def _copy(source: Path, path: Path) -> None:
+    path.write_bytes(source.read_bytes())
+
+
+def _export(network: torch.nn.Module, path: Path) -> None:
+    example = torch.zeros(2, int(network.latent_dim))
+    export(network, example, ("z", "spectrogram"), path)

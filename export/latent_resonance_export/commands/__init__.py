@@ -1,1 +1,0 @@
-"""The workshop's commands, a module each; heavy libraries are imported inside."""

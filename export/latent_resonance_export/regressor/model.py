@@ -1,0 +1,120 @@
+"""The regressor, features -> z, and how a run keeps one.
+
+RUN/regressor.pt   the network, the pure anchors and the report, as tensors and numbers
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.face_state import FEATURES
+from latent_resonance_export.gan.checkpoint import CheckpointError, read_tensors
+from latent_resonance_export.gan.models.loop_vaegan import unit_norm
+
+# how strongly each feature may lead: poses and expressions fully, noisy velocities hardly
+WEIGHTS = {
+    "mouth_width": 1.5,
+    "head_yaw": 2.0,
+    "head_pitch": 2.5,
+    "head_roll": 2.5,
+    "yaw_velocity": 0.05,
+    "pitch_velocity": 0.05,
+    "roll_velocity": 0.05,
+    "mouth_velocity": 0.02,
+    "brow_velocity": 0.02,
+    "eye_open": 0.3,
+    "motion": 0.4,
+    "stillness": 0.4,
+}
+FILE = "regressor.pt"
+STEEPEST = 6.0  # change of z, in units of its length, for each unit of weighted features
+
+
+class RegressorError(LatentResonanceError):
+    """The regressor cannot learn from what was given; nothing was written."""
+
+
+def weights() -> Tensor:
+    """WEIGHTS in the order of the features, 1 where none is said: (16,)."""
+    return torch.tensor([WEIGHTS.get(name, 1.0) for name in FEATURES])
+
+
+class Regressor(nn.Module):
+    """(batch, 16) -> (batch, latent_dim) of unit mean square."""
+
+    def __init__(self, latent_dim: int, width: int = 96) -> None:
+        super().__init__()
+        self.latent_dim = latent_dim
+        self.register_buffer("scale", weights())
+        self.layers = nn.Sequential(
+            nn.Linear(len(FEATURES), width),
+            nn.Tanh(),
+            nn.Linear(width, width),
+            nn.Tanh(),
+            nn.Linear(width, latent_dim),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class; features in their own units, unscaled."""
+        return unit_norm(self.layers(features * self.scale))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A regressor and what it rests on; anchors (n, latent_dim), the first for the still face.
+
+    `step` is the generator's: a regressor fits no other.
+    """
+
+    regressor: Regressor
+    anchors: Tensor
+    report: dict[str, float]
+    step: int
+    how: dict[str, int] = field(default_factory=dict)  # it was trained: steps and seed
+
+
+def save_regressor(trained: Trained, run: Path) -> None:
+    """Writes RUN/regressor.pt beside its name, then renames it."""
+    path = run / FILE
+    beside = path.with_suffix(".part")
+    state = {
+        "latent_dim": trained.regressor.latent_dim,
+        "regressor": trained.regressor.state_dict(),
+        "anchors": trained.anchors,
+        "report": trained.report,
+        "step": trained.step,
+        "how": trained.how,
+    }
+    torch.save(state, beside)
+    beside.replace(path)
+
+
+def load_regressor(run: Path) -> Trained:
+    """The regressor of a run; nothing in the file is executed.
+
+    Raises
+    ------
+    CheckpointError
+        It is missing, broken, or of another shape.
+    """
+    path = run / FILE
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}: train-regressor {run} writes it")
+    state = read_tensors(path, torch.device("cpu"))
+    try:
+        regressor = Regressor(int(state["latent_dim"]))
+        regressor.load_state_dict(state["regressor"])
+        return Trained(
+            regressor.eval().requires_grad_(False),
+            state["anchors"],
+            dict(state["report"]),
+            int(state["step"]),
+            {name: int(number) for name, number in state["how"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointError(f"{path} is no regressor: train-regressor {run} writes it") from error

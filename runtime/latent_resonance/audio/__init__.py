@@ -1,0 +1,1 @@
+"""Signal processing shared by runtime and export: pure functions and small stages."""

@@ -1,0 +1,1 @@
+"""Settings: their sections, presets and validation, and the YAML file that holds them."""

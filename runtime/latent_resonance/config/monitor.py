@@ -1,0 +1,94 @@
+"""The monitor's section of the settings: who may look, who may ask, and who else is told.
+
+Pure. `settings.py` puts it beside the others; every field has a unit and a default.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from latent_resonance.config.validation import Section, as_tuple
+
+ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(\d{1,5})")
+HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
+TOPIC = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")  # no wildcard, nothing for $SYS
+
+
+def _address(text: str) -> str:
+    found = ADDRESS.fullmatch(text)
+    if not found or not 0 < int(found[2]) < 65_536:
+        raise ValueError('should be an address and a port, such as "192.168.1.20:9000"')
+    return text
+
+
+def _host(text: str) -> str:
+    if not HOST.fullmatch(text):
+        raise ValueError("should be an address or a name, such as 0.0.0.0 or gallery.local")
+    return text
+
+
+def _named_host(text: str) -> str:
+    try:
+        _host(text).encode("idna")  # what is no name of a host is no OSError to socket either
+    except UnicodeError as error:
+        raise ValueError("should be an address or a name, such as broker.local") from error
+    return text
+
+
+def _topic(text: str) -> str:
+    if not TOPIC.fullmatch(text):
+        raise ValueError("should be letters, digits, . _ - and single / between them")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[Address, ...], BeforeValidator(as_tuple)]
+Host = Annotated[str, AfterValidator(_host)]
+Hosts = Annotated[tuple[Host, ...], BeforeValidator(as_tuple)]
+NamedHost = Annotated[str, AfterValidator(_named_host)]
+Topic = Annotated[str, Field(max_length=100), AfterValidator(_topic)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Osc(Section):
+    """Open Sound Control, for lights and other instruments."""
+
+    send_to: Addresses = Field((), description='addresses that are told: ["192.168.1.20:9000"]')
+    rate_hz: float = Field(30.0, ge=1.0, le=60.0, description="messages a second, 1 to 60")
+    listen: Address | None = Field(
+        None, description='where requests are heard: "0.0.0.0:9001"; blank hears none'
+    )
+    senders: Hosts = Field((), description="addresses that are heard; empty hears every one")
+
+
+class Mqtt(Section):
+    """A broker that is told how it goes; it can ask for nothing."""
+
+    host: NamedHost | None = Field(None, description="the broker; blank tells none")
+    port: Port = Field(1883, description="of the broker, 1 to 65535; 8883 is usual with tls")
+    tls: bool = Field(False, description="encrypted, and the broker has to prove who it is")
+    ca_file: Name | None = Field(
+        None, description="certificates (PEM) that prove it; blank is the system's"
+    )
+    username: Name | None = Field(None, description="at the broker, if it asks")
+    password_file: Name | None = Field(None, description="a file whose first line is the password")
+    topic: Topic = Field("latent-resonance", description="under which it is told")
+    discovery: bool = Field(True, description="makes itself known to Home Assistant")
+
+
+class Monitor(Section):
+    """The page, the figures and the link to other machines."""
+
+    host: Host = Field("127.0.0.1", description="where it listens; 0.0.0.0 is every network")
+    port: Port = Field(8765, description="of the page, 1 to 65535")
+    names: Hosts = Field((), description="by which else it may be called: [gallery.local]")
+    viewers: int = Field(64, ge=1, le=1000, description="pages that may be open, 1 to 1000")
+    token_file: Name | None = Field(
+        None, description="holds what controls ask for; blank is the installation's, or a new one"
+    )
+    osc: Osc = Osc()
+    mqtt: Mqtt = Mqtt()

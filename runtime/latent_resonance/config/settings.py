@@ -1,0 +1,297 @@
+"""The settings: one YAML file to validated, frozen values, each with a unit and a default.
+
+Read once when a command starts, by both processes; pure but for the file. An empty file
+is valid. `latent-resonance.yaml` beside this module lists every key with its default.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.config.gallery import Attract, Quiet, Week
+from latent_resonance.config.monitor import Monitor
+from latent_resonance.config.presets import Quality, with_quality
+from latent_resonance.config.validation import Section, as_tuple, sentences
+from latent_resonance.config.yaml_file import YamlError, read_yaml
+from latent_resonance.linux.unix_socket import LONGEST_PATH
+
+LARGEST = 256 * 1024  # bytes; the commented default is 6 kB
+DEFAULTS = Path(__file__).parents[1] / "latent-resonance.yaml"
+
+
+class SettingsError(LatentResonanceError):
+    """The settings cannot be used; `messages` holds everything that is wrong with them."""
+
+    exit_code = 2
+
+    def __init__(self, messages: list[str]) -> None:
+        self.messages = messages
+        super().__init__("\n".join(messages))
+
+
+def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+    if not pair[0] < pair[1]:
+        raise ValueError("should rise: [low, high] with low below high")
+    return pair
+
+
+def _index_or_name(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | str) or value in ("", -1):
+        raise ValueError("should be a number or text")
+    return value
+
+
+def _providers(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or not all(name.endswith("ExecutionProvider") for name in names):
+        raise ValueError("should be names that end with ExecutionProvider, at least one")
+    return names
+
+
+def _fits_in_a_socket_address(path: str | None) -> str | None:
+    if path is not None and len(os.fsencode(path)) > LONGEST_PATH:
+        raise ValueError(f"should be at most {LONGEST_PATH} bytes long, Linux's limit")
+    return path
+
+
+Pair = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
+Range = Annotated[Pair, AfterValidator(_rising)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Shares = Annotated[tuple[Share, Share], BeforeValidator(as_tuple)]
+Tempo = Annotated[float, Field(ge=0.0, le=8.0)]
+Cutoff = Annotated[float, Field(ge=20.0, le=24_000.0)]
+Providers = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(_providers)]
+Name = Annotated[str, Field(min_length=1)]
+TrackerName = Literal["auto", "mediapipe", "light"]
+
+
+class Camera(Section):
+    """Where images come from."""
+
+    source: Annotated[int | str, BeforeValidator(_index_or_name)] = Field(
+        "usb",
+        description="usb (the first), part of a name, a number, a /dev path, rpicam, or a video",
+    )
+    width: int = Field(640, ge=16, le=7680, description="pixels, 16 to 7680")
+    height: int = Field(480, ge=16, le=4320, description="pixels, 16 to 4320")
+    images_per_s: float = Field(30.0, ge=1.0, le=240.0, description="images/s, 1 to 240")
+    rotation: Literal[0, 90, 180, 270] = Field(
+        0, description="degrees that images are turned clockwise: 0, 90, 180 or 270"
+    )
+
+
+class OneEuro(Section):
+    """The One Euro filter (Casiez et al. 2012) on every feature."""
+
+    min_cutoff_hz: float = Field(1.5, ge=0.01, le=100.0, description="Hz at rest, 0.01 to 100")
+    beta: float = Field(1.5, ge=0.0, le=100.0, description="Hz per unit/s of speed, 0 to 100")
+    derivative_cutoff_hz: float = Field(
+        5.0, ge=0.01, le=100.0, description="Hz, for the speed itself, 0.01 to 100"
+    )
+
+
+class Eye(Section):
+    """How faces are found and measured."""
+
+    allow_network: bool = Field(False, description="see even if the network cannot be given up")
+    max_faces: int = Field(2, ge=1, le=8, description="faces looked for in an image, 1 to 8")
+    min_confidence: Share = Field(0.5, description="to call it a face, 0 to 1")
+    tracker: TrackerName = Field("auto", description="what finds faces: auto, mediapipe or light")
+    neutral_s: float = Field(
+        1.0, ge=0.1, le=30.0, description="seconds of quiet that give a neutral face, 0.1 to 30"
+    )
+    absence_s: float = Field(
+        3.0, ge=0.1, le=600.0, description="seconds until a visitor counts as gone, 0.1 to 600"
+    )
+    memory_mib: int = Field(
+        600, ge=400, le=65_536, description="MiB at which the eye starts afresh, 400 to 65536"
+    )
+    one_euro: OneEuro = OneEuro()
+
+
+class Inference(Section):
+    """How the pack's networks run."""
+
+    providers: Providers = Field(
+        ("CPUExecutionProvider",), description="ONNX Runtime's providers, the preferred one first"
+    )
+    threads: int = Field(1, ge=1, le=64, description="threads, 1 to 64")
+    spectrograms_per_s: float = Field(
+        10.0, ge=0.1, le=60.0, description="new spectrograms a second, 0.1 to 60"
+    )
+
+
+class Latent(Section):
+    """How z follows the face."""
+
+    glide_s: float = Field(0.25, ge=0.0, le=30.0, description="seconds to follow, 0 to 30")
+    jitter: float = Field(0.6, ge=0.0, le=3.0, description="of z at full noise, 0 to 3")
+    jitter_hz: float = Field(6.0, ge=0.01, le=50.0, description="Hz, pace of jitter, 0.01 to 50")
+    anchor_glide_s: float = Field(
+        1.2, ge=0.0, le=60.0, description="seconds to come to rest on a pure anchor, 0 to 60"
+    )
+
+
+class Loop(Section):
+    """How one spectrogram becomes the next."""
+
+    morph_s: float = Field(0.15, ge=0.0, le=5.0, description="seconds of cross-fade, 0 to 5")
+
+
+class Phase(Section):
+    """Streaming Griffin-Lim: each look-ahead frame costs one hop of latency."""
+
+    look_ahead: int = Field(7, ge=0, le=16, description="frames, 0 to 16")
+    iterations: int = Field(7, ge=1, le=32, description="iterations a hop, 1 to 32")
+    momentum: float = Field(0.95, ge=0.0, le=1.0, description="of fast Griffin-Lim, 0 to 1")
+
+
+class Curve(Section):
+    """From a feature to a control: clipped to `input`, raised to `shape`, spread over `output`."""
+
+    input: Range
+    output: Pair
+    shape: float = Field(1.0, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
+    smoothing_s: float = Field(0.1, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
+
+
+class TimeStretch(Curve):
+    """Head turning moves the playhead."""
+
+    input: Range = Field((0.15, 2.5), description="|yaw_velocity| in rad/s, [low, high]")
+    output: Annotated[tuple[Tempo, Tempo], BeforeValidator(as_tuple)] = Field(
+        (1.0, 4.0), description="frames per hop, 1 is the pack's tempo, [0..8, 0..8]"
+    )
+    smoothing_s: float = Field(0.12, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
+
+
+class BandPass(Curve):
+    """The mouth opens the spectrum."""
+
+    input: Range = Field((0.02, 0.6), description="mouth_open, 0..1, [low, high]")
+    output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(as_tuple)] = Field(
+        (400.0, 16_000.0), description="cutoff in Hz, in equal ratios, [20..24000, 20..24000]"
+    )
+    shape: float = Field(0.6, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
+    smoothing_s: float = Field(0.03, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
+
+
+class Noise(Curve):
+    """Brow tension brings jitter, glitches and static."""
+
+    input: Range = Field((0.1, 0.8), description="brow_tension, 0..1, [low, high]")
+    output: Shares = Field((0.0, 1.0), description="amount, [0..1, 0..1]")
+    smoothing_s: float = Field(0.08, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
+
+
+class Clarity(Curve):
+    """Stillness lets z come to rest and the partials sharpen."""
+
+    input: Range = Field((0.2, 0.9), description="stillness, 0..1, [low, high]")
+    output: Shares = Field((0.0, 1.0), description="amount, [0..1, 0..1]")
+    smoothing_s: float = Field(0.5, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
+
+
+class Controls(Section):
+    """What the face does to the sound."""
+
+    time_stretch: TimeStretch = TimeStretch()
+    band_pass: BandPass = BandPass()
+    noise: Noise = Noise()
+    clarity: Clarity = Clarity()
+
+
+class Output(Section):
+    """The speaker."""
+
+    device: Name | None = Field(None, description="part of a speaker's name; blank is the default")
+    latency_s: float = Field(
+        0.02, ge=0.002, le=1.0, description="seconds asked of PortAudio, 0.002 to 1"
+    )
+    buffer_s: float = Field(0.025, ge=0.002, le=2.0, description="seconds kept ready, 0.002 to 2")
+    volume_db: float = Field(0.0, ge=-80.0, le=12.0, description="dB on top of that, -80 to 12")
+    loudness_lufs: float = Field(
+        -18.0, ge=-60.0, le=-16.0, description="LUFS aimed at, with an open mouth, -60 to -16"
+    )
+    ceiling_dbtp: float = Field(
+        -1.0, ge=-20.0, le=-1.0, description="dBTP never passed, between samples too, -20 to -1"
+    )
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    pack: Name = Field("cello", description="name of a pack in models/, or a folder")
+    socket_path: Annotated[Name | None, AfterValidator(_fits_in_a_socket_address)] = Field(
+        None, description="where eye and voice meet; blank is a private folder under /run or /tmp"
+    )
+    quality: Quality = Field("auto", description="auto, high, medium or low")
+    camera: Camera = Camera()
+    eye: Eye = Eye()
+    inference: Inference = Inference()
+    latent: Latent = Latent()
+    loop: Loop = Loop()
+    phase: Phase = Phase()
+    controls: Controls = Controls()
+    output: Output = Output()
+    attract: Attract = Attract()
+    hours: Week = Week()
+    quiet: Quiet = Quiet()
+    monitor: Monitor = Monitor()
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Settings from a YAML file; the defaults if there is none.
+
+    Raises
+    ------
+    SettingsError
+        With every message at once.
+    """
+    try:
+        content = {} if path is None else read_yaml(path, LARGEST)
+    except YamlError as error:
+        raise SettingsError([str(error)]) from error
+    content = {} if content is None else content
+    if not isinstance(content, dict):
+        what = "a list" if isinstance(content, list) else f"a single value ({content!r:.40})"
+        raise SettingsError([f"{path}: holds {what}; settings are keys and values: `pack: cello`"])
+    try:
+        return Settings.model_validate(with_quality(content))
+    except ValidationError as error:
+        found = sentences(error, Settings)
+        raise SettingsError([f"{path}: {sentence}" for sentence in found]) from error
+
+
+def socket_path_of(settings: Settings) -> Path:
+    """Where an eye and a voice meet.
+
+    The settings' own path, else the folder that the unit says, one in $XDG_RUNTIME_DIR, in /run
+    (root), or one in the temporary folder that belongs to this user alone.
+    """
+    if settings.socket_path is not None:
+        return Path(settings.socket_path)
+    return _runtime_folder() / "face.sock"
+
+
+def _runtime_folder() -> Path:
+    if unit := os.environ.get("RUNTIME_DIRECTORY"):  # systemd.exec(5)
+        return Path(unit)
+    session = os.environ.get("XDG_RUNTIME_DIR")
+    if session and os.access(session, os.W_OK):
+        return Path(session) / "latent-resonance"
+    system = Path("/run/latent-resonance")
+    if os.access(system if system.exists() else system.parent, os.W_OK):
+        return system
+    try:
+        folder = Path(tempfile.gettempdir()) / f"latent-resonance-{os.getuid()}"
+    except FileNotFoundError as error:
+        raise SettingsError(["/run and /tmp cannot be written; set socket_path"]) from error
+    if folder.exists() and folder.lstat().st_uid != os.getuid():
+        raise SettingsError([f"{folder}: belongs to another user; set socket_path"])
+    return folder

@@ -1,0 +1,1 @@
+"""From landmarks to the sixteen features of a FaceState."""

@@ -1,0 +1,48 @@
+"""The One Euro filter: smooth at rest, prompt when it moves, whatever the image rate.
+
+Pure state, in the eye's loop (and offline). In: values and their times. Out: filtered values.
+G. Casiez, N. Roussel, D. Vogel: "1 € Filter", CHI 2012.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent_resonance.config.settings import OneEuro as OneEuroSettings
+
+FloatArray = NDArray[np.float64]
+
+
+class OneEuroFilter:
+    """One filter over an array of any shape, every element by itself."""
+
+    def __init__(self, settings: OneEuroSettings) -> None:
+        self._settings = settings
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything: the next value passes as it is."""
+        self._last: FloatArray | None = None
+        self._speed = self._filtered = np.zeros(0)
+
+    def step(self, values: FloatArray, dt_s: float) -> FloatArray:
+        """Filter the values that come `dt_s` seconds after the last ones."""
+        if self._last is None:
+            self._filtered, self._speed = values.copy(), np.zeros_like(values)
+        elif dt_s > 0:
+            self._advance(values, (values - self._last) / dt_s, dt_s)
+        self._last = values.copy()
+        return self._filtered
+
+    def _advance(self, values: FloatArray, speed: FloatArray, dt_s: float) -> None:
+        self._speed += weight(self._settings.derivative_cutoff_hz, dt_s) * (speed - self._speed)
+        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * np.abs(self._speed)
+        self._filtered = self._filtered + weight(cutoff_hz, dt_s) * (values - self._filtered)
+
+
+def weight(cutoff_hz: float | FloatArray, dt_s: float) -> FloatArray:
+    """How much of a new value a low-pass takes in `dt_s` seconds, exactly: 1 − e^(−2πf·dt)."""
+    return -np.expm1(-2 * math.pi * np.asarray(cutoff_hz) * dt_s)

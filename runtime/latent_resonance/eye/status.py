@@ -1,0 +1,83 @@
+"""Tells the supervisor and people how seeing goes: ready, alive, and one line of status.
+
+A small stage with state in the eye's live loop. In: what came of each turn of the loop. Out: words
+to systemd (`Notifier`), and on the screen what a person should put right. Nothing of an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from latent_resonance.config.load import in_short
+from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.frame_checks import is_black
+from latent_resonance.eye.camera.reader import CameraReader
+from latent_resonance.linux.systemd import Notifier
+
+STATUS_EVERY_S = 1.0
+BLACK_S = 3.0  # somebody may walk past very closely
+BLACK = "sees nothing but black; take the cap off the lens, or give light"
+UPSIDE_DOWN = "the camera hangs upside down, its images are turned; set camera.rotation"
+
+
+class Report:
+    """What there is to say of the eye.
+
+    Parameters
+    ----------
+    notifier
+        Where systemd listens, if it does.
+    say
+        For people; told of each trouble once.
+
+    Attributes
+    ----------
+    refused
+        What is wrong with the settings' file, set by the loop; empty if nothing is.
+    """
+
+    def __init__(self, notifier: Notifier, say: Callable[[str], None]) -> None:
+        self._notifier, self._say = notifier, say
+        self._images = self._looks = 0
+        self._status_s: float | None = None
+        self._light_s: float | None = None
+        self._black = self._upside_down = False
+        self.refused = ""
+
+    def step(
+        self, image: Image | None, reader: CameraReader, *, upside_down: bool, now_s: float
+    ) -> None:
+        """One turn of the loop, with an image or without."""
+        if image is not None:
+            self._images += 1
+        looked, self._looks = reader.looks != self._looks, reader.looks
+        if image is not None or reader.asleep or looked:
+            self._notifier.ready()
+            self._notifier.alive()
+        if self._status_s is None:
+            self._status_s = now_s
+        if looked or now_s - self._status_s >= STATUS_EVERY_S:
+            self._look_at(image, upside_down=upside_down, now_s=now_s)
+            rate = self._images / max(now_s - self._status_s, STATUS_EVERY_S)
+            self._images, self._status_s = 0, now_s
+            refused = f"; settings refused: {in_short(self.refused)}" if self.refused else ""
+            self._notifier.status(self._status(reader, rate) + refused)
+
+    def _look_at(self, image: Image | None, *, upside_down: bool, now_s: float) -> None:
+        if upside_down and not self._upside_down:
+            self._say(UPSIDE_DOWN)
+        self._upside_down = upside_down
+        if image is None or self._light_s is None or not is_black(image.pixels):
+            self._light_s = now_s
+        black = now_s - self._light_s >= BLACK_S
+        if black and not self._black:
+            self._say(BLACK)
+        self._black = black
+
+    def _status(self, reader: CameraReader, rate: float) -> str:
+        if reader.asleep:
+            return "resting, the camera is closed"
+        if reader.trouble is not None:
+            return f"no camera: {reader.trouble.partition(';')[0]}; looking for it"
+        doing = BLACK if self._black else "seeing"
+        return f"{doing}, {rate:.0f} images/s" + (f"; {UPSIDE_DOWN}" if self._upside_down else "")

@@ -1,0 +1,58 @@
+"""From the landmark network's output to points in the image, and to where the face will be next.
+
+Pure. In: the raw landmarks and the `Region` that was cut out for them. Out: points in pixels of the
+image. The network follows Y. Kartynnik, A. Ablavatski, I. Grishchenko and M. Grundmann, "Real-time
+Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019, arXiv 1907.06724, and for the
+irises arXiv 2006.11341; the way back is MediaPipe's `SingleFaceLandmarksDetectorGraph`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent_resonance.eye.tracking.onnx.roi import Region, region_of, to_image
+
+FloatArray = NDArray[np.float64]
+
+SIDE = 256  # pixels of the network's picture, and the unit of its landmarks
+EYE_CORNERS = [33, 263]  # the outer ones, the image's left first
+
+
+def probability(logit: NDArray[np.float32]) -> float:
+    """The presence score, 0 to 1, of its logit; NaN of NaN."""
+    return float(1 / (1 + np.exp(-np.clip(np.float64(logit), -80.0, 80.0))))
+
+
+def landmarks_in_image(
+    raw: NDArray[np.float32], region: Region, width: int, height: int
+) -> FloatArray:
+    """The landmarks in pixels of an image of `width` × `height`, shape (478, 3).
+
+    Parameters
+    ----------
+    raw
+        Shape (478, 3), pixels of the network's picture; z has the scale of x.
+    """
+    points = raw.astype(np.float64) / SIDE
+    depth = points[:, 2] * _depth_scale(region, width, height)
+    return np.column_stack([to_image(region, points[:, :2]), depth])
+
+
+def _depth_scale(region: Region, width: int, height: int) -> float:
+    """Pixels in a unit of z: the region's width, measured as MediaPipe does.
+
+    `LandmarkProjectionCalculator` takes the length of the region's upper edge in an image whose
+    sides are both 1. So where an image is no square a tilted face is deeper than an upright one.
+    That is not sensible, but the features and their ranges were made with it.
+    """
+    across, down = np.cos(region.angle), np.sin(region.angle) * width / height
+    return region.width * float(np.hypot(across, down))
+
+
+def region_around(landmarks: FloatArray) -> Region:
+    """Where to look in the next image: a square around the landmarks, turned like the eyes."""
+    points = landmarks[:, :2]
+    around = region_of(points.min(axis=0), points.max(axis=0), points[EYE_CORNERS])
+    side = max(around.width, around.height)
+    return Region(around.x, around.y, side, side, around.angle)

@@ -1,0 +1,100 @@
+"""The two face networks on ONNX Runtime, on one thread.
+
+This module and the voice's generator are the only ones that import onnxruntime. In the eye's loop,
+or offline in the caller's. In: a picture of the network's size. Out: its raw outputs.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+# See voice/synthesis/networks.py: else it reports to its makers.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+
+from latent_resonance.eye.camera.camera import Pixels
+from latent_resonance.eye.tracking import tracker
+from latent_resonance.eye.tracking.tracker import TrackerError, checked_model
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Sort:
+    """What a network's input is like.
+
+    Attributes
+    ----------
+    file
+        In the models' folder.
+    side
+        Pixels of its square picture.
+    low, high
+        What black and white become (the original files' `NormalizationOptions`).
+    """
+
+    file: str
+    side: int
+    low: float
+    high: float
+
+
+DETECTOR = Sort(tracker.DETECTOR, side=128, low=-1.0, high=1.0)
+MESH = Sort(tracker.MESH, side=256, low=0.0, high=1.0)
+
+
+class Network:
+    """One network, opened.
+
+    Raises
+    ------
+    TrackerError
+        Its file is missing or damaged, or cannot be run here.
+    """
+
+    def __init__(self, folder: Path, sort: Sort) -> None:
+        self.side = sort.side
+        self._scale, self._low = np.float32((sort.high - sort.low) / 255), np.float32(sort.low)
+        self._input = np.empty((1, sort.side, sort.side, 3), np.float32)
+        self._file = sort.file
+        data = checked_model(folder / sort.file)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                data, _options(), providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # onnxruntime's own exceptions share no other base class
+            raise TrackerError(f"{sort.file} cannot be run here: {_reason(error)}") from error
+
+    def run(self, picture: Pixels) -> tuple[FloatArray, FloatArray]:
+        """Both outputs for a picture of shape (side, side, 3), each without its batch.
+
+        Raises
+        ------
+        TrackerError
+            ONNX Runtime fails.
+        """
+        np.multiply(picture, self._scale, out=self._input[0])
+        self._input += self._low
+        try:
+            one, other = self._session.run(None, {"image": self._input})
+        except Exception as error:  # onnxruntime's own exceptions share no other base class
+            raise TrackerError(f"{self._file} failed on an image: {_reason(error)}") from error
+        return one[0], other[0]
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only; they come as exceptions too
+    options.enable_mem_pattern = False  # 8 MiB less, for 0.2 ms more of an image's 7
+    return options
+
+
+def _reason(error: Exception) -> str:
+    return str(error).partition("\n")[0]

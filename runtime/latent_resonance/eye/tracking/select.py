@@ -1,0 +1,114 @@
+"""Which tracker sees: MediaPipe where it can run, the light one elsewhere.
+
+Asked once, when an eye or a clip is opened, and by the doctor. The processor's flags are read
+before MediaPipe is imported: its library would not say what it lacks, but die of SIGILL. In:
+`eye.tracker` of the settings. Out: a tracker, and why this one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from latent_resonance.config.settings import Eye as EyeSettings
+from latent_resonance.config.settings import TrackerName
+from latent_resonance.eye.tracking.tracker import Tracker, TrackerError
+from latent_resonance.linux.shared_libraries import GRAPHICS, missing
+
+_AT_HWCAP = 16  # linux/auxvec.h
+_HWCAP_ATOMICS = 1 << 8  # arm64's asm/hwcap.h
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A tracker's name, `mediapipe` or `light`, and why it is this one."""
+
+    name: TrackerName
+    reason: str
+
+
+def choose(wish: TrackerName, obstacle: str) -> Choice:
+    """The tracker for a wish, `auto` among them.
+
+    Parameters
+    ----------
+    obstacle
+        Why MediaPipe cannot run here; empty if it can.
+
+    Raises
+    ------
+    TrackerError
+        MediaPipe is wished for and cannot run.
+    """
+    if wish == "light":
+        return Choice("light", "eye.tracker asks for it")
+    if not obstacle:
+        return Choice("mediapipe", "it is installed and this processor can run it")
+    if wish == "mediapipe":
+        raise TrackerError(f"MediaPipe cannot see here, {obstacle}; write eye.tracker: auto")
+    return Choice("light", obstacle)
+
+
+def obstacle_to_mediapipe(
+    machine: str, capabilities: int, *, installed: bool, lacking: tuple[str, ...] = ()
+) -> str:
+    """Why MediaPipe cannot run; empty if it can.
+
+    Its aarch64 library is built for ARMv8.1; a Cortex-A72 (Raspberry Pi 4), A53 (Pi 3, Zero 2) or
+    A57 (Jetson Nano) is ARMv8.0.
+
+    Parameters
+    ----------
+    machine, capabilities
+        As `platform.machine()` and getauxval(AT_HWCAP) give them.
+    installed
+        Whether the Python package is.
+    lacking
+        Debian's packages of the libraries that it is linked to and that are missing.
+    """
+    if machine == "aarch64" and not capabilities & _HWCAP_ATOMICS:
+        return "this processor has no ARMv8.1 atomics, which MediaPipe needs"
+    if not installed:
+        return "MediaPipe is not installed"
+    if lacking:
+        return f"MediaPipe's libraries are missing (sudo apt install {' '.join(lacking)})"
+    return ""
+
+
+def choice_here(settings: EyeSettings) -> Choice:
+    """The tracker for this machine.
+
+    Raises
+    ------
+    TrackerError
+        MediaPipe is wished for and cannot run.
+    """
+    if settings.tracker == "light":
+        return choose("light", "")  # so that no library of MediaPipe's is loaded to be asked for
+    capabilities = ctypes.CDLL(None).getauxval(_AT_HWCAP)
+    installed = find_spec("mediapipe") is not None
+    lacking = tuple(missing(GRAPHICS).values()) if installed else ()
+    obstacle = obstacle_to_mediapipe(
+        platform.machine(), capabilities, installed=installed, lacking=lacking
+    )
+    return choose(settings.tracker, obstacle)
+
+
+def open_tracker(models: Path, settings: EyeSettings) -> Tracker:
+    """The tracker for this machine, on the models in a folder.
+
+    Raises
+    ------
+    TrackerError
+        It cannot run, or a model is missing or damaged.
+    """
+    if choice_here(settings).name == "light":
+        from latent_resonance.eye.tracking.onnx.tracker import open_light_tracker
+
+        return open_light_tracker(models, settings)
+    from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
+
+    return MediaPipeTracker(models, settings)

@@ -1,0 +1,81 @@
+"""What a tracker is: it finds the faces in images that follow each other.
+
+Two keep to it, `mediapipe_tracker` and `light`; `choice` says which. In: `Image`s with rising
+times. Out: `Face`s, the landmarks of each in pixels and its pose.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.eye.camera.camera import Image
+
+BUNDLE, DETECTOR, MESH = "face_landmarker.task", "face_detector.onnx", "face_landmarks.onnx"
+MODELS = {  # file in models/ -> sha256; MediaPipe's own, and what export/ made of it
+    BUNDLE: "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
+    DETECTOR: "25e2d1daba46a4d404945e3425b8d11aaae05aa414e6944de6eb73bcf8d20c39",
+    MESH: "d8c7d8b5718164108e5c4dbe4456d128032a123bf8f0497bb7dff69c3adf48c9",
+}
+
+
+class TrackerError(LatentResonanceError):
+    """A tracker cannot run here; the message says what is missing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one image.
+
+    Attributes
+    ----------
+    landmarks
+        Shape (478, 3), pixels: x to the image's right, y down, z away from the camera.
+    rotation
+        Shape (3, 3): from the head's own frame (x to the image's right when it faces the camera,
+        y up, z towards the camera) to the camera's, without scale.
+    """
+
+    landmarks: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+
+
+class Tracker(Protocol):
+    """Follows faces from image to image."""
+
+    def find(self, image: Image) -> list[Face]:
+        """The faces in an image, in no particular order.
+
+        Raises
+        ------
+        TrackerError
+            If it fails; it does not recover.
+        """
+
+    def close(self) -> None:
+        """Let go of what it holds."""
+
+
+def checked_model(path: Path) -> bytes:
+    """The bytes of one of the `MODELS`.
+
+    Raises
+    ------
+    TrackerError
+        It is missing, or is not the one that was tested.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise TrackerError(
+            f"the face model {path}: {error.strerror}; check it out again"
+        ) from error
+    if hashlib.sha256(data).hexdigest() != MODELS[path.name]:
+        raise TrackerError(f"the face model {path} is damaged (wrong sha256); check it out again")
+    return data

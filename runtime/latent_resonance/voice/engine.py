@@ -1,0 +1,252 @@
+"""The live performance: the voice's threads, and the slots between them.
+
+Threads, made here and nowhere else:
+
+    receive      socket -> newest FaceState -> features to play
+    dream        features -> z -> picture, some ten times a second
+    synthesise   picture, features -> samples -> ring
+    care         settings and pack that change, heat: all that may wait
+    tell         samples and slots -> monitors, if any call; what they ask -> slots
+    record       samples -> disk, if asked for
+    main         attends to the speaker, the eye and the load (`perform.py`)
+
+PortAudio and its callback are in a process of their own (`output.py`). Two crossings:
+latest-value slots (plain attributes, replaced whole) and the bounded ring.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.audio.loudness import SILENCE_DB, Fader
+from latent_resonance.audio.reference_tone import CheckTone
+from latent_resonance.audio.spectrogram import FloatArray
+from latent_resonance.config.settings import Settings
+from latent_resonance.face_state import FaceReceiver, FaceState, FeatureVector, neutral_features
+from latent_resonance.gallery.opening_hours import Door, local_time
+from latent_resonance.gallery.visit import Presence
+from latent_resonance.link.server import Listener
+from latent_resonance.link.telemetry import FLOOR_DB, Report
+from latent_resonance.linux.realtime import BESIDE, hurry
+from latent_resonance.linux.thermal import Thermometer
+from latent_resonance.score import attract_score
+from latent_resonance.voice.load_shedding import Heat, pictures_per_s_at
+from latent_resonance.voice.output.recorder import Recording
+from latent_resonance.voice.output.writer import Outlet
+from latent_resonance.voice.quiet_hours import hour_of
+from latent_resonance.voice.reload import Reloader
+from latent_resonance.voice.remote_control import Remote
+from latent_resonance.voice.synthesis.crossfade import Player, falling
+from latent_resonance.voice.synthesis.instrument import Instrument
+from latent_resonance.voice.synthesis.schedule import Pace
+from latent_resonance.voice.telemetry import Teller
+
+TICK_S = 0.005
+FADE_OUT_S = 0.25
+RECEIVE_TIMEOUT_S = 1 / 30
+FLOOD = 8  # datagrams at once; an eye sends one
+FLOOD_PAUSE_S = 0.0025  # for which each datagram of a flood waits, in its sender's time
+LONGEST_PAUSE_S = 0.2
+CARE_S = 1.0
+MUTE_S = 0.03  # time constant of a hand that mutes
+
+
+class PerformanceError(LatentResonanceError):
+    """The performance cannot begin, or a thread of it has ended."""
+
+
+class Performance:
+    """Everything that sounds, and the slots between its threads.
+
+    Each slot is written by one thread only.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        receiver: FaceReceiver,
+        outlet: Outlet,
+        reloader: Reloader,
+        listener: Listener | None = None,
+    ) -> None:
+        self.receiver, self.outlet, self.reloader = receiver, outlet, reloader
+        settings = reloader.settings
+        self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
+        self.player = Player(instrument)
+        self.fader = Fader(instrument.pack.geometry.sample_rate)
+        self.silence = np.zeros(instrument.pack.geometry.hop_length, np.float32)
+        self.thermometer = Thermometer()
+        self.recording: Recording | None = None
+        self.remote = Remote()
+        geometry = instrument.pack.geometry
+        self.check_tone = CheckTone(geometry.sample_rate, geometry.hop_length)
+        self.teller = Teller(geometry, listener, self) if listener else None
+        self.stop = threading.Event()
+        self.failure: Exception | None = None
+        # slots
+        self.features: FeatureVector = neutral_features()
+        self.instrument = instrument  # the newest; the player may still fade into it
+        self.tier = 0
+        self.heat = Heat()
+        self.hour = hour_of(settings, local_time())
+        self.images = 0
+        self.seen_ns = 0  # when the newest image was taken
+        self.hops = 0
+        self.busy_s = 0.0
+        self.heard_after_s = 0.0  # from the ring to the speaker
+        self.report: Report | None = None
+
+    @property
+    def gain_db(self) -> float:
+        """How loud it is to be, relative to a visitor's loudness."""
+        remote = self.remote
+        if remote.muted or remote.standby or not self.hour.is_open:
+            return SILENCE_DB
+        return self.presence.gain_db + remote.volume_db
+
+    @property
+    def scene(self) -> str:
+        """Where the visit is; one of `telemetry.SCENES`."""
+        closed = self.remote.standby or not self.hour.is_open
+        return "closed" if closed else self.presence.scene.name.lower()
+
+    @property
+    def present(self) -> bool:
+        """Whether a face is seen."""
+        return self.presence.there
+
+    @property
+    def latency_s(self) -> float:
+        """From the newest image to what the speaker plays next; nan if nobody is seen."""
+        if not (self.seen_ns and self.presence.there):
+            return math.nan
+        age_s = (time.monotonic_ns() - self.seen_ns) / 1e9
+        return age_s + self.outlet.buffer_s + self.heard_after_s
+
+    @property
+    def loudness_lufs(self) -> float:
+        """Momentary; as far as a monitor listens."""
+        return self.teller.loudness_lufs if self.teller else FLOOR_DB
+
+    @property
+    def refused(self) -> str:
+        """What is wrong with the settings' file; empty if nothing is."""
+        return self.reloader.refused
+
+    def start(self) -> list[threading.Thread]:
+        """Starts the threads; returns those that end in time by themselves."""
+        loops = [self._receive, self._dream, self._synthesise]
+        in_time = [self._thread(loop) for loop in (*loops, *([self._tell] if self.teller else []))]
+        self._thread(self._care, daemon=True)
+        return in_time
+
+    def record_to(self, recording: Recording) -> threading.Thread:
+        """Also records, on a thread of its own."""
+        self.recording = recording
+        return self._thread(self._record, daemon=True)
+
+    def _thread(self, loop: Callable[[], None], daemon: bool = False) -> threading.Thread:
+        name = loop.__name__.strip("_")
+        thread = threading.Thread(target=self._guarded, args=(loop,), name=name, daemon=daemon)
+        thread.start()
+        return thread
+
+    def _guarded(self, loop: Callable[[], None]) -> None:
+        """A thread that fails ends the performance instead of leaving it half alive."""
+        hurry(BESIDE)
+        try:
+            loop()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the main thread reports it
+            self.failure = error
+            self.stop.set()
+
+    def _receive(self) -> None:
+        latest: FaceState | None = None
+        while not self.stop.is_set():
+            taken = self.receiver.taken
+            state = self.receiver.receive(RECEIVE_TIMEOUT_S)
+            if state is not None:
+                latest, self.seen_ns = state, state.time_ns
+                self.images += 1
+            now_ns = time.monotonic_ns()
+            self.features = self.presence.step(self.remote.steered(latest, now_ns), now_ns)
+            taken = self.receiver.taken - taken
+            if taken >= FLOOD:
+                self.stop.wait(min(taken * FLOOD_PAUSE_S, LONGEST_PAUSE_S))
+
+    def _dream(self) -> None:
+        pace, before_s = Pace(), time.monotonic()
+        while not self.stop.wait(TICK_S):
+            if self.fader.rests(self.gain_db):
+                continue
+            instrument, features, now_s = self.instrument, self.features, time.monotonic()
+            rate = instrument.settings.inference.spectrograms_per_s
+            picture_s = 1.0 / pictures_per_s_at(self.tier, rate)
+            if pace.due(instrument.networks, features, now_s, picture_s):
+                latent_dim = instrument.pack.latent_dim
+                held = self.remote.z(now_s, latent_dim)
+                instrument.dreamer.correction = self.remote.correction(latent_dim)
+                instrument.dream(features, now_s - before_s, held)
+                before_s = now_s
+
+    def _synthesise(self) -> None:
+        hurry()
+        while not self.stop.is_set() and self.outlet.wait(self.stop):
+            began_s = time.monotonic()
+            self._play(self._hop())
+            self.busy_s += time.monotonic() - began_s
+        at_once = threading.Event()
+        for gain in falling(self.instrument.pack.geometry, FADE_OUT_S):
+            self.outlet.wait(at_once)
+            self._play(self._hop() * gain)
+
+    def _hop(self) -> FloatArray:
+        """The next samples, as loud as the scene and the hour want them."""
+        remote, gain_db = self.remote, self.gain_db
+        if self.fader.rests(gain_db):
+            block = self.silence
+        else:
+            fall_s = MUTE_S if remote.muted else Fader.FALL_S
+            block = self.player.hop(self.features, self.tier)
+            block = self.fader.process(block, gain_db, fall_s)
+        wanted = remote.sounding(time.monotonic())
+        return self.check_tone.over(block, remote.volume_db, wanted=wanted)
+
+    def _play(self, block: FloatArray) -> None:
+        self.outlet.put(block)
+        self.hops += 1
+        if self.recording is not None:
+            self.recording.offer(block)
+        if self.teller is not None:
+            self.teller.offer(block)
+
+    def _care(self) -> None:
+        while not self.stop.wait(CARE_S):
+            self.heat = self.thermometer.read()
+            before = self.reloader.settings
+            self.hour = hour_of(before, local_time())
+            quiet = self.remote.quiet or self.hour.door is Door.QUIET
+            instrument = self.reloader.step(self.features, quiet=quiet, pack=self.remote.pack)
+            if instrument is not None:
+                self.player.coming = self.instrument = instrument
+            if self.reloader.settings is not before:
+                self._manners(self.reloader.settings)
+
+    def _manners(self, settings: Settings) -> None:
+        """Of settings that have been changed: what is no instrument's."""
+        self.presence.score = attract_score(settings)
+        self.presence.grace_s, self.presence.attract = settings.eye.absence_s, settings.attract
+
+    def _tell(self) -> None:
+        while not self.stop.is_set():
+            self.teller.step()
+
+    def _record(self) -> None:
+        while self.recording.under_way:
+            self.recording.write_some()

@@ -1,0 +1,1 @@
+"""From samples to the loudspeaker: ring buffer, PortAudio process, device selection, recorder."""

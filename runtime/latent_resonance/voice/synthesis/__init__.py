@@ -1,0 +1,1 @@
+"""From features to samples: controls, latent vector, networks, spectrogram loop, phase, tone."""

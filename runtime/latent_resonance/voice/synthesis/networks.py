@@ -1,0 +1,137 @@
+"""The pack's two networks on ONNX Runtime: features -> z and z -> spectrogram.
+
+The only module of the voice that imports onnxruntime. On the dreaming thread. A network that
+does not keep to its pack's contract is refused when it is opened, not in performance.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+# Since 1.29 it reports to its makers, and keeps a device's number on the disk, unless this is said
+# before it is imported (microsoft/onnxruntime, docs/Privacy.md and pull request 27379).
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+from numpy.typing import NDArray
+
+from latent_resonance import LatentResonanceError
+from latent_resonance.config.settings import Inference as InferenceSettings
+from latent_resonance.face_state import FEATURES, FeatureVector
+from latent_resonance.pack import Pack, PackError
+
+FloatArray = NDArray[np.float32]
+
+onnxruntime.disable_telemetry_events()  # for builds that do not know the variable
+
+
+class NetworkError(LatentResonanceError):
+    """A network failed while it was played: no memory, or a fault of its own."""
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Both networks, opened and checked; `provider` is the one really in use."""
+
+    regressor: onnxruntime.InferenceSession
+    generator: onnxruntime.InferenceSession
+    provider: str
+
+    def z_of(self, features: FeatureVector) -> FloatArray:
+        """(n_features,) -> (latent_dim,).
+
+        Raises
+        ------
+        NetworkError
+            It cannot be run at present.
+        """
+        return _run(self.regressor, "z", {"features": features[None]})[0]
+
+    def spectrogram_of(self, z: FloatArray) -> FloatArray:
+        """(latent_dim,) -> (n_mels, n_frames) in [-1, 1].
+
+        Raises
+        ------
+        NetworkError
+            It cannot be run at present.
+        """
+        return _run(self.generator, "spectrogram", {"z": z[None]})[0, 0]
+
+
+def open_networks(pack: Pack, settings: InferenceSettings) -> Networks:
+    """Opens and tries both networks of a pack.
+
+    Raises
+    ------
+    PackError
+        A network cannot be read, or its names, shapes or values break the contract.
+    """
+    regressor = _session(pack.regressor, settings)
+    generator = _session(pack.generator, settings)
+    geometry = pack.geometry
+    features = np.zeros((1, len(FEATURES)), np.float32)
+    z = _probe(pack.regressor, regressor, "features", features, "z", (1, pack.latent_dim))
+    shape = (1, 1, geometry.n_mels, geometry.n_frames)
+    pixels = _probe(pack.generator, generator, "z", z, "spectrogram", shape)
+    if np.abs(pixels).max() > 1.001:
+        raise PackError(
+            f"{pack.generator}: values up to {np.abs(pixels).max():.3g}, not within -1..1; "
+            "export the pack again"
+        )
+    return Networks(regressor, generator, generator.get_providers()[0])
+
+
+def _run(
+    session: onnxruntime.InferenceSession, output: str, inputs: dict[str, FloatArray]
+) -> FloatArray:
+    try:
+        return session.run([output], inputs)[0]
+    except Exception as error:  # onnxruntime's own exceptions share no other base class
+        raise NetworkError(f"{output}: {str(error).splitlines()[0]}") from error
+
+
+def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors only; they come as exceptions too
+    # A spinning worker burns a core between two dreams.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    available = onnxruntime.get_available_providers()
+    wanted = [p for p in settings.providers if p in available] or ["CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=wanted)
+    except Exception as error:  # onnxruntime's own exceptions share no other base class
+        reason = str(error).splitlines()[0]
+        raise PackError(f"{path}: not a network that can be run ({reason})") from error
+
+
+def _probe(
+    path: Path,
+    session: onnxruntime.InferenceSession,
+    input_name: str,
+    value: FloatArray,
+    output_name: str,
+    shape: tuple[int, ...],
+) -> FloatArray:
+    """Runs a network once and checks names, shape and values."""
+    names = [i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()]
+    if names != ([input_name], [output_name]):
+        raise PackError(f"{path}: maps {names[0]} to {names[1]}, not {input_name} to {output_name}")
+    try:
+        result = session.run([output_name], {input_name: value})[0]
+    except Exception as error:  # onnxruntime's own exceptions share no other base class
+        reason = str(error).splitlines()[0]
+        raise PackError(f"{path}: does not take {input_name} {value.shape} ({reason})") from error
+    if result.shape != shape or result.dtype != np.float32:
+        raise PackError(
+            f"{path}: {output_name} is {result.dtype} {result.shape}, not float32 {shape}"
+        )
+    if not np.isfinite(result).all():
+        raise PackError(f"{path}: {output_name} holds NaN or infinity; export the pack again")
+    return result

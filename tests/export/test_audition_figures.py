@@ -1,0 +1,119 @@
+"""What an audition leaves: a sheet that is never half written, and what stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from latent_resonance.pack import PackError
+from latent_resonance_export.audition import summary
+from latent_resonance_export.audition.generator import AuditionError, open_subject
+from latent_resonance_export.audition.report import page
+from latent_resonance_export.pack.audition_folder import check_place, whole_folder
+
+GOOD = {
+    "swd": 30.0,
+    "swd_floor": 20.0,
+    "swd_untrained": 700.0,
+    "diversity": 0.7,
+    "diversity_real": 0.8,
+    "memorisation": 1.1,
+    "voiced": 0.9,
+    "voiced_real": 1.0,
+    "flatness": -36.0,
+    "flatness_real": -41.0,
+    "seam": 1.1,
+    "generator_ms": 11.0,
+    "generator_mb": 27.1,
+    "clips": 192,
+    "steps": 7600,
+}
+
+
+def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "diary").write_text("dear to me")
+    with pytest.raises(AuditionError, match="is no audition: name another folder by -o"):
+        check_place(tmp_path / "mine")
+    (tmp_path / "empty").mkdir()
+    check_place(tmp_path / "empty")
+    check_place(tmp_path / "deeper" / "still")
+    with pytest.raises(AuditionError, match="cannot be made"):
+        check_place(tmp_path / "mine" / "diary" / "x" / "y")
+
+
+def test_an_audition_that_fails_leaves_the_last_one_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "heard"
+    with whole_folder(folder) as part:
+        (part / "figures.json").write_text("first")
+        assert not folder.exists()
+    with pytest.raises(ZeroDivisionError), whole_folder(folder) as part:  # noqa: PT012
+        (part / "figures.json").write_text("second")
+        raise ZeroDivisionError
+    assert (folder / "figures.json").read_text() == "first"
+    with whole_folder(folder) as part:
+        (part / "index.html").write_text("third")
+    assert [path.name for path in folder.iterdir()] == ["index.html"]
+    assert [path.name for path in tmp_path.iterdir()] == ["heard"]
+
+
+def test_what_a_killed_audition_left_is_put_right_by_the_next(tmp_path: Path) -> None:
+    for name in (".heard.old", ".heard.part"):
+        (tmp_path / name).mkdir()
+    (tmp_path / ".heard.old" / "figures.json").write_text("first")
+    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "heard"):
+        raise ZeroDivisionError
+    assert (tmp_path / "heard" / "figures.json").read_text() == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["heard"]
+
+
+def test_each_figure_is_marked_against_what_is_owed() -> None:
+    owed = [line for line in summary.lines(GOOD, {}) if line.owed]
+    assert len(owed) == 7
+    assert all(line.kept for line in owed)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "label"),
+    [
+        ("swd", 40.1, "distance from the real"),
+        ("swd_untrained", 100.0, "distance from the real"),
+        ("diversity", 0.63, "diversity"),
+        ("diversity", 0.97, "diversity"),
+        ("memorisation", 0.89, "distance from training clips"),
+        ("voiced", 0.79, "voiced frames"),
+        ("seam", 1.3, "seam at the loop point"),
+        ("generator_ms", 40.1, "time of a spectrogram"),
+        ("generator_mb", 30.1, "size of generator.onnx"),
+    ],
+)
+def test_a_figure_out_of_bounds_is_not_reached(key: str, value: float, label: str) -> None:
+    missed = [line for line in summary.lines(GOOD | {key: value}, {}) if line.kept is False]
+    assert [line.label for line in missed] == [label]
+    assert "not reached" in summary.table(missed)
+
+
+def test_a_missing_figure_is_neither_kept_nor_missed_and_says_why() -> None:
+    lines = summary.lines(GOOD | {"swd_floor": None}, {"swd_floor": "needs the dataset"})
+    assert lines[0].kept is None
+    assert lines[0].beside == "floor –, untrained 700"
+    assert lines[0].mark == "needs the dataset"
+
+
+def test_a_name_is_text_on_the_page_and_never_markup() -> None:
+    evil = "<script>alert(1)</script>"
+    text = page(evil, [evil], [(evil, evil)], summary.lines(GOOD, {}), [])
+    assert "<script" not in text
+    assert text.count("&lt;script&gt;") >= 4
+
+
+def test_the_sheet_of_a_pack_that_says_nonsense_of_its_training_is_refused(
+    make_pack: Callable[..., Path],
+) -> None:
+    folder = make_pack(training=["steps"])
+    assert isinstance(yaml.safe_load((folder / "pack.yaml").read_text())["training"], list)
+    with pytest.raises(PackError, match="training is no table"):
+        open_subject(folder)

@@ -1,0 +1,28 @@
+"""What was taught on site goes into the workshop as it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from latent_resonance.face_state import FEATURE_RANGES, FEATURES
+from latent_resonance.link.requests import Pair
+from latent_resonance.monitor.examples_file import write_pairs
+from latent_resonance_export.regressor.examples import GivenZ, read_examples
+
+
+def test_the_workshop_reads_the_monitors_pairs(tmp_path: Path) -> None:
+    chance = np.random.default_rng(3)
+    low, high = np.array([FEATURE_RANGES[name] for name in FEATURES], np.float32).T
+    faces = [low, high, *(low + (high - low) * chance.random((5, len(FEATURES))))]
+    z = chance.standard_normal((len(faces), 128)).astype(np.float32)
+    pairs = tuple(Pair(np.float32(face), each) for face, each in zip(faces, z, strict=True))
+    write_pairs(tmp_path / "cello-128.yaml", pairs)
+    examples = read_examples(tmp_path / "cello-128.yaml", 128)
+    assert len(examples) == len(pairs)
+    for example, pair in zip(examples, pairs, strict=True):
+        assert np.allclose(example.features, pair.features, atol=2e-4)
+        assert isinstance(example.sound, GivenZ)
+        along = example.sound.z @ pair.z / np.linalg.norm(example.sound.z) / np.linalg.norm(pair.z)
+        assert along > 0.9999

@@ -1,0 +1,162 @@
+"""What the face does is heard: the four controls, measured on the samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.audio_measures import (
+    RATE,
+    centroid_hz,
+    face,
+    flatness,
+    peak_hz,
+    play,
+    settings_of,
+)
+
+from latent_resonance.audio.spectrogram import Geometry, amplitude_of_pixels
+from latent_resonance.pack import find_pack, open_pack
+from latent_resonance.voice.synthesis.controls import ControlGlide
+from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
+
+POSES: tuple[dict[str, float], ...] = (
+    {},
+    {"head_yaw": 0.4},
+    {"head_yaw": -0.4},
+    {"head_pitch": 0.3},
+    {"brow_raise": 0.7},
+    {"mouth_width": 0.6},
+)
+
+
+@pytest.fixture(params=["tiny", "cello"])
+def any_pack(request: pytest.FixtureRequest, pack_folder: Path) -> Path:
+    """The pack of the tests, and the one that a gallery plays."""
+    return pack_folder if request.param == "tiny" else find_pack("cello")
+
+
+def test_an_open_mouth_at_least_doubles_the_spectral_centroid(any_pack: Path) -> None:
+    closed = centroid_hz(play(any_pack, face()))
+    opened = centroid_hz(play(any_pack, face(mouth_open=0.8, jaw_open=0.7)))
+    assert opened >= 2.0 * closed
+
+
+@pytest.mark.slow
+def test_an_open_mouth_brightens_the_cello_from_every_pose() -> None:
+    ratios = []
+    for pose in POSES:
+        closed = centroid_hz(play(find_pack("cello"), face(**pose), 2.0))
+        opened = face(mouth_open=0.8, jaw_open=0.7, **pose)
+        ratios.append(centroid_hz(play(find_pack("cello"), opened, 2.0)) / closed)
+    assert np.median(ratios) >= 2.0
+    assert min(ratios) >= 1.5
+
+
+def test_a_tense_brow_raises_the_spectral_flatness(any_pack: Path) -> None:
+    resting = flatness(play(any_pack, face(mouth_open=0.8)))
+    tense = flatness(play(any_pack, face(mouth_open=0.8, brow_tension=0.8)))
+    assert tense > 3.0 * resting
+
+
+def test_stillness_lowers_the_flatness_below_the_resting_value(any_pack: Path) -> None:
+    resting = flatness(play(any_pack, face(mouth_open=0.8)))
+    still = flatness(play(any_pack, face(mouth_open=0.8, stillness=1.0)))
+    assert still < 0.8 * resting
+
+
+def test_z_comes_to_rest_on_a_pure_anchor_when_still(pack_folder: Path) -> None:
+    settings, pack = settings_of(pack_folder), open_pack(pack_folder)
+    dreamer = Dreamer(pack, open_networks(pack, settings.inference), settings, seed=0)
+    for _ in range(150):
+        dreamer.step(face(stillness=1.0, brow_tension=0.5), 0.1)
+    distance = np.linalg.norm(pack.anchors - dreamer.z, axis=1).min()
+    assert distance < 1e-2 * np.linalg.norm(pack.anchors[0])
+
+
+def held_tone(geometry: Geometry, beats: int) -> np.ndarray:
+    """A picture of one partial at band 150 that swells `beats` times a turn."""
+    picture = np.full((geometry.n_mels, geometry.n_frames), -1.0, np.float32)
+    frames = np.arange(geometry.n_frames)
+    swell = 0.15 * np.cos(2 * np.pi * beats * frames / geometry.n_frames)
+    for offset, level in ((-1, 0.4), (0, 0.6), (1, 0.4)):
+        picture[150 + offset] = level + swell
+    return picture
+
+
+def tempo_and_pitch(pack_folder: Path, yaw_velocity: float) -> tuple[float, float]:
+    """(swells a second, Hz of the partial) of the held tone while the head turns."""
+    pack = open_pack(pack_folder)
+    synthesiser = Synthesiser(pack, settings_of(pack_folder), seed=0)
+    synthesiser.receive(held_tone(pack.geometry, beats=8))
+    features = face(mouth_open=0.8, yaw_velocity=yaw_velocity)
+    hops = [synthesiser.hop(features) for _ in range(1100)]
+    sound = np.concatenate(hops)[2 * RATE :]
+    envelope = np.sqrt(np.convolve(np.square(sound), np.ones(480) / 480, mode="same"))[::480]
+    spectrum = np.abs(np.fft.rfft(envelope - envelope.mean(), 4096))
+    return float(np.argmax(spectrum) * 100.0 / 4096), peak_hz(sound, 1100.0, within=0.4)
+
+
+@pytest.mark.parametrize("yaw_velocity", [0.9, 1.6, -2.5])
+def test_a_turning_head_changes_the_tempo_and_not_the_pitch(
+    pack_folder: Path, yaw_velocity: float
+) -> None:
+    glide = ControlGlide(settings_of(pack_folder).controls)
+    rate = glide.step(face(yaw_velocity=yaw_velocity), 100.0).rate
+    slow_hz, resting_pitch_hz = tempo_and_pitch(pack_folder, 0.0)
+    fast_hz, turning_pitch_hz = tempo_and_pitch(pack_folder, yaw_velocity)
+    assert rate > 1.5
+    assert fast_hz / slow_hz == pytest.approx(rate, rel=0.06)
+    assert turning_pitch_hz == pytest.approx(resting_pitch_hz, rel=0.01)
+
+
+def test_the_playhead_goes_round_without_a_seam() -> None:
+    geometry = Geometry()
+    loop = SpectrogramLoop(geometry, morph_s=0.0)
+    loop.receive(held_tone(geometry, beats=3))
+    columns = np.array([loop.column(1.3) for _ in range(1200)])
+    steps = np.abs(np.diff(columns[2:], axis=0)).max(axis=1)
+    assert steps.max() < 0.02
+
+
+def test_a_picture_that_comes_during_a_morph_starts_from_the_blend() -> None:
+    geometry = Geometry()
+    loop = SpectrogramLoop(geometry, morph_s=0.15)
+    pictures = [np.full((512, 512), level, np.float32) for level in (0.2, -0.8, 0.9)]
+    loop.receive(pictures[0])
+    levels = []
+    for i in range(60):
+        if i in (20, 26):
+            loop.receive(pictures[1 + (i == 26)])
+        levels.append(float(loop.column(1.0)[0]))
+    amplitudes = amplitude_of_pixels(np.array(levels), geometry.range_db)
+    assert np.abs(np.diff(amplitudes)).max() < amplitudes.max() / (0.15 / geometry.hop_s)
+    assert levels[-1] == pytest.approx(0.9, abs=1e-5)
+
+
+def test_half_way_between_two_chords_neither_is_gone() -> None:
+    geometry = Geometry()
+    loop = SpectrogramLoop(geometry, morph_s=0.15)
+    pictures = [np.full((512, 512), -1.0, np.float32) for _ in range(2)]
+    pictures[0][100], pictures[1][140] = 0.6, 0.6
+    loop.receive(pictures[0])
+    for _ in range(20):
+        loop.column(1.0)
+    loop.receive(pictures[1])
+    columns = np.array([loop.column(1.0) for _ in range(14)])[:, [100, 140]]
+    power = np.square(amplitude_of_pixels(columns, geometry.range_db)).sum(axis=1)
+    assert 10 * np.log10(power.max() / power.min()) < 3.5  # in decibels it was 30
+
+
+def test_controls_do_not_depend_on_how_often_they_are_stepped(pack_folder: Path) -> None:
+    controls = settings_of(pack_folder).controls
+    coarse, fine = ControlGlide(controls), ControlGlide(controls)
+    moved = face(mouth_open=0.5, brow_tension=0.6, yaw_velocity=1.0, stillness=0.5)
+    seldom = coarse.step(moved, 0.1)
+    for _ in range(10):
+        often = fine.step(moved, 0.01)
+    for name in ("rate", "cutoff_hz", "noise", "clarity"):
+        assert getattr(often, name) == pytest.approx(getattr(seldom, name), rel=1e-6)

@@ -1,0 +1,131 @@
+"""Which tracker sees, and why: told by the processor before any library can die of it."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support import faces
+
+from latent_resonance.config.settings import Eye, load_settings
+from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
+from latent_resonance.eye.tracking.onnx.tracker import LightTracker
+from latent_resonance.eye.tracking.select import (
+    choice_here,
+    choose,
+    obstacle_to_mediapipe,
+    open_tracker,
+)
+from latent_resonance.eye.tracking.tracker import MODELS, TrackerError, checked_model
+from latent_resonance.linux.shared_libraries import missing
+
+CORTEX_A72, CORTEX_A76 = 0xFF, 0x1FF  # AT_HWCAP of a Raspberry Pi 4 and a Pi 5, their low bits
+
+
+def test_a_processor_without_atomics_gets_the_light_tracker_and_is_told_why() -> None:
+    obstacle = obstacle_to_mediapipe("aarch64", CORTEX_A72, installed=True)
+    choice = choose("auto", obstacle)
+    assert choice.name == "light"
+    assert "ARMv8.1 atomics" in choice.reason
+
+
+@pytest.mark.parametrize(("machine", "flags"), [("aarch64", CORTEX_A76), ("x86_64", 0)])
+def test_a_processor_that_can_gets_mediapipe(machine: str, flags: int) -> None:
+    obstacle = obstacle_to_mediapipe(machine, flags, installed=True)
+    assert obstacle == ""
+    assert choose("auto", obstacle).name == "mediapipe"
+
+
+def test_where_mediapipe_is_not_installed_the_light_tracker_sees() -> None:
+    obstacle = obstacle_to_mediapipe("x86_64", 0, installed=False)
+    assert choose("auto", obstacle).name == "light"
+    assert "not installed" in choose("auto", obstacle).reason
+
+
+def test_where_a_library_of_mediapipe_is_lacking_the_light_tracker_sees_and_says_which() -> None:
+    lacking = missing({"libc.so.6": "libc6", "libnowhere.so.1": "libnowhere1"})
+    assert lacking == {"libnowhere.so.1": "libnowhere1"}
+    obstacle = obstacle_to_mediapipe("x86_64", 0, installed=True, lacking=tuple(lacking.values()))
+    choice = choose("auto", obstacle)
+    assert choice.name == "light"
+    assert "sudo apt install libnowhere1" in choice.reason
+
+
+@pytest.mark.parametrize("obstacle", ["", "it is not installed"])
+def test_who_asks_for_the_light_tracker_gets_it(obstacle: str) -> None:
+    assert choose("light", obstacle).name == "light"
+
+
+def test_who_asks_for_mediapipe_where_it_cannot_run_is_told_in_a_line() -> None:
+    obstacle = obstacle_to_mediapipe("aarch64", CORTEX_A72, installed=True)
+    with pytest.raises(TrackerError, match=r"no ARMv8\.1 atomics.*write eye\.tracker: auto$"):
+        choose("mediapipe", obstacle)
+
+
+def test_the_settings_choose_the_tracker(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text("eye: {tracker: light}")
+    tracker = open_tracker(faces.MODELS, load_settings(config).eye)
+    assert isinstance(tracker, LightTracker)
+    tracker.close()
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="asks what this machine can do")
+def test_on_this_machine_auto_is_mediapipe_and_opens_it() -> None:
+    assert choice_here(Eye()).name == "mediapipe"
+    tracker = open_tracker(faces.MODELS, Eye())
+    assert isinstance(tracker, MediaPipeTracker)
+    tracker.close()
+
+
+def test_the_light_tracker_imports_nothing_of_mediapipe() -> None:
+    program = (
+        "import sys; from pathlib import Path; from latent_resonance.config.settings import Eye;"
+        "from latent_resonance.eye.tracking.select import open_tracker;"
+        f"open_tracker(Path({str(faces.MODELS)!r}), Eye(tracker='light'));"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "onnxruntime" in loaded
+    assert {"mediapipe", "matplotlib", "ai_edge_litert", "sounddevice"}.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize("tracker", ["light", "mediapipe"])
+@pytest.mark.parametrize("fault", ["missing", "truncated", "other"])
+def test_a_face_model_that_is_not_the_tested_one_is_said_in_one_line(
+    tmp_path: Path, tracker: str, fault: str
+) -> None:
+    for name in MODELS:
+        data = (faces.MODELS / name).read_bytes()
+        kept = {"truncated": data[: len(data) // 2], "other": data[::-1]}
+        if fault != "missing":
+            (tmp_path / name).write_bytes(kept[fault])
+    with pytest.raises(TrackerError, match=r"^the face model .* check it out again$") as caught:
+        open_tracker(tmp_path, Eye(tracker=tracker))
+    assert str(tmp_path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_bundled_face_models_are_the_tested_ones(name: str) -> None:
+    assert len(checked_model(faces.MODELS / name)) > 100_000
+
+
+@pytest.mark.parametrize("tracker", ["light", "mediapipe"])
+def test_either_tracker_sees_the_face_in_a_photograph(tracker: str) -> None:
+    opened = open_tracker(faces.MODELS, Eye(tracker=tracker))
+    try:
+        (face,) = opened.find(Image(faces.photograph(), 0))
+    finally:
+        opened.close()
+    nose = face.landmarks[4, :2]
+    assert np.linalg.norm(nose - (300, 195)) < 40  # pixels, where one sees it
+    assert np.allclose(face.rotation @ face.rotation.T, np.eye(3), atol=1e-5)

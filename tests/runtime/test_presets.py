@@ -1,0 +1,238 @@
+"""What a quality stands for, who may overrule it, and which one `auto` is on this machine."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from latent_resonance.bench.quality import keep
+from latent_resonance.config import presets as quality_module
+from latent_resonance.config.presets import (
+    QUALITIES,
+    answer_of,
+    kept_quality,
+    machine,
+    own_folder,
+    with_quality,
+)
+from latent_resonance.config.settings import DEFAULTS, Settings, SettingsError, load_settings
+
+ALL = pytest.mark.parametrize("quality", QUALITIES)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user who has never measured this machine."""
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "latent-resonance"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.yaml"
+
+
+def read(file: Path, content: str) -> Settings:
+    file.write_text(content)
+    return load_settings(file)
+
+
+def numbers(settings: Settings) -> tuple[float, ...]:
+    """What a quality may change, each the more of the machine the larger it is."""
+    phase = settings.phase
+    return (
+        settings.camera.images_per_s,
+        settings.inference.spectrograms_per_s,
+        phase.look_ahead,
+        phase.iterations,
+    )
+
+
+def test_the_best_quality_is_what_the_defaults_are(file: Path) -> None:
+    assert numbers(read(file, "quality: high")) == numbers(Settings())
+
+
+def test_each_quality_takes_less_of_the_machine_than_the_one_before(file: Path) -> None:
+    found = [numbers(read(file, f"quality: {quality}")) for quality in QUALITIES]
+    assert len(found) == 3
+    for more, less in itertools.pairwise(found):
+        assert all(a >= b for a, b in zip(more, less, strict=True))
+        assert more != less
+
+
+def test_a_quality_changes_nothing_but_these_numbers(file: Path) -> None:
+    low, high = (read(file, f"quality: {quality}") for quality in ("low", "high"))
+    back = {
+        "quality": "high",
+        "camera": high.camera,
+        "inference": high.inference,
+        "phase": high.phase,
+    }
+    assert low.model_copy(update=back) == high
+    assert low.camera == high.camera.model_copy(update={"images_per_s": 15.0})
+
+
+@ALL
+def test_what_the_settings_say_in_numbers_always_wins(file: Path, quality: str) -> None:
+    said = "phase: {look_ahead: 5, iterations: 9}\ninference: {spectrograms_per_s: 3.5}\n"
+    said += "camera: {images_per_s: 20}\n"
+    assert numbers(read(file, f"quality: {quality}\n{said}")) == (20, 3.5, 5, 9)
+
+
+def test_a_blank_number_is_the_qualitys(file: Path) -> None:
+    settings = read(file, "quality: low\nphase: {iterations: , look_ahead: 4}\ncamera:\n")
+    assert (settings.phase.iterations, settings.phase.look_ahead) == (2, 4)
+    assert settings.camera.images_per_s == 15.0
+
+
+@ALL
+def test_the_commented_file_tells_what_each_quality_stands_for(file: Path, quality: str) -> None:
+    (row,) = [
+        line.split()
+        for line in DEFAULTS.read_text().splitlines()
+        if line.startswith(f"#   {quality} ")
+    ]
+    told = tuple(float(word) for word in row[2:])
+    assert told == numbers(read(file, f"quality: {quality}"))
+
+
+@ALL
+def test_the_commented_file_leaves_its_numbers_to_the_quality(file: Path, quality: str) -> None:
+    text = DEFAULTS.read_text()
+    assert "\nquality: auto " in text
+    chosen = read(file, text.replace("\nquality: auto ", f"\nquality: {quality} "))
+    assert numbers(chosen) == numbers(read(file, f"quality: {quality}"))
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("quality: best", "quality: 'best' should be 'auto', 'high', 'medium' or 'low'"),
+        ("quality: 3", "quality: 3 "),
+        ("quality: [low]", "quality: ['low'] "),
+        ("quality: low\nphase: [1]", "phase: [1] should be a section"),
+        ("quality: low\nphase: {iterations: 0}", "phase.iterations: 0 should be at least 1"),
+        ("quality: low\nphase: {look_ahed: 1}", "did you mean phase.look_ahead?"),
+    ],
+)
+def test_a_wrong_value_is_answered_as_without_a_quality(
+    file: Path, content: str, sentence: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read(file, content)
+    assert sentence in str(caught.value)
+
+
+@ALL
+def test_auto_is_what_was_found_for_this_machine(file: Path, quality: str) -> None:
+    assert numbers(read(file, "quality: auto")) == numbers(read(file, "quality: high"))
+    assert keep(quality).is_file()
+    assert kept_quality() == quality
+    for content in ("quality: auto", "quality:", ""):
+        assert numbers(read(file, content)) == numbers(read(file, f"quality: {quality}"))
+
+
+def test_settings_that_name_a_quality_do_not_ask_what_was_found(file: Path) -> None:
+    keep("low")
+    assert numbers(read(file, "quality: high")) == numbers(Settings())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "low",
+        "auto\n",
+        answer_of("low").replace("low", "lowest"),
+        answer_of("low").replace("cores", "cores of another board"),
+        answer_of("low") + "more\n",
+        "\xff",
+    ],
+)
+def test_an_answer_that_is_damaged_or_of_another_machine_is_none(home: Path, content: str) -> None:
+    home.mkdir(parents=True)
+    (home / "quality").write_text(answer_of("low"))
+    assert kept_quality() == "low"
+    (home / "quality").write_bytes(content.encode("latin-1"))
+    assert kept_quality() is None
+
+
+def test_an_answer_is_for_every_user_and_nothing_else_is_written(home: Path) -> None:
+    path = keep("medium")
+    assert path == home / "quality"
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert home.stat().st_mode & 0o777 == 0o755
+    assert list(home.iterdir()) == [path]
+    assert len(path.read_text().splitlines()) == 2
+
+
+def test_a_unit_reads_it_in_the_folder_that_systemd_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/one:{tmp_path}/two")
+    assert own_folder() == tmp_path / "one"
+
+
+def test_without_a_unit_and_a_desktop_root_has_the_machines_answer_and_a_user_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    own = tmp_path / ".local/state/latent-resonance"
+    assert own_folder() == (quality_module.SITE if os.geteuid() == 0 else own)
+
+
+def test_who_has_no_answer_of_their_own_has_the_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality_module, "SITE", tmp_path / "site")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "quality").write_text(answer_of("low"))
+    assert kept_quality() == "low"
+    keep("medium")
+    assert kept_quality() == "medium"
+
+
+RASPBERRY_PI = """\
+processor\t: 0
+BogoMIPS\t: 108.00
+CPU part\t: 0xd0b
+
+processor\t: 1
+BogoMIPS\t: 108.00
+CPU part\t: 0xd0b
+
+Model\t\t: Raspberry Pi 5 Model B Rev 1.0
+"""
+
+
+def test_a_machine_is_told_by_its_processor_board_and_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quality_module, "CPUINFO", tmp_path / "cpuinfo")
+    assert machine() == f"{os.cpu_count()} cores"
+    (tmp_path / "cpuinfo").write_text(RASPBERRY_PI)
+    assert machine() == f"0xd0b, Raspberry Pi 5 Model B Rev 1.0, {os.cpu_count()} cores"
+
+
+def test_settings_need_no_numpy_since_the_eye_reads_them_first() -> None:
+    program = "import sys, latent_resonance.config.settings; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.split()
+    assert "latent_resonance.config.presets" in loaded
+    assert "numpy" not in loaded
+
+
+def test_what_is_filled_in_leaves_the_file_s_own_content_alone() -> None:
+    content = {"quality": "low", "phase": {"look_ahead": 6}}
+    filled = with_quality(content)
+    assert filled["phase"] == {"look_ahead": 6, "iterations": 2}
+    assert content == {"quality": "low", "phase": {"look_ahead": 6}}

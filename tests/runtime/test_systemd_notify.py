@@ -1,0 +1,116 @@
+"""What systemd hears, spoken to over a socket of the test's own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from latent_resonance.linux.systemd import Notifier
+
+
+class Systemd:
+    """The other end of NOTIFY_SOCKET."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(address.replace("@", "\0", 1))
+        self.socket.setblocking(False)
+
+    def heard(self) -> list[str]:
+        """Every message since the last time."""
+        messages = []
+        while True:
+            try:
+                messages.append(self.socket.recv(4096).decode())
+            except BlockingIOError:
+                return messages
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Systemd]:
+    path = str(tmp_path / "notify")
+    listener = Systemd(path if request.param == "path" else f"@{path}")
+    yield listener
+    listener.socket.close()
+
+
+def notifier(systemd: Systemd, **more: str) -> Notifier:
+    return Notifier({"NOTIFY_SOCKET": systemd.address, **more})
+
+
+def test_ready_is_said_once(systemd: Systemd) -> None:
+    service = notifier(systemd)
+    service.ready()
+    service.ready()
+    assert systemd.heard() == ["READY=1"]
+
+
+def test_a_status_is_one_line_and_sent_when_it_changes(systemd: Systemd) -> None:
+    service = notifier(systemd)
+    for text in ("playing\nfor a visitor", "playing for a visitor", "nobody there"):
+        service.status(text)
+    assert systemd.heard() == ["STATUS=playing for a visitor", "STATUS=nobody there"]
+
+
+def test_the_watchdog_is_fed_in_good_time_and_not_at_every_image(systemd: Systemd) -> None:
+    service = notifier(systemd, WATCHDOG_USEC="400000", WATCHDOG_PID=str(os.getpid()))
+    assert service.watchdog_s == 0.4
+    end_s = time.monotonic() + 0.4
+    while time.monotonic() < end_s:
+        service.alive()
+        time.sleep(0.001)
+    heard = systemd.heard()
+    assert set(heard) == {"WATCHDOG=1"}
+    assert 2 <= len(heard) <= 5
+
+
+@pytest.mark.parametrize("microseconds", ["", "0", "-1", "soon"])
+def test_without_a_watchdog_nothing_is_fed(systemd: Systemd, microseconds: str) -> None:
+    service = notifier(systemd, WATCHDOG_USEC=microseconds)
+    service.alive()
+    assert service.watchdog_s is None
+    assert systemd.heard() == []
+
+
+def test_the_watchdog_of_another_process_is_left_to_it(systemd: Systemd) -> None:
+    service = notifier(systemd, WATCHDOG_USEC="1000000", WATCHDOG_PID=str(os.getpid() + 1))
+    service.alive()
+    assert systemd.heard() == []
+
+
+def test_a_reload_begins_with_the_time_and_ends_with_ready(systemd: Systemd) -> None:
+    service = notifier(systemd)
+    service.ready()
+    before_us = time.monotonic_ns() // 1000
+    service.reloading()
+    service.ready()
+    service.stopping()
+    first, reloading, ready, stopping = systemd.heard()
+    assert (first, ready, stopping) == ("READY=1", "READY=1", "STOPPING=1")
+    what, time_us = reloading.split("\nMONOTONIC_USEC=")
+    assert what == "RELOADING=1"
+    assert before_us <= int(time_us) <= time.monotonic_ns() // 1000
+
+
+@pytest.mark.parametrize("address", [None, "", "relative", "/nowhere/at/all", "vsock:2:1"])
+def test_without_systemd_nothing_happens(address: str | None) -> None:
+    service = Notifier({} if address is None else {"NOTIFY_SOCKET": address})
+    assert not service.listened_to
+    for say in (service.ready, service.alive, service.reloading, service.stopping, service.close):
+        say()
+    service.status("unheard")
+
+
+def test_systemd_that_is_full_or_gone_holds_nobody_up(systemd: Systemd) -> None:
+    service = notifier(systemd)
+    for i in range(10_000):  # far more than a socket queues
+        service.status(f"image {i}")
+    assert 0 < len(systemd.heard()) < 10_000
+    systemd.socket.close()
+    service.status("is anybody there?")

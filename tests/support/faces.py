@@ -1,0 +1,196 @@
+"""Faces whose movement is known: a real photograph (NASA, public domain), warped by known amounts.
+
+The photograph is scikit-image's `data.astronaut()`. Amounts are in face widths, the distance
+between the outer corners of the eyes, and angles in radians.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
+from scipy.spatial import Delaunay
+from skimage import data
+
+from latent_resonance.config.settings import Eye
+from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.tracking.select import open_tracker
+from latent_resonance.eye.tracking.tracker import Face
+
+MODELS = Path(__file__).parents[2] / "models"
+WIDTH, HEIGHT = 640, 480
+NS = 1_000_000_000
+
+LOWER_LIP_INNER = (95, 88, 178, 87, 14, 317, 402, 318, 324)
+UPPER_LIP_INNER = (191, 80, 81, 82, 13, 312, 311, 310, 415)
+MOUTH_CORNERS_INNER = (78, 308)
+LOWER_LIP_OUTER = (146, 91, 181, 84, 17, 314, 405, 321, 375)
+UPPER_LIP_OUTER = (185, 40, 39, 37, 0, 267, 269, 270, 409)
+CHIN = (140, 171, 175, 396, 369, 152, 148, 176, 377, 400)
+CHEEKS_LOW = (136, 365, 172, 397)
+HELD = (33, 133, 362, 263, 168, 6, 4, 2, 98, 327, 127, 356, 234, 454, 10, 61, 291, 50, 280)
+BROW_RIGHT = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55)  # the person's own right: image left
+BROW_LEFT = (300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
+LIDS = (159, 145, 386, 374, 33, 133, 362, 263, 130, 359)
+FOREHEAD = (10, 67, 297, 54, 284, 103, 332)
+
+Picture = NDArray[np.uint8]
+
+
+@cache
+def photograph() -> Picture:
+    """The face in the middle of a 640 × 480 picture, some 130 pixels wide."""
+    return placed(data.astronaut()[0:330, 20:460], 1.454, (0, 0))
+
+
+@cache
+def points() -> NDArray[np.float64]:
+    """The 478 landmarks of `photograph`, (478, 3), pixels."""
+    (face,) = look([photograph()] * 3)[-1]
+    return face.landmarks
+
+
+def face_width() -> float:
+    """Pixels between the outer corners of the eyes in `photograph`."""
+    return float(np.linalg.norm(points()[33, :2] - points()[263, :2]))
+
+
+def look(pictures: Iterable[Picture], rate: float = 30.0, max_faces: int = 2) -> list[list[Face]]:
+    """What the real tracker sees in a film of these pictures."""
+    return list(watch_film(((i / rate, picture) for i, picture in enumerate(pictures)), max_faces))
+
+
+def watch_film(film: Iterable[tuple[float, Picture]], max_faces: int = 2) -> Iterator[list[Face]]:
+    """Faces in each picture of a film of (time_s, picture)."""
+    tracker = open_tracker(MODELS, Eye(max_faces=max_faces))
+    try:
+        for time_s, picture in film:
+            yield tracker.find(Image(np.ascontiguousarray(picture), round(time_s * NS)))
+    finally:
+        tracker.close()
+
+
+def drifting(picture: Picture, images: int = 8) -> list[Picture]:
+    """A film in which the picture moves by some ten pixels, as a living head does.
+
+    The tracker is as wrong about a picture that never moves as about any other (brow_tension: 0.1
+    standard deviation, 0.3 at most), but always in the same way: only movement averages it out.
+    """
+    height, width = picture.shape[:2]
+    turns = np.linspace(0, 2 * np.pi, images, endpoint=False)
+    places = 5 * np.stack([np.sin(turns), np.cos(turns)], axis=1)
+    return [placed(picture, 1.0, (x, y), size=(width, height)) for x, y in places]
+
+
+def placed(
+    picture: Picture,
+    scale: float,
+    offset: tuple[float, float],
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+    roll: float = 0.0,
+) -> Picture:
+    """The picture scaled about its middle, turned clockwise and moved, on a larger canvas."""
+    height, width = picture.shape[:2]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -np.degrees(roll), scale)
+    turn[:, 2] += np.array(size) / 2 - np.array([width, height]) / 2 + offset
+    return cv2.warpAffine(
+        picture, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+
+
+def mouth_opened(by: float) -> Picture:
+    """Lower lip, chin and what hangs on them moved down by a share of the face's width."""
+    moved = points()[:, :2].copy()
+    down = by * face_width()
+    moved[list(LOWER_LIP_INNER + LOWER_LIP_OUTER + CHIN), 1] += down
+    moved[list(CHEEKS_LOW), 1] += down / 2
+    held = (*HELD, *UPPER_LIP_INNER, *UPPER_LIP_OUTER, *MOUTH_CORNERS_INNER)
+    used = (*LOWER_LIP_INNER, *LOWER_LIP_OUTER, *CHIN, *CHEEKS_LOW, *held)
+    picture = _bent(photograph(), points()[list(used), :2], moved[list(used)])
+    inside = [78, *UPPER_LIP_INNER, 308, *LOWER_LIP_INNER[::-1]]
+    dark = cv2.fillPoly(picture.copy(), [moved[inside].round().astype(np.int32)], (45, 20, 22))
+    return cv2.GaussianBlur(dark, (3, 3), 0) if by > 0 else photograph()
+
+
+def brows_moved(down: float, together: float) -> Picture:
+    """Brows moved down and towards each other by shares of the face's width (up if negative)."""
+    shift = np.zeros((478, 2))
+    shift[list(BROW_RIGHT + BROW_LEFT), 1] = down * face_width()
+    shift[list(BROW_RIGHT), 0] = together * face_width() / 2
+    shift[list(BROW_LEFT), 0] = -together * face_width() / 2
+    held = (*HELD, *LIDS, *FOREHEAD)
+    used = list(dict.fromkeys((*BROW_RIGHT, *BROW_LEFT, *held)))
+    return _bent(photograph(), points()[used, :2], points()[used, :2] + shift[used])
+
+
+def turned(yaw: float, pitch: float = 0.0) -> Picture:
+    """The face's own mesh turned in space (to the person's left, and up), and drawn again."""
+    flat = points()[:468]
+    middle = (flat[234] + flat[454]) / 2
+    shape = (flat - middle) * [1, -1, -1]  # x right, y up, z towards the camera
+    cy, sy, cp, sp = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch)
+    about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
+    about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
+    moved = (shape @ (about_x @ about_y).T) * [1, -1, -1] + middle
+    return _redrawn(photograph(), flat[:, :2], moved)
+
+
+def _frame(points_of: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Points that hold the picture around the face: a ring about it, and the edges."""
+    low, high = points_of.min(0), points_of.max(0)
+    middle, reach = (low + high) / 2, (high - low).max() * 0.95
+    angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    ring = middle + reach * np.stack([np.cos(angles), np.sin(angles)], 1)
+    edges = np.array([(x, y) for x in (0, WIDTH - 1) for y in (0, HEIGHT - 1)], np.float64)
+    return np.concatenate([ring, edges])
+
+
+def _bent(picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]) -> Picture:
+    """Thin-plate spline warp that takes the points from `before` to `after`."""
+    frame = _frame(points()[:468, :2])
+    where_from = RBFInterpolator(
+        np.concatenate([after, frame]), np.concatenate([before - after, 0 * frame]), smoothing=0.5
+    )
+    ys, xs = np.mgrid[0:HEIGHT:4, 0:WIDTH:4]
+    shift = where_from(np.stack([xs.ravel(), ys.ravel()], 1)).reshape(*xs.shape, 2)
+    shift = cv2.resize(shift.astype(np.float32), (WIDTH, HEIGHT))
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    return cv2.remap(picture, xs + shift[..., 0], ys + shift[..., 1], cv2.INTER_LINEAR)
+
+
+def _redrawn(picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]) -> Picture:
+    """Each triangle of the mesh drawn where it went, the farthest first."""
+    frame = _frame(before)
+    source = np.concatenate([before, frame])
+    target = np.concatenate([after[:, :2], frame])
+    depth = np.concatenate([after[:, 2], np.full(len(frame), 1e3)])
+    canvas = picture.copy()
+    triangles = Delaunay(source).simplices
+    for triangle in triangles[np.argsort(-depth[triangles].mean(1))]:
+        _draw(canvas, picture, source[triangle], target[triangle])
+    return canvas
+
+
+def _draw(canvas: Picture, picture: Picture, source: NDArray, target: NDArray) -> None:
+    x, y, width, height = cv2.boundingRect(target.astype(np.float32))
+    x2, y2 = min(x + width + 1, WIDTH), min(y + height + 1, HEIGHT)
+    x, y = max(x, 0), max(y, 0)
+    if x2 <= x or y2 <= y:
+        return
+    corner = np.array([x, y])
+    affine = cv2.getAffineTransform(source.astype(np.float32), (target - corner).astype(np.float32))
+    drawn = cv2.warpAffine(picture, affine, (x2 - x, y2 - y), borderMode=cv2.BORDER_REPLICATE)
+    mask = np.zeros((y2 - y, x2 - x), np.uint8)
+    cv2.fillConvexPoly(mask, np.ceil(target - corner).astype(np.int32), 1)
+    canvas[y:y2, x:x2][mask > 0] = drawn[mask > 0]
+
+
+def noisy(seed: int, level: float = 100.0, noise: float = 1.0) -> np.ndarray:
+    """What a sensor makes of an even wall."""
+    pixels = np.random.default_rng(seed).normal(level, noise, (48, 64, 3))
+    return pixels.clip(0, 255).astype(np.uint8)

@@ -1,0 +1,219 @@
+"""A gallery with a monitor: the whole instrument as it is run, before a film, heard in a room.
+
+`perform --monitor` with two small packs, a film of a face as the camera, and a null sink as the
+speaker. Pages are looked at by Debian's Chromium, driven by Playwright.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+from tests.conftest import write_pack
+from tests.support import faces
+from tests.support.pulse_server import RATE, Ear, SoundServer, environment_in, until
+
+MODELS = Path(__file__).parents[2] / "models"
+CHROMIUM = "/usr/bin/chromium"
+PACKS = ("alpha", "beta")
+
+
+def free_port() -> int:
+    """One that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def film_of_a_face(path: Path) -> Path:
+    """Two seconds of a face that opens its mouth."""
+    closed, opened = faces.photograph(), faces.mouth_opened(0.3)
+    pictures = [*faces.drifting(closed, 30), *faces.drifting(opened, 30)]
+    size = (faces.WIDTH, faces.HEIGHT)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, size)
+    for picture in pictures:
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+class Gallery:
+    """The instrument with its monitor, and what is heard of it."""
+
+    def __init__(self, folder: Path, port: int | None = None, **monitor: object) -> None:
+        self.folder, self.port, self.osc = folder, port or free_port(), free_port()
+        self.environment = environment_in(folder) | {"XDG_STATE_HOME": str(folder / "state")}
+        self.environment["LATENT_RESONANCE_MODELS"] = str(self._models())
+        settings = {
+            "pack": PACKS[0],
+            "camera": {"source": str(film_of_a_face(folder / "face.mp4"))},
+            "output": {"device": "pulse"},
+            "monitor": {"port": self.port, "osc": {"listen": f"127.0.0.1:{self.osc}"}} | monitor,
+        }
+        self.config = folder / "gallery.yaml"
+        self.config.write_text(yaml.safe_dump(settings))
+        self.server = SoundServer(self.environment)
+        self.screen = folder / "said"
+        self.process: subprocess.Popen[bytes] | None = None
+        self.ear: Ear | None = None
+
+    def open(self) -> None:
+        """Plays, is heard, and has a page."""
+        self.server.start()
+        self.process = self._started()
+        self.ear = self.server.hears(self.folder)
+        until(lambda: (self.ask_health() or {}).get("healthy"), 60, "a page that is well")
+
+    def _models(self) -> Path:
+        models = self.folder / "models"
+        models.mkdir()
+        for file in MODELS.iterdir():
+            if file.is_file():
+                (models / file.name).symlink_to(file)
+        for name in PACKS:
+            (models / name).mkdir()
+            write_pack(models / name, name=name)
+        return models
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "latent_resonance", "perform", "--monitor"]
+        command += ["--config", str(self.config)]
+        with self.screen.open("wb") as file:
+            return subprocess.Popen(command, env=self.environment, stderr=file)
+
+    @property
+    def address(self) -> str:
+        """Of the pages."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def token(self) -> str:
+        """What controls ask for."""
+        return (self.folder / "state" / "latent-resonance" / "monitor-token").read_text().strip()
+
+    def said(self) -> str:
+        """Everything that the instrument has said."""
+        return self.screen.read_text()
+
+    def request(
+        self, method: str, path: str, content: object = None, **headers: str
+    ) -> tuple[int, bytes, dict[str, str]]:
+        """Status, body and headers of an answer."""
+        asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        body = None if content is None else json.dumps(content)
+        given = {"Content-Type": "application/json"} | headers
+        try:
+            asking.request(method, path, body, given)
+            answer = asking.getresponse()
+            return answer.status, answer.read(), dict(answer.getheaders())
+        finally:
+            asking.close()
+
+    def ask(self, **wish: object) -> int:
+        """Asks for something with the right token; the status."""
+        authorization = f"Bearer {self.token}"
+        return self.request("POST", "/ask", wish, Authorization=authorization)[0]
+
+    def ask_health(self) -> dict[str, Any] | None:
+        """The answer of /healthz; None if there is none."""
+        try:
+            return json.loads(self.request("GET", "/healthz")[1])
+        except (OSError, ValueError):
+            return None
+
+    def number(self, name: str) -> float:
+        """A metric's value."""
+        text = self.request("GET", "/metrics")[1].decode()
+        found = re.search(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
+        assert found, f"no metric {name} in\n{text}"
+        return float(found[1])
+
+    def child(self, command: str) -> int:
+        """The number of the child that runs a command."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        for number in path.read_text().split():
+            if f"\0{command}\0" in Path(f"/proc/{number}/cmdline").read_text():
+                return int(number)
+        raise AssertionError(f"no child that runs {command}")
+
+    def heard(self, seconds: float) -> NDArray[np.float32]:
+        """The sound of the next seconds."""
+        begins = len(self.ear.sound())
+        wanted = int(seconds * RATE)
+        until(lambda: len(self.ear.sound()) >= begins + wanted, 5 * seconds + 5, "sound")
+        return self.ear.sound()[begins : begins + wanted]
+
+    def close(self) -> None:
+        """Everything is gone."""
+        try:
+            if self.process is not None:
+                self.process.send_signal(signal.SIGTERM)
+                self.process.wait(20)
+        finally:
+            for each in filter(None, (self.process, self.ear and self.ear.process)):
+                each.kill()
+                each.wait()
+            self.server.kill()
+
+
+def level_db(sound: NDArray[np.float32]) -> float:
+    """RMS, dBFS."""
+    return float(10 * np.log10(np.mean(np.square(sound, dtype=np.float64)) + 1e-12))
+
+
+def level_at_db(sound: NDArray[np.float32], frequency_hz: float) -> float:
+    """RMS of one frequency, dBFS."""
+    window = np.hanning(len(sound))
+    turns = np.exp(-2j * np.pi * frequency_hz * np.arange(len(sound)) / RATE)
+    amplitude = 2 * np.abs(np.sum(sound * window * turns)) / window.sum()
+    return float(20 * np.log10(amplitude / np.sqrt(2) + 1e-9))
+
+
+@contextmanager
+def gallery_in(folder: Path, port: int | None = None, **monitor: object) -> Iterator[Gallery]:
+    """A gallery that is closed at the end, and then has said nothing that it should not."""
+    there = Gallery(folder, port, **monitor)
+    try:
+        there.open()
+        yield there
+    finally:
+        there.close()
+    assert "Traceback" not in there.said(), there.said()
+
+
+def skip_without_a_browser() -> None:
+    """Skips, with the reason."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip("chromium is not installed: apt install chromium")
+    if shutil.which("pulseaudio") is None:
+        pytest.skip("pulseaudio is not installed: apt install pulseaudio libasound2-plugins")
+
+
+@contextmanager
+def browser() -> Iterator[Any]:
+    """Debian's Chromium."""
+    from playwright.sync_api import sync_playwright
+
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        try:
+            yield chromium
+        finally:
+            chromium.close()

@@ -1,0 +1,35 @@
+"""Opening hours in a file of a test's own, and moments in them."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from latent_resonance.config.settings import Settings, load_settings
+from latent_resonance.gallery.opening_hours import Hour
+from latent_resonance.voice.quiet_hours import hour_of
+
+MONDAY = date(2026, 11, 23)
+
+
+class File:
+    """A settings file of this test."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write(self, text: str) -> Settings:
+        self.path.write_text(text)
+        return load_settings(self.path)
+
+    def hour(self, text: str, when: str) -> Hour:
+        return hour_of(self.write(text), at(when))
+
+
+def at(when: str) -> datetime:
+    """Local time: `Tue 10:30`, or a date and an hour."""
+    day, clock = when.rsplit(" ", 1)
+    names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+    start = MONDAY + timedelta(days=names.index(day)) if day in names else date.fromisoformat(day)
+    hour, minute = map(int, clock.split(":"))
+    return datetime(start.year, start.month, start.day, hour, minute).astimezone()

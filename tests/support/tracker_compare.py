@@ -1,0 +1,149 @@
+"""How alike two trackers see the same films: distances, features and presence.
+
+Distances are in shares of the distance between the outer corners of the eyes, features in shares of
+their own range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from tests.support import faces
+
+from latent_resonance.config.settings import Eye, TrackerName
+from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.features.geometry import middle
+from latent_resonance.eye.tracking.select import open_tracker
+from latent_resonance.eye.tracking.tracker import Face
+from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState
+
+FloatArray = NDArray[np.float64]
+Film = list[Image]
+
+CORNERS = [33, 263]
+LOW, HIGH = np.array([FEATURE_RANGES[name] for name in FEATURES]).T
+STEEP = np.radians(40.0)
+TILT = np.radians(30.0)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What one tracker saw of a film."""
+
+    faces: list[list[Face]]
+    states: list[FaceState]
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What two trackers saw of one film, side by side.
+
+    Attributes
+    ----------
+    distances
+        Shape (faces, 478), of each landmark in the image's plane.
+    features
+        Shape (images, 16).
+    present
+        Shape (images,), whether both say the same: somebody, or nobody.
+    """
+
+    distances: FloatArray
+    features: FloatArray
+    present: NDArray[np.bool_]
+
+
+def watched(film: Film, tracker: TrackerName, max_faces: int = 2) -> Seen:
+    """What a tracker, freshly opened, sees of a film."""
+    settings = Eye(tracker=tracker, max_faces=max_faces)
+    opened, visitor = open_tracker(faces.MODELS, settings), Visitor(settings)
+    try:
+        found = [opened.find(image) for image in film]
+    finally:
+        opened.close()
+    pairs = zip(found, film, strict=True)
+    return Seen(found, [visitor.step(each, image.time_ns) for each, image in pairs])
+
+
+def compared(film: Film, one: TrackerName = "mediapipe", other: TrackerName = "light") -> Likeness:
+    """Both trackers on the same film."""
+    first, second = watched(film, one), watched(film, other)
+    both = zip(first.states, second.states, strict=True)
+    present = np.array([a.present == b.present for a, b in both])
+    gaps = np.abs(features_of(first) - features_of(second)) / (HIGH - LOW)
+    pairs = zip(first.faces, second.faces, strict=True)
+    distances = [each for pair in pairs for each in face_distances(*pair)]
+    return Likeness(np.array(distances).reshape(-1, 478), gaps, present)
+
+
+def features_of(seen: Seen) -> FloatArray:
+    return np.array([state.features for state in seen.states], np.float64)
+
+
+def face_distances(ones: list[Face], others: list[Face]) -> list[FloatArray]:
+    """Of each face to the nearest of the others, if as many are seen."""
+    if len(ones) != len(others):
+        return []
+    return [distances(one, nearest_to(one, others)) for one in ones]
+
+
+def nearest_to(face: Face, others: list[Face]) -> Face:
+    return min(others, key=lambda other: float(np.linalg.norm(middle(face) - middle(other))))
+
+
+def distances(one: Face, other: Face) -> FloatArray:
+    """Of each landmark, shape (478,), in eye distances of the first face."""
+    across = np.linalg.norm(np.diff(one.landmarks[CORNERS, :2], axis=0))
+    return np.linalg.norm((one.landmarks - other.landmarks)[:, :2], axis=1) / across
+
+
+def film_of(pictures: list[faces.Picture], rate: float = 30.0) -> Film:
+    return [Image(each, round(i / rate * faces.NS)) for i, each in enumerate(pictures)]
+
+
+def scenes() -> dict[str, Callable[[], faces.Picture]]:
+    """What a gallery does to the photograph, by name."""
+    placed = partial(faces.placed, size=(faces.WIDTH, faces.HEIGHT))
+    picture = faces.photograph
+    return {
+        "as it is": picture,
+        "near": lambda: placed(picture(), 1.7, (0, 60)),
+        "far": lambda: placed(picture(), 0.55, (0, 0)),
+        "turned left by 40°": lambda: faces.turned(STEEP),
+        "turned right by 40°": lambda: faces.turned(-STEEP),
+        "tilted left by 30°": lambda: placed(picture(), 1.0, (0, 0), roll=-TILT),
+        "tilted right by 30°": lambda: placed(picture(), 1.0, (0, 0), roll=TILT),
+        "dim": lambda: (picture() * 0.12).astype(np.uint8),
+        "blurred": lambda: cv2.GaussianBlur(picture(), (0, 0), 4.0),
+        "two faces": two_faces,
+        "dark glasses": dark_glasses,
+        "half out": lambda: placed(picture(), 1.0, (-275, 0)),
+        "mouth open": lambda: faces.mouth_opened(0.25),
+        "brows down": lambda: faces.brows_moved(0.05, 0.1),
+    }
+
+
+def two_faces() -> faces.Picture:
+    """The photograph twice, side by side."""
+    both = faces.placed(faces.photograph(), 0.8, (-150, 0))
+    right = faces.placed(faces.photograph(), 0.8, (170, 0))
+    both[:, faces.WIDTH // 2 :] = right[:, faces.WIDTH // 2 :]
+    return both
+
+
+def dark_glasses() -> faces.Picture:
+    """Two dark discs over the eyes, and a bridge between them."""
+    picture, points = faces.photograph().copy(), faces.points()[:, :2]
+    eyes = [points[[33, 133]].mean(axis=0), points[[362, 263]].mean(axis=0)]
+    radius = round(0.3 * faces.face_width())
+    left, right = (tuple(map(int, eye)) for eye in eyes)
+    cv2.line(picture, left, right, (25, 25, 28), 5)
+    for eye in (left, right):
+        cv2.circle(picture, eye, radius, (25, 25, 28), -1)
+    return picture

@@ -1,0 +1,189 @@
+"""The voice as a unit runs it: unattended, with settings that are wrong, and outside its hours."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import wave
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import yaml
+from tests.support.pulse_server import PATIENCE, Voice, environment_in, until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
+SILENT = 1e-4  # a WAV of 16 bits has its dither
+WRONG = "output: {volume_db: loud}\nloop: {morph_s: -1}\n"
+
+
+class Unit:
+    """A voice with a settings file, and somebody who listens as systemd does."""
+
+    def __init__(self, folder: Path, pack: Path) -> None:
+        self.folder, self.pack = folder, pack
+        self.environment = environment_in(folder)
+        self.config, self.take = folder / "gallery.yaml", folder / "take.wav"
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        self.listener.bind(str(folder / "notify"))
+        self.environment["NOTIFY_SOCKET"] = str(folder / "notify")
+        self.told: list[str] = []
+
+    def start(self, text: str, *arguments: str) -> Voice:
+        self.config.write_text(text)
+        arguments = ("--config", str(self.config), "--pack", str(self.pack), *arguments)
+        return Voice(self.folder, self.environment, *arguments, "--record", str(self.take))
+
+    def status(self) -> str:
+        """The newest line."""
+        try:
+            while True:
+                self.told.append(self.listener.recv(1024).decode())
+        except BlockingIOError:
+            lines = [line for line in self.told if line.startswith("STATUS=")]
+            return lines[-1] if lines else ""
+
+    def until_status(self, words: str) -> None:
+        try:
+            until(lambda: words in self.status(), 60 * PATIENCE, words)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.told}") from None
+
+    def loudest(self) -> float:
+        with wave.open(str(self.take)) as file:
+            sound = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
+        assert len(sound) > 48_000
+        return float(np.abs(sound).max())
+
+
+@pytest.fixture
+def unit(tmp_path: Path, pack_folder: Path) -> Iterator[Unit]:
+    unit = Unit(tmp_path, pack_folder)
+    yield unit
+    unit.listener.close()
+
+
+def test_unattended_it_plays_with_the_defaults_until_the_file_is_right(unit: Unit) -> None:
+    with closing(unit.start(WRONG, "--unattended")) as voice:
+        unit.until_status("settings refused: ")
+        unit.until_status("playing with the defaults")
+        for key in ("output.volume_db: 'loud'", "loop.morph_s: -1"):
+            assert key in voice.said()
+        time.sleep(2.0)
+        unit.config.write_text("output: {volume_db: -3}\n")
+        voice.says("now output.volume_db = -3.0")
+        until(lambda: "refused" not in unit.status(), 10 * PATIENCE, "a status without it")
+        voice.leave()
+    assert unit.loudest() > 0.003
+
+
+def test_with_somebody_there_wrong_settings_are_an_error_with_every_message(unit: Unit) -> None:
+    with closing(unit.start(WRONG)) as voice:
+        assert voice.process.wait(60 * PATIENCE) == 2
+        assert voice.said().count("gallery.yaml: ") == 2
+    assert not unit.take.exists()
+
+
+def test_unattended_a_pack_that_is_missing_is_replaced_by_the_one_that_came_along(
+    unit: Unit,
+) -> None:
+    unit.pack = unit.folder / "nowhere"
+    with closing(unit.start("", "--unattended")) as voice:
+        unit.until_status("playing with the defaults")
+        assert "playing the pack and the score that came with the program" in voice.said()
+        voice.leave()
+
+
+def test_unattended_networks_that_cannot_be_run_are_replaced_by_those_that_came_along(
+    unit: Unit, make_pack: Callable[..., Path]
+) -> None:
+    unit.pack = make_pack()
+    network = onnx.load(unit.pack / "generator.onnx")
+    network.graph.node[-1].op_type = "OfAnotherDecade"  # a hash that fits does not make it run
+    onnx.save(network, unit.pack / "generator.onnx")
+    sheet = yaml.safe_load((unit.pack / "pack.yaml").read_text())
+    sheet["sha256"]["generator.onnx"] = sha256(
+        (unit.pack / "generator.onnx").read_bytes()
+    ).hexdigest()
+    (unit.pack / "pack.yaml").write_text(yaml.safe_dump(sheet))
+    with closing(unit.start("", "--unattended")) as voice:
+        unit.until_status("playing with the defaults")
+        assert "generator.onnx: not a network that can be run" in voice.said()
+        voice.says("pack cello, networks on CPUExecutionProvider")
+        time.sleep(2.0)
+        voice.leave()
+    assert unit.loudest() > 0.003
+
+
+def test_outside_opening_hours_it_is_silent_and_opens_when_the_file_says_so(unit: Unit) -> None:
+    with closing(unit.start("hours: {daily: closed}")) as voice:
+        unit.until_status("STATUS=closed, ")
+        time.sleep(3.0)
+        voice.leave()
+    assert unit.loudest() < SILENT
+    with closing(unit.start("hours: {daily: closed}")) as voice:
+        unit.until_status("STATUS=closed, ")
+        unit.config.write_text("hours: {daily: always}")
+        unit.until_status("playing the score for nobody")
+        time.sleep(3.0)
+        voice.leave()
+    assert unit.loudest() > 0.003
+
+
+def test_in_a_silent_gallery_nothing_sounds_until_somebody_comes(unit: Unit) -> None:
+    with closing(unit.start("attract: {enabled: false}")) as voice:
+        unit.until_status("silent until somebody comes")
+        time.sleep(3.0)
+        said = voice.leave()
+    assert unit.loudest() < SILENT
+    assert said.splitlines()[-1].endswith(": 0 visits, 0 s for visitors, no faults")
+
+
+def test_a_quiet_hour_begins_quietly(unit: Unit) -> None:
+    with closing(unit.start("quiet: {when: {daily: always}}")) as voice:
+        unit.until_status("quiet hours")
+        time.sleep(3.0)
+        voice.leave()
+    assert 0.0 < unit.loudest() < 0.1
+
+
+TRIED = """
+import os, sys
+from pathlib import Path
+from latent_resonance.pack import open_pack
+from latent_resonance.config.settings import Settings
+{first}
+threads = len(os.listdir("/proc/self/task"))
+from latent_resonance.voice.synthesis.networks import open_networks
+networks = open_networks(open_pack(Path(sys.argv[1])), Settings().inference)
+print(len(os.listdir("/proc/self/task")) - threads)
+"""
+
+
+@pytest.mark.parametrize("reports", [False, True])
+def test_the_networks_report_to_nobody(tmp_path: Path, pack_folder: Path, reports: bool) -> None:
+    """ONNX Runtime keeps a number for this machine on the disk when it does, on a thread."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")}
+    first = "import numpy, scipy.fft"
+    if reports:  # as it is without the remedy
+        first += ", onnxruntime"
+    done = subprocess.run(
+        [sys.executable, "-c", TRIED.format(first=first), str(pack_folder)],
+        env=environment | {"HOME": str(tmp_path), "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    written = [path for path in tmp_path.rglob("*") if path.is_file()]
+    if reports and not written:
+        pytest.skip("this build of ONNX Runtime does not report anyhow")
+    assert bool(written) is reports
+    if not reports:
+        assert int(done.stdout) == 0

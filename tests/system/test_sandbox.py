@@ -1,0 +1,217 @@
+"""The wall between seeing and sounding: all that the real eye asks of the kernel is written down.
+
+strace follows every thread of `latent-resonance eye` while it sees a face for 70 s, which is longer
+than MediaPipe waits before it looks for its maker's logging host, and while it closes, when
+MediaPipe tries again. This test is the voice, and counts what reaches it.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pytest
+from tests.support import faces
+
+from latent_resonance.eye.tracking.tracker import BUNDLE
+from latent_resonance.face_state import MESSAGE_BYTES, FaceState, decode
+
+SEEING_S = 70.0
+START_S = 60.0  # importing MediaPipe under strace on a small, busy machine
+TRACED = "%file,%network,io_uring_setup,memfd_create,ftruncate,prctl,setrlimit,prlimit64"
+
+CALL = re.compile(r"^(?:[\d.]+ )?(\w+)\((.*)\)\s+= (-?\d+|\?|0x[0-9a-f]+)(.*)$")
+WRITES = re.compile(r"O_WRONLY|O_RDWR|O_CREAT|O_TRUNC|O_APPEND|O_TMPFILE")
+SENDS = {"sendto", "sendmsg", "sendmmsg"}
+CHANGES = {  # the calls of strace's %file that change a file or a folder
+    *("creat", "mkdir", "mkdirat", "mknod", "mknodat", "rename", "renameat", "renameat2"),
+    *("link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "rmdir", "truncate"),
+    *("chmod", "fchmodat", "chown", "fchownat", "setxattr", "utimensat", "ftruncate"),
+}
+# MediaPipe's stderr while it starts. There is nothing to read there afterwards.
+MAY_BE_WRITTEN = {"/dev/null"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One system call that has come back."""
+
+    name: str
+    arguments: str
+    result: str
+
+    @property
+    def succeeded(self) -> bool:
+        return not self.result.startswith(("-", "?"))
+
+    @property
+    def path(self) -> str:
+        """The first path among the arguments."""
+        found = re.search(r'"([^"]*)"', self.arguments)
+        return found.group(1) if found else ""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """What an eye did: to the kernel, to the voice and on the screen."""
+
+    calls: list[Call]
+    datagrams: list[bytes]
+    said: str
+    exit_code: int
+    socket_path: Path
+
+    def successful(self, names: Iterable[str]) -> list[Call]:
+        wanted = set(names)
+        return [call for call in self.calls if call.name in wanted and call.succeeded]
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
+    """One eye under strace, from its start to its end."""
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed: apt install strace")
+    folder = tmp_path_factory.mktemp("wall")
+    settings = folder / "wall.yaml"
+    settings.write_text(f"camera:\n  source: {write_film(folder / 'face.mp4')}\n")
+    path = folder / "eye.sock"
+    eye = [sys.executable, "-m", "latent_resonance", "eye"]
+    eye += ["--config", str(settings), "--socket", str(path)]
+    # -D: the eye, not strace, is our child; -ff: a file for each thread
+    strace = ["strace", "-D", "-ff", "--seccomp-bpf", "-s", "64", "-e", f"trace={TRACED}"]
+    with (
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as voice,
+        (folder / "said").open("wb") as said,
+    ):
+        voice.bind(str(path))
+        process = subprocess.Popen([*strace, "-o", str(folder / "trace"), *eye], stderr=said)
+        try:
+            datagrams = list(listen(voice, process))
+            process.send_signal(signal.SIGTERM)
+            exit_code = process.wait(timeout=30)
+        finally:
+            process.kill()
+            process.wait()
+        datagrams += left_over(voice)
+    calls = calls_of(folder, process.pid)
+    return Watched(calls, datagrams, (folder / "said").read_text(), exit_code, path)
+
+
+def write_film(path: Path) -> Path:
+    """Three seconds of a face that drifts and opens its mouth."""
+    pictures = [
+        *faces.drifting(faces.photograph(), 60),
+        *faces.drifting(faces.mouth_opened(0.2), 30),
+    ]
+    size = (faces.WIDTH, faces.HEIGHT)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, size)
+    for picture in pictures:
+        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
+
+
+def listen(voice: socket.socket, process: subprocess.Popen[bytes]) -> Iterable[bytes]:
+    """Every datagram until the eye has seen for `SEEING_S`, or has ended, or never begins."""
+    voice.settimeout(0.5)
+    end_s = time.monotonic() + START_S
+    seeing = False
+    while time.monotonic() < end_s and process.poll() is None:
+        try:
+            data = voice.recv(1 << 16)
+        except TimeoutError:
+            continue
+        yield data
+        if not seeing and decode(data).present:
+            seeing, end_s = True, time.monotonic() + SEEING_S
+
+
+def left_over(voice: socket.socket) -> Iterable[bytes]:
+    """What the eye sent while it was told to leave."""
+    voice.setblocking(False)
+    while True:
+        try:
+            yield voice.recv(1 << 16)
+        except BlockingIOError:
+            return
+
+
+def calls_of(folder: Path, pid: int) -> list[Call]:
+    """Every traced call of every thread, once strace has written the last one down."""
+    for _ in range(100):
+        if "+++ exited" in (folder / f"trace.{pid}").read_text():
+            break
+        time.sleep(0.1)
+    lines = [line for file in folder.glob("trace.*") for line in file.read_text().splitlines()]
+    found = [CALL.match(line) for line in lines if not line.startswith(("+++", "---"))]
+    assert None not in found, [line for line, call in zip(lines, found, strict=False) if not call]
+    return [Call(call[1], call[2], call[3]) for call in found if call]
+
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def test_the_eye_saw_a_face_all_the_time_and_left_when_asked(watched: Watched) -> None:
+    assert watched.exit_code == 0, watched.said
+    assert "Traceback" not in watched.said
+    states = [decode(data) for data in watched.datagrams]
+    present = [state for state in states if state.present]
+    assert seconds(present) > SEEING_S - 5
+    assert len(present) > 0.9 * len(states)
+
+
+def seconds(states: list[FaceState]) -> float:
+    return (states[-1].time_ns - states[0].time_ns) / 1e9
+
+
+def test_the_trace_is_of_the_eye_that_saw(watched: Watched) -> None:
+    """So that the tests below do not find nothing because nothing was looked at."""
+    opened = [call.path for call in watched.successful(["openat", "open"])]
+    assert any(path.endswith(BUNDLE) for path in opened)
+    assert any("libmediapipe" in path for path in opened)
+    assert len(watched.successful(SENDS)) > 0.9 * len(watched.datagrams)
+
+
+def test_nothing_leaves_the_eye_but_to_the_voices_socket(watched: Watched) -> None:
+    outside = [
+        call
+        for call in watched.successful(["connect", *SENDS])
+        if f'sun_path="{watched.socket_path}"' not in call.arguments
+    ]
+    assert outside == []
+    assert watched.successful(["io_uring_setup", "accept", "accept4", "listen"]) == []
+
+
+def test_each_datagram_is_one_face_state_and_not_a_byte_more(watched: Watched) -> None:
+    assert {len(data) for data in watched.datagrams} == {MESSAGE_BYTES}
+    sent = watched.successful(SENDS)
+    assert {call.result for call in sent} == {str(MESSAGE_BYTES)}
+    assert len(sent) == len(watched.datagrams)
+
+
+def test_the_eye_opens_no_file_for_writing_and_changes_none(watched: Watched) -> None:
+    written = {
+        call.path
+        for call in watched.successful(["open", "openat", "openat2"])
+        if WRITES.search(call.arguments)
+    }
+    assert written <= MAY_BE_WRITTEN
+    assert watched.successful(CHANGES) == []
+
+
+def test_the_eye_leaves_no_core(watched: Watched) -> None:
+    limits = watched.successful(["setrlimit", "prlimit64"])
+    assert any(re.search(r"RLIMIT_CORE, \{rlim_cur=0, rlim_max=0\}", c.arguments) for c in limits)
+    assert any(
+        "PR_SET_DUMPABLE, SUID_DUMP_DISABLE" in c.arguments for c in watched.successful(["prctl"])
+    )
+    assert re.search(r"network is given up \((network namespace|seccomp filter)\)", watched.said)
