@@ -166,10 +166,10 @@ def _read_sheet(path: Path) -> _Sheet:
 
 
 def _check_features(folder: Path, names: list[str]) -> None:
-    for i, (found, wanted) in enumerate(zip(names, FEATURES, strict=False)):
-        if found != wanted:
+    for i, (found, target) in enumerate(zip(names, FEATURES, strict=False)):
+        if found != target:
             raise PackError(
-                f"{folder}: feature {i} is {found!r}, this version sends {wanted!r}; "
+                f"{folder}: feature {i} is {found!r}, this version sends {target!r}; "
                 "train the pack's regressor again"
             )
     if len(names) != len(FEATURES):

@@ -24,9 +24,9 @@ from latent_resonance.face_state import FaceState, FeatureVector
 from latent_resonance.gallery.visit import NS, Presence
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.score import attract_score, is_score, read_score
-from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.networks import open_networks
-from latent_resonance.voice.synthesis.schedule import Pace
+from latent_resonance.voice.synthesis.schedule import GenerationSchedule
 
 HOPS_AHEAD = 48  # that movement and dreams may be ahead of the sound
 FADE_S = 0.1  # at the end of a take
@@ -51,7 +51,7 @@ class Take:
         pack = open_pack(find_pack(settings.pack))
         self.geometry = pack.geometry
         self.networks = open_networks(pack, settings.inference)
-        self.dreamer = Dreamer(pack, self.networks, settings, seed)
+        self.generator = SpectrogramGenerator(pack, self.networks, settings, seed)
         self.synthesiser = Synthesiser(pack, settings, seed)
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
         self.fader = Fader(pack.geometry.sample_rate)
@@ -62,9 +62,11 @@ class Take:
     def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
         """(samples of one hop, features that made them); until the states end if no seconds."""
         coming: deque[tuple[FeatureVector, float, Future[FloatArray] | None]] = deque()
-        with ThreadPoolExecutor(1, "dream") as dream:
+        with ThreadPoolExecutor(1, "dream") as generate:
             for features, gain_db, dream_s in self._movement(seconds):
-                dreamt = dream.submit(self.dreamer.step, features, dream_s) if dream_s else None
+                dreamt = (
+                    generate.submit(self.generator.step, features, dream_s) if dream_s else None
+                )
                 coming.append((features, gain_db, dreamt))
                 if len(coming) > HOPS_AHEAD:
                     yield self._sound(*coming.popleft())
@@ -73,7 +75,7 @@ class Take:
 
     def _movement(self, seconds: float | None) -> Iterator[tuple[FeatureVector, float, float]]:
         """Hop by hop: (features to play, how loud, by how many seconds to dream on)."""
-        hop_s, pace, dreamt_s = self.geometry.hop_s, Pace(), -self.picture_s
+        hop_s, pace, dreamt_s = self.geometry.hop_s, GenerationSchedule(), -self.picture_s
         latest, coming = None, next(self.states, None)
         while seconds is None or self.hops * hop_s < seconds:
             now_s = self.hops * hop_s

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, hz_to_mel
-from latent_resonance.audio.streaming_mel import HeardSpectrum
+from latent_resonance.audio.streaming_mel import StreamingMel
 from latent_resonance.audio.wav import written_beside
 from latent_resonance.face_state import FEATURES, FeatureVector
 
@@ -39,7 +39,7 @@ class TakePicture:
 
     def __init__(self, geometry: Geometry) -> None:
         self.geometry = geometry
-        self.heard = HeardSpectrum(geometry, RANGE_DB)
+        self.heard = StreamingMel(geometry, RANGE_DB)
         self.columns: list[NDArray[np.uint8]] = []
         self.features: list[FeatureVector] = []
 

@@ -29,12 +29,12 @@ FLAT = Geometry(n_mels=32, n_frames=128)
 TALL = Geometry(n_mels=128, n_frames=32)
 
 
-def chance(seed: int = 0) -> torch.Generator:
+def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=chance(seed))
+    return torch.randn(*shape, generator=rng(seed))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -54,7 +54,7 @@ def test_each_fits_a_geometry_of_powers_of_two(name: str, geometry: Geometry) ->
     assert pictures.abs().max() <= 1.0
     assert pictures.std() > 0.01
     critic = architecture.critic(geometry)
-    said = critic(pictures, torch.rand(2, 2, generator=chance()))
+    said = critic(pictures, torch.rand(2, 2, generator=rng()))
     assert len(said) == len(critic.NAMES)
     assert all(logits.shape[0] == 4 and logits.isfinite().all() for logits in said)
     if architecture.encoder:

@@ -41,8 +41,8 @@ def tone(geometry: Geometry, frequency_hz: float) -> np.ndarray:
 
 def noise(geometry: Geometry) -> np.ndarray:
     """A loop of white noise."""
-    chance = np.random.default_rng(3)
-    return (0.1 * chance.standard_normal(geometry.loop_length)).astype(np.float32)
+    rng = np.random.default_rng(3)
+    return (0.1 * rng.standard_normal(geometry.loop_length)).astype(np.float32)
 
 
 def test_a_picture_is_wholly_similar_to_itself_and_less_so_the_more_it_is_disturbed() -> None:
@@ -216,8 +216,8 @@ def test_from_one_loop_to_the_next_there_is_no_click() -> None:
 
 
 def test_what_is_loud_and_what_is_soft_come_out_as_loud() -> None:
-    chance = np.random.default_rng(0)
-    soft = (0.001 * chance.standard_normal(9600)).astype(np.float32)
+    rng = np.random.default_rng(0)
+    soft = (0.001 * rng.standard_normal(9600)).astype(np.float32)
     loud = (np.sin(np.arange(9600) / 9) * 3).astype(np.float32)
     found = level_alike([soft, loud])
     rms = [float(np.sqrt(np.mean(np.square(s)))) for s in found]
@@ -241,8 +241,8 @@ def test_a_file_begins_and_ends_in_silence() -> None:
 
 
 def test_z_travels_on_the_sphere_and_rests_at_every_station() -> None:
-    chance = np.random.default_rng(2)
-    stations = chance.standard_normal((4, 64)).astype(np.float32)
+    rng = np.random.default_rng(2)
+    stations = rng.standard_normal((4, 64)).astype(np.float32)
     way = journey(stations, 80)
     assert way.shape == (80, 64)
     for i, station in enumerate(stations):

@@ -139,10 +139,10 @@ def test_killed_at_any_time_the_next_run_goes_on_to_the_same_bytes(
     command += ["--sounds", "melodies", "--licence", "CC0-1.0", "--jobs", "1"]
     work = tmp_path / "out.part"
     kills = 0
-    for wanted in (1, 3):
+    for target in (1, 3):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + 120
-        while len(list(work.glob("*.npz"))) < wanted and process.poll() is None:
+        while len(list(work.glob("*.npz"))) < target and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.002)
         if process.poll() is None:

@@ -20,12 +20,12 @@ from latent_resonance_export.gan.energy_distance import (
 )
 
 
-def chance(seed: int = 0) -> torch.Generator:
+def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=chance(seed))
+    return torch.randn(*shape, generator=rng(seed))
 
 
 def test_the_sum_of_differences_is_that_of_every_pair() -> None:
@@ -71,11 +71,11 @@ def test_it_sees_a_wrong_level_a_wrong_contrast_and_a_wrong_grain(side: int) -> 
         return 0.3 * randn(8, 1, side, side, seed=seed)
 
     real = pictures(1)
-    alike = abs(energy_loss(real, pictures(2), chance()).item())
+    alike = abs(energy_loss(real, pictures(2), rng()).item())
     assert alike < 0.01
     blurred = sum(pictures(2).roll(k, dims=-1) for k in range(3)) / 3**0.5
     for wrong in (pictures(2) + 0.2, 1.5 * pictures(2), blurred):
-        assert energy_loss(real, wrong, chance()).item() > 5 * alike
+        assert energy_loss(real, wrong, rng()).item() > 5 * alike
 
 
 def test_following_it_downhill_finds_the_level() -> None:
@@ -84,7 +84,7 @@ def test_following_it_downhill_finds_the_level() -> None:
     optimiser = torch.optim.Adam([level], 0.05)
     for step in range(60):
         optimiser.zero_grad()
-        energy_loss(real, base + level, chance(step)).backward()
+        energy_loss(real, base + level, rng(step)).backward()
         optimiser.step()
     assert level.item() == pytest.approx(-0.5, abs=0.05)
 
@@ -108,7 +108,7 @@ def test_halving_is_the_blur_of_its_definition_and_goes_round_the_loop() -> None
 
 def test_patches_go_round_the_loop_and_stay_within_the_bands() -> None:
     level = torch.arange(16.0 * 32).view(1, 1, 16, 32).expand(3, -1, -1, -1)
-    corners = draw_corners(level.shape, chance())
+    corners = draw_corners(level.shape, rng())
     cut = patches(level, corners).view(3, -1, 7, 7).long()
     rows, columns = cut // 32, cut % 32
     assert (rows.diff(dim=2) == 1).all()

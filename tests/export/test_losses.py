@@ -24,7 +24,7 @@ def logits(*values: float) -> tuple[Tensor, ...]:
     return tuple(torch.full((4, 3), value) for value in values)
 
 
-def chance() -> torch.Generator:
+def rng() -> torch.Generator:
     return torch.Generator().manual_seed(0)
 
 
@@ -79,7 +79,7 @@ def test_a_generator_that_is_found_out_still_learns_in_that_game() -> None:
 def test_the_exact_slope_is_that_of_the_critic_whatever_the_size_of_the_picture() -> None:
     for side in (4, 8):
         weight = torch.full((1, 1, side, side), 3.0 / side)  # a gradient of length 3
-        clips = torch.randn(2, 1, side, side, generator=chance())
+        clips = torch.randn(2, 1, side, side, generator=rng())
 
         def critic(x: Tensor, weight: Tensor = weight) -> tuple[Tensor]:
             return ((x * weight).sum(dim=(1, 2, 3)).view(-1, 1).expand(-1, 5),)
@@ -91,30 +91,30 @@ def test_the_exact_slope_is_that_of_the_critic_whatever_the_size_of_the_picture(
 
 def test_the_exact_slope_teaches_the_critic_to_be_flatter() -> None:
     weight = torch.ones(1, 1, 4, 4, requires_grad=True)
-    clips = torch.randn(2, 1, 4, 4, generator=chance())
+    clips = torch.randn(2, 1, 4, 4, generator=rng())
     slope_penalty(lambda x: ((x * weight).sum(dim=(1, 2, 3)).view(-1, 1),), clips).backward()
     assert (weight.grad > 0).all()
 
 
 def test_normal_codes_are_nearly_free_and_collapsed_or_spread_ones_are_not() -> None:
     z = codes()
-    assert prior_loss(z, chance()).item() < 0.03
-    assert prior_loss(torch.zeros_like(z), chance()).item() == pytest.approx(1.0, abs=0.02)
-    assert prior_loss(3.0 * z, chance()).item() == pytest.approx(4.0, abs=0.4)
-    assert prior_loss(z + 1.0, chance()).item() > 0.5
+    assert prior_loss(z, rng()).item() < 0.03
+    assert prior_loss(torch.zeros_like(z), rng()).item() == pytest.approx(1.0, abs=0.02)
+    assert prior_loss(3.0 * z, rng()).item() == pytest.approx(4.0, abs=0.4)
+    assert prior_loss(z + 1.0, rng()).item() > 0.5
 
 
 def test_codes_on_a_line_are_not_taken_for_normal_ones() -> None:
     z = codes()
     line = z[:, :1] * torch.ones(1, z.shape[1])  # each coordinate alone is normal
-    assert prior_loss(line, chance()).item() > 10 * prior_loss(z, chance()).item()
+    assert prior_loss(line, rng()).item() > 10 * prior_loss(z, rng()).item()
 
 
 def test_the_prior_pulls_collapsed_codes_apart() -> None:
     z = (1e-2 * codes(64, 8)).requires_grad_(True)
     optimiser = torch.optim.Adam([z], 0.1)
     for _ in range(40):
-        loss = prior_loss(z, chance())
+        loss = prior_loss(z, rng())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

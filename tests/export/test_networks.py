@@ -24,12 +24,12 @@ N_MELS, N_FRAMES, LATENT_DIM = 40, 512, 16
 FRAMES_PER_SEED = N_FRAMES // SEED_FRAMES
 
 
-def chance(seed: int = 0) -> torch.Generator:
+def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
 def randn(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=chance(seed))
+    return torch.randn(*shape, generator=rng(seed))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -184,7 +184,7 @@ def test_codes_have_the_length_of_a_normal_z_and_tell_pictures_apart() -> None:
 def test_both_critics_answer_each_clip() -> None:
     torch.manual_seed(4)
     critic = Critic(n_mels=200)
-    loop, texture = critic(randn(4, 1, 200, N_FRAMES), torch.rand(3, 2, generator=chance()))
+    loop, texture = critic(randn(4, 1, 200, N_FRAMES), torch.rand(3, 2, generator=rng()))
     assert loop.shape == (4, SEED_FRAMES)
     assert texture.shape[0] == 4
     assert texture.shape[1] % 3 == 0

@@ -13,10 +13,10 @@ from latent_resonance_export.regressor.examples import GivenZ, read_examples
 
 
 def test_the_workshop_reads_the_monitors_pairs(tmp_path: Path) -> None:
-    chance = np.random.default_rng(3)
+    rng = np.random.default_rng(3)
     low, high = np.array([FEATURE_RANGES[name] for name in FEATURES], np.float32).T
-    faces = [low, high, *(low + (high - low) * chance.random((5, len(FEATURES))))]
-    z = chance.standard_normal((len(faces), 128)).astype(np.float32)
+    faces = [low, high, *(low + (high - low) * rng.random((5, len(FEATURES))))]
+    z = rng.standard_normal((len(faces), 128)).astype(np.float32)
     pairs = tuple(Pair(np.float32(face), each) for face, each in zip(faces, z, strict=True))
     write_pairs(tmp_path / "cello-128.yaml", pairs)
     examples = read_examples(tmp_path / "cello-128.yaml", 128)

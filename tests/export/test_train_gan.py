@@ -199,8 +199,8 @@ def test_the_same_seed_begins_the_same_networks_and_another_others(
 def test_a_process_of_several_draws_otherwise_and_the_first_as_if_it_were_alone() -> None:
     drawn = []
     for seed, step, rank in ((0, 7, 0), (0, 7, 1), (0, 8, 0), (1, 7, 0)):
-        chance, numbers = chances(seed, step, rank)
-        of_torch = torch.rand(1, generator=chance).item()
+        rng, numbers = chances(seed, step, rank)
+        of_torch = torch.rand(1, generator=rng).item()
         drawn.append((of_torch, torch.rand(1).item(), numbers.random()))
     assert all(len(set(kind)) == 4 for kind in zip(*drawn, strict=True))
     assert drawn[0][0] == torch.rand(1, generator=torch.Generator().manual_seed(7)).item()

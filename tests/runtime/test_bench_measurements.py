@@ -139,13 +139,13 @@ def test_the_settings_of_the_performance_are_the_subjects_with_a_film_and_no_hou
     subject: Subject, place: Path
 ) -> None:
     hours = Settings.model_validate({"hours": {"daily": "closed"}, "phase": {"iterations": 5}})
-    wanted = hours.model_copy(update={"pack": subject.settings.pack})
-    write_settings(Subject(wanted, 1.0), place)
+    target = hours.model_copy(update={"pack": subject.settings.pack})
+    write_settings(Subject(target, 1.0), place)
     read = load_settings(place / "settings.yaml")
     assert read.camera.source == str(place / "face.y4m")
-    assert read.hours == Settings().hours != wanted.hours
-    back = {"camera": wanted.camera, "hours": wanted.hours, "quiet": wanted.quiet}
-    assert read.model_copy(update=back) == wanted
+    assert read.hours == Settings().hours != target.hours
+    back = {"camera": target.camera, "hours": target.hours, "quiet": target.quiet}
+    assert read.model_copy(update=back) == target
 
 
 def test_a_performance_that_cannot_begin_says_why(subject: Subject, place: Path) -> None:
@@ -153,11 +153,11 @@ def test_a_performance_that_cannot_begin_says_why(subject: Subject, place: Path)
     lock = hold_the_speaker(Path(subject.settings.socket_path))
     try:
         with (
-            performing(place) as performance,
+            performing(place) as engine,
             pytest.raises(
                 PerformanceFailedError, match=r"another performance .* holds the speaker"
             ),
         ):
-            performance.await_sound()
+            engine.await_sound()
     finally:
         lock.close()

@@ -94,8 +94,8 @@ def test_an_empty_tape_says_that_nothing_was_played() -> None:
 
 
 def test_a_clock_that_is_read_late_now_and_then_tears_no_hole_and_moves_no_sample() -> None:
-    sound, chance = tone(150, 4.0), np.random.default_rng(0)
-    late_s = np.where(chance.random(800) < 0.2, chance.uniform(0, 0.015, 800), 0.0)
+    sound, rng = tone(150, 4.0), np.random.default_rng(0)
+    late_s = np.where(rng.random(800) < 0.2, rng.uniform(0, 0.015, 800), 0.0)
     blocks = np.split(sound, 800)
     heard = read_tape(tape_of([(50 + 0.005 * i + late_s[i], b) for i, b in enumerate(blocks)]))
     np.testing.assert_array_equal(heard.samples, sound.astype(np.float32))
@@ -138,7 +138,7 @@ def test_the_taped_output_process_keeps_every_sample_that_it_takes_from_the_ring
     sent, at, end_s = np.arange(1, RATE, dtype=np.float32), 0, time.monotonic() + 20
     try:
         while (at < len(sent) or not ring.empty) and time.monotonic() < end_s:
-            speaker.tend(time.monotonic())
+            speaker.poll(time.monotonic())
             if speaker.playing and at < len(sent) and ring.space >= 512:
                 ring.push(sent[at : at + 512])
                 at += 512

@@ -19,7 +19,7 @@ from tests.support.audio_measures import (
 from latent_resonance.audio.spectrogram import Geometry, amplitude_of_pixels
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.voice.synthesis.controls import ControlGlide
-from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.networks import open_networks
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
@@ -70,10 +70,12 @@ def test_stillness_lowers_the_flatness_below_the_resting_value(any_pack: Path) -
 
 def test_z_comes_to_rest_on_a_pure_anchor_when_still(pack_folder: Path) -> None:
     settings, pack = settings_of(pack_folder), open_pack(pack_folder)
-    dreamer = Dreamer(pack, open_networks(pack, settings.inference), settings, seed=0)
+    generator = SpectrogramGenerator(
+        pack, open_networks(pack, settings.inference), settings, seed=0
+    )
     for _ in range(150):
-        dreamer.step(face(stillness=1.0, brow_tension=0.5), 0.1)
-    distance = np.linalg.norm(pack.anchors - dreamer.z, axis=1).min()
+        generator.step(face(stillness=1.0, brow_tension=0.5), 0.1)
+    distance = np.linalg.norm(pack.anchors - generator.z, axis=1).min()
     assert distance < 1e-2 * np.linalg.norm(pack.anchors[0])
 
 

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from latent_resonance.face_state import FEATURES, clip_features, neutral_features
 from latent_resonance.link.requests import Pair, Request
-from latent_resonance.voice.remote_control import Remote
+from latent_resonance.voice.remote_control import RemoteControl
 from latent_resonance.voice.synthesis.correction import Correction
 
 DIM = 8
@@ -70,7 +70,7 @@ def test_movement_is_no_part_of_a_face() -> None:
 
 
 def test_a_remote_hands_on_what_was_taught_for_this_pack_and_only_while_it_is_on() -> None:
-    remote = Remote()
+    remote = RemoteControl()
     remote.apply(Request("pairs", (Pair(face(), z_of(1)),)), 0.0)
     assert remote.correction(DIM) is not None
     assert remote.correction(DIM + 1) is None

@@ -16,8 +16,8 @@ from latent_resonance.doctor.devices import (
     check_camera,
     check_face,
     check_speaker,
-    check_tone,
     face_of_voice,
+    reference_tone,
     speaker_of_voice,
 )
 from latent_resonance.doctor.software import (
@@ -174,10 +174,10 @@ def test_nobody_before_the_camera_is_no_fault_of_the_machine() -> None:
 
 
 def test_a_tone_that_was_played_still_asks_whether_it_was_heard() -> None:
-    assert "not heard?" in check_tone(Finding(0, "a tone was played"), held=False).remedy
+    assert "not heard?" in reference_tone(Finding(0, "a tone was played"), held=False).remedy
     refused = Finding(1, "USB cannot be opened")
-    assert "systemctl stop" in check_tone(refused, held=True).remedy
-    assert "systemctl stop" not in check_tone(refused, held=False).remedy
+    assert "systemctl stop" in reference_tone(refused, held=True).remedy
+    assert "systemctl stop" not in reference_tone(refused, held=False).remedy
 
 
 @pytest.mark.slow

@@ -31,10 +31,10 @@ def supervised(program: str) -> tuple[EyeProcess, list[str]]:
 
 def tend_until_ended(eye: EyeProcess, now_s: float) -> None:
     """Starts it at a time of the voice's clock, and notices its end at the same time."""
-    eye.tend(now_s)
+    eye.poll(now_s)
     assert eye.process is not None
     eye.process.wait(timeout=30)
-    eye.tend(now_s)
+    eye.poll(now_s)
     assert eye.process is None
 
 
@@ -43,7 +43,7 @@ def test_an_eye_that_ends_is_started_again_later_and_later_and_it_is_said_once()
     now_s = 100.0
     for pause_s in PAUSES_S[:3]:
         tend_until_ended(eye, now_s)
-        eye.tend(now_s + 0.9 * pause_s)
+        eye.poll(now_s + 0.9 * pause_s)
         assert eye.process is None
         now_s += pause_s
     assert said == ["the eye has ended (exit code 3); starting it again, playing on"]
@@ -52,12 +52,12 @@ def test_an_eye_that_ends_is_started_again_later_and_later_and_it_is_said_once()
 def test_an_eye_that_saw_for_long_is_started_again_at_once() -> None:
     eye, said = supervised("raise SystemExit(3)")
     tend_until_ended(eye, 0.0)
-    eye.tend(PAUSES_S[0])
+    eye.poll(PAUSES_S[0])
     assert eye.process is not None
     eye.process.wait(timeout=30)
     later_s = PAUSES_S[0] + STEADY_S + 1.0
-    eye.tend(later_s)
-    eye.tend(later_s + PAUSES_S[0])
+    eye.poll(later_s)
+    eye.poll(later_s + PAUSES_S[0])
     assert eye.process is not None
     eye.close()
     assert len(said) == 2
@@ -67,7 +67,7 @@ def test_an_eye_that_saw_for_long_is_started_again_at_once() -> None:
 def test_an_eye_that_may_not_see_is_left_alone(code: int) -> None:
     eye, said = supervised(f"raise SystemExit({code})")
     tend_until_ended(eye, 0.0)
-    eye.tend(1e6)
+    eye.poll(1e6)
     assert eye.process is None
     assert said == ["the eye cannot see here; playing the score without it"]
 
@@ -92,7 +92,7 @@ def test_an_eye_that_a_signal_ended_is_said_to_have_ended_by_it(
 def test_an_eye_that_asks_for_a_fresh_start_gets_it_at_once() -> None:
     eye, said = supervised(f"raise SystemExit({AFRESH})")
     tend_until_ended(eye, 100.0)
-    eye.tend(100.2)
+    eye.poll(100.2)
     assert eye.process is not None
     eye.close()
     assert said == ["the eye has ended (it asked for a fresh start); starting it again, playing on"]
@@ -104,11 +104,11 @@ def test_an_eye_that_crashes_at_once_costs_less_and_less() -> None:
     eye = EyeProcess(Path("eye.sock"), None, said.append, raspberry_pi_4)
     starts_s = []
     for decisecond in range(3000):
-        eye.tend(now_s := decisecond / 10)
+        eye.poll(now_s := decisecond / 10)
         if eye.process is not None:
             starts_s.append(now_s)
             eye.process.wait(timeout=30)
-            eye.tend(now_s)
+            eye.poll(now_s)
     assert len(starts_s) <= 13  # in five minutes
     assert starts_s[-1] - starts_s[-2] == pytest.approx(60.0, abs=0.2)
     (message,) = said
@@ -120,17 +120,17 @@ SLEEPS = "import time; time.sleep(60)"
 
 def test_an_eye_that_says_nothing_more_is_killed_and_started_again() -> None:
     eye, said = supervised(SLEEPS)
-    eye.tend(0.0, heard=7)
+    eye.poll(0.0, heard=7)
     process = eye.process
     assert process is not None
     for now_s, heard in ((1.0, 8), (2.0, 9), (2.0 + SILENT_S - 0.1, 9)):
-        eye.tend(now_s, heard)
+        eye.poll(now_s, heard)
         assert process.poll() is None
     process.send_signal(signal.SIGSTOP)
-    eye.tend(2.0 + SILENT_S + 0.1, 9)
+    eye.poll(2.0 + SILENT_S + 0.1, 9)
     process.wait(timeout=30)
-    eye.tend(8.0, 9)
-    eye.tend(9.0, 9)
+    eye.poll(8.0, 9)
+    eye.poll(9.0, 9)
     assert eye.process is not None
     assert eye.process is not process
     eye.close()
@@ -139,11 +139,11 @@ def test_an_eye_that_says_nothing_more_is_killed_and_started_again() -> None:
 
 def test_an_eye_that_starts_may_be_silent_for_longer() -> None:
     eye, _ = supervised(SLEEPS)
-    eye.tend(0.0, heard=7)
-    eye.tend(START_S - 1.0, 7)
+    eye.poll(0.0, heard=7)
+    eye.poll(START_S - 1.0, 7)
     assert eye.process is not None
     assert eye.process.poll() is None
-    eye.tend(START_S + 1.0, 7)
+    eye.poll(START_S + 1.0, 7)
     assert eye.process.wait(timeout=30) == -signal.SIGKILL
 
 
@@ -152,7 +152,7 @@ def test_an_eye_that_does_not_listen_is_gone_all_the_same() -> None:
         "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
     )
     eye, _ = supervised(deaf)
-    eye.tend(0.0)
+    eye.poll(0.0)
     process = eye.process
     assert process is not None
     time.sleep(0.5)

@@ -7,7 +7,7 @@ from tests.support.audio_measures import face
 
 from latent_resonance.face_state import FeatureVector
 from latent_resonance.voice.synthesis.networks import NetworkError
-from latent_resonance.voice.synthesis.schedule import SOONEST_S, Pace
+from latent_resonance.voice.synthesis.schedule import SOONEST_S, GenerationSchedule
 
 TICK_S = 1 / 256
 PICTURE_S = 1 / 8
@@ -32,7 +32,7 @@ class Regressor:
 
 def dreams_s(mouths: list[float], regressor: Regressor | None = None) -> list[float]:
     """When it is time to dream, for images with the mouth so far open."""
-    pace, regressor = Pace(), regressor or Regressor()
+    pace, regressor = GenerationSchedule(), regressor or Regressor()
     images = [face(mouth_open=mouth) for mouth in mouths]
     times_s = [tick * TICK_S for tick in range(len(mouths) * TICKS)]
     return [
@@ -75,7 +75,7 @@ def test_a_regressor_that_fails_leaves_the_even_pace() -> None:
 
 
 def test_after_a_pause_it_does_not_make_up_for_lost_time() -> None:
-    pace, regressor = Pace(), Regressor()
+    pace, regressor = GenerationSchedule(), Regressor()
     still = face()
     assert pace.due(regressor, still, 0.0, PICTURE_S)
     assert pace.due(regressor, still, 10.0, PICTURE_S)

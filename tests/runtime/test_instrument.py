@@ -8,7 +8,7 @@ import numpy as np
 from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.instrument import Dreamer
+from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.latent import Latent
 from latent_resonance.voice.synthesis.networks import Networks, open_networks
 
@@ -27,24 +27,24 @@ class CountingNetworks:
         return self.networks.spectrogram_of(z)
 
 
-def dreamer_of(folder: Path) -> Dreamer:
+def dreamer_of(folder: Path) -> SpectrogramGenerator:
     settings, pack = settings_of(folder), open_pack(folder)
     networks = CountingNetworks(open_networks(pack, settings.inference))
-    return Dreamer(pack, networks, settings, seed=0)
+    return SpectrogramGenerator(pack, networks, settings, seed=0)
 
 
 def test_a_z_that_rests_is_not_dreamed_again(pack_folder: Path) -> None:
-    dreamer, still = dreamer_of(pack_folder), face(stillness=1.0)
+    generator, still = dreamer_of(pack_folder), face(stillness=1.0)
     for _ in range(300):
-        shown = dreamer.step(still, 0.1)
-    made = dreamer.networks.made
+        shown = generator.step(still, 0.1)
+    made = generator.networks.made
     for _ in range(50):
-        assert dreamer.step(still, 0.1) is shown
-    assert dreamer.networks.made == made < 300
+        assert generator.step(still, 0.1) is shown
+    assert generator.networks.made == made < 300
 
 
 def test_a_face_that_moves_is_dreamed_every_time(pack_folder: Path) -> None:
-    dreamer = dreamer_of(pack_folder)
+    generator = dreamer_of(pack_folder)
     for i in range(20):
-        dreamer.step(face(mouth_open=i / 20, head_yaw=i / 20), 0.1)
-    assert dreamer.networks.made == 20
+        generator.step(face(mouth_open=i / 20, head_yaw=i / 20), 0.1)
+    assert generator.networks.made == 20

@@ -15,19 +15,19 @@ TENSE = Controls(rate=1.0, cutoff_hz=350.0, noise=1.0, clarity=0.0)
 
 
 def test_the_glide_is_the_same_at_any_step() -> None:
-    wanted = np.ones(8, np.float32)
+    target = np.ones(8, np.float32)
     coarse, fine = (LatentGlide(ANCHORS, Latent(), seed=0) for _ in range(2))
-    seldom = coarse.step(wanted, QUIET, 0.2)
+    seldom = coarse.step(target, QUIET, 0.2)
     for _ in range(20):
-        often = fine.step(wanted, QUIET, 0.01)
+        often = fine.step(target, QUIET, 0.01)
     assert often == pytest.approx(seldom, abs=1e-5)
 
 
 @pytest.mark.parametrize("dt_s", [0.01, 0.1])
 def test_tension_jitters_z_by_the_amount_set_at_any_step(dt_s: float) -> None:
     glide = LatentGlide(ANCHORS, Latent(jitter=0.5), seed=0)
-    wanted = np.zeros(8, np.float32)
-    path = np.array([glide.step(wanted, TENSE, dt_s) for _ in range(int(200 / dt_s))])
+    target = np.zeros(8, np.float32)
+    path = np.array([glide.step(target, TENSE, dt_s) for _ in range(int(200 / dt_s))])
     assert path[len(path) // 10 :].std() == pytest.approx(0.5, rel=0.1)
 
 

@@ -126,8 +126,8 @@ def test_a_request_that_breaks_a_rule_is_refused_with_the_rule(content: object, 
 def test_the_ends_of_every_features_range_survive_being_written_down() -> None:
     for name, limits in FEATURE_RANGES.items():
         for value in limits:
-            wanted = request({"override": {name: float(np.float32(value))}})
-            assert requests.decode(wanted.encode()).value[name] == pytest.approx(value, abs=1e-5)
+            target = request({"override": {name: float(np.float32(value))}})
+            assert requests.decode(target.encode()).value[name] == pytest.approx(value, abs=1e-5)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))

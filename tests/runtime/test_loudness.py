@@ -197,19 +197,19 @@ def test_the_cap_leaves_alone_what_is_not_too_loud() -> None:
 
 def wild_faces(seconds: float) -> list[Sound]:
     """Features that leap between their bounds, a set for every hop."""
-    chance = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     faces = []
     while len(faces) < seconds * RATE / BLOCK:
         wild = face(
-            mouth_open=chance.choice([0.0, 1.0]),
-            brow_tension=chance.choice([0.0, 1.0]),
-            yaw_velocity=chance.choice([0.0, 10.0]),
-            stillness=chance.choice([0.0, 0.0, 1.0]),
-            head_yaw=chance.uniform(-1.5, 1.5),
-            mouth_width=chance.uniform(-1.0, 1.0),
-            brow_raise=chance.uniform(0.0, 1.0),
+            mouth_open=rng.choice([0.0, 1.0]),
+            brow_tension=rng.choice([0.0, 1.0]),
+            yaw_velocity=rng.choice([0.0, 10.0]),
+            stillness=rng.choice([0.0, 0.0, 1.0]),
+            head_yaw=rng.uniform(-1.5, 1.5),
+            mouth_width=rng.uniform(-1.0, 1.0),
+            brow_raise=rng.uniform(0.0, 1.0),
         )
-        faces += [wild] * int(chance.integers(1, 120))
+        faces += [wild] * int(rng.integers(1, 120))
     return faces
 
 
@@ -236,7 +236,7 @@ def played(folder: Path, settings: Settings, faces: list[Sound]) -> Sound:
     hops = []
     for i, features in enumerate(faces):
         if i % 10 == 0:
-            instrument.dream(features, 10 * pack.geometry.hop_s)
+            instrument.generate(features, 10 * pack.geometry.hop_s)
         hops.append(instrument.hop(features, 2))
     return np.concatenate(hops)
 

@@ -95,7 +95,7 @@ def tended(process: MonitorProcess, true: Callable[[], bool], within_s: float = 
     end_s = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < end_s
-        process.tend(time.monotonic())
+        process.poll(time.monotonic())
         time.sleep(0.01)
 
 
@@ -115,7 +115,7 @@ def test_a_monitor_that_cannot_run_here_is_left_alone(tmp_path: Path) -> None:
     process = MonitorProcess(tmp_path / "face.sock", None, said.append, program(tmp_path, text))
     tended(process, lambda: bool(said))
     for second in range(200):
-        process.tend(time.monotonic() + second)
+        process.poll(time.monotonic() + second)
     assert process.process is None
     assert said == ["the monitor cannot run here; playing on without it"]
 
@@ -123,7 +123,7 @@ def test_a_monitor_that_cannot_run_here_is_left_alone(tmp_path: Path) -> None:
 def test_a_monitor_that_does_not_leave_is_killed(tmp_path: Path) -> None:
     text = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up'); time.sleep(60)"
     process = MonitorProcess(tmp_path / "face.sock", None, print, program(tmp_path, text))
-    process.tend(time.monotonic())
+    process.poll(time.monotonic())
     time.sleep(0.5)
     process.close()
     assert process.process.returncode == -9

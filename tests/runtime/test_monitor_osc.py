@@ -124,7 +124,7 @@ class Stage:
             message.add_arg(value)
         self.hearing.datagram_received(message.build().dgram, sender)
 
-    def wishes(self) -> list[tuple[str, object]]:
+    def signals(self) -> list[tuple[str, object]]:
         return [(request.kind, request.value) for request in self.asked]
 
 
@@ -144,7 +144,7 @@ class Stage:
 def test_what_may_be_asked_is_asked(address: str, value: object, wish: tuple) -> None:
     stage = Stage()
     stage.hear(address, value)
-    assert stage.wishes() == [wish]
+    assert stage.signals() == [wish]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_what_may_be_asked_is_asked(address: str, value: object, wish: tuple) ->
 def test_what_breaks_a_rule_is_counted_and_ignored(address: str, values: list[object]) -> None:
     stage = Stage()
     stage.hear(address, *values)
-    assert [wish for wish in stage.wishes() if wish != ("override", {})] == []
+    assert [wish for wish in stage.signals() if wish != ("override", {})] == []
     assert stage.hearing.ignored["against the rules"] == 1
 
 
@@ -180,16 +180,16 @@ def test_a_dancers_controller_plays_several_features_and_gives_them_back() -> No
     for step, (name, value) in enumerate([("mouth_open", 0.4), ("head_yaw", -0.5)]):
         stage.clock.now_s += step
         stage.hear(f"/latent/override/{name}", value)
-    assert stage.wishes()[-1] == (
+    assert stage.signals()[-1] == (
         "override",
         {"mouth_open": pytest.approx(0.4), "head_yaw": -0.5},
     )
     stage.clock.now_s += 1
     stage.hear("/latent/override/head_yaw")
-    assert stage.wishes()[-1] == ("override", {"mouth_open": pytest.approx(0.4)})
+    assert stage.signals()[-1] == ("override", {"mouth_open": pytest.approx(0.4)})
     stage.clock.now_s += 1
     stage.hear("/latent/override")
-    assert stage.wishes()[-1] == ("override", {})
+    assert stage.signals()[-1] == ("override", {})
 
 
 def test_a_controller_that_falls_silent_lets_go() -> None:
@@ -197,7 +197,7 @@ def test_a_controller_that_falls_silent_lets_go() -> None:
     stage.hear("/latent/override/mouth_open", 0.4)
     stage.clock.now_s += HELD_S
     stage.hearing.pass_on()
-    assert stage.wishes()[-1] == ("override", {})
+    assert stage.signals()[-1] == ("override", {})
 
 
 def test_of_many_values_the_newest_is_handed_on_sixty_times_a_second() -> None:
@@ -208,7 +208,7 @@ def test_of_many_values_the_newest_is_handed_on_sixty_times_a_second() -> None:
     stage.clock.now_s += 1
     stage.hearing.pass_on()
     assert 55 <= len(stage.asked) <= 62
-    assert stage.wishes()[-1][1] == {"mouth_open": pytest.approx(399 / 400)}
+    assert stage.signals()[-1][1] == {"mouth_open": pytest.approx(399 / 400)}
 
 
 def test_a_flood_is_counted_and_ignored() -> None:
@@ -218,7 +218,7 @@ def test_a_flood_is_counted_and_ignored() -> None:
     assert stage.hearing.ignored["flood"] == 2 * MOST_PER_S
     stage.clock.now_s += 1.0
     stage.hear("/latent/muted", 1)
-    assert stage.wishes()[-1] == ("muted", True)
+    assert stage.signals()[-1] == ("muted", True)
 
 
 def test_only_those_that_are_named_are_heard() -> None:
@@ -226,7 +226,7 @@ def test_only_those_that_are_named_are_heard() -> None:
     stage.hear("/latent/muted", 1)
     assert stage.hearing.ignored["stranger"] == 1
     stage.hear("/latent/muted", 1, sender=("192.168.1.20", 9))
-    assert stage.wishes() == [("muted", True)]
+    assert stage.signals() == [("muted", True)]
 
 
 def nested(depth: int) -> bytes:
@@ -263,7 +263,7 @@ def test_a_hostile_packet_asks_nothing_and_ends_nothing(data: bytes) -> None:
     stage.hearing.datagram_received(data, HERE)
     assert stage.asked == []
     stage.hear("/latent/muted", 1)
-    assert stage.wishes() == [("muted", True)]
+    assert stage.signals() == [("muted", True)]
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"/latent/muted\0\0\0,", b"#bundle\0"]))

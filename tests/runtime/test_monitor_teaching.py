@@ -223,10 +223,10 @@ def test_turning_by_a_right_angle_is_the_other_direction() -> None:
 
 
 def test_the_directions_that_are_found_are_those_that_were_heard_most() -> None:
-    chance = np.random.default_rng(5)
-    z = chance.standard_normal((400, DIM)).astype(np.float32)
+    rng = np.random.default_rng(5)
+    z = rng.standard_normal((400, DIM)).astype(np.float32)
     strengths = np.diag([5.0, 3.0, 0.0, 0, 0, 0, 0, 0])
-    heard = z @ strengths + 0.1 * chance.standard_normal((400, DIM))
+    heard = z @ strengths + 0.1 * rng.standard_normal((400, DIM))
     found = principal_directions(z, np.float32(heard), 2)
     assert abs(found[0, 0]) > 0.95
     assert abs(found[1, 1]) > 0.95

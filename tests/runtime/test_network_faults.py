@@ -9,7 +9,7 @@ import pytest
 from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Latent
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, open_networks
 
@@ -42,10 +42,10 @@ def _instead(fault: float | Exception | None, good: np.ndarray) -> np.ndarray:
 
 
 @pytest.fixture
-def dreamer(pack_folder: Path) -> Dreamer:
+def generator(pack_folder: Path) -> SpectrogramGenerator:
     settings, pack = settings_of(pack_folder), open_pack(pack_folder)
     networks = FailingNetworks(open_networks(pack, settings.inference))
-    return Dreamer(pack, networks, settings, seed=0)
+    return SpectrogramGenerator(pack, networks, settings, seed=0)
 
 
 MOVING = [face(mouth_open=i / 40, head_yaw=i / 40) for i in range(40)]
@@ -54,61 +54,63 @@ FAULTS = [NAN, INFINITY, -INFINITY, 7.0, NetworkError("out of memory")]
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_picture_that_is_none_leaves_the_last_good_one_and_says_why(
-    dreamer: Dreamer, fault: float | Exception
+    generator: SpectrogramGenerator, fault: float | Exception
 ) -> None:
     for features in MOVING[:10]:
-        good = dreamer.step(features, 0.1)
-    assert dreamer.fault is None
-    dreamer.networks.picture = fault
+        good = generator.step(features, 0.1)
+    assert generator.fault is None
+    generator.networks.picture = fault
     for features in MOVING[10:20]:
-        assert dreamer.step(features, 0.1) is good
-    assert dreamer.fault
-    dreamer.networks.picture = None
-    assert dreamer.step(MOVING[20], 0.1) is not good
+        assert generator.step(features, 0.1) is good
+    assert generator.fault
+    generator.networks.picture = None
+    assert generator.step(MOVING[20], 0.1) is not good
 
 
 @pytest.mark.parametrize("fault", [NAN, INFINITY, NetworkError("out of memory")], ids=str)
 def test_a_z_that_is_none_does_not_stay_in_the_glide(
-    dreamer: Dreamer, fault: float | Exception
+    generator: SpectrogramGenerator, fault: float | Exception
 ) -> None:
     for features in MOVING[:10]:
-        dreamer.step(features, 0.1)
-    dreamer.networks.z = fault
+        generator.step(features, 0.1)
+    generator.networks.z = fault
     for features in MOVING[10:20]:
-        assert np.isfinite(dreamer.step(features, 0.1)).all()
-    assert dreamer.fault
-    dreamer.networks.z = None
-    before = dreamer.step(MOVING[20], 0.1)
-    assert np.isfinite(dreamer.z).all()
-    assert dreamer.step(MOVING[39], 0.1) is not before
+        assert np.isfinite(generator.step(features, 0.1)).all()
+    assert generator.fault
+    generator.networks.z = None
+    before = generator.step(MOVING[20], 0.1)
+    assert np.isfinite(generator.z).all()
+    assert generator.step(MOVING[39], 0.1) is not before
 
 
 @pytest.mark.parametrize("level", [-1.0, 0.0, 1.0])
-def test_a_picture_of_one_colour_is_not_played(dreamer: Dreamer, level: float) -> None:
-    good = dreamer.step(MOVING[0], 0.1)
-    dreamer.networks.spectrogram_of = lambda _z: np.full_like(good, level)
-    assert dreamer.step(MOVING[39], 0.1) is good
-    assert "everywhere" in dreamer.fault
+def test_a_picture_of_one_colour_is_not_played(
+    generator: SpectrogramGenerator, level: float
+) -> None:
+    good = generator.step(MOVING[0], 0.1)
+    generator.networks.spectrogram_of = lambda _z: np.full_like(good, level)
+    assert generator.step(MOVING[39], 0.1) is good
+    assert "everywhere" in generator.fault
 
 
 def test_a_network_that_never_works_is_silence_and_no_crash(
-    dreamer: Dreamer, pack_folder: Path
+    generator: SpectrogramGenerator, pack_folder: Path
 ) -> None:
-    dreamer.networks.picture = NAN
+    generator.networks.picture = NAN
     synthesiser = Synthesiser(open_pack(pack_folder), settings_of(pack_folder), seed=0)
     for features in MOVING:
-        synthesiser.receive(dreamer.step(features, 0.1))
+        synthesiser.receive(generator.step(features, 0.1))
         block = synthesiser.hop(features)
         assert np.isfinite(block).all()
         assert np.abs(block).max() < 1e-3
 
 
 def test_whatever_is_in_a_picture_the_sound_keeps_below_the_ceiling(pack_folder: Path) -> None:
-    settings, chance = settings_of(pack_folder), np.random.default_rng(5)
+    settings, rng = settings_of(pack_folder), np.random.default_rng(5)
     synthesiser = Synthesiser(open_pack(pack_folder), settings, seed=0)
     ceiling = 10 ** (settings.output.ceiling_dbtp / 20)
     for _ in range(12):
-        picture = chance.choice([-1.0, 1.0], (512, 512)).astype(np.float32)
+        picture = rng.choice([-1.0, 1.0], (512, 512)).astype(np.float32)
         synthesiser.receive(picture)
         for _ in range(8):
             assert np.abs(synthesiser.hop(MOVING[39])).max() <= ceiling

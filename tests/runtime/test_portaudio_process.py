@@ -15,7 +15,7 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.voice.output.device import OPENING_S, SILENCE_IS_DEATH_S, STEADY_S, Speaker
 from latent_resonance.voice.output.portaudio_process import DeviceInfo, OutputError, device_named
 from latent_resonance.voice.output.ring import Ring, feed
-from latent_resonance.voice.output.writer import Outlet
+from latent_resonance.voice.output.writer import RingWriter
 
 
 @pytest.mark.parametrize("read_size", [64, 100, 441, 512, 700])
@@ -124,18 +124,18 @@ class Room:
         self.speakers.append(speaker)
         return speaker
 
-    def tend(self, speaker: Speaker, seconds: float) -> None:
+    def poll(self, speaker: Speaker, seconds: float) -> None:
         """Lets time pass on the speaker's clock, not on ours."""
         end_s = self.now_s + seconds
         while self.now_s < end_s:
-            speaker.tend(self.now_s)
+            speaker.poll(self.now_s)
             self.now_s += 0.01
 
     def tend_until(self, speaker: Speaker, true: Callable[[], bool]) -> None:
         """Lets our time pass, and not the speaker's."""
         end_s = time.monotonic() + 30
         while not true():
-            speaker.tend(self.now_s)
+            speaker.poll(self.now_s)
             time.sleep(0.01)
             assert time.monotonic() < end_s, self.said
 
@@ -164,7 +164,7 @@ def test_without_a_speaker_time_is_kept_and_the_remedy_said_once(room: Room) -> 
         while room.ring.space >= 480:
             room.ring.push(np.zeros(480, np.float32))
             taken += 480
-        room.tend(speaker, 0.01)
+        room.poll(speaker, 0.01)
     assert taken - room.ring.waiting == pytest.approx(48_000, abs=500)
     assert speaker.underflows == 0
     assert not speaker.playing
@@ -174,16 +174,16 @@ def test_without_a_speaker_time_is_kept_and_the_remedy_said_once(room: Room) -> 
 def test_a_ring_that_runs_dry_is_counted_as_an_underflow(room: Room) -> None:
     speaker = room.speaker(NOWHERE)
     room.ring.push(np.zeros(480, np.float32))
-    speaker.tend(10.0)  # starts the clock
-    speaker.tend(10.03)  # within the buffer that a device would have
+    speaker.poll(10.0)  # starts the clock
+    speaker.poll(10.03)  # within the buffer that a device would have
     assert speaker.underflows == 0
-    speaker.tend(10.06)
+    speaker.poll(10.06)
     assert speaker.underflows == 1
 
 
 def test_before_the_first_sample_nothing_runs_dry(room: Room) -> None:
     speaker = room.speaker(NOWHERE)
-    room.tend(speaker, 2.0)
+    room.poll(speaker, 2.0)
     assert speaker.underflows == 0
 
 
@@ -195,21 +195,21 @@ def test_a_device_whose_callback_rests_is_replaced_though_its_stream_is_active(
     room.now_s += STEADY_S + 0.1  # it has been playing for a while
     room.tend_until(speaker, lambda: speaker.beats == 500)
     first = speaker.process
-    room.tend(speaker, SILENCE_IS_DEATH_S - 0.1)
+    room.poll(speaker, SILENCE_IS_DEATH_S - 0.1)
     assert speaker.process is first
-    room.tend(speaker, 0.2)
+    room.poll(speaker, 0.2)
     assert room.said[-1].startswith("the speaker does not answer")
     assert first.wait(5) == -9
-    room.tend(speaker, 0.3)
+    room.poll(speaker, 0.3)
     assert speaker.process is not first
     assert speaker.process is not None
 
 
 def test_an_output_process_that_hangs_while_it_looks_is_replaced(room: Room) -> None:
     speaker = room.speaker("time.sleep(60)")
-    room.tend(speaker, OPENING_S - 0.1)
+    room.poll(speaker, OPENING_S - 0.1)
     first = speaker.process
-    room.tend(speaker, 0.5)
+    room.poll(speaker, 0.5)
     assert first.wait(5) == -9
     assert speaker.process is not first
 
@@ -217,11 +217,11 @@ def test_an_output_process_that_hangs_while_it_looks_is_replaced(room: Room) -> 
 def test_an_output_process_that_cannot_be_started_is_tried_again(room: Room) -> None:
     speaker = room.speaker(NOWHERE)
     speaker.program, program = ("/nowhere/at/all",), speaker.program
-    room.tend(speaker, 5.0)
+    room.poll(speaker, 5.0)
     assert len(room.said) == 1
     assert room.said[0].startswith("the sound output cannot be started")
     speaker.program = program
-    room.tend(speaker, 2.5)
+    room.poll(speaker, 2.5)
     assert speaker.process is not None
 
 
@@ -235,24 +235,24 @@ def test_underflows_outlive_the_process_that_counted_them(room: Room) -> None:
 
 def test_a_device_begins_from_silence_at_its_own_rate() -> None:
     geometry = Geometry()
-    outlet = Outlet(geometry, 0.1)
+    writer = RingWriter(geometry, 0.1)
     stop, tone = threading.Event(), np.ones(geometry.hop_length, np.float32)
 
     def drained() -> np.ndarray:
-        out = np.zeros(outlet.ring.waiting, np.float32)
-        outlet.ring.pull(out)
+        out = np.zeros(writer.ring.waiting, np.float32)
+        writer.ring.pull(out)
         return out
 
     for _ in range(20):
-        assert outlet.wait(stop)
-        outlet.put(tone)
+        assert writer.wait(stop)
+        writer.put(tone)
         before = drained()
     assert np.all(before == 1.0)
-    outlet.begin(44_100)
+    writer.begin(44_100)
     heard = []
     for _ in range(20):
-        assert outlet.wait(stop)
-        outlet.put(tone)
+        assert writer.wait(stop)
+        writer.put(tone)
         heard.append(drained())
     assert abs(sum(map(len, heard)) - 20 * 512 * 44_100 / 48_000) < 2
     sound = np.concatenate(heard)

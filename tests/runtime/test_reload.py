@@ -15,7 +15,7 @@ from tests.support.audio_measures import face
 
 from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.voice.reload import Reloader
-from latent_resonance.voice.synthesis.crossfade import Player
+from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
 
 FACE = face(mouth_open=0.5, head_yaw=0.3)
@@ -31,7 +31,7 @@ class Stage:
         self.asked = threading.Event()
         self.write("")
         self.instrument = open_instrument(self.read(), seed=0)
-        self.instrument.dream(FACE, 0.1)
+        self.instrument.generate(FACE, 0.1)
         self.reloader = Reloader(
             self.instrument, self.read, self.config, self.asked, 0, self.said.append
         )
@@ -174,7 +174,7 @@ def test_a_damaged_pack_is_refused_and_the_old_one_plays_on(stage: Stage) -> Non
     stage.asked.set()
     assert stage.reloader.step(FACE) is None
     assert "is not the file that pack.yaml describes" in stage.said[0]
-    player = Player(stage.instrument)
+    player = CrossFade(stage.instrument)
     assert np.abs(np.concatenate([player.hop(FACE, 0) for _ in range(60)])).max() > 0.01
 
 
@@ -211,7 +211,7 @@ def test_between_two_instruments_there_is_neither_gap_nor_pop(stage: Stage, yaml
     for _ in range(400):  # until the leveller has found its gain
         stage.instrument.hop(FACE, 0)
     before, after = Taped(stage.instrument), Taped(stage.edit(yaml))
-    player = Player(before)
+    player = CrossFade(before)
     heard = [player.hop(FACE, 0) for _ in range(60)]
     player.coming = after
     heard += [player.hop(FACE, 0) for _ in range(60)]
@@ -233,7 +233,7 @@ def test_between_two_instruments_there_is_neither_gap_nor_pop(stage: Stage, yaml
 
 
 def test_the_mixture_of_two_instruments_keeps_below_the_ceiling(stage: Stage) -> None:
-    player = Player(stage.instrument)
+    player = CrossFade(stage.instrument)
     ceiling = 10 ** (stage.instrument.settings.output.ceiling_dbtp / 20)
     for i in range(4):
         player.coming = stage.edit(f"output: {{volume_db: 12, loudness_lufs: {-16 - i / 10}}}")

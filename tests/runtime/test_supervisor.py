@@ -19,14 +19,14 @@ from latent_resonance.gallery.visit import Presence, Scene
 from latent_resonance.score import attract_score
 from latent_resonance.voice.load_shedding import Heat
 from latent_resonance.voice.output.device import Speaker
-from latent_resonance.voice.output.writer import Outlet
+from latent_resonance.voice.output.writer import RingWriter
 from latent_resonance.voice.supervisor import (
     DEEPER_S,
     DEEPEST_S,
     LATER_S,
     LATEST_S,
     XRUNS,
-    Attendant,
+    Supervisor,
     doing,
 )
 from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
@@ -56,11 +56,11 @@ class Receiver:
 
 
 @dataclass
-class Performance:
+class Engine:
     """The slots of a performance, moved by hand."""
 
     instrument: Instrument
-    outlet: Outlet
+    writer: RingWriter
     presence: Presence
     receiver: Receiver = field(default_factory=Receiver)
     heat: Heat = field(default_factory=Heat)
@@ -78,17 +78,17 @@ class Gallery:
     def __init__(self, folder: Path) -> None:
         settings = settings_of(folder)
         instrument = open_instrument(settings, seed=0)
-        outlet = Outlet(instrument.pack.geometry, 0.03)
-        self.performance = Performance(instrument, outlet, Presence(attract_score(settings)))
+        writer = RingWriter(instrument.pack.geometry, 0.03)
+        self.engine = Engine(instrument, writer, Presence(attract_score(settings)))
         self.said: list[str] = []
         self.listener = Listener()
         program = (sys.executable, "-c", "import time; time.sleep(60)")
         self.speaker = Speaker(
-            outlet.ring, 48_000, None, LATENCY_S, self.said.append, outlet.begin, program
+            writer.ring, 48_000, None, LATENCY_S, self.said.append, writer.begin, program
         )
         self.now_s = 50.0
-        self.attendant = Attendant(
-            self.performance, self.speaker, None, self.listener, self.said.append, self.now_s
+        self.supervisor = Supervisor(
+            self.engine, self.speaker, None, self.listener, self.said.append, self.now_s
         )
 
     def goes_on(self, seconds: float, *, hops: int = 1, busy: float = 0.3) -> list[str]:
@@ -96,9 +96,9 @@ class Gallery:
         before = len(self.listener.told)
         for _ in range(round(seconds / 0.01)):
             self.now_s += 0.01
-            self.performance.hops += hops
-            self.performance.busy_s += 0.01 * busy
-            self.attendant.tend(self.now_s)
+            self.engine.hops += hops
+            self.engine.busy_s += 0.01 * busy
+            self.supervisor.poll(self.now_s)
         return self.listener.told[before:]
 
 
@@ -110,7 +110,7 @@ def gallery(pack_folder: Path) -> Iterator[Gallery]:
 
 
 def test_it_is_ready_when_samples_leave_the_ring_and_not_before(gallery: Gallery) -> None:
-    gallery.performance.hops = 2  # the ring is full, and nobody has taken any
+    gallery.engine.hops = 2  # the ring is full, and nobody has taken any
     assert "ready" not in gallery.goes_on(3.0, hops=0)
     assert "ready" in gallery.goes_on(0.05)
 
@@ -126,7 +126,7 @@ def lines(told: list[str]) -> list[str]:
 
 
 def test_the_status_is_a_line_that_a_person_can_read(gallery: Gallery) -> None:
-    gallery.performance.images = 15
+    gallery.engine.images = 15
     (line,) = lines(gallery.goes_on(0.6))
     assert re.fullmatch(
         r"playing the score for nobody, (29|30) images/s, 0 underflows, "
@@ -160,41 +160,41 @@ def status(told: list[str]) -> str:
 
 
 def test_the_status_tells_hours_doubts_and_what_is_wrong_with_the_file(gallery: Gallery) -> None:
-    performance = gallery.performance
-    performance.hour = Hour(Door.QUIET)
+    engine = gallery.engine
+    engine.hour = Hour(Door.QUIET)
     assert ", quiet hours, " in status(gallery.goes_on(0.6))
-    performance.hour = Hour(doubt="the clock says 1970, so the hours are not kept")
-    performance.refused = "settings refused: pack: 3 should be text, playing with the defaults"
+    engine.hour = Hour(doubt="the clock says 1970, so the hours are not kept")
+    engine.refused = "settings refused: pack: 3 should be text, playing with the defaults"
     line = status(gallery.goes_on(2.0))
-    assert f", {performance.refused}, {performance.hour.doubt}, " in line
-    assert gallery.said.count(f"{performance.hour.doubt}; open until it is right") == 1
+    assert f", {engine.refused}, {engine.hour.doubt}, " in line
+    assert gallery.said.count(f"{engine.hour.doubt}; open until it is right") == 1
 
 
 def test_a_day_is_told_at_its_end_and_at_leaving(gallery: Gallery) -> None:
-    performance = gallery.performance
-    performance.hour = Hour(today=date(2026, 12, 1))
+    engine = gallery.engine
+    engine.hour = Hour(today=date(2026, 12, 1))
     gallery.goes_on(1.0)
-    performance.presence.visits, performance.presence.played_s = 2, 75.0
-    performance.refused = "settings refused: …"
-    performance.images = 20
+    engine.presence.visits, engine.presence.played_s = 2, 75.0
+    engine.refused = "settings refused: …"
+    engine.images = 20
     gallery.goes_on(5.0)  # and the eye says nothing more
-    performance.hour = Hour(today=date(2026, 12, 2))
+    engine.hour = Hour(today=date(2026, 12, 2))
     gallery.goes_on(1.0)
     faults = "1 × eye silent, 1 × settings refused"
     assert f"2026-12-01: 2 visits, 75 s for visitors, {faults}" in gallery.said
-    assert gallery.attendant.last_line() == "2026-12-02: 0 visits, 0 s for visitors, no faults"
+    assert gallery.supervisor.last_line() == "2026-12-02: 0 visits, 0 s for visitors, no faults"
 
 
 def test_a_busy_machine_is_relieved_and_the_line_says_so(gallery: Gallery) -> None:
     told = gallery.goes_on(2.0, busy=0.95)
-    assert gallery.performance.tier == 1
+    assert gallery.engine.tier == 1
     assert "short of time: tier 1 of 3" in lines(told)[-1]
     assert gallery.said == ["short of time: tier 1 of 3, fewer iterations and pictures"]
-    assert "down to tier 1 of 3" in gallery.attendant.summary(gallery.now_s)
+    assert "down to tier 1 of 3" in gallery.supervisor.summary(gallery.now_s)
 
 
 def test_a_fault_of_a_network_is_said_once(gallery: Gallery) -> None:
-    gallery.performance.instrument.dreamer.fault = "the generator gave NaN or infinity"
+    gallery.engine.instrument.generator.fault = "the generator gave NaN or infinity"
     gallery.goes_on(5.0)
     assert gallery.said == [
         "the generator gave NaN or infinity; keeping the last good picture, playing on"
@@ -204,29 +204,29 @@ def test_a_fault_of_a_network_is_said_once(gallery: Gallery) -> None:
 def test_sound_that_was_late_is_kept_ready_sooner_and_no_sooner_than_need_be(
     gallery: Gallery,
 ) -> None:
-    outlet, speaker = gallery.performance.outlet, gallery.speaker
-    before = outlet.buffer_s
+    writer, speaker = gallery.engine.writer, gallery.speaker
+    before = writer.buffer_s
     gallery.goes_on(0.1)
     speaker.name, speaker.heard_s = "a speaker", gallery.now_s + 1000.0  # it says that it plays
     gallery.goes_on(2.0)
-    assert outlet.buffer_s == before
+    assert writer.buffer_s == before
     speaker.dry += 1
     gallery.goes_on(2.0)
-    assert outlet.buffer_s == pytest.approx(before + DEEPER_S)
-    assert outlet.ring.capacity >= round(48_000 * outlet.buffer_s)
+    assert writer.buffer_s == pytest.approx(before + DEEPER_S)
+    assert writer.ring.capacity >= round(48_000 * writer.buffer_s)
     assert sum("the sound was late; keeping 35 ms" in line for line in gallery.said) == 1
     for _ in range(30):
         speaker.dry += 1
         gallery.goes_on(0.6)
-    assert outlet.buffer_s == pytest.approx(DEEPEST_S)
+    assert writer.buffer_s == pytest.approx(DEEPEST_S)
     assert speaker.latency_s == LATENCY_S  # that of the device was not too short
 
 
 def test_a_device_that_runs_dry_again_and_again_is_asked_for_more_latency(
     gallery: Gallery,
 ) -> None:
-    outlet, speaker = gallery.performance.outlet, gallery.speaker
-    before = outlet.buffer_s
+    writer, speaker = gallery.engine.writer, gallery.speaker
+    before = writer.buffer_s
     gallery.goes_on(0.1)
     speaker.late += XRUNS - 1
     gallery.goes_on(1.0)
@@ -239,18 +239,18 @@ def test_a_device_that_runs_dry_again_and_again_is_asked_for_more_latency(
         speaker.late += XRUNS
         gallery.goes_on(0.6)
     assert speaker.latency_s == pytest.approx(LATEST_S)
-    assert outlet.buffer_s == before
+    assert writer.buffer_s == before
 
 
 def test_what_was_learned_of_the_device_survives_other_settings(gallery: Gallery) -> None:
-    outlet, speaker = gallery.performance.outlet, gallery.speaker
+    writer, speaker = gallery.engine.writer, gallery.speaker
     speaker.change(None, 0.05, gallery.now_s)
-    outlet.deepen(0.05)
-    instrument = gallery.performance.instrument
+    writer.deepen(0.05)
+    instrument = gallery.engine.instrument
     for changed, learned in (({"volume_db": -3.0}, 0.05), ({"latency_s": 0.04}, 0.04)):
         settings = instrument.settings
         output = settings.output.model_copy(update=changed)
         instrument.settings = settings.model_copy(update={"output": output})
         gallery.goes_on(0.6)
         assert speaker.latency_s == learned
-        assert outlet.buffer_s == 0.05
+        assert writer.buffer_s == 0.05

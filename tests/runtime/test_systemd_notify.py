@@ -102,8 +102,8 @@ def test_a_reload_begins_with_the_time_and_ends_with_ready(systemd: Systemd) -> 
 def test_without_systemd_nothing_happens(address: str | None) -> None:
     service = Notifier({} if address is None else {"NOTIFY_SOCKET": address})
     assert not service.listened_to
-    for say in (service.ready, service.alive, service.reloading, service.stopping, service.close):
-        say()
+    for log in (service.ready, service.alive, service.reloading, service.stopping, service.close):
+        log()
     service.status("unheard")
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.networks import open_networks
 
 RATE = 48_000
@@ -31,12 +31,14 @@ def play(folder: object, features: NDArray[np.float32], seconds: float = 4.0) ->
     """What the instrument makes of one held face, after it has settled."""
     settings = settings_of(folder)
     pack = open_pack(folder)
-    dreamer = Dreamer(pack, open_networks(pack, settings.inference), settings, seed=0)
+    generator = SpectrogramGenerator(
+        pack, open_networks(pack, settings.inference), settings, seed=0
+    )
     synthesiser = Synthesiser(pack, settings, seed=0)
     hops = []
     for i in range(int((seconds + 2.0) / pack.geometry.hop_s)):
         if i % 10 == 0:
-            synthesiser.receive(dreamer.step(features, 10 * pack.geometry.hop_s))
+            synthesiser.receive(generator.step(features, 10 * pack.geometry.hop_s))
         hops.append(synthesiser.hop(features))
     return np.concatenate(hops)[2 * RATE :]
 

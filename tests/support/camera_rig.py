@@ -71,7 +71,7 @@ class Gallery:
             self.latest = state
             self.heard += 1
         self.presence.step(self.latest, time.monotonic_ns())
-        self.eye.tend(time.monotonic(), self.heard)
+        self.eye.poll(time.monotonic(), self.heard)
         try:
             while True:
                 self.notified.append(self.systemd.recv(1024).decode())

@@ -155,9 +155,9 @@ class Gallery:
     def heard(self, seconds: float) -> NDArray[np.float32]:
         """The sound of the next seconds."""
         begins = len(self.ear.sound())
-        wanted = int(seconds * RATE)
-        until(lambda: len(self.ear.sound()) >= begins + wanted, 5 * seconds + 5, "sound")
-        return self.ear.sound()[begins : begins + wanted]
+        target = int(seconds * RATE)
+        until(lambda: len(self.ear.sound()) >= begins + target, 5 * seconds + 5, "sound")
+        return self.ear.sound()[begins : begins + target]
 
     def close(self) -> None:
         """Everything is gone."""

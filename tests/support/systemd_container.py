@@ -174,12 +174,12 @@ class Machine:
         """One property of a unit."""
         return self.run("systemctl", "show", unit, "-p", key, "--value").stdout.strip()
 
-    def until(self, unit: str, key: str, wanted: str, patience_s: float = 60.0) -> float:
+    def until(self, unit: str, key: str, target: str, patience_s: float = 60.0) -> float:
         """Waits for a property; returns the seconds it took."""
         began_s = time.monotonic()
-        while (found := self.show(unit, key)) != wanted:
+        while (found := self.show(unit, key)) != target:
             waited_s = time.monotonic() - began_s
-            assert waited_s < patience_s, f"{unit} {key}: {found!r}, not {wanted!r}\n{self.log()}"
+            assert waited_s < patience_s, f"{unit} {key}: {found!r}, not {target!r}\n{self.log()}"
             time.sleep(0.2)
         return time.monotonic() - began_s
 

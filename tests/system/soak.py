@@ -81,13 +81,13 @@ def _positive(text: str) -> float:
     return value
 
 
-def new_folder(wanted: Path | None) -> Path:
+def new_folder(target: Path | None) -> Path:
     """An empty folder for the results; no earlier ones are written over."""
     n = 1
-    while (folder := wanted or RESULTS.with_name(f"{RESULTS.name}-{n}")).exists():
-        if wanted is not None and any(folder.iterdir()):
+    while (folder := target or RESULTS.with_name(f"{RESULTS.name}-{n}")).exists():
+        if target is not None and any(folder.iterdir()):
             raise SystemExit(f"{folder} is not empty; give --output a new folder")
-        if wanted is not None:
+        if target is not None:
             break
         n += 1
     folder.mkdir(parents=True, exist_ok=True)

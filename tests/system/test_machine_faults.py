@@ -73,12 +73,12 @@ def test_after_a_power_cut_at_any_moment_it_comes_up_again(machine: Machine, cut
     if cuts > 10 and not os.environ.get("LATENT_RESONANCE_LONG_TESTS"):
         pytest.skip("takes minutes: set LATENT_RESONANCE_LONG_TESTS=1")
     pack, yaml = fingerprint(machine.pack), machine.config.read_bytes()
-    chance = random.Random(4)
+    rng = random.Random(4)
     for _ in range(cuts):
         voice = machine.voice()
-        if chance.random() < 0.5:  # while it plays; otherwise while it starts
+        if rng.random() < 0.5:  # while it plays; otherwise while it starts
             voice.says("playing on without a speaker")
-        time.sleep(chance.uniform(0.0, 0.7))
+        time.sleep(rng.uniform(0.0, 0.7))
         children = voice.children()
         voice.process.kill()
         voice.process.wait()

@@ -126,14 +126,14 @@ def frame(opcode: int, payload: bytes) -> bytes:
 def test_a_page_that_talks_is_hung_up_on_and_garbage_ends_only_itself(
     gallery: Gallery, path: str
 ) -> None:
-    chance = np.random.default_rng(7)
+    rng = np.random.default_rng(7)
     garbage = [
         frame(1, b"hello") * 20,
         frame(2, bytes(5000)),
         frame(3, b"unknown"),
         frame(8, b"\x00"),
         b"\x81\xff" + struct.pack(">Q", 2**62),
-        *(chance.bytes(int(n)) for n in chance.integers(1, 4000, 30)),
+        *(rng.bytes(int(n)) for n in rng.integers(1, 4000, 30)),
     ]
     for data in garbage:
         with closing(call(gallery, path)) as page, suppress(ConnectionError):

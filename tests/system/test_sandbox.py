@@ -71,8 +71,8 @@ class Watched:
     socket_path: Path
 
     def successful(self, names: Iterable[str]) -> list[Call]:
-        wanted = set(names)
-        return [call for call in self.calls if call.name in wanted and call.succeeded]
+        target = set(names)
+        return [call for call in self.calls if call.name in target and call.succeeded]
 
 
 @pytest.fixture(scope="module")

@@ -59,8 +59,8 @@ class Subject:
 
     def draw(self, n: int, seed: int) -> FloatArray:
         """Random z: (n, latent_dim); the first of them do not depend on n."""
-        chance = np.random.default_rng([seed, 1])
-        return chance.standard_normal((n, self.latent_dim), dtype=np.float32)
+        rng = np.random.default_rng([seed, 1])
+        return rng.standard_normal((n, self.latent_dim), dtype=np.float32)
 
 
 def open_subject(name: Path) -> Subject:

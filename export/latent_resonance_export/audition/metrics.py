@@ -150,8 +150,8 @@ def _patch_distances(
         progress(stage, 1, 2 + FLOORS)
         return swd_of_patches(patches, all_patches(others, seed + 1000), seed)
 
-    chance = np.random.default_rng([seed, 2])
-    draws = (chance.choice(dataset.training, len(real), replace=False) for _ in range(FLOORS))
+    rng = np.random.default_rng([seed, 2])
+    draws = (rng.choice(dataset.training, len(real), replace=False) for _ in range(FLOORS))
     floors = [distance(dataset.pictures(np.sort(draw))) for draw in draws]
     figures: Figures = {"swd": distance(generated), "swd_floor": float(np.mean(floors))}
     try:

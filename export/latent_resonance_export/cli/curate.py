@@ -177,10 +177,10 @@ def curate(
             jobs=jobs or cores(),
             tell=lambda stage, done, n: bar.update(stages[stage], completed=done, total=n),
         )
-    _say(curated, output)
+    _log(curated, output)
 
 
-def _say(curated: Curated, output: Path) -> None:
+def _log(curated: Curated, output: Path) -> None:
     """What became of it, in two or three lines."""
     from latent_resonance_export.dataset.rejection import by_reason
     from latent_resonance_export.dataset.report import FEW

@@ -198,8 +198,8 @@ class _Clips:
     def _peak_db(self, start: int) -> float:
         """Drawn by content and place, so that neither a name nor the number of jobs matters."""
         name = f"{self.cutting.seed} {self.recording.sha256} {self.task.first + start}"
-        chance = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
-        return float(chance.uniform(*self.cutting.peak_db))
+        rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
+        return float(rng.uniform(*self.cutting.peak_db))
 
     def _refuse(self, start: int, reason: Reason, detail: str, *levels: float) -> None:
         offset_s = round((self.task.first + start) / self.rate, 6)

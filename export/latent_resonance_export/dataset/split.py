@@ -51,18 +51,18 @@ def held_out(places: Sequence[Place], share: float) -> tuple[set[int], set[int]]
     return chosen, dropped
 
 
-def _whole_recordings(of_recording: dict[str, list[int]], wanted: float) -> set[int]:
+def _whole_recordings(of_recording: dict[str, list[int]], target: float) -> set[int]:
     """Recordings by their hash until there are enough clips; none if they do not suit."""
     if len(of_recording) < ENOUGH_RECORDINGS:
         return set()
     chosen: set[int] = set()
     for recording in sorted(of_recording):
         members = of_recording[recording]
-        if len(chosen) + len(members) <= wanted * (1 + NEAR_ENOUGH):
+        if len(chosen) + len(members) <= target * (1 + NEAR_ENOUGH):
             chosen.update(members)
-        if len(chosen) >= wanted:
+        if len(chosen) >= target:
             break
-    return chosen if len(chosen) >= wanted * NEAR_ENOUGH else set()
+    return chosen if len(chosen) >= target * NEAR_ENOUGH else set()
 
 
 def _last_stretches(of_recording: dict[str, list[int]], share: float) -> set[int]:

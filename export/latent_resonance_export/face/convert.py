@@ -85,8 +85,8 @@ def convert_face(task: Path, folder: Path) -> list[Written]:
 
 def _write(source: Source, original: bytes, folder: Path) -> Written:
     graph = read_tflite(original)
-    wanted = zip(graph.outputs, source.outputs, strict=False)  # the rest is left out
-    model = onnx_of(graph, [(tensor, name, shape) for tensor, (name, shape) in wanted])
+    target = zip(graph.outputs, source.outputs, strict=False)  # the rest is left out
+    model = onnx_of(graph, [(tensor, name, shape) for tensor, (name, shape) in target])
     written = model.SerializeToString(deterministic=True)
     difference = disagreement(original, written, examples(graph))
     if not difference <= AGREEMENT:

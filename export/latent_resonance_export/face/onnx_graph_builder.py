@@ -102,10 +102,10 @@ class _Writer:
 
 def _needed(graph: TfliteGraph, tensors: set[int]) -> list[Operator]:
     """The operators that these tensors come of."""
-    wanted, kept = set(tensors), []
+    target, kept = set(tensors), []
     for operator in reversed(graph.operators):
-        if operator.output in wanted:
-            wanted.update(operator.inputs)
+        if operator.output in target:
+            target.update(operator.inputs)
             kept.append(operator)
     return kept[::-1]
 

@@ -23,23 +23,23 @@ COARSEST = 16  # the pyramid ends at this many bands or frames
 BLUR = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
 
-def energy_loss(real: Tensor, fake: Tensor, chance: torch.Generator) -> Tensor:
+def energy_loss(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     """Mean distance over the levels and the frames; both (batch, 1, n_mels, n_frames).
 
     Zero in expectation, and of either sign, if both come from one distribution.
     """
     total, n_levels = real.new_zeros(()), 0
     for a, b in zip(pyramid(real), pyramid(fake), strict=True):
-        corners = draw_corners(a.shape, chance).to(real.device)
-        total = total + projected_distance(patches(a, corners), patches(b, corners), chance)
+        corners = draw_corners(a.shape, rng).to(real.device)
+        total = total + projected_distance(patches(a, corners), patches(b, corners), rng)
         n_levels += 1
     frames = (x[:, 0, :, ::8].transpose(1, 2) for x in (real, fake))
-    return (total + projected_distance(*frames, chance)) / (n_levels + 1)
+    return (total + projected_distance(*frames, rng)) / (n_levels + 1)
 
 
-def projected_distance(real: Tensor, fake: Tensor, chance: torch.Generator) -> Tensor:
+def projected_distance(real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:
     """Energy distance along random directions; both (clips, pieces, d), scaled by the real."""
-    directions = torch.randn(real.shape[2], N_DIRECTIONS, generator=chance).to(real)
+    directions = torch.randn(real.shape[2], N_DIRECTIONS, generator=rng).to(real)
     directions = directions / directions.norm(dim=0)
     deviation = real.std() + 1e-4
     return energy_distance((real / deviation) @ directions, (fake / deviation) @ directions)
@@ -104,12 +104,12 @@ def _every_other(axis: int) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(None, None, 2),)
 
 
-def draw_corners(shape: torch.Size, chance: torch.Generator) -> Tensor:
+def draw_corners(shape: torch.Size, rng: torch.Generator) -> Tensor:
     """Flat indices of random patches, closed in time: (clips, pieces, PATCH ** 2)."""
     clips, _, n_mels, n_frames = shape
     size = (clips, PATCHES_PER_CLIP, 1, 1)
-    top = torch.randint(n_mels - PATCH + 1, size, generator=chance)
-    left = torch.randint(n_frames, size, generator=chance)
+    top = torch.randint(n_mels - PATCH + 1, size, generator=rng)
+    left = torch.randint(n_frames, size, generator=rng)
     rows = top + torch.arange(PATCH).view(-1, 1)
     columns = (left + torch.arange(PATCH)) % n_frames
     return (rows * n_frames + columns).flatten(2)

@@ -78,12 +78,12 @@ def slope_penalty(judge: Callable[[Tensor], Logits], real: Tensor) -> Tensor:
     return gamma / 2 * gradient.square().flatten(1).sum(dim=1).mean()
 
 
-def prior_loss(z: Tensor, chance: torch.Generator, n_slices: int = 128) -> Tensor:
+def prior_loss(z: Tensor, rng: torch.Generator, n_slices: int = 128) -> Tensor:
     """How far codes (n, d) are from a normal prior.
 
     The squared sliced Wasserstein distance of Kolouri et al. 2018.
     """
-    directions = torch.randn(z.shape[1], n_slices, generator=chance).to(z)
+    directions = torch.randn(z.shape[1], n_slices, generator=rng).to(z)
     directions = directions / directions.norm(dim=0)
     n = z.shape[0]
     quantiles = (torch.arange(n, device=z.device, dtype=z.dtype) + 0.5) / n

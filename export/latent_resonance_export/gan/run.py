@@ -85,7 +85,7 @@ def write_sheet(sheet: RunSheet, folder: Path) -> None:
 
 
 @contextmanager
-def taken_up(folder: Path, wanted: RunSheet) -> Iterator[None]:
+def taken_up(folder: Path, target: RunSheet) -> Iterator[None]:
     """Begins a run or goes on with it, in one process at a time; its sheet is then as wanted.
 
     Raises
@@ -93,12 +93,12 @@ def taken_up(folder: Path, wanted: RunSheet) -> Iterator[None]:
     RunError
         The folder holds something else, the run was begun otherwise, or another process has it.
     """
-    refuse_another(folder, wanted)
+    refuse_another(folder, target)
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
         _take(lock, folder)
-        write_sheet(wanted, folder)
+        write_sheet(target, folder)
         yield
     finally:
         os.close(lock)
@@ -114,10 +114,10 @@ def _take(lock: int, folder: Path) -> None:
         ) from error
 
 
-def refuse_another(folder: Path, wanted: RunSheet) -> None:
+def refuse_another(folder: Path, target: RunSheet) -> None:
     """Makes sure that a folder is free, or that the run in it was begun in this way."""
     if (folder / SHEET).exists():
-        if difference := how_they_differ(read_sheet(folder), wanted):
+        if difference := how_they_differ(read_sheet(folder), target):
             raise RunError(
                 f"{folder} was begun with {difference}: leave that as it was, or name another "
                 "folder by -o"
@@ -128,19 +128,19 @@ def refuse_another(folder: Path, wanted: RunSheet) -> None:
         raise RunError(f"{folder} exists and is no run: name another folder by -o")
 
 
-def how_they_differ(begun: RunSheet, wanted: RunSheet) -> str:
+def how_they_differ(begun: RunSheet, target: RunSheet) -> str:
     """The first value that keeps a run from going on, as `this, not that`; empty if none does."""
-    pairs = [("the architecture", begun.architecture, wanted.architecture)]
+    pairs = [("the architecture", begun.architecture, target.architecture)]
     names = asdict(begun.geometry)
     pairs += [
-        (f"a dataset of another geometry, {name}", was, getattr(wanted.geometry, name))
+        (f"a dataset of another geometry, {name}", was, getattr(target.geometry, name))
         for name, was in names.items()
     ]
-    pairs += [("the networks of", begun.begun_from, wanted.begun_from)]
-    sha256s = (begun.dataset_sha256[:12], wanted.dataset_sha256[:12])
+    pairs += [("the networks of", begun.begun_from, target.begun_from)]
+    sha256s = (begun.dataset_sha256[:12], target.dataset_sha256[:12])
     pairs += [(f"the dataset {begun.dataset}, sha256", *sha256s)]
-    fixed = (begun.recipe.keys() | wanted.recipe.keys()) - CHANGEABLE
-    pairs += [(name, begun.recipe.get(name), wanted.recipe.get(name)) for name in sorted(fixed)]
+    fixed = (begun.recipe.keys() | target.recipe.keys()) - CHANGEABLE
+    pairs += [(name, begun.recipe.get(name), target.recipe.get(name)) for name in sorted(fixed)]
     return next((f"{name} {was}, not {now}" for name, was, now in pairs if was != now), "")
 
 

@@ -189,25 +189,25 @@ def refuse_nan(losses: dict[str, float], step: int, checkpoint: Path) -> None:
 def one_step(training: Training, studio: Studio) -> dict[str, float]:
     """Generates once; updates the critics by it, then generator and encoder by the critics."""
     recipe, n_clips = studio.recipe, studio.recipe.batch_size // studio.fabric.world_size
-    chance, numbers = chances(recipe.seed, training.step, studio.fabric.global_rank)
+    rng, numbers = chances(recipe.seed, training.step, studio.fabric.global_rank)
     warming_up = training.encoder is not None and training.step < recipe.warm_up
     pixels = torch.from_numpy(studio.dataset.batch(n_clips, numbers)).to(studio.fabric.device)
-    real = roll(dequantise(pixels), chance) if recipe.turn else dequantise(pixels)
+    real = roll(dequantise(pixels), rng) if recipe.turn else dequantise(pixels)
     n_coded = n_clips if warming_up else n_clips // 2 if training.encoder else 0
 
-    fake, coded = generate(training, real, n_coded, studio, chance)
+    fake, coded = generate(training, real, n_coded, studio, rng)
     said, loss = {}, real.new_zeros(())
     if coded is not None:
         said["unlike"] = functional.l1_loss(fake[:n_coded], real[:n_coded])
-        said["stray"] = prior_loss(coded, chance)
+        said["stray"] = prior_loss(coded, rng)
         loss = recipe.likeness_weight * said["unlike"] + recipe.prior_weight * said["stray"]
     if not warming_up:
-        said |= teach_critic(training, real, fake.detach(), studio, chance)
+        said |= teach_critic(training, real, fake.detach(), studio, rng)
         if recipe.energy_weight:
             # not the re-created ones: what z of the prior make is what will be played
-            said["energy"] = energy_loss(real[n_coded:], fake[n_coded:], chance)
+            said["energy"] = energy_loss(real[n_coded:], fake[n_coded:], rng)
             loss = loss + recipe.energy_weight * said["energy"]
-        loss = loss + ask_critic(training, fake, studio, chance)
+        loss = loss + ask_critic(training, fake, studio, rng)
     rate = recipe.warm_up_rate if warming_up else recipe.generator_rate
     update(training.generator_optimiser, loss, rate * recipe.slowed(training.step), studio.fabric)
     average_over(studio.fabric, statistics(training.generator))
@@ -223,7 +223,7 @@ def chances(seed: int, step: int, rank: int) -> tuple[torch.Generator, np.random
 
 
 def generate(
-    training: Training, real: Tensor, n_coded: int, studio: Studio, chance: torch.Generator
+    training: Training, real: Tensor, n_coded: int, studio: Studio, rng: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
     """Makes a batch, the first n_coded from codes of real clips, the others from random z.
 
@@ -234,21 +234,21 @@ def generate(
         z = real.new_zeros(0, latent_dim)
         if training.encoder:
             coded = training.encoder(real[:n_coded])
-            noise = torch.randn(coded.shape, generator=chance).to(real.device)
+            noise = torch.randn(coded.shape, generator=rng).to(real.device)
             z = coded + studio.recipe.z_noise * noise
-        drawn = torch.randn(len(real) - n_coded, latent_dim, generator=chance)
+        drawn = torch.randn(len(real) - n_coded, latent_dim, generator=rng)
         return training.generator(torch.cat([z, drawn.to(real.device)])).float(), coded
 
 
 def teach_critic(
-    training: Training, real: Tensor, fake: Tensor, studio: Studio, chance: torch.Generator
+    training: Training, real: Tensor, fake: Tensor, studio: Studio, rng: torch.Generator
 ) -> dict[str, Tensor]:
     """One update of the critics, every few steps with the penalty that keeps them smooth."""
     recipe, critic = studio.recipe, training.critic
-    seen = augment(real, chance)
-    corners = torch.rand(recipe.n_patches, 2, generator=chance)
+    seen = augment(real, rng)
+    corners = torch.rand(recipe.n_patches, 2, generator=rng)
     said_of_real = judged(critic, seen, corners, studio.fabric)
-    said_of_fake = judged(critic, augment(fake, chance), corners, studio.fabric)
+    said_of_fake = judged(critic, augment(fake, rng), corners, studio.fabric)
     loss = total = studio.architecture.game.critic(said_of_real, said_of_fake)
     if training.step % recipe.penalty_interval == 0:
         if studio.architecture.game.exact_slope:
@@ -264,11 +264,11 @@ def teach_critic(
     return {"critic": loss} | dict(zip(critic.NAMES, apart, strict=True))
 
 
-def ask_critic(training: Training, fake: Tensor, studio: Studio, chance: torch.Generator) -> Tensor:
+def ask_critic(training: Training, fake: Tensor, studio: Studio, rng: torch.Generator) -> Tensor:
     """The generator's loss by the critics, which do not learn from it."""
     training.critic.requires_grad_(requires_grad=False)
-    corners = torch.rand(studio.recipe.n_patches, 2, generator=chance)
-    said = judged(training.critic, augment(fake, chance), corners, studio.fabric)
+    corners = torch.rand(studio.recipe.n_patches, 2, generator=rng)
+    said = judged(training.critic, augment(fake, rng), corners, studio.fabric)
     training.critic.requires_grad_(requires_grad=True)
     return studio.architecture.game.generator(said)
 

@@ -33,8 +33,8 @@ class Yardstick:
         self.patches = all_patches(self.real, seed)
         self.seed, self.device = seed, device
         n_drawn = max(n, 3 * SHOWN)
-        chance = torch.Generator().manual_seed(seed)
-        self.z = torch.randn(n_drawn, latent_dim, generator=chance)
+        rng = torch.Generator().manual_seed(seed)
+        self.z = torch.randn(n_drawn, latent_dim, generator=rng)
 
     def floor(self) -> float:
         """The distance of as many training clips: what a perfect generator would have."""

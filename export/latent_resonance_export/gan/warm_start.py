@@ -76,8 +76,8 @@ def generator_of(path: Path, geometry: Geometry) -> LoopGenerator:
     generator = loop_generator(geometry).eval()
     try:
         generator.load_constants(constants)
-        chance = torch.Generator().manual_seed(0)
-        examples = torch.randn(N_EXAMPLES, generator.latent_dim, generator=chance)
+        rng = torch.Generator().manual_seed(0)
+        examples = torch.randn(N_EXAMPLES, generator.latent_dim, generator=rng)
         if disagreement(generator, path, examples) <= AGREEMENT:
             return generator
     except (KeyError, RuntimeError):  # the constants are of other names or shapes

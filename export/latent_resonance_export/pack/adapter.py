@@ -113,8 +113,8 @@ def adapt(network: nn.Module, geometry: Geometry, reading: Reading) -> Adapted:
     """
     network = network.float().cpu().eval().requires_grad_(requires_grad=False)
     latent_dim = reading.latent_dim or latent_dim_of(network)
-    chance = torch.Generator().manual_seed(1)
-    z = torch.randn(N_LOOKS, latent_dim, generator=chance)
+    rng = torch.Generator().manual_seed(1)
+    z = torch.randn(N_LOOKS, latent_dim, generator=rng)
     tail = tail_of(network, z[:2])
     with torch.inference_mode():
         check_drawn(*(drawn(network, z[:8], tail) for _ in range(2)), reading.channel)

@@ -73,9 +73,9 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:  # noqa: ANN401  # whate
     try:
         return torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # a pickle may raise anything
-        if not trust and (wanted := _code_in(error)):
+        if not trust and (target := _code_in(error)):
             raise ConversionError(
-                f"{path} runs code when it is opened ({wanted}), so it was not: ask for its "
+                f"{path} runs code when it is opened ({target}), so it was not: ask for its "
                 "state_dict, or name --trust if you trust whoever made it"
             ) from error
         raise ConversionError(f"{path} cannot be read by torch.load ({in_short(error)})") from error

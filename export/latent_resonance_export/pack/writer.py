@@ -138,8 +138,8 @@ def write_networks(made: Made, folder: Path) -> dict[str, float]:
     ConversionError
         PyTorch and ONNX Runtime differ on one.
     """
-    chance = torch.Generator().manual_seed(2)
-    features = torch.randn(N_EXAMPLES, len(FEATURES), generator=chance)
+    rng = torch.Generator().manual_seed(2)
+    features = torch.randn(N_EXAMPLES, len(FEATURES), generator=rng)
     z, path = random_z(made.generator, N_EXAMPLES), folder / GENERATOR
     contracts = {"generator": ("z", "spectrogram"), "regressor": ("features", "z")}
     return {

@@ -38,18 +38,18 @@ def wishes(
     surrogate: nn.Module,
     features: Tensor,
     goals: Goals,
-    chance: torch.Generator,
+    rng: torch.Generator,
 ) -> dict[str, Tensor]:
     """Six losses; features : (n, 16)."""
     z = regressor(features)
     rest = regressor(torch.from_numpy(still_face())[None])
     return {
-        "prior": prior_loss(z, chance),
+        "prior": prior_loss(z, rng),
         "slope": slope_wish(regressor, features) * WEIGHT_OF_SLOPE,
-        "spread": spread_wish(regressor, features, z, chance),
+        "spread": spread_wish(regressor, features, z, rng),
         "controls": controls_wish(surrogate, features, z),
         "rest": (rest - goals.rest).square().mean(),
-        "examples": examples_wish(regressor, features, goals, chance) * WEIGHT_OF_EXAMPLES,
+        "examples": examples_wish(regressor, features, goals, rng) * WEIGHT_OF_EXAMPLES,
     }
 
 
@@ -72,11 +72,9 @@ def steepest_slopes(regressor: Regressor, features: Tensor) -> Tensor:
     return torch.linalg.matrix_norm(jacobian, 2) / regressor.latent_dim**0.5
 
 
-def spread_wish(
-    regressor: Regressor, features: Tensor, z: Tensor, chance: torch.Generator
-) -> Tensor:
+def spread_wish(regressor: Regressor, features: Tensor, z: Tensor, rng: torch.Generator) -> Tensor:
     """Different faces lie as far apart as different random z, alike ones near each other."""
-    shuffled = torch.randperm(len(z), generator=chance)
+    shuffled = torch.randperm(len(z), generator=rng)
     apart = ((features - features[shuffled]) * regressor.scale).norm(dim=1)
     z_apart = (z - z[shuffled]).norm(dim=1) / (2 * z.shape[1]) ** 0.5
     return (z_apart - (1 - torch.exp(-2.0 * apart))).square().mean() * 4.0
@@ -91,7 +89,7 @@ def controls_wish(surrogate: nn.Module, features: Tensor, z: Tensor) -> Tensor:
 
 
 def examples_wish(
-    regressor: Regressor, features: Tensor, goals: Goals, chance: torch.Generator
+    regressor: Regressor, features: Tensor, goals: Goals, rng: torch.Generator
 ) -> Tensor:
     """Each example's face makes its sound, and also while it moves: as some moment of `features`.
 
@@ -99,7 +97,7 @@ def examples_wish(
     """
     if not len(goals.faces):
         return features.new_zeros(())
-    moment = features[torch.randint(len(features), (len(goals.faces),), generator=chance)]
+    moment = features[torch.randint(len(features), (len(goals.faces),), generator=rng)]
     is_free = MOMENTARY & (goals.faces == torch.from_numpy(neutral_features()))
     faces = torch.cat([goals.faces, torch.where(is_free, moment, goals.faces)])
     return (regressor(faces) - goals.z.repeat(2, 1)).square().mean()

@@ -34,9 +34,9 @@ class Heard:
     spectra: Tensor
 
 
-def random_z(n: int, latent_dim: int, chance: torch.Generator) -> Tensor:
+def random_z(n: int, latent_dim: int, rng: torch.Generator) -> Tensor:
     """From the prior, of unit mean square: (n, latent_dim)."""
-    return unit_norm(torch.randn(n, latent_dim, generator=chance))
+    return unit_norm(torch.randn(n, latent_dim, generator=rng))
 
 
 @torch.no_grad()
@@ -105,10 +105,10 @@ def fit_surrogate(heard: Heard, seed: int, steps: int = 1500) -> nn.Module:
         network = nn.Sequential(
             nn.Linear(heard.z.shape[1], 128), nn.SiLU(), nn.Linear(128, len(NAMES))
         )
-    target, chance = standard(heard.descriptors), torch.Generator().manual_seed(seed)
+    target, rng = standard(heard.descriptors), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1.0)
     for _ in range(steps):
-        chosen = torch.randint(len(target), (256,), generator=chance)
+        chosen = torch.randint(len(target), (256,), generator=rng)
         loss = (network(heard.z[chosen]) - target[chosen]).square().mean()
         optimiser.zero_grad()
         loss.backward()

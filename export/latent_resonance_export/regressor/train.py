@@ -67,7 +67,7 @@ class Course:
     pictures: list[NDArray[np.float32] | None] = field(default_factory=list)  # of the examples
     examples_file: Path = Path("examples")  # to name it where its lines contradict each other
 
-    def chance(self) -> torch.Generator:
+    def rng(self) -> torch.Generator:
         """The same random numbers each time."""
         return torch.Generator().manual_seed(self.seed)
 
@@ -96,7 +96,7 @@ def teach(
     """
     generator.eval().requires_grad_(False)
     hear = Hearing(generator, course, progress)
-    heard = hear(random_z(hear.at_first, generator.latent_dim, course.chance()))
+    heard = hear(random_z(hear.at_first, generator.latent_dim, course.rng()))
     range_db = course.geometry.range_db
     pairs = bring_to_z(course.examples, course.pictures, generator, heard, range_db, progress)
     refuse_contradictions(pairs, course.examples_file)
@@ -141,7 +141,7 @@ def learn(
     """
     tracks = [compose_movement(COMPOSED_S, course.seed)]
     tracks += [course.recorded.learnt] if course.recorded else []
-    movement, chance = [torch.from_numpy(track) for track in tracks], course.chance()
+    movement, rng = [torch.from_numpy(track) for track in tracks], course.rng()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(course.seed)
         regressor = Regressor(heard.z.shape[1])
@@ -150,10 +150,10 @@ def learn(
         if step in rounds(course.steps):
             if step > 0:
                 with torch.no_grad():
-                    z = regressor(draw(movement, hear.each_round, chance))
+                    z = regressor(draw(movement, hear.each_round, rng))
                 heard = together(heard, hear(z))
             surrogate = fit_surrogate(heard, course.seed)
-        wished = wishes(regressor, surrogate, draw(movement, BATCH, chance), goals, chance)
+        wished = wishes(regressor, surrogate, draw(movement, BATCH, rng), goals, rng)
         optimiser.zero_grad()
         sum(wished.values()).backward()
         optimiser.step()
@@ -166,10 +166,10 @@ def rounds(steps: int) -> list[int]:
     return [steps * turn // ROUNDS for turn in range(ROUNDS)]
 
 
-def draw(movement: list[Tensor], n: int, chance: torch.Generator) -> Tensor:
+def draw(movement: list[Tensor], n: int, rng: torch.Generator) -> Tensor:
     """Moments, as many of each track: (about n, 16)."""
     share = n // len(movement)
-    return torch.cat([t[torch.randint(len(t), (share,), generator=chance)] for t in movement])
+    return torch.cat([t[torch.randint(len(t), (share,), generator=rng)] for t in movement])
 
 
 def goals_of(pairs: list[Pair], pure: Tensor) -> tuple[Goals, Tensor]:

@@ -155,10 +155,10 @@ class Fader:
 
     def process(self, block: FloatArray, gain_db: float, fall_s: float = FALL_S) -> FloatArray:
         """The block, on its way to gain_db (0 or below); fall_s is the time constant downwards."""
-        before, wanted = self.gain, amplitude(min(gain_db, 0.0))
-        time_constant_s = self.RISE_S if wanted > before else fall_s
-        after = glided(before, wanted, len(block) / self.sample_rate, time_constant_s)
-        self.gain = wanted if abs(after - wanted) < self.SETTLED else after
+        before, target = self.gain, amplitude(min(gain_db, 0.0))
+        time_constant_s = self.RISE_S if target > before else fall_s
+        after = glided(before, target, len(block) / self.sample_rate, time_constant_s)
+        self.gain = target if abs(after - target) < self.SETTLED else after
         return ramped(block, before, self.gain)
 
 

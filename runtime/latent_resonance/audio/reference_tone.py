@@ -12,7 +12,7 @@ LEVEL_DB = -23.0  # RMS, dBFS: about as loud as the instrument
 RAMP_S = 0.1
 
 
-class CheckTone:
+class ReferenceTone:
     """Fades over what plays, and back; the phase goes on, so nothing clicks."""
 
     def __init__(self, sample_rate: int, hop_length: int) -> None:
@@ -21,10 +21,10 @@ class CheckTone:
         self.peak = np.float32(amplitude(LEVEL_DB) * np.sqrt(2.0))
         self.share = self.phase = 0.0
 
-    def over(self, block: FloatArray, gain_db: float, *, wanted: bool) -> FloatArray:
+    def over(self, block: FloatArray, gain_db: float, *, target: bool) -> FloatArray:
         """The block, or the tone at gain_db, or what lies between; shares that sum to one."""
         before = self.share
-        change = self.ramp_per_hop if wanted else -self.ramp_per_hop
+        change = self.ramp_per_hop if target else -self.ramp_per_hop
         self.share = min(max(before + change, 0.0), 1.0)
         if before == self.share == 0.0:
             return block

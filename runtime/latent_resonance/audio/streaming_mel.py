@@ -20,7 +20,7 @@ from latent_resonance.audio.spectrogram import (
 )
 
 
-class HeardSpectrum:
+class StreamingMel:
     """The newest n_fft samples, looked at whenever some are added.
 
     Parameters

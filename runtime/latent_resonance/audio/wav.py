@@ -53,14 +53,14 @@ class WavFile:
     """
 
     def __init__(self, path: Path, sample_rate: int) -> None:
-        self.chance = np.random.default_rng(0)
+        self.rng = np.random.default_rng(0)
         self.sample_rate = sample_rate
         self.file = path.open("wb", buffering=0)
         self.file.write(_wav_header(0, sample_rate))
 
     def write(self, block: FloatArray) -> None:
         """Appends samples in -1..1."""
-        dither = self.chance.random((2, len(block)), dtype=np.float32)
+        dither = self.rng.random((2, len(block)), dtype=np.float32)
         steps = np.rint(block * 32767.0 + dither[0] - dither[1])
         rest = memoryview(np.clip(steps, -32768, 32767).astype("<i2").tobytes())
         while rest:  # the last bytes of a disk are taken before it says that it is full

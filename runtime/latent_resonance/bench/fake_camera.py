@@ -36,16 +36,16 @@ Planes = NDArray[np.uint8]  # (HEIGHT * 3 // 2, WIDTH), YUV 4:2:0
 
 def films() -> tuple[list[Planes], list[Planes]]:
     """(a closed mouth, an open one), each some images that differ in their grain alone."""
-    chance = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     closed, opened = (
-        [_planes(grey, chance) for _ in range(N_GRAINS)]
+        [_planes(grey, rng) for _ in range(N_GRAINS)]
         for grey in (synthetic_face.face(0.0), synthetic_face.agape())
     )
     return closed, opened
 
 
-def _planes(grey: synthetic_face.Grey, chance: np.random.Generator) -> Planes:
-    grain = chance.integers(-GRAIN, GRAIN, grey.shape, endpoint=True)
+def _planes(grey: synthetic_face.Grey, rng: np.random.Generator) -> Planes:
+    grain = rng.integers(-GRAIN, GRAIN, grey.shape, endpoint=True)
     brightness = BLACK + grey * ((WHITE - BLACK) / 255) + grain
     colour = np.full((synthetic_face.HEIGHT // 2, synthetic_face.WIDTH), GREY, np.uint8)
     return np.vstack([np.clip(brightness, 0, 255).astype(np.uint8), colour])
@@ -53,9 +53,9 @@ def _planes(grey: synthetic_face.Grey, chance: np.random.Generator) -> Planes:
 
 def mouths(seed: int = 0) -> Iterator[tuple[float, bool]]:
     """(until when, whether open), in seconds from the beginning."""
-    chance, until_s = np.random.default_rng(seed), 0.0
+    rng, until_s = np.random.default_rng(seed), 0.0
     while True:
-        until_s += chance.uniform(*RESTS_S)
+        until_s += rng.uniform(*RESTS_S)
         yield until_s, False
         until_s += HOLDS_S
         yield until_s, True

@@ -40,7 +40,7 @@ from latent_resonance.bench.onsets import (
     high_levels,
     read_tape,
 )
-from latent_resonance.bench.processes import Performance, performing
+from latent_resonance.bench.processes import Engine, performing
 
 AT_LEAST, MOST_S = 12, 240.0  # gestures, however long they take; seconds, for a tape is memory
 SHARE = 90.0  # % of the gestures must be heard, or the times mean little
@@ -115,22 +115,22 @@ def play(place: Path, seconds: float) -> tuple[str, int, int | None]:
         No face was seen.
     """
     path = {"PATH": f"{place}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
-    with performing(place, (STAGE, str(place / TAPE)), path) as performance:
-        performance.await_sound()
-        performance.await_eye()
-        if not performance.heard.for_somebody:
-            raise NotSeenError(f"the visitor was not seen: {_last_words(performance)}")
+    with performing(place, (STAGE, str(place / TAPE)), path) as engine:
+        engine.await_sound()
+        engine.await_eye()
+        if not engine.heard.for_somebody:
+            raise NotSeenError(f"the visitor was not seen: {_last_words(engine)}")
         (place / fake_camera.BEGIN).touch()
         lasts_s = max(min(seconds, MOST_S), AT_LEAST * LONGEST_S)
-        performance.listen(lasts_s + PLATEAU_S[1])
-        underflows = performance.underflows
-    found = SPEAKER.findall(performance.errors.read_text(errors="replace"))
+        engine.listen(lasts_s + PLATEAU_S[1])
+        underflows = engine.underflows
+    found = SPEAKER.findall(engine.errors.read_text(errors="replace"))
     name, rate = found[-1] if found else ("no speaker", "")
     return name, int(rate or RATE), underflows
 
 
-def _last_words(performance: Performance) -> str:
-    lines = performance.errors.read_text(errors="replace").splitlines()
+def _last_words(engine: Engine) -> str:
+    lines = engine.errors.read_text(errors="replace").splitlines()
     return next(
         (line for line in reversed(lines) if line.startswith("eye: ")), "no word of the eye"
     )

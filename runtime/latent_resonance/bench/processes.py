@@ -79,7 +79,7 @@ class Taken:
     growth: float
 
 
-class Performance:
+class Engine:
     """A performance, from its start on, and what it has told so far.
 
     Parameters
@@ -189,15 +189,15 @@ def figures(subject: Subject) -> Iterator[Figure]:
         place = Path(folder)
         write_settings(subject, place)
         starts_s = [_start_s(place) for _ in range(STARTS - 1)]
-        with performing(place) as performance:
-            starts_s.append(performance.await_sound())
-            performance.await_eye()
-            voice, eye = performance.taken_in(subject.seconds)
+        with performing(place) as engine:
+            starts_s.append(engine.await_sound())
+            engine.await_eye()
+            voice, eye = engine.taken_in(subject.seconds)
     yield Figure("processes.first_sound", statistics.median(starts_s), "s", owed=OWED_START_S)
     yield from _figures_of("voice", voice, OWED_VOICE)
-    unseen = NO_EYE if eye is None else "" if performance.heard.for_somebody else NOBODY
+    unseen = NO_EYE if eye is None else "" if engine.heard.for_somebody else NOBODY
     yield from _figures_of("eye", None if unseen else eye, OWED_EYE, unseen)
-    yield Figure("processes.underflows", performance.underflows, "", owed=0)
+    yield Figure("processes.underflows", engine.underflows, "", owed=0)
 
 
 def write_settings(subject: Subject, place: Path) -> None:
@@ -215,22 +215,22 @@ def performing(
     place: Path,
     program: tuple[str, ...] = PERFORM,
     environment: Mapping[str, str] = MappingProxyType({}),
-) -> Iterator[Performance]:
+) -> Iterator[Engine]:
     """`perform` in a process of its own, which is ended afterwards."""
     command = [sys.executable, "-m", *program, "--config", str(place / "settings.yaml")]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ear.bind("")  # to an abstract address of the kernel's choice
-        performance = Performance(command, ear, place / "errors", environment)
+        engine = Engine(command, ear, place / "errors", environment)
         try:
-            yield performance
+            yield engine
         finally:
-            performance.end()
+            engine.end()
 
 
 def _start_s(place: Path) -> float:
-    with performing(place) as performance:
-        return performance.await_sound()
+    with performing(place) as engine:
+        return engine.await_sound()
 
 
 def _usage(process: int | None) -> Usage | None:

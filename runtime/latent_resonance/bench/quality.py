@@ -104,10 +104,10 @@ def _load_of(settings: Settings, subject: Subject, image_s: float) -> Load:
     synthesiser = Synthesiser(subject.pack, settings, seed=0)
     seconds = subject.short_s
     hop = times_of(playing(synthesiser, subject), seconds, warm_up=WARM_UP)
-    dream = times_of(dreaming(settings, subject), seconds)
+    generate = times_of(dreaming(settings, subject), seconds)
     return Load(
         hop.mean_cpu_s / subject.pack.geometry.hop_s,
-        dream.mean_cpu_s * settings.inference.spectrograms_per_s,
+        generate.mean_cpu_s * settings.inference.spectrograms_per_s,
         image_s * settings.camera.images_per_s,
     )
 

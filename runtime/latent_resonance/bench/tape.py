@@ -56,9 +56,9 @@ class Taped(Feed):
 class TapedByClock(Taped):
     """The same where there is no speaker."""
 
-    def open(self, device: DeviceInfo, wanted: int, latency_s: float) -> tuple[Any, int]:
+    def open(self, device: DeviceInfo, target: int, latency_s: float) -> tuple[Any, int]:
         """A clock instead of a stream."""
-        return Clock(wanted, latency_s, device.channels, self.fill), wanted
+        return Clock(target, latency_s, device.channels, self.fill), target
 
 
 class Clock:
@@ -105,10 +105,10 @@ class Clock:
         self.callback(self.out, self.frames, times, status)
 
 
-def look(tape: int, wanted: str | None, ring: int, sample_rate: int, latency_s: float) -> Feed:
+def look(tape: int, target: str | None, ring: int, sample_rate: int, latency_s: float) -> Feed:
     """The speaker that can be opened now, or a clock."""
     try:
-        device = choose_device(wanted)
+        device = choose_device(target)
         feed: Feed = Taped(tape, ring, device, sample_rate, latency_s)
     except OutputError:
         device, feed = CLOCK, TapedByClock(tape, ring, CLOCK, sample_rate, latency_s)

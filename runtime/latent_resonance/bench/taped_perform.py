@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from latent_resonance.bench import tape as output_process
-from latent_resonance.cli.terminal import run, say
+from latent_resonance.cli.terminal import log, run
 from latent_resonance.config.settings import load_settings
 from latent_resonance.voice.main import perform
 
@@ -24,7 +24,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 def stage(tape: Path, config: Path) -> None:
     """Perform until SIGTERM."""
     output = (sys.executable, "-m", output_process.__name__, str(tape))
-    sys.exit(perform(load_settings(config), config=config, output=output, say=say))
+    sys.exit(perform(load_settings(config), config=config, output=output, log=log))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from latent_resonance.bench.phase import sounded
 from latent_resonance.bench.timing import times_of
 from latent_resonance.config.settings import Settings
 from latent_resonance.score import attract_score
-from latent_resonance.voice.synthesis.instrument import Dreamer, Synthesiser
+from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 
 # Each stage of a synthesiser and what it does, in the signal's order. A picture is received about
 # ten times a second, all else is done once a hop; the last is the sum of the four before it.
@@ -71,8 +71,8 @@ def figures(subject: Subject) -> Iterator[Figure]:
         yield from percentiles(f"voice.{stage}", 1e6 * np.array(timed.taken_s), "µs")
     yield from percentiles("voice.hop", 1e6 * hop.wall_s, "µs")
     yield from percentiles("voice.share_of_hop", 100 * hop.wall_s / geometry.hop_s, "%")
-    dream = times_of(dreaming(subject.settings, subject), subject.long_s)
-    yield from percentiles("voice.dream", 1e3 * dream.wall_s, "ms")
+    generate = times_of(dreaming(subject.settings, subject), subject.long_s)
+    yield from percentiles("voice.dream", 1e3 * generate.wall_s, "ms")
     yield Figure("voice.latency", latency_ms, "ms", owed=longest_latency_ms(geometry))
     yield Figure("voice.render", _times_real(subject), "× real", owed=OWED_TIMES, at_least=True)
 
@@ -104,15 +104,15 @@ def playing(synthesiser: Synthesiser, subject: Subject) -> Play:
 def dreaming(settings: Settings, subject: Subject) -> Play:
     """Dreams one picture more of the bundled score at each call."""
     score = attract_score(Settings())
-    dreamer = Dreamer(subject.pack, subject.networks, settings, seed=0)
+    generator = SpectrogramGenerator(subject.pack, subject.networks, settings, seed=0)
     dream_s, dreams = 1.0 / settings.inference.spectrograms_per_s, 0
 
-    def dream() -> None:
+    def generate() -> None:
         nonlocal dreams
-        dreamer.step(score.around(dreams * dream_s), dream_s)
+        generator.step(score.around(dreams * dream_s), dream_s)
         dreams += 1
 
-    return dream
+    return generate
 
 
 def longest_latency_ms(geometry: Geometry) -> float:

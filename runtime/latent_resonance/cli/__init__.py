@@ -30,7 +30,7 @@ from latent_resonance.cli.options import (
     seed_option,
     unattended_option,
 )
-from latent_resonance.cli.terminal import leave_with_the_parent, progress_bar, run, say
+from latent_resonance.cli.terminal import leave_with_the_parent, log, progress_bar, run
 from latent_resonance.config.load import read_settings, settings_to_begin_with
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def render(
     with progress_bar("rendering") as progress:
         report = render_take(clip, output, settings, picture=picture, progress=progress, **options)
     if clip is not None and report.visited == 0.0:
-        say(f"no face in {clip}: it plays the score of the attract mode")
-    say(
+        log(f"no face in {clip}: it plays the score of the attract mode")
+    log(
         f"{output}: {report.seconds:.1f} s, peak {report.peak_db:.1f} dBFS, "
         f"RMS {report.rms_db:.1f} dBFS, {report.times_real_time:.1f} × real time, "
         f"networks on {report.provider}"
@@ -152,7 +152,7 @@ def features(clip: Path, output: Path, config: Path | None) -> None:
                 yield state
 
         rows = write_score(output, states())
-    say(f"{output}: {rows} rows")
+    log(f"{output}: {rows} rows")
 
 
 def _voice_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -167,14 +167,14 @@ def _voice_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _play(pack: str | None, config: Path | None, *, unattended: bool, **options: Any) -> NoReturn:
-    settings, refused = settings_to_begin_with(config, pack, unattended=unattended, say=say)
+    settings, refused = settings_to_begin_with(config, pack, unattended=unattended, log=log)
     from latent_resonance.voice.main import perform as play
 
     def read() -> Settings:
         return read_settings(config, pack)
 
     options |= {"unattended": unattended, "refused": refused}
-    sys.exit(play(settings, config=config, read=read, say=say, **options))
+    sys.exit(play(settings, config=config, read=read, log=log, **options))
 
 
 @commands.command(short_help="Play live: camera in, sound out.")
@@ -217,7 +217,7 @@ def eye(config: Path | None, socket: Path | None, unattended: bool, child: bool)
     """
     if child:
         leave_with_the_parent()
-    settings, refused = settings_to_begin_with(config, None, unattended=unattended, say=say)
+    settings, refused = settings_to_begin_with(config, None, unattended=unattended, log=log)
     from latent_resonance.config.settings import socket_path_of
     from latent_resonance.eye.main import watch
 
@@ -235,7 +235,7 @@ def devices() -> None:
 
     found = list_devices()
     if not found:
-        say("no speaker found; connect one and try again")
+        log("no speaker found; connect one and try again")
     for device in found:
         mark = "*" if device.is_default else " "
         rate = f"{device.default_sample_rate:.0f} Hz"

@@ -12,7 +12,7 @@ import click
 from latent_resonance import LatentResonanceError
 from latent_resonance.bench import FAMILIES, figures_of
 from latent_resonance.cli.options import NEW_FILE, config_option, keep_apart, pack_option
-from latent_resonance.cli.terminal import say
+from latent_resonance.cli.terminal import log
 from latent_resonance.config.load import read_settings
 
 if TYPE_CHECKING:
@@ -94,11 +94,11 @@ def measured(families: tuple[str, ...], subject: Subject) -> tuple[list[Figure],
     figures: list[Figure] = []
     failed = False
     for family in dict.fromkeys(families):
-        say(f"measuring {family}")
+        log(f"measuring {family}")
         try:
             figures += figures_of(family, subject)
         except LatentResonanceError as error:
-            say(f"{family}: {error}")
+            log(f"{family}: {error}")
             failed = True
     return figures, failed
 
@@ -130,6 +130,6 @@ def keep_answer(figures: list[Figure]) -> None:
 
     for figure in figures:
         if figure.name == ANSWER:
-            say(
+            log(
                 f"`quality: auto` plays {figure.value} from the next start on: {keep(figure.value)}"
             )

@@ -9,7 +9,7 @@ import click
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.cli.options import FILE, config_option, unattended_option
-from latent_resonance.cli.terminal import leave_with_the_parent, say
+from latent_resonance.cli.terminal import leave_with_the_parent, log
 from latent_resonance.config.load import settings_to_begin_with
 
 
@@ -43,7 +43,7 @@ def monitor(config: Path | None, socket: Path | None, unattended: bool, child: b
     """
     if child:
         leave_with_the_parent()
-    settings, _refused = settings_to_begin_with(config, None, unattended=unattended, say=say)
+    settings, _refused = settings_to_begin_with(config, None, unattended=unattended, log=log)
     try:
         from latent_resonance.monitor.app import run
     except ModuleNotFoundError as error:
@@ -51,4 +51,4 @@ def monitor(config: Path | None, socket: Path | None, unattended: bool, child: b
             f"the monitor needs {error.name}, which is not installed; run it with "
             "`uv run --extra monitor latent-resonance …`, or sudo systemd/install.sh --monitor"
         ) from error
-    sys.exit(run(settings, socket, say))
+    sys.exit(run(settings, socket, log))

@@ -21,7 +21,7 @@ PR_SET_PDEATHSIG = 1  # prctl(2)
 INTERRUPTED = 128 + signal.SIGINT
 
 
-def say(sentence: str) -> None:
+def log(sentence: str) -> None:
     """One line to whoever watches."""
     click.echo(sentence, err=True)
 
@@ -45,11 +45,11 @@ def run(command: click.Command, name: str) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted")
+        log("interrupted")
         sys.exit(INTERRUPTED)
     except LatentResonanceError as error:
         for line in str(error).splitlines():
-            say(f"{name}: {line}")
+            log(f"{name}: {line}")
         sys.exit(error.exit_code)
 
 

@@ -31,7 +31,7 @@ def read_settings(config: Path | None, pack: str | None = None) -> Settings:
 
 
 def settings_to_begin_with(
-    config: Path | None, pack: str | None, *, unattended: bool, say: Callable[[str], None]
+    config: Path | None, pack: str | None, *, unattended: bool, log: Callable[[str], None]
 ) -> tuple[Settings, str]:
     """(settings, what is wrong with the file); the defaults where nobody is there to mend it.
 
@@ -48,8 +48,8 @@ def settings_to_begin_with(
         if not unattended:
             raise
         for message in error.messages:
-            say(message)
-        say("going on with the defaults until the file is right")
+            log(message)
+        log("going on with the defaults until the file is right")
         return read_settings(None, pack), str(error)
 
 

@@ -43,8 +43,8 @@ def with_quality(content: Mapping[Any, Any]) -> dict[Any, Any]:
 
     What is no quality or no section is left as it is, for whoever checks the settings.
     """
-    wanted = content.get("quality") or AUTO
-    chosen = kept_quality() or HIGH if wanted == AUTO else wanted
+    target = content.get("quality") or AUTO
+    chosen = kept_quality() or HIGH if target == AUTO else target
     preset = QUALITIES.get(chosen, {}) if isinstance(chosen, str) else {}
     return {**content, **{name: _filled(content.get(name), preset[name]) for name in preset}}
 

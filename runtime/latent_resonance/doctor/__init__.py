@@ -91,7 +91,7 @@ def senses_checks(
     else:
         yield devices.check_speaker(probe("speaker", config))
     if tone:
-        yield devices.check_tone(probe("tone", config), held=voice.active)
+        yield devices.reference_tone(probe("tone", config), held=voice.active)
 
 
 def settings_in_force(config: Path | None) -> Settings:

@@ -46,7 +46,7 @@ def speaker_of_voice(status: str) -> Check:
     return Check("speaker", OK, detail) if heard else Check("speaker", WARN, detail, NO_SPEAKER)
 
 
-def check_tone(found: Finding, *, held: bool) -> Check:
+def reference_tone(found: Finding, *, held: bool) -> Check:
     """A tone was played; whether it was heard only a person can say."""
     check = judged("tone", _without_advice(found), FAIL, HELD if held else NO_SPEAKER)
     if check.verdict == OK:

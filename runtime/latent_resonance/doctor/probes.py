@@ -139,7 +139,7 @@ def tone(settings: Settings) -> str:
 def _tend(player: Speaker, patience_s: float, done: Callable[[], bool]) -> None:
     end_s = time.monotonic() + patience_s
     while time.monotonic() < end_s and not done():
-        player.tend(time.monotonic())
+        player.poll(time.monotonic())
         time.sleep(0.005)
 
 

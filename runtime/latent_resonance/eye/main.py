@@ -62,14 +62,14 @@ def watch(
         _isolate(settings)
         from latent_resonance.eye.pipeline import see_live
 
-        opening = Opening(settings, config, _say, refused)
-        see_live(settings, socket_path, stop, _say, notifier, opening)
+        opening = Opening(settings, config, _log, refused)
+        see_live(settings, socket_path, stop, _log, notifier, opening)
     except StartAfreshError as error:
-        _say(str(error))
+        _log(str(error))
         signal.setitimer(signal.ITIMER_REAL, LEAVE_S)
         return EXIT_START_AFRESH
     except LatentResonanceError as error:
-        _say(str(error))
+        _log(str(error))
         notifier.status(f"cannot see: {error}")
         return EXIT_CANNOT_SEE
     return 0
@@ -90,10 +90,10 @@ def states_of_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
 
 def _isolate(settings: Settings) -> None:
     if settings.eye.allow_network:
-        _say("the network is left as it is, since eye.allow_network is true")
+        _log("the network is left as it is, since eye.allow_network is true")
         return
-    _say(f"the network is given up ({give_up_network()})")
+    _log(f"the network is given up ({give_up_network()})")
 
 
-def _say(message: str) -> None:
+def _log(message: str) -> None:
     print(f"eye: {message}", file=sys.stderr, flush=True)

@@ -41,7 +41,7 @@ def see_live(
     settings: Settings,
     socket_path: Path,
     stop: threading.Event,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     notifier: Notifier | None = None,
     opening: Opening | None = None,
     hung_s: float = HUNG_S,
@@ -69,19 +69,19 @@ def see_live(
         If the socket's path is too long.
     """
     notifier = notifier or Notifier({})
-    opening = opening or Opening(settings, None, say)
+    opening = opening or Opening(settings, None, log)
     with contextlib.ExitStack() as leaving:
         leaving.callback(signal.setitimer, signal.ITIMER_REAL, 0.0)
         sender = FaceSender(socket_path)
         leaving.callback(sender.close)
         asleep = not opening.may_look()
-        reader = CameraReader(partial(open_camera, settings.camera), say, asleep=asleep)
+        reader = CameraReader(partial(open_camera, settings.camera), log, asleep=asleep)
         leaving.callback(reader.close)
         tracker = open_tracker(models_folder(), settings.eye)
         leaving.callback(tracker.close)
         leaving.callback(notifier.stopping)
         sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
-        memory, report = Memory(settings.eye.memory_mib), Report(notifier, say)
+        memory, report = Memory(settings.eye.memory_mib), Report(notifier, log)
         loop = Loop(reader, sight, sender, report, memory)
         while not stop.is_set():
             signal.setitimer(signal.ITIMER_REAL, hung_s)

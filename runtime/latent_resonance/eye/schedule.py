@@ -39,11 +39,11 @@ class Opening:
         self,
         settings: Settings,
         config: Path | None,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         refused: str = "",
         now: Callable[[], datetime] = local_time,
     ) -> None:
-        self._settings, self._config, self._say, self._now = settings, config, say, now
+        self._settings, self._config, self._log, self._now = settings, config, log, now
         self._file = WatchedFile(config)
         self._next_s = 0.0
         self._open, self._doubt = True, ""
@@ -75,7 +75,7 @@ class Opening:
         settings = self._settings
         hour = hour_at(self._now(), settings.hours.timetable(), settings.quiet.timetable())
         if hour.doubt not in ("", self._doubt):
-            self._say(f"{hour.doubt}; open until it is right")
+            self._log(f"{hour.doubt}; open until it is right")
         self._open, self._doubt = hour.is_open, hour.doubt
 
     def _read(self) -> None:
@@ -84,8 +84,8 @@ class Opening:
         except SettingsError as error:
             self.refused = str(error)
             for message in error.messages:
-                self._say(message)
-            self._say("nothing has been changed by this; seeing on as before")
+                self._log(message)
+            self._log("nothing has been changed by this; seeing on as before")
             return
         before, self._settings, self.refused = self._settings, settings, ""
         if (settings.camera, settings.eye) != (before.camera, before.eye):

@@ -36,8 +36,8 @@ class Report:
         What is wrong with the settings' file, set by the loop; empty if nothing is.
     """
 
-    def __init__(self, notifier: Notifier, say: Callable[[str], None]) -> None:
-        self._notifier, self._say = notifier, say
+    def __init__(self, notifier: Notifier, log: Callable[[str], None]) -> None:
+        self._notifier, self._log = notifier, log
         self._images = self._looks = 0
         self._status_s: float | None = None
         self._light_s: float | None = None
@@ -65,13 +65,13 @@ class Report:
 
     def _look_at(self, image: Image | None, *, upside_down: bool, now_s: float) -> None:
         if upside_down and not self._upside_down:
-            self._say(UPSIDE_DOWN)
+            self._log(UPSIDE_DOWN)
         self._upside_down = upside_down
         if image is None or self._light_s is None or not is_black(image.pixels):
             self._light_s = now_s
         black = now_s - self._light_s >= BLACK_S
         if black and not self._black:
-            self._say(BLACK)
+            self._log(BLACK)
         self._black = black
 
     def _status(self, reader: CameraReader, rate: float) -> str:

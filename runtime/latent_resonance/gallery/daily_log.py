@@ -60,7 +60,7 @@ class Faults:
             self.counted[kind] = number
 
 
-class Diary:
+class DailyLog:
     """Notices the end of a day.
 
     A clock that cannot be right knows no days: what happens meanwhile is added to the next one.

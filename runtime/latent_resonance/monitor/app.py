@@ -40,7 +40,7 @@ class MonitorError(LatentResonanceError):
     """The monitor cannot begin."""
 
 
-def run(settings: Settings, socket: Path | None, say: Callable[[str], None]) -> int:
+def run(settings: Settings, socket: Path | None, log: Callable[[str], None]) -> int:
     """Serves until SIGINT or SIGTERM; returns the exit code.
 
     Raises
@@ -48,20 +48,20 @@ def run(settings: Settings, socket: Path | None, say: Callable[[str], None]) -> 
     LatentResonanceError
         The port is taken, or the token can neither be read nor made.
     """
-    return asyncio.run(_serve(settings, socket or socket_path_of(settings), say))
+    return asyncio.run(_serve(settings, socket or socket_path_of(settings), log))
 
 
-async def _serve(settings: Settings, socket: Path, say: Callable[[str], None]) -> int:
+async def _serve(settings: Settings, socket: Path, log: Callable[[str], None]) -> int:
     leave = _asked_to_leave()
-    desk = _desk(settings, monitor_path(socket), say)
+    desk = _desk(settings, monitor_path(socket), log)
     monitor = settings.monitor
-    with _broker(monitor.mqtt, say) as broker, _told_by_osc(desk.hub, monitor.osc, say):
+    with _broker(monitor.mqtt, log) as broker, _told_by_osc(desk.hub, monitor.osc, log):
         async with (
             _heard_by_osc(desk.link, monitor.osc),
-            _pages(desk, monitor, say) as address,
+            _pages(desk, monitor, log) as address,
             _under_way(desk.link.run()),
         ):
-            say(f"the picture is at {address}/, the staff's page at {address}/staff")
+            log(f"the picture is at {address}/, the staff's page at {address}/staff")
             await _until(leave, desk, broker)
     return 0
 
@@ -75,12 +75,12 @@ def _asked_to_leave() -> asyncio.Event:
     return leave
 
 
-def _desk(settings: Settings, path: Path, say: Callable[[str], None]) -> Desk:
+def _desk(settings: Settings, path: Path, log: Callable[[str], None]) -> Desk:
     monitor = settings.monitor
     hub = Hub(asyncio.get_running_loop().time)
     hub.observe(metrics := Metrics())
     token = token_at(token_path(monitor.token_file))
-    link = VoiceLink(path, hub, say)
+    link = VoiceLink(path, hub, log)
     hub.observe(teaching := Teaching(taught_folder(), link.ask))
     return Desk(
         hub=hub,
@@ -94,7 +94,7 @@ def _desk(settings: Settings, path: Path, say: Callable[[str], None]) -> Desk:
 
 
 @contextlib.asynccontextmanager
-async def _pages(desk: Desk, monitor: Monitor, say: Callable[[str], None]) -> AsyncIterator[str]:
+async def _pages(desk: Desk, monitor: Monitor, log: Callable[[str], None]) -> AsyncIterator[str]:
     """The site on its port; gives its address.
 
     Raises
@@ -103,7 +103,7 @@ async def _pages(desk: Desk, monitor: Monitor, say: Callable[[str], None]) -> As
         The port cannot be listened on.
     """
     runner = web.AppRunner(
-        application(desk), access_log=None, keepalive_timeout=15.0, logger=_log(say)
+        application(desk), access_log=None, keepalive_timeout=15.0, logger=_server_logger(log)
     )
     await runner.setup()
     try:
@@ -127,9 +127,9 @@ def _shown(host: str) -> str:
 
 
 @contextlib.contextmanager
-def _told_by_osc(hub: Hub, osc: Osc, say: Callable[[str], None]) -> Iterator[None]:
+def _told_by_osc(hub: Hub, osc: Osc, log: Callable[[str], None]) -> Iterator[None]:
     """Lights and other machines, if the settings name any."""
-    with contextlib.closing(OscOut(osc, hub.clock, say)) as out:
+    with contextlib.closing(OscOut(osc, hub.clock, log)) as out:
         if osc.send_to:
             hub.observe(out)
         yield
@@ -183,34 +183,34 @@ def taught_folder(environment: Mapping[str, str] = os.environ) -> Path:
     return Path(state) / "latent-resonance" / "taught"
 
 
-def _log(say: Callable[[str], None]) -> logging.Logger:
+def _server_logger(log: Callable[[str], None]) -> logging.Logger:
     """Aiohttp's log: what breaks here is said in a line, what breaks HTTP's rules is not."""
-    log = logging.getLogger("latent_resonance.monitor")
-    log.setLevel(logging.ERROR)
-    log.propagate, log.handlers = False, [_Sayer(say)]
+    logger = logging.getLogger("latent_resonance.monitor")
+    logger.setLevel(logging.ERROR)
+    logger.propagate, logger.handlers = False, [_Sayer(log)]
     logging.getLogger().setLevel(logging.ERROR)  # python-osc warns of strangers' packets
-    return log
+    return logger
 
 
 class _Sayer(logging.Handler):
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, log: Callable[[str], None]) -> None:
         super().__init__()
-        self._say = say
+        self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
         """Says it, but for what whoever calls is to blame for."""
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, HttpProcessingError | ConnectionError):
-            self._say(f"a page could not be served ({error!r:.200}); serving on")
+            self._log(f"a page could not be served ({error!r:.200}); serving on")
 
 
 @contextlib.contextmanager
-def _broker(mqtt: Mqtt, say: Callable[[str], None]) -> Iterator[Broker | None]:
+def _broker(mqtt: Mqtt, log: Callable[[str], None]) -> Iterator[Broker | None]:
     """Whoever is told by MQTT; None if nobody is."""
     if mqtt.host is None:
         yield None
         return
-    with contextlib.closing(Broker(mqtt, say)) as broker:
+    with contextlib.closing(Broker(mqtt, log)) as broker:
         yield broker
 
 

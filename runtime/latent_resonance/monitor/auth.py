@@ -75,10 +75,10 @@ def is_same_origin(headers: Mapping[str, str], *, must_say: bool) -> bool:
         return False
 
 
-def token_path(wanted: str | None, environment: Mapping[str, str] = os.environ) -> Path:
+def token_path(target: str | None, environment: Mapping[str, str] = os.environ) -> Path:
     """Where the token is: as set, as the unit was handed it, or in this user's own state."""
-    if wanted is not None:
-        return Path(wanted).expanduser()
+    if target is not None:
+        return Path(target).expanduser()
     if unit := environment.get("CREDENTIALS_DIRECTORY"):  # systemd.exec(5)
         return Path(unit) / "monitor-token"
     state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"

@@ -247,10 +247,10 @@ async def _ask(asked: web.Request, desk: Desk) -> web.Response:
     """A control: see `link/requests.py`."""
     content = await _authorised(asked, desk)
     try:
-        wanted = request(content)
-        if wanted.kind == "pack" and desk.hub.report and wanted.value not in desk.hub.report.packs:
-            raise RequestError(f"{wanted.value!r} is not one of {', '.join(desk.hub.report.packs)}")
-        desk.link.ask(wanted)
+        target = request(content)
+        if target.kind == "pack" and desk.hub.report and target.value not in desk.hub.report.packs:
+            raise RequestError(f"{target.value!r} is not one of {', '.join(desk.hub.report.packs)}")
+        desk.link.ask(target)
     except RequestError as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
     except VoiceGone as error:

@@ -95,12 +95,12 @@ class Broker:
     def __init__(
         self,
         settings: Mqtt,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         identity: Identity | None = None,
         again_s: tuple[int, int] = AGAIN_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._settings, self._say, self._clock = settings, say, clock
+        self._settings, self._log, self._clock = settings, log, clock
         self._identity = identity or identity_of()
         self._said = ""
         self._visits = Seldom(VISITS_S)
@@ -200,7 +200,7 @@ class Broker:
     def _say_once(self, sentence: str) -> None:
         if sentence != self._said:
             self._said = sentence
-            self._say(f"MQTT: {self._settings.host}:{self._settings.port} {sentence}")
+            self._log(f"MQTT: {self._settings.host}:{self._settings.port} {sentence}")
 
 
 def _gone(message: MQTTMessageInfo) -> bool:

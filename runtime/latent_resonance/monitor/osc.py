@@ -41,10 +41,10 @@ class OscOut:
     """
 
     def __init__(
-        self, settings: Osc, clock: Callable[[], float], say: Callable[[str], None]
+        self, settings: Osc, clock: Callable[[], float], log: Callable[[str], None]
     ) -> None:
         self._clock, self._every_s, self._due_s = clock, 1.0 / settings.rate_hz, 0.0
-        self._told = [place for text in settings.send_to for place in _found(text, say)]
+        self._told = [place for text in settings.send_to for place in _found(text, log)]
         self._sockets = {family: _non_blocking(family) for family, _ in self._told}
 
     def take(self, message: Message) -> None:
@@ -72,13 +72,13 @@ class OscOut:
                 self._sockets[family].sendto(packet, place)
 
 
-def _found(text: str, say: Callable[[str], None]) -> Iterator[tuple[int, tuple]]:
+def _found(text: str, log: Callable[[str], None]) -> Iterator[tuple[int, tuple]]:
     """Where an address of the settings is: its family, and what sendto takes."""
     host, _, port = text.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)
     except OSError as error:
-        say(f"monitor.osc.send_to: {text} cannot be found ({error.strerror}); it is not told")
+        log(f"monitor.osc.send_to: {text} cannot be found ({error.strerror}); it is not told")
         return
     yield found[0][0], found[0][4]
 
@@ -210,8 +210,8 @@ class OscIn(asyncio.DatagramProtocol):
             request({"override": dict.fromkeys([name], 0.0)})  # is there such a feature?
             self._override.pop(name, None)
         else:
-            (wanted,) = request({"override": {name: values[0]}}).value.items()
-            self._override[name] = (wanted[1], self._clock() + HELD_S)
+            (target,) = request({"override": {name: values[0]}}).value.items()
+            self._override[name] = (target[1], self._clock() + HELD_S)
         self._changed = True
 
 

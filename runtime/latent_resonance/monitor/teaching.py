@@ -56,7 +56,7 @@ class Teaching:
         seed: int | None = None,
     ) -> None:
         self.folder, self.ask, self.find_directions = folder, ask, find_directions
-        self.chance = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(seed)
         self.pack, self.latent_dim = "", 0
         self.pairs: tuple[Pair, ...] = ()
         self.correcting, self.problem = True, ""
@@ -168,11 +168,11 @@ class Teaching:
 
     def _random(self, _step: dict[str, Any]) -> None:
         self._here()
-        self._walk_to(self.chance.standard_normal(self.latent_dim))
+        self._walk_to(self.rng.standard_normal(self.latent_dim))
 
     def _near(self, _step: dict[str, Any]) -> None:
         here = self._here()
-        self._walk_to(turned(here, self.chance.standard_normal(self.latent_dim), NEAR))
+        self._walk_to(turned(here, self.rng.standard_normal(self.latent_dim), NEAR))
 
     async def _along(self, step: dict[str, Any]) -> None:
         index = _whole(step.get("index"), COUNT)

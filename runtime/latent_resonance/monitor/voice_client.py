@@ -36,8 +36,8 @@ class VoiceLink:
     damaged : messages that could not be read
     """
 
-    def __init__(self, path: Path, hub: Hub, say: Callable[[str], None]) -> None:
-        self.address, self.hub, self.say = address_of(path), hub, say
+    def __init__(self, path: Path, hub: Hub, log: Callable[[str], None]) -> None:
+        self.address, self.hub, self.log = address_of(path), hub, log
         self.damaged = 0
         self._wanted: dict[str, Request] = {}
         self._waiting: asyncio.Queue[Request] = asyncio.Queue(WAITING)
@@ -69,7 +69,7 @@ class VoiceLink:
             except (OSError, TimeoutError):
                 if self.hub.linked or not said:
                     said = True
-                    self.say("no voice answers; calling again until one does")
+                    self.log("no voice answers; calling again until one does")
             finally:
                 self.hub.lost()
             await asyncio.sleep(AGAIN_S)
@@ -80,7 +80,7 @@ class VoiceLink:
             calling.setblocking(False)
             await loop.sock_connect(calling, self.address)
             self.hub.connected()
-            self.say("the voice answers")
+            self.log("the voice answers")
             self._begin_again()
             asking = loop.create_task(self._pass_on(calling))
             try:

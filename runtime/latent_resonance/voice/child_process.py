@@ -32,10 +32,10 @@ class EyeProcess:
         self,
         socket_path: Path,
         config: Path | None,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         program: tuple[str, ...] = EYE,
     ) -> None:
-        self.say = say
+        self.log = log
         self.command = [*program, "--socket", str(socket_path)]
         # Settings that become wrong later must not end it: it says so, and looks at the file.
         self.command += ["--config", str(config), "--unattended"] if config else []
@@ -48,7 +48,7 @@ class EyeProcess:
         self._heard_s: float | None = None  # when this process last said something
         self._silenced = False
 
-    def tend(self, now_s: float, heard: int | None = None) -> None:
+    def poll(self, now_s: float, heard: int | None = None) -> None:
         """Starts the eye if it is time to; notices if it has ended or fallen silent.
 
         Parameters
@@ -108,11 +108,11 @@ class EyeProcess:
         self.process = None
         if code in HOPELESS:
             self.next_start_s = None
-            self.say("the eye cannot see here; playing the score without it")
+            self.log("the eye cannot see here; playing the score without it")
             return
         if self.failures == 0:
             cause = "it said nothing more" if self._silenced else _cause(code)
-            self.say(f"the eye has ended ({cause}); starting it again, playing on")
+            self.log(f"the eye has ended ({cause}); starting it again, playing on")
         self.next_start_s = now_s + PAUSES_S[min(self.failures, len(PAUSES_S) - 1)]
         self.failures += 1
 

@@ -25,7 +25,7 @@ import numpy as np
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.loudness import SILENCE_DB, Fader
-from latent_resonance.audio.reference_tone import CheckTone
+from latent_resonance.audio.reference_tone import ReferenceTone
 from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FaceReceiver, FaceState, FeatureVector, neutral_features
@@ -38,14 +38,14 @@ from latent_resonance.linux.thermal import Thermometer
 from latent_resonance.score import attract_score
 from latent_resonance.voice.load_shedding import Heat, pictures_per_s_at
 from latent_resonance.voice.output.recorder import Recording
-from latent_resonance.voice.output.writer import Outlet
+from latent_resonance.voice.output.writer import RingWriter
 from latent_resonance.voice.quiet_hours import hour_of
 from latent_resonance.voice.reload import Reloader
-from latent_resonance.voice.remote_control import Remote
-from latent_resonance.voice.synthesis.crossfade import Player, falling
+from latent_resonance.voice.remote_control import RemoteControl
+from latent_resonance.voice.synthesis.crossfade import CrossFade, falling
 from latent_resonance.voice.synthesis.instrument import Instrument
-from latent_resonance.voice.synthesis.schedule import Pace
-from latent_resonance.voice.telemetry import Teller
+from latent_resonance.voice.synthesis.schedule import GenerationSchedule
+from latent_resonance.voice.telemetry import TelemetrySender
 
 TICK_S = 0.005
 FADE_OUT_S = 0.25
@@ -61,7 +61,7 @@ class PerformanceError(LatentResonanceError):
     """The performance cannot begin, or a thread of it has ended."""
 
 
-class Performance:
+class Engine:
     """Everything that sounds, and the slots between its threads.
 
     Each slot is written by one thread only.
@@ -71,22 +71,22 @@ class Performance:
         self,
         instrument: Instrument,
         receiver: FaceReceiver,
-        outlet: Outlet,
+        writer: RingWriter,
         reloader: Reloader,
         listener: Listener | None = None,
     ) -> None:
-        self.receiver, self.outlet, self.reloader = receiver, outlet, reloader
+        self.receiver, self.writer, self.reloader = receiver, writer, reloader
         settings = reloader.settings
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
-        self.player = Player(instrument)
+        self.player = CrossFade(instrument)
         self.fader = Fader(instrument.pack.geometry.sample_rate)
         self.silence = np.zeros(instrument.pack.geometry.hop_length, np.float32)
         self.thermometer = Thermometer()
         self.recording: Recording | None = None
-        self.remote = Remote()
+        self.remote = RemoteControl()
         geometry = instrument.pack.geometry
-        self.check_tone = CheckTone(geometry.sample_rate, geometry.hop_length)
-        self.teller = Teller(geometry, listener, self) if listener else None
+        self.reference_tone = ReferenceTone(geometry.sample_rate, geometry.hop_length)
+        self.telemetry = TelemetrySender(geometry, listener, self) if listener else None
         self.stop = threading.Event()
         self.failure: Exception | None = None
         # slots
@@ -127,12 +127,12 @@ class Performance:
         if not (self.seen_ns and self.presence.there):
             return math.nan
         age_s = (time.monotonic_ns() - self.seen_ns) / 1e9
-        return age_s + self.outlet.buffer_s + self.heard_after_s
+        return age_s + self.writer.buffer_s + self.heard_after_s
 
     @property
     def loudness_lufs(self) -> float:
         """Momentary; as far as a monitor listens."""
-        return self.teller.loudness_lufs if self.teller else FLOOR_DB
+        return self.telemetry.loudness_lufs if self.telemetry else FLOOR_DB
 
     @property
     def refused(self) -> str:
@@ -141,8 +141,10 @@ class Performance:
 
     def start(self) -> list[threading.Thread]:
         """Starts the threads; returns those that end in time by themselves."""
-        loops = [self._receive, self._dream, self._synthesise]
-        in_time = [self._thread(loop) for loop in (*loops, *([self._tell] if self.teller else []))]
+        loops = [self._receive, self._generate, self._synthesise]
+        in_time = [
+            self._thread(loop) for loop in (*loops, *([self._tell] if self.telemetry else []))
+        ]
         self._thread(self._care, daemon=True)
         return in_time
 
@@ -180,8 +182,8 @@ class Performance:
             if taken >= FLOOD:
                 self.stop.wait(min(taken * FLOOD_PAUSE_S, LONGEST_PAUSE_S))
 
-    def _dream(self) -> None:
-        pace, before_s = Pace(), time.monotonic()
+    def _generate(self) -> None:
+        pace, before_s = GenerationSchedule(), time.monotonic()
         while not self.stop.wait(TICK_S):
             if self.fader.rests(self.gain_db):
                 continue
@@ -191,19 +193,19 @@ class Performance:
             if pace.due(instrument.networks, features, now_s, picture_s):
                 latent_dim = instrument.pack.latent_dim
                 held = self.remote.z(now_s, latent_dim)
-                instrument.dreamer.correction = self.remote.correction(latent_dim)
-                instrument.dream(features, now_s - before_s, held)
+                instrument.generator.correction = self.remote.correction(latent_dim)
+                instrument.generate(features, now_s - before_s, held)
                 before_s = now_s
 
     def _synthesise(self) -> None:
         hurry()
-        while not self.stop.is_set() and self.outlet.wait(self.stop):
+        while not self.stop.is_set() and self.writer.wait(self.stop):
             began_s = time.monotonic()
             self._play(self._hop())
             self.busy_s += time.monotonic() - began_s
         at_once = threading.Event()
         for gain in falling(self.instrument.pack.geometry, FADE_OUT_S):
-            self.outlet.wait(at_once)
+            self.writer.wait(at_once)
             self._play(self._hop() * gain)
 
     def _hop(self) -> FloatArray:
@@ -215,16 +217,16 @@ class Performance:
             fall_s = MUTE_S if remote.muted else Fader.FALL_S
             block = self.player.hop(self.features, self.tier)
             block = self.fader.process(block, gain_db, fall_s)
-        wanted = remote.sounding(time.monotonic())
-        return self.check_tone.over(block, remote.volume_db, wanted=wanted)
+        target = remote.sounding(time.monotonic())
+        return self.reference_tone.over(block, remote.volume_db, target=target)
 
     def _play(self, block: FloatArray) -> None:
-        self.outlet.put(block)
+        self.writer.put(block)
         self.hops += 1
         if self.recording is not None:
             self.recording.offer(block)
-        if self.teller is not None:
-            self.teller.offer(block)
+        if self.telemetry is not None:
+            self.telemetry.offer(block)
 
     def _care(self) -> None:
         while not self.stop.wait(CARE_S):
@@ -245,7 +247,7 @@ class Performance:
 
     def _tell(self) -> None:
         while not self.stop.is_set():
-            self.teller.step()
+            self.telemetry.step()
 
     def _record(self) -> None:
         while self.recording.under_way:

@@ -19,7 +19,7 @@ from latent_resonance.link.server import Listener, monitor_path
 from latent_resonance.linux.realtime import settle
 from latent_resonance.linux.systemd import Notifier
 from latent_resonance.voice.child_process import EyeProcess
-from latent_resonance.voice.engine import TICK_S, Performance, PerformanceError
+from latent_resonance.voice.engine import TICK_S, Engine, PerformanceError
 from latent_resonance.voice.monitor_process import MonitorProcess
 from latent_resonance.voice.output.device import OUTPUT, Speaker
 from latent_resonance.voice.output.recorder import recorded
@@ -27,8 +27,8 @@ from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.single_instance import hold_the_speaker
 from latent_resonance.voice.startup import first_instrument, playable, speaker_for
 from latent_resonance.voice.status_report import Reporter
-from latent_resonance.voice.stop_signals import listen_for_wishes
-from latent_resonance.voice.supervisor import Attendant
+from latent_resonance.voice.stop_signals import install_stop_signals
+from latent_resonance.voice.supervisor import Supervisor
 
 
 def perform(
@@ -44,7 +44,7 @@ def perform(
     unattended: bool = False,
     refused: str = "",
     output: tuple[str, ...] = OUTPUT,
-    say: Callable[[str], None] = print,
+    log: Callable[[str], None] = print,
 ) -> int:
     """Performs until told to stop (SIGINT, SIGTERM) or for some seconds; returns the exit code.
 
@@ -62,46 +62,46 @@ def perform(
     LatentResonanceError
         The performance cannot begin: pack, socket, recording or another performer.
     """
-    wishes = listen_for_wishes()
+    signals = install_stop_signals()
     socket_path = socket_path_of(settings)
-    reporter = Reporter(say, time.monotonic())
-    say, alone = reporter.say, reporter.say if unattended else None
+    reporter = Reporter(log, time.monotonic())
+    log, alone = reporter.log, reporter.log if unattended else None
     with ExitStack() as opened:
         opened.enter_context(closing(hold_the_speaker(socket_path)))
         receiver = opened.enter_context(closing(FaceReceiver(socket_path)))
-        if (listener := answering(monitor_path(socket_path), say)) is not None:
+        if (listener := answering(monitor_path(socket_path), log)) is not None:
             opened.enter_context(closing(listener))
-        eye = EyeProcess(socket_path, config, say) if with_eye else None
-        page = MonitorProcess(socket_path, config, say) if monitor else None
+        eye = EyeProcess(socket_path, config, log) if with_eye else None
+        page = MonitorProcess(socket_path, config, log) if monitor else None
         for child in filter(None, (eye, page)):
             opened.enter_context(closing(child))
         settings, pack, unplayable = playable(settings, alone)
-        outlet, speaker = speaker_for(pack, settings, say, output)
+        writer, speaker = speaker_for(pack, settings, log, output)
         opened.enter_context(closing(speaker))
         settings, instrument, unable = first_instrument(pack, settings, seed, alone)
-        say(f"pack {settings.pack}, networks on {instrument.networks.provider}")
+        log(f"pack {settings.pack}, networks on {instrument.networks.provider}")
         reloader = Reloader(
-            instrument, read or (lambda: settings), config, wishes.reload, seed, say,
+            instrument, read or (lambda: settings), config, signals.reload, seed, log,
             settings=settings, refused=refused or unplayable or unable,
         )  # fmt: skip
-        performance = Performance(instrument, receiver, outlet, reloader, listener)
+        engine = Engine(instrument, receiver, writer, reloader, listener)
         del instrument  # once it has been exchanged, nobody may hold it
-        with recorded(record, pack.geometry, performance.record_to, say):
+        with recorded(record, pack.geometry, engine.record_to, log):
             end_s = time.monotonic() + (math.inf if seconds is None else seconds)
-            return _attended(performance, speaker, (eye, page), wishes.leave, end_s, reporter)
+            return _attended(engine, speaker, (eye, page), signals.leave, end_s, reporter)
 
 
-def answering(path: Path, say: Callable[[str], None]) -> Listener | None:
+def answering(path: Path, log: Callable[[str], None]) -> Listener | None:
     """Where monitors may call; without it the instrument plays all the same."""
     try:
         return Listener(path)
     except LatentResonanceError as error:
-        say(f"{error}; playing without a monitor")
+        log(f"{error}; playing without a monitor")
         return None
 
 
 def _attended(
-    performance: Performance,
+    engine: Engine,
     speaker: Speaker,
     children: tuple[EyeProcess | None, MonitorProcess | None],
     leave: threading.Event,
@@ -109,35 +109,35 @@ def _attended(
     reporter: Reporter,
 ) -> int:
     """The main thread's part: attends until it is time to leave."""
-    (eye, page), say = children, reporter.say
+    (eye, page), log = children, reporter.log
     notifier, began_s = Notifier(), time.monotonic()
-    attendant = Attendant(performance, speaker, eye, notifier, say, began_s)
-    threads = performance.start()
+    supervisor = Supervisor(engine, speaker, eye, notifier, log, began_s)
+    threads = engine.start()
     settle()
     try:
-        while time.monotonic() < end_s and not (leave.is_set() or performance.stop.is_set()):
-            attendant.tend(time.monotonic())
-            reporter.step(performance, attendant, time.monotonic())
+        while time.monotonic() < end_s and not (leave.is_set() or engine.stop.is_set()):
+            supervisor.poll(time.monotonic())
+            reporter.step(engine, supervisor, time.monotonic())
             if page:
-                page.tend(time.monotonic())
+                page.poll(time.monotonic())
             time.sleep(TICK_S)
-        performance.stop.set()
+        engine.stop.set()
         notifier.stopping()
         if eye:
             eye.ask_to_leave()
-        _play_out(performance, speaker, threads)
+        _play_out(engine, speaker, threads)
     finally:
-        performance.stop.set()
-    say(attendant.summary(time.monotonic()))
-    say(attendant.last_line())
-    if performance.failure is not None:
-        raise PerformanceError(f"the performance has ended: {performance.failure}")
+        engine.stop.set()
+    log(supervisor.summary(time.monotonic()))
+    log(supervisor.last_line())
+    if engine.failure is not None:
+        raise PerformanceError(f"the performance has ended: {engine.failure}")
     return 0
 
 
-def _play_out(performance: Performance, speaker: Speaker, threads: list[threading.Thread]) -> None:
+def _play_out(engine: Engine, speaker: Speaker, threads: list[threading.Thread]) -> None:
     """Until the fade-out has left the ring."""
-    while any(t.is_alive() for t in threads) or not performance.outlet.ring.empty:
-        speaker.tend(time.monotonic())
+    while any(t.is_alive() for t in threads) or not engine.writer.ring.empty:
+        speaker.poll(time.monotonic())
         time.sleep(TICK_S)
     time.sleep(speaker.latency_s if speaker.playing else 0.0)

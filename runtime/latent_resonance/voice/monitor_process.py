@@ -26,17 +26,17 @@ class MonitorProcess:
         self,
         socket_path: Path,
         config: Path | None,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         program: tuple[str, ...] = MONITOR,
     ) -> None:
-        self.say = say
+        self.log = log
         self.command = [*program, "--socket", str(socket_path)]
         self.command += ["--config", str(config)] if config else []
         self.process: subprocess.Popen[bytes] | None = None
         self.failures, self.started_s = 0, 0.0
         self.next_start_s: float | None = 0.0
 
-    def tend(self, now_s: float) -> None:
+    def poll(self, now_s: float) -> None:
         """Starts it if it is time to; notices if it has ended."""
         if self.process is None:
             if self.next_start_s is not None and now_s >= self.next_start_s:
@@ -60,10 +60,10 @@ class MonitorProcess:
         self.process = None
         if code == HOPELESS:
             self.next_start_s = None
-            self.say("the monitor cannot run here; playing on without it")
+            self.log("the monitor cannot run here; playing on without it")
             return
         self.failures = 0 if now_s - self.started_s > STEADY_S else self.failures
         self.next_start_s = now_s + PAUSES_S[min(self.failures, len(PAUSES_S) - 1)]
         if self.failures == 0:
-            self.say("the monitor has ended; starting it again, playing on")
+            self.log("the monitor has ended; starting it again, playing on")
         self.failures += 1

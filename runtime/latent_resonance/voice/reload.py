@@ -60,14 +60,14 @@ class Reloader:
         config: Path | None,
         asked: threading.Event,
         seed: int,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         *,
         settings: Settings | None = None,
         refused: str = "",
     ) -> None:
         self.instrument, self.settings = instrument, settings or instrument.settings
         self.quiet = self.settings is not instrument.settings
-        self.read, self.seed, self.say = read, seed, say
+        self.read, self.seed, self.log = read, seed, log
         self.file = WatchedFile(config)
         self.asked = asked
         self.instead = WITH_DEFAULTS if refused else AS_BEFORE
@@ -103,7 +103,7 @@ class Reloader:
         if anew:
             self._take(settings, instrument, with_pack=asked)
         if turned:
-            self.say("quiet hours: softer from now on" if quiet else "the quiet hours are over")
+            self.log("quiet hours: softer from now on" if quiet else "the quiet hours are over")
         if instrument is not None:
             self.left, self.instrument = self.instrument, instrument
         return instrument
@@ -125,12 +125,12 @@ class Reloader:
     ) -> Instrument | None:
         """An instrument for these settings, if the one that plays is not."""
         attract_score(settings)  # refused here if it cannot be played
-        before, wanted = self.instrument, hushed(settings) if self.quiet else settings
-        changed = [k for k in changed_keys(before.settings, wanted) if not k.startswith(UNHEARD)]
+        before, target = self.instrument, hushed(settings) if self.quiet else settings
+        changed = [k for k in changed_keys(before.settings, target) if not k.startswith(UNHEARD)]
         if not changed and not with_pack:
             return None
         same = not with_pack and not any(k.startswith(("pack", "inference.")) for k in changed)
-        instrument = open_instrument(wanted, self.seed, before if same else None)
+        instrument = open_instrument(target, self.seed, before if same else None)
         check_together(before.pack, instrument.pack)
         instrument.follow(before, features)
         return instrument
@@ -139,24 +139,24 @@ class Reloader:
         """These are in force from now on."""
         changed = changed_keys(self.settings, settings)
         if self.refused:
-            self.say("the settings can be used again")
+            self.log("the settings can be used again")
         self.settings, self.refused, self.instead = settings, "", AS_BEFORE
         late = [key for key in changed if key.startswith(AT_THE_START)]
         seen = [key for key in changed if key.startswith(OF_THE_EYE)]
         if late:
-            self.say(f"{', '.join(late)}: changed, in force after the next start")
+            self.log(f"{', '.join(late)}: changed, in force after the next start")
         if seen:
-            self.say(f"{', '.join(seen)}: changed, the eye starts afresh with it")
+            self.log(f"{', '.join(seen)}: changed, the eye starts afresh with it")
         parts = [f"pack {instrument.pack.name} opened again"] if instrument and with_pack else []
         now = [key for key in changed if key not in (*late, *seen)]
         parts += [f"{key} = {_told(_value(settings, key))}" for key in now]
         if parts:
-            self.say("now " + ", ".join(parts))
+            self.log("now " + ", ".join(parts))
 
     def _refuse(self, reasons: str) -> None:
         for line in reasons.splitlines():
-            self.say(line)
-        self.say("nothing has been changed by this; playing on as before")
+            self.log(line)
+        self.log("nothing has been changed by this; playing on as before")
         self.refused = refusal(reasons, self.instead)
 
 

@@ -19,7 +19,7 @@ NS = 1_000_000_000
 GONE_S = float("-inf")
 
 
-class Remote:
+class RemoteControl:
     """The wishes in force.
 
     Attributes

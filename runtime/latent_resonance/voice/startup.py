@@ -15,14 +15,14 @@ from latent_resonance.gallery.opening_hours import Door, local_time
 from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.score import attract_score
 from latent_resonance.voice.output.device import Speaker
-from latent_resonance.voice.output.writer import Outlet
+from latent_resonance.voice.output.writer import RingWriter
 from latent_resonance.voice.quiet_hours import hour_of, hushed
 from latent_resonance.voice.reload import check_together
 from latent_resonance.voice.synthesis.instrument import Instrument
 from latent_resonance.voice.synthesis.networks import open_networks
 
 
-def playable(settings: Settings, say: Callable[[str], None] | None) -> tuple[Settings, Pack, str]:
+def playable(settings: Settings, log: Callable[[str], None] | None) -> tuple[Settings, Pack, str]:
     """(settings, their pack, what was wrong): the bundled pack and score if theirs fail.
 
     Parameters
@@ -37,10 +37,10 @@ def playable(settings: Settings, say: Callable[[str], None] | None) -> tuple[Set
     try:
         return settings, _pack_and_score(settings), ""
     except LatentResonanceError as error:
-        if say is None:
+        if log is None:
             raise
-        say(str(error))
-        say("playing the pack and the score that came with the program")
+        log(str(error))
+        log("playing the pack and the score that came with the program")
         return bundled(settings), _pack_and_score(bundled(settings)), str(error)
 
 
@@ -56,8 +56,8 @@ def _pack_and_score(settings: Settings) -> Pack:
 
 
 def speaker_for(
-    pack: Pack, settings: Settings, say: Callable[[str], None], program: tuple[str, ...]
-) -> tuple[Outlet, Speaker]:
+    pack: Pack, settings: Settings, log: Callable[[str], None], program: tuple[str, ...]
+) -> tuple[RingWriter, Speaker]:
     """The speaker that the settings ask for, which is looked for while the networks are opened.
 
     Parameters
@@ -65,16 +65,16 @@ def speaker_for(
     program : the output process
     """
     output, rate = settings.output, pack.geometry.sample_rate
-    outlet = Outlet(pack.geometry, output.buffer_s)
+    writer = RingWriter(pack.geometry, output.buffer_s)
     speaker = Speaker(
-        outlet.ring, rate, output.device, output.latency_s, say, outlet.begin, program
+        writer.ring, rate, output.device, output.latency_s, log, writer.begin, program
     )
-    speaker.tend(time.monotonic())
-    return outlet, speaker
+    speaker.poll(time.monotonic())
+    return writer, speaker
 
 
 def first_instrument(
-    pack: Pack, settings: Settings, seed: int, say: Callable[[str], None] | None
+    pack: Pack, settings: Settings, seed: int, log: Callable[[str], None] | None
 ) -> tuple[Settings, Instrument, str]:
     """(settings, what they begin with, what was wrong): the bundled pack if the networks fail.
 
@@ -92,12 +92,12 @@ def first_instrument(
     try:
         return settings, _of_the_hour(pack, settings, seed), ""
     except PackError as error:
-        if say is None:
+        if log is None:
             raise
-        say(str(error))
+        log(str(error))
         instead = _pack_and_score(bundled(settings))
         check_together(pack, instead)
-        say("playing the pack and the score that came with the program")
+        log("playing the pack and the score that came with the program")
         return bundled(settings), _of_the_hour(instead, bundled(settings), seed), str(error)
 
 

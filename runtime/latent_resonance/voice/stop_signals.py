@@ -10,26 +10,26 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Wishes:
+class StopSignals:
     """Set by signals, read by the threads."""
 
     leave: threading.Event = field(default_factory=threading.Event)  # SIGINT, SIGTERM
     reload: threading.Event = field(default_factory=threading.Event)  # SIGHUP
 
 
-def listen_for_wishes() -> Wishes:
+def install_stop_signals() -> StopSignals:
     """Installs the handlers (main thread).
 
     A terminal that is closed sends SIGHUP too, but then is none any more: that is to leave.
     """
-    wishes = Wishes()
+    signals = StopSignals()
     had_a_terminal = sys.stderr.isatty()
 
     def hung_up() -> None:
         closed = had_a_terminal and not os.isatty(sys.stderr.fileno())
-        (wishes.leave if closed else wishes.reload).set()
+        (signals.leave if closed else signals.reload).set()
 
-    signal.signal(signal.SIGINT, lambda *_: wishes.leave.set())
-    signal.signal(signal.SIGTERM, lambda *_: wishes.leave.set())
+    signal.signal(signal.SIGINT, lambda *_: signals.leave.set())
+    signal.signal(signal.SIGTERM, lambda *_: signals.leave.set())
     signal.signal(signal.SIGHUP, lambda *_: hung_up())
-    return wishes
+    return signals

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from latent_resonance.face_state import FaceReceiver
-from latent_resonance.gallery.daily_log import Counts, Diary, Faults
+from latent_resonance.gallery.daily_log import Counts, DailyLog, Faults
 from latent_resonance.gallery.opening_hours import Door, Hour
 from latent_resonance.gallery.visit import Presence, Scene
 from latent_resonance.linux.process_usage import usage_of
@@ -19,7 +19,7 @@ from latent_resonance.linux.systemd import Notifier
 from latent_resonance.voice.child_process import EyeProcess
 from latent_resonance.voice.load_shedding import Health, Heat, shed
 from latent_resonance.voice.output.device import Speaker
-from latent_resonance.voice.output.writer import Outlet
+from latent_resonance.voice.output.writer import RingWriter
 from latent_resonance.voice.synthesis.instrument import Instrument
 
 LOOK_S = 0.5  # between two looks at load, heat and faults
@@ -33,7 +33,7 @@ class Attended(Protocol):
     """What the attendant looks at: the slots of a performance."""
 
     instrument: Instrument
-    outlet: Outlet
+    writer: RingWriter
     presence: Presence
     receiver: FaceReceiver
     heat: Heat
@@ -46,36 +46,36 @@ class Attended(Protocol):
     heard_after_s: float
 
 
-class Attendant:
+class Supervisor:
     """The one who notices."""
 
     def __init__(
         self,
-        performance: Attended,
+        engine: Attended,
         speaker: Speaker,
         eye: EyeProcess | None,
         notifier: Notifier,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         now_s: float,
     ) -> None:
-        self.performance, self.speaker, self.eye = performance, speaker, eye
-        self.notifier, self.say = notifier, say
+        self.engine, self.speaker, self.eye = engine, speaker, eye
+        self.notifier, self.log = notifier, log
         self.health = Health()
         self.began_s = self.looked_s = now_s
         self.hops_fed = self.dry = self.xruns = 0
         self.seen = (0, 0, 0.0)  # images, hops, busy_s at the last look
-        self.settings = performance.instrument.settings
+        self.settings = engine.instrument.settings
         self.fault: str | None = None
         self.doubt = ""
         self.flooded = self.had_speaker = False
         self.heard_s = now_s  # when an image last came
-        self.faults, self.diary = Faults(), Diary()
+        self.faults, self.daily_log = Faults(), DailyLog()
 
-    def tend(self, now_s: float) -> None:
+    def poll(self, now_s: float) -> None:
         """Everything that has to be done every few milliseconds."""
-        self.speaker.tend(now_s)
+        self.speaker.poll(now_s)
         if self.eye:
-            self.eye.tend(now_s, self.performance.images)
+            self.eye.poll(now_s, self.engine.images)
         self._feed_the_watchdog()
         if now_s - self.looked_s >= LOOK_S:
             self._look(now_s, now_s - self.looked_s)
@@ -83,68 +83,68 @@ class Attendant:
 
     def _feed_the_watchdog(self) -> None:
         """Ready when samples leave the ring; alive as long as they do."""
-        performance = self.performance
-        if performance.hops == self.hops_fed:
+        engine = self.engine
+        if engine.hops == self.hops_fed:
             return
-        self.hops_fed = performance.hops
-        if self.hops_fed * performance.instrument.pack.geometry.hop_length > self._ring_holds():
+        self.hops_fed = engine.hops
+        if self.hops_fed * engine.instrument.pack.geometry.hop_length > self._ring_holds():
             self.notifier.ready()
             self.notifier.alive()
 
     def _ring_holds(self) -> int:
-        return self.performance.outlet.ring.capacity
+        return self.engine.writer.ring.capacity
 
     def _look(self, now_s: float, since_s: float) -> None:
-        performance = self.performance
-        before, self.seen = self.seen, (performance.images, performance.hops, performance.busy_s)
+        engine = self.engine
+        before, self.seen = self.seen, (engine.images, engine.hops, engine.busy_s)
         load = load_of(self.seen[2] - before[2], since_s)
-        performance.tier = self.health.step(now_s, load, performance.heat)
-        performance.heard_after_s = self.speaker.latency_s
-        if performance.images > before[0]:
+        engine.tier = self.health.step(now_s, load, engine.heat)
+        engine.heard_after_s = self.speaker.latency_s
+        if engine.images > before[0]:
             self.heard_s = now_s
         self._report()
-        self._apply(performance.instrument, now_s)
+        self._apply(engine.instrument, now_s)
         self._keep_enough_ready(now_s)
         self._note(now_s)
         self.notifier.status(self._status((self.seen[0] - before[0]) / since_s))
 
     def _note(self, now_s: float) -> None:
         """Keeps the diary, and says a day's line when the day is over."""
-        performance, faults = self.performance, self.faults
-        silent_eye = performance.images > 0 and now_s - self.heard_s > EYE_GONE_S
+        engine, faults = self.engine, self.faults
+        silent_eye = engine.images > 0 and now_s - self.heard_s > EYE_GONE_S
         faults.notice("eye silent", holds=silent_eye)
         self.had_speaker |= self.speaker.playing
         faults.notice("speaker lost", holds=self.had_speaker and not self.speaker.playing)
-        faults.notice("network fault", holds=performance.instrument.dreamer.fault is not None)
+        faults.notice("network fault", holds=engine.instrument.generator.fault is not None)
         faults.notice("short of time or hot", holds=self.health.tier > 0)
-        faults.notice("settings refused", holds=bool(performance.refused))
+        faults.notice("settings refused", holds=bool(engine.refused))
         faults.count("underflow", self.speaker.underflows)
-        if (line := self.diary.step(self._counts(), performance.hour.today)) is not None:
-            self.say(line)
+        if (line := self.daily_log.step(self._counts(), engine.hour.today)) is not None:
+            self.log(line)
 
     def _counts(self) -> Counts:
-        presence = self.performance.presence
+        presence = self.engine.presence
         return Counts(presence.visits, presence.played_s, self.faults.counted.copy())
 
     def last_line(self) -> str:
         """The diary's line for what has passed of the day, at leaving."""
-        return self.diary.last(self._counts())
+        return self.daily_log.last(self._counts())
 
     def _report(self) -> None:
         """Says what is new, once."""
         if (news := self.health.news()) is not None:
-            self.say(news)
-        fault = self.performance.instrument.dreamer.fault
+            self.log(news)
+        fault = self.engine.instrument.generator.fault
         if fault not in (None, self.fault):
             self.fault = fault
-            self.say(f"{fault}; keeping the last good picture, playing on")
-        doubt = self.performance.hour.doubt
+            self.log(f"{fault}; keeping the last good picture, playing on")
+        doubt = self.engine.hour.doubt
         if doubt not in ("", self.doubt):
-            self.say(f"{doubt}; open until it is right")
+            self.log(f"{doubt}; open until it is right")
         self.doubt = doubt
-        if self.performance.receiver.rejected and not self.flooded:
+        if self.engine.receiver.rejected and not self.flooded:
             self.flooded = True
-            self.say("something other than the eye writes to the socket; ignoring it, playing on")
+            self.log("something other than the eye writes to the socket; ignoring it, playing on")
 
     def _apply(self, instrument: Instrument, now_s: float) -> None:
         """Changed settings of the output, where another instrument has brought any."""
@@ -155,33 +155,33 @@ class Attendant:
             if (output.device, output.latency_s) != (before.device, before.latency_s):
                 self.speaker.change(output.device, output.latency_s, now_s)
             if output.buffer_s != before.buffer_s:
-                self.performance.outlet.deepen(output.buffer_s)
+                self.engine.writer.deepen(output.buffer_s)
 
     def _keep_enough_ready(self, now_s: float) -> None:
         """Trades a little latency for peace, on a machine that is late now and then."""
-        outlet, speaker = self.performance.outlet, self.speaker
+        writer, speaker = self.engine.writer, self.speaker
         dry, before = speaker.underflows - speaker.xruns, self.dry
         self.dry = dry
-        if dry > before and speaker.playing and outlet.buffer_s < DEEPEST_S:
-            outlet.deepen(min(outlet.buffer_s + DEEPER_S, DEEPEST_S))
-            ready_ms = 1000 * outlet.buffer_s
-            self.say(f"the sound was late; keeping {ready_ms:.0f} ms ready from now on")
+        if dry > before and speaker.playing and writer.buffer_s < DEEPEST_S:
+            writer.deepen(min(writer.buffer_s + DEEPER_S, DEEPEST_S))
+            ready_ms = 1000 * writer.buffer_s
+            self.log(f"the sound was late; keeping {ready_ms:.0f} ms ready from now on")
         if speaker.xruns - self.xruns >= XRUNS and speaker.latency_s < LATEST_S:
             self.xruns = speaker.xruns
             speaker.change(speaker.device, min(speaker.latency_s + LATER_S, LATEST_S), now_s)
             asked_ms = 1000 * speaker.latency_s
-            self.say(f"the speaker ran dry; asking it for {asked_ms:.0f} ms from now on")
+            self.log(f"the speaker ran dry; asking it for {asked_ms:.0f} ms from now on")
 
     def _status(self, images_per_s: float) -> str:
-        hour = self.performance.hour
+        hour = self.engine.hour
         parts = [
-            doing(self.performance.presence, hour),
+            doing(self.engine.presence, hour),
             f"{images_per_s:.0f} images/s",
             f"{self.speaker.underflows} underflows",
         ]
         if hour.door is Door.QUIET:
             parts.append(hour.door.value)
-        parts += [remark for remark in (self.performance.refused, hour.doubt) if remark]
+        parts += [remark for remark in (self.engine.refused, hour.doubt) if remark]
         if not self.speaker.playing:
             parts.append(f"unheard ({self.speaker.said or 'looking for a speaker'})")
         if self.health.tier:
@@ -194,7 +194,7 @@ class Attendant:
         figures = [
             f"played {seconds:.1f} s",
             f"{self.speaker.underflows} underflows",
-            f"{self.performance.images / seconds:.1f} images/s",
+            f"{self.engine.images / seconds:.1f} images/s",
         ]
         if (usage := usage_of(os.getpid())) is not None:
             share = 100 * usage.cpu_s / seconds

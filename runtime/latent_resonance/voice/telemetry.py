@@ -17,11 +17,11 @@ import numpy as np
 
 from latent_resonance.audio.loudness import MOMENTARY_S, KWeighting, Window
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, mel_frequencies
-from latent_resonance.audio.streaming_mel import HeardSpectrum
+from latent_resonance.audio.streaming_mel import StreamingMel
 from latent_resonance.face_state import FeatureVector
 from latent_resonance.link.server import Listener
 from latent_resonance.link.telemetry import FLOOR_DB, Columns, Energies, Report
-from latent_resonance.voice.remote_control import Remote
+from latent_resonance.voice.remote_control import RemoteControl
 
 IDLE_S = 0.25  # between two looks whether somebody calls
 BEAT_S = 1 / 30  # between energies
@@ -35,7 +35,7 @@ KEPT = 94  # blocks, about a second, if the machine is late
 class Told(Protocol):
     """What a teller looks at: slots of the performance."""
 
-    remote: Remote
+    remote: RemoteControl
     features: FeatureVector
     report: Report | None
     latency_s: float
@@ -49,7 +49,7 @@ class Told(Protocol):
         """Whether a face is seen."""
 
 
-class Teller:
+class TelemetrySender:
     """One performance's link to whoever watches it.
 
     Attributes
@@ -57,11 +57,11 @@ class Teller:
     loudness_lufs : momentary, of what is played, as far as somebody listens
     """
 
-    def __init__(self, geometry: Geometry, listener: Listener, performance: Told) -> None:
+    def __init__(self, geometry: Geometry, listener: Listener, engine: Told) -> None:
         self.geometry = replace(geometry, n_mels=BANDS)
-        self.listener, self.performance = listener, performance
+        self.listener, self.engine = listener, engine
         self.blocks: deque[FloatArray] = deque(maxlen=KEPT)
-        self.spectrum = HeardSpectrum(self.geometry, RANGE_DB)
+        self.spectrum = StreamingMel(self.geometry, RANGE_DB)
         self.ear, self.window = (
             KWeighting(geometry.sample_rate),
             Window(geometry.sample_rate, MOMENTARY_S),
@@ -83,7 +83,7 @@ class Teller:
         if self.listener.answer():
             self.reported = None  # to be told at once
         for request in self.listener.asked():
-            self.performance.remote.apply(request, time.monotonic())
+            self.engine.remote.apply(request, time.monotonic())
         if not self.listener.watched:
             self.blocks.clear()
             return
@@ -97,7 +97,7 @@ class Teller:
             if len(self.columns) >= COLUMNS:
                 yield self._columns().encode()
         yield self._energies().encode()
-        report = self.performance.report
+        report = self.engine.report
         if report is not None and report is not self.reported:
             self.reported = report
             yield report.encode()
@@ -114,16 +114,16 @@ class Teller:
         return Columns(first, time.monotonic_ns(), levels)
 
     def _energies(self) -> Energies:
-        performance = self.performance
+        engine = self.engine
         self.beat = (self.beat + 1) & 0xFFFFFFFF
         return Energies(
             self.beat,
             time.monotonic_ns(),
-            performance.scene,
-            performance.present,
+            engine.scene,
+            engine.present,
             max(10.0 * np.log10(self.power + 1e-12), FLOOR_DB),
-            performance.latency_s,
-            performance.features,
+            engine.latency_s,
+            engine.features,
         )
 
 

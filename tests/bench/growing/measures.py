@@ -28,14 +28,14 @@ class Measured:
 
 
 def measure(
-    some: Iterable[Curve], seconds: float, turns: int, say: Callable[[str], None]
+    some: Iterable[Curve], seconds: float, turns: int, log: Callable[[str], None]
 ) -> Iterator[Measured]:
     """Measures one curve after the other, each of its points `turns` times in turn."""
     for curve in some:
         x = tuple(float(each) for each in curve.settings)
         rounds: list[list[float]] = []
         for turn in range(turns):
-            say(f"{curve.title} over {curve.quantity}, turn {turn + 1} of {turns}")
+            log(f"{curve.title} over {curve.quantity}, turn {turn + 1} of {turns}")
             rounds.append([curve.cost(each, seconds) for each in x])
         costs = tuple(median(column) for column in zip(*rounds, strict=True))
         yield Measured(curve, x, costs, fit(curve.law, x, costs))

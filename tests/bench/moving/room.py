@@ -98,7 +98,7 @@ class Room:
 
     def gestures(self, count: int) -> Iterator[float]:
         """Opens her mouth so often, at no rhythm; yields when, in monotonic seconds."""
-        chance = np.random.default_rng(1)
+        rng = np.random.default_rng(1)
         time.sleep(SETTLES_S)
         for _ in range(count):
             if self.process.poll() is not None:
@@ -107,7 +107,7 @@ class Room:
             self.scene.show(OPEN)
             time.sleep(HOLDS_S)
             self.scene.show(REST)
-            time.sleep(chance.uniform(*RESTS_S))
+            time.sleep(rng.uniform(*RESTS_S))
             yield opened_s
 
     def leave(self) -> str:

@@ -109,7 +109,7 @@ def refined(
     magnitude: FloatArray, angles: torch.Tensor, geometry: Geometry, iterations: int
 ) -> FloatArray:
     """Fast Griffin-Lim by `torch.stft` from given phases, (n_bins, n_frames + 1) complex."""
-    wanted = torch.from_numpy(closed(magnitude))
+    target = torch.from_numpy(closed(magnitude))
     frame = {
         "n_fft": geometry.n_fft,
         "hop_length": geometry.hop_length,
@@ -117,12 +117,12 @@ def refined(
     }
     previous = torch.zeros(())
     for _ in range(iterations):
-        sound = torch.istft(wanted * angles, length=geometry.loop_length, **frame)
+        sound = torch.istft(target * angles, length=geometry.loop_length, **frame)
         rebuilt = torch.stft(sound, pad_mode="reflect", return_complex=True, **frame)
         angles = rebuilt - previous * (FAST / (1.0 + FAST))
         angles /= angles.abs() + 1e-16
         previous = rebuilt
-    return torch.istft(wanted * angles, length=geometry.loop_length, **frame).numpy()
+    return torch.istft(target * angles, length=geometry.loop_length, **frame).numpy()
 
 
 def pghis(magnitude: FloatArray, geometry: Geometry, *, iterations: int) -> FloatArray:

@@ -42,7 +42,7 @@ class Course:
         seed: int,
     ) -> None:
         self.house, self.notes, self.seconds = house, notes, seconds
-        self.chance = random.Random(seed)
+        self.rng = random.Random(seed)
         self.visitors = Visitors(house.scene, random.Random(seed + 1))
         self.faults, self.pause_s = list(faults), pause_s
         self.to_come: list[Fault] = []  # each once, before any comes again
@@ -122,11 +122,11 @@ class Course:
                 self._begin_trouble()
 
     def _begin_trouble(self) -> None:
-        self.to_come = self.to_come or self.chance.sample(self.faults, len(self.faults))
+        self.to_come = self.to_come or self.rng.sample(self.faults, len(self.faults))
         fault = self.to_come.pop()
         if fault.kind == SOUND:
             self.excused_until_s = math.inf
-        self.trouble = Trouble(fault, self.house, self.chance)
+        self.trouble = Trouble(fault, self.house, self.rng)
 
     def _note_fault(self, trouble: Trouble, now_s: float) -> None:
         fault = trouble.fault
@@ -147,7 +147,7 @@ class Course:
         if fault.kind == SOUND:
             self.excused_until_s = now_s + EXCUSED_S
         self.visitors.asked_to_stay = False
-        self.next_fault_s = now_s + self.chance.uniform(0.3, 1.7) * self.pause_s
+        self.next_fault_s = now_s + self.rng.uniform(0.3, 1.7) * self.pause_s
 
     def _look_back_at_gestures(self, now_s: float) -> None:
         gestures = self.visitors.gestures

@@ -49,9 +49,9 @@ class Fault:
     limit_s: float
     says: str = ""
 
-    def duration_s(self, chance: random.Random) -> float:
+    def duration_s(self, rng: random.Random) -> float:
         """How long it will last this time."""
-        return chance.uniform(*self.lasts_s)
+        return rng.uniform(*self.lasts_s)
 
 
 def camera(word: str) -> Callable[[House], End]:
@@ -181,11 +181,11 @@ FAULTS = (
 class Trouble:
     """A fault that is under way, from its beginning to its end to the day all is well again."""
 
-    def __init__(self, fault: Fault, house: House, chance: random.Random) -> None:
+    def __init__(self, fault: Fault, house: House, rng: random.Random) -> None:
         self.fault, self.house = fault, house
         self.begun_s = time.monotonic()
         self.end = fault.begin(house)
-        self.ends_s = self.begun_s + fault.duration_s(chance)
+        self.ends_s = self.begun_s + fault.duration_s(rng)
         self.counts_from_s: float | None = None  # where the time to recover begins
         self.said = not fault.says
         self.well_s: float | None = None

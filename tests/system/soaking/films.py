@@ -30,11 +30,11 @@ GESTURES: dict[str, Callable[[], faces.Picture]] = {
 
 def empty_room() -> list[faces.Picture]:
     """A wall, a floor, and a sensor's noise."""
-    chance = np.random.default_rng(5)
+    rng = np.random.default_rng(5)
     light = np.linspace(90, 160, faces.HEIGHT)[:, None, None]
     room = np.broadcast_to(light, (faces.HEIGHT, faces.WIDTH, 3)).copy()
     room[330:] *= 0.6
-    noise = chance.normal(0, 4, (IMAGES, *room.shape))
+    noise = rng.normal(0, 4, (IMAGES, *room.shape))
     return list(np.clip(room + noise, 0, 255).astype(np.uint8))
 
 

@@ -55,8 +55,8 @@ class Scene:
 class Visitors:
     """One after the other: they come, rest, make a face, rest, and leave."""
 
-    def __init__(self, scene: Scene, chance: random.Random) -> None:
-        self.scene, self.chance = scene, chance
+    def __init__(self, scene: Scene, rng: random.Random) -> None:
+        self.scene, self.rng = scene, rng
         self.visits = 0
         self.asked_to_stay = False
         self.leaves_s = self.next_s = float("-inf")
@@ -79,7 +79,7 @@ class Visitors:
             self._come(now_s)
         elif now_s >= self.leaves_s and not self.asked_to_stay:
             self.scene.show(ROOM)
-            self.next_s = now_s + self.chance.uniform(*AWAY_S)
+            self.next_s = now_s + self.rng.uniform(*AWAY_S)
         elif self.scene.shown == REST:
             self._make_a_face(now_s)
         else:
@@ -87,18 +87,18 @@ class Visitors:
 
     def _come(self, now_s: float) -> None:
         self.visits += 1
-        self.leaves_s = now_s + self.chance.uniform(*STAYS_S)
+        self.leaves_s = now_s + self.rng.uniform(*STAYS_S)
         self._rest(now_s)
 
     def _rest(self, now_s: float) -> None:
         self.scene.show(REST)
-        self.next_s = now_s + self.chance.uniform(*RESTS_S)
+        self.next_s = now_s + self.rng.uniform(*RESTS_S)
 
     def _make_a_face(self, now_s: float) -> None:
-        gesture = self.chance.choice(GESTURES)
+        gesture = self.rng.choice(GESTURES)
         if gesture == OPEN:
-            sham = self.chance.random() < SHAM
+            sham = self.rng.random() < SHAM
             self.gestures.append((now_s, "sham" if sham else OPEN))
             gesture = REST if sham else OPEN
         self.scene.show(gesture)
-        self.next_s = now_s + self.chance.uniform(*HOLDS_S)
+        self.next_s = now_s + self.rng.uniform(*HOLDS_S)

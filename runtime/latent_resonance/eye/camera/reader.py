@@ -58,11 +58,11 @@ class CameraReader:
     def __init__(
         self,
         open_camera: Callable[[], Camera],
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         *,
         asleep: bool = False,
     ) -> None:
-        self._open_camera, self._say = open_camera, say
+        self._open_camera, self._log = open_camera, log
         self._newest: Image | None = None
         self._fresh, self._leaving = threading.Condition(), threading.Event()
         self._novelty, self._ever_seen = Novelty(), False
@@ -141,10 +141,10 @@ class CameraReader:
             self._fresh.notify()
         if self.trouble is not None:
             self.trouble = None
-            self._say("the camera is there")
+            self._log("the camera is there")
 
     def _complain(self, message: str) -> None:
         if self.trouble is None:
-            self._say(f"{message} (looking for it all the while)")
+            self._log(f"{message} (looking for it all the while)")
         self.trouble = message
         self.looks += 1

@@ -49,12 +49,12 @@ class Speaker:
         sample_rate: int,
         device: str | None,
         latency_s: float,
-        say: Callable[[str], None],
+        log: Callable[[str], None],
         on_begin: Callable[[int], None] = lambda _rate: None,
         program: tuple[str, ...] = OUTPUT,
     ) -> None:
         self.ring, self.wanted_rate, self.sample_rate = ring, sample_rate, sample_rate
-        self.device, self.latency_s, self.say = device, latency_s, say
+        self.device, self.latency_s, self.log = device, latency_s, log
         self.on_begin = on_begin
         self.program = program
         self.name: str | None = None  # of the device that plays
@@ -85,7 +85,7 @@ class Speaker:
         """Of them, those of the device itself: the output process was late, not the ring empty."""
         return self.late_before + self.late
 
-    def tend(self, now_s: float) -> None:
+    def poll(self, now_s: float) -> None:
         """Starts, hears or replaces the output process; without a speaker, keeps the time."""
         self.gone = [process for process in self.gone if process.poll() is None]
         if self.process is None:
@@ -215,8 +215,8 @@ class Speaker:
             if self.ring.empty:  # the clock starts with the first sample
                 return
             self.clock_s = now_s
-        wanted = int((now_s - self.clock_s) * self.sample_rate)
-        taken = self.ring.pull(self.scratch[: min(wanted, len(self.scratch))])
+        target = int((now_s - self.clock_s) * self.sample_rate)
+        taken = self.ring.pull(self.scratch[: min(target, len(self.scratch))])
         self.clock_s += taken / self.sample_rate
         if now_s - self.clock_s > self.latency_s:
             self.dry_silent += 1
@@ -225,4 +225,4 @@ class Speaker:
     def _say_once(self, sentence: str) -> None:
         if sentence != self.said:
             self.said = sentence
-            self.say(sentence)
+            self.log(sentence)

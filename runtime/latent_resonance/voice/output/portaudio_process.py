@@ -108,7 +108,7 @@ def list_devices() -> list[DeviceInfo]:
     ]
 
 
-def choose_device(wanted: str | None) -> DeviceInfo:
+def choose_device(target: str | None) -> DeviceInfo:
     """The default device, or the first whose name contains `wanted`.
 
     Raises
@@ -116,10 +116,10 @@ def choose_device(wanted: str | None) -> DeviceInfo:
     OutputError
         There is none; the message lists what there is.
     """
-    return device_named(wanted, list_devices())
+    return device_named(target, list_devices())
 
 
-def device_named(wanted: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
+def device_named(target: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
     """The default of these devices, or the first whose name contains `wanted`.
 
     The number of a card is no part of its name, for it changes with the order in which cards
@@ -132,13 +132,13 @@ def device_named(wanted: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
     """
     if not devices:
         raise OutputError("no speaker found; connect one, or see `latent-resonance devices`")
-    if wanted is None:
+    if target is None:
         return next((d for d in devices if d.is_default), devices[0])
     for device in devices:
-        if wanted.lower() in device.card.lower():
+        if target.lower() in device.card.lower():
             return device
     names = ", ".join(repr(d.card) for d in devices)
-    raise OutputError(f"no speaker named like {wanted!r}; there are {names}")
+    raise OutputError(f"no speaker named like {target!r}; there are {names}")
 
 
 class Feed:
@@ -160,10 +160,10 @@ class Feed:
         self.begun = False  # silence before the first whole block is no underflow
         self.stream, self.sample_rate = self.open(device, sample_rate, latency_s)
 
-    def open(self, device: DeviceInfo, wanted: int, latency_s: float) -> tuple[Any, int]:
+    def open(self, device: DeviceInfo, target: int, latency_s: float) -> tuple[Any, int]:
         """A stream at the wanted rate or, if the device refuses that, at the device's own."""
         sounddevice = _portaudio()
-        for sample_rate in (wanted, round(device.default_sample_rate)):
+        for sample_rate in (target, round(device.default_sample_rate)):
             try:
                 stream = sounddevice.RawOutputStream(
                     samplerate=sample_rate,
@@ -215,13 +215,13 @@ class Feed:
             return 0
 
 
-def look(wanted: str | None, ring: int, sample_rate: int, latency_s: float) -> Feed | None:
+def look(target: str | None, ring: int, sample_rate: int, latency_s: float) -> Feed | None:
     """Looks until there is a speaker that can be opened; None when it has looked for too long."""
     for attempt in range(LOOKS):
         try:
             if attempt:
                 _look_again(_portaudio())
-            device = choose_device(wanted)
+            device = choose_device(target)
             feed = Feed(ring, device, sample_rate, latency_s)
         except OutputError as error:
             tell(f"none {error}")
@@ -253,13 +253,13 @@ def tell(line: str) -> None:
     print(line.replace("\n", " "), flush=True)
 
 
-def main(ring: str, wanted: str, sample_rate: str, latency_s: str, look: Look = look) -> None:
+def main(ring: str, target: str, sample_rate: str, latency_s: str, look: Look = look) -> None:
     """The output process, on whatever `look` finds."""
     die_with_the_parent()
     hurry(OUTPUT, with_threads=True)
     stay_in_memory()
     try:
-        feed = look(wanted or None, int(ring), int(sample_rate), float(latency_s))
+        feed = look(target or None, int(ring), int(sample_rate), float(latency_s))
         if feed is not None and sys.stdin.readline():
             play(feed)
     except BrokenPipeError:  # the voice is gone

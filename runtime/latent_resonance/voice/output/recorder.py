@@ -31,10 +31,10 @@ class Recording:
     """
 
     def __init__(
-        self, path: Path, sample_rate: int, block_s: float, say: Callable[[str], None]
+        self, path: Path, sample_rate: int, block_s: float, log: Callable[[str], None]
     ) -> None:
         self.file: WavFile | None = WavFile(path, sample_rate)
-        self.sample_rate, self.say = sample_rate, say
+        self.sample_rate, self.log = sample_rate, log
         self.waiting: queue.Queue[FloatArray] = queue.Queue(max(1, int(PATIENCE_S / block_s)))
         self.late = False
         self.under_way = True
@@ -73,7 +73,7 @@ class Recording:
     def _end(self, reason: str) -> None:
         self._complete()
         seconds = self.written / self.sample_rate
-        self.say(f"the recording has ended ({reason}), {seconds:.1f} s are kept; playing on")
+        self.log(f"the recording has ended ({reason}), {seconds:.1f} s are kept; playing on")
 
     def _complete(self) -> None:
         """Closes the file; on a full disk its header can still be put right in place."""
@@ -82,7 +82,7 @@ class Recording:
             try:
                 file.close()
             except OSError as error:
-                self.say(f"the recording could not be completed ({error.strerror or error})")
+                self.log(f"the recording could not be completed ({error.strerror or error})")
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def recorded(
     path: Path | None,
     geometry: Geometry,
     start: Callable[[Recording], threading.Thread],
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Iterator[None]:
     """Records what is played in the meantime, if there is a path to.
 
@@ -107,7 +107,7 @@ def recorded(
         yield
         return
     with written_beside(path) as beside:
-        recording = Recording(beside, geometry.sample_rate, geometry.hop_s, say)
+        recording = Recording(beside, geometry.sample_rate, geometry.hop_s, log)
         thread = start(recording)
         try:
             yield

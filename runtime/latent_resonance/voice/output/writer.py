@@ -15,7 +15,7 @@ from latent_resonance.voice.synthesis.crossfade import falling
 FADE_IN_S = 0.1
 
 
-class Outlet:
+class RingWriter:
     """Blocks at the pack's rate into a ring at the device's.
 
     Parameters
@@ -26,34 +26,34 @@ class Outlet:
     def __init__(self, geometry: Geometry, buffer_s: float) -> None:
         self.geometry, self.buffer_s = geometry, buffer_s
         self.ring = Ring(self._capacity(geometry.sample_rate))
-        self.wanted: tuple[int, int] = (0, geometry.sample_rate)  # device's turn, rate
-        self.taken = self.wanted
+        self.target: tuple[int, int] = (0, geometry.sample_rate)  # device's turn, rate
+        self.taken = self.target
         self.resampler: Resampler | None = None
         self.fade = falling(geometry, FADE_IN_S)
 
     def begin(self, sample_rate: int) -> None:
         """A device begins: from now on at its rate, and from silence (main thread)."""
         self.ring.capacity = self._capacity(sample_rate)
-        self.wanted = (self.wanted[0] + 1, sample_rate)
+        self.target = (self.target[0] + 1, sample_rate)
 
     def deepen(self, buffer_s: float) -> None:
         """Holds more, or less, from now on."""
         self.buffer_s = buffer_s
-        self.ring.capacity = self._capacity(self.wanted[1])
+        self.ring.capacity = self._capacity(self.target[1])
 
     def wait(self, stop: threading.Event) -> bool:
         """Sleeps until there is space for a hop; False if told to stop before.
 
         Whoever waits first and plays then, plays what the face does now.
         """
-        rate = self.wanted[1]
+        rate = self.target[1]
         # With another rate, a block may become a sample more than its share.
         longest = self.geometry.hop_length * rate // self.geometry.sample_rate + 1
         return wait_for_space(self.ring, longest, rate, stop.is_set)
 
     def put(self, block: FloatArray) -> None:
         """Passes on a hop, for which there is space."""
-        if self.taken != self.wanted:
+        if self.taken != self.target:
             self._take()
         if self.fade:
             block = block * (1.0 - self.fade.pop(0))
@@ -64,7 +64,7 @@ class Outlet:
         return round(max(self.buffer_s, 2 * hop_s) * sample_rate) + 2
 
     def _take(self) -> None:
-        self.taken = self.wanted
+        self.taken = self.target
         rate = self.taken[1]
         same = rate == self.geometry.sample_rate
         self.resampler = None if same else Resampler(self.geometry.sample_rate, rate)

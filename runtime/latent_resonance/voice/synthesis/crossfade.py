@@ -16,7 +16,7 @@ from latent_resonance.voice.synthesis.instrument import Instrument
 CROSS_FADE_S = 0.4
 
 
-class Player:
+class CrossFade:
     """The instrument that plays, and the one that fades.
 
     Attributes

@@ -20,7 +20,7 @@ from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.correction import Correction
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, open_networks
-from latent_resonance.voice.synthesis.spectral_effects import Texture
+from latent_resonance.voice.synthesis.spectral_effects import SpectralEffects
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 from latent_resonance.voice.synthesis.tone import Tone
 
@@ -30,7 +30,7 @@ FLAT = 1e-3  # a picture whose pixels differ by less is no sound
 WARM_UP_S = 0.4  # after which an instrument sounds as if it had always played
 
 
-class PicturingNetworks(Protocol):
+class SpectrogramNetworks(Protocol):
     """What a dreamer asks of a pack's networks."""
 
     def z_of(self, features: FeatureVector) -> Latent:
@@ -40,7 +40,7 @@ class PicturingNetworks(Protocol):
         """(latent_dim,) -> (n_mels, n_frames) in [-1, 1]; NetworkError if it cannot be run."""
 
 
-class Dreamer:
+class SpectrogramGenerator:
     """Features to pictures: regressor, glide through the latent space, generator.
 
     A network that fails or gives what is no picture is not heard: the last good one stays,
@@ -52,12 +52,12 @@ class Dreamer:
     """
 
     def __init__(
-        self, pack: Pack, networks: PicturingNetworks, settings: Settings, seed: int
+        self, pack: Pack, networks: SpectrogramNetworks, settings: Settings, seed: int
     ) -> None:
         self.networks = networks
         self.controls = ControlGlide(settings.controls)
         self.glide = LatentGlide(pack.anchors, settings.latent, seed)
-        self.wanted: Latent = self.glide.base
+        self.target: Latent = self.glide.base
         self.z: Latent = self.glide.base
         self.picture = silent_picture(pack.geometry)
         self.begun = False
@@ -73,25 +73,25 @@ class Dreamer:
         if held is None:
             self._follow(features)
         else:
-            self.wanted, controls = held, replace(controls, noise=0.0, clarity=0.0)
-        z = self.glide.step(self.wanted, controls, dt_s)
+            self.target, controls = held, replace(controls, noise=0.0, clarity=0.0)
+        z = self.glide.step(self.target, controls, dt_s)
         if not self.begun or np.abs(z - self.z).max() > MOVED:
-            self._dream(z)
+            self._generate(z)
         return self.picture
 
     def _follow(self, features: FeatureVector) -> None:
         try:
-            wanted = self.networks.z_of(features)
+            target = self.networks.z_of(features)
         except NetworkError as error:
             self.fault = str(error)
             return
-        if np.isfinite(wanted).all():
+        if np.isfinite(target).all():
             taught = self.correction
-            self.wanted = taught.corrected(features, wanted) if taught else wanted
+            self.target = taught.corrected(features, target) if taught else target
         else:
             self.fault = "the regressor gave NaN or infinity"
 
-    def _dream(self, z: Latent) -> None:
+    def _generate(self, z: Latent) -> None:
         try:
             picture = self.networks.spectrogram_of(z)
         except NetworkError as error:
@@ -128,7 +128,7 @@ class Synthesiser:
         self.hop_s = geometry.hop_s
         self.controls = ControlGlide(settings.controls)
         self.loop = SpectrogramLoop(geometry, settings.loop.morph_s)
-        self.texture = Texture(geometry, seed + 1)
+        self.texture = SpectralEffects(geometry, seed + 1)
         self.phase = StreamingGriffinLim(
             geometry,
             look_ahead=settings.phase.look_ahead,
@@ -176,14 +176,14 @@ class Instrument:
 
     def __init__(self, pack: Pack, networks: Networks, settings: Settings, seed: int) -> None:
         self.pack, self.networks, self.settings = pack, networks, settings
-        self.dreamer = Dreamer(pack, networks, settings, seed)
+        self.generator = SpectrogramGenerator(pack, networks, settings, seed)
         self.synthesiser = Synthesiser(pack, settings, seed)
         self.picture: FloatArray | None = None
         self.shown: FloatArray | None = None
 
-    def dream(self, features: FeatureVector, dt_s: float, held: Latent | None = None) -> None:
+    def generate(self, features: FeatureVector, dt_s: float, held: Latent | None = None) -> None:
         """Moves the picture on by dt_s; towards z (latent_dim,) if somebody holds it."""
-        self.picture = self.dreamer.step(features, dt_s, held)
+        self.picture = self.generator.step(features, dt_s, held)
 
     def hop(self, features: FeatureVector, iterations: int) -> FloatArray:
         """The next hop_length samples, with so many iterations of the phase reconstruction."""
@@ -197,10 +197,10 @@ class Instrument:
     def follow(self, before: Instrument, features: FeatureVector) -> None:
         """Goes on where another one is, and plays itself warm, unheard."""
         if before.networks is self.networks:
-            self.dreamer.glide.base = before.dreamer.glide.base
+            self.generator.glide.base = before.generator.glide.base
             self.synthesiser.tone.leveller.follow(before.synthesiser.tone.leveller)
         self.synthesiser.loop.position = before.synthesiser.loop.position
-        self.dream(features, 1.0)
+        self.generate(features, 1.0)
         for _ in range(int(WARM_UP_S / self.pack.geometry.hop_s)):
             self.hop(features, 1)
 

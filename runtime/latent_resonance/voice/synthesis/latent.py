@@ -39,21 +39,21 @@ class LatentGlide:
 
     def reset(self) -> None:
         """Back to the first anchor, and to the beginning of the random sequence."""
-        self.chance = np.random.default_rng(self.seed)
+        self.rng = np.random.default_rng(self.seed)
         self.base = self.anchors[0].astype(np.float32).copy()
         self.wobble = np.zeros_like(self.base)
         self.anchor: Latent | None = None
 
-    def step(self, wanted: Latent, controls: Controls, dt_s: float) -> Latent:
+    def step(self, target: Latent, controls: Controls, dt_s: float) -> Latent:
         """Moves on by dt_s towards `wanted` (latent_dim,); returns z, a new array."""
         clarity = controls.clarity
         if self.anchor is None or clarity < LET_GO:
-            self.anchor = nearest_anchor(wanted, self.anchors)
-        target = wanted + (self.anchor - wanted) * clarity
+            self.anchor = nearest_anchor(target, self.anchors)
+        destination = target + (self.anchor - target) * clarity
         glide_s = self.settings.glide_s
         time_constant_s = glide_s + (self.settings.anchor_glide_s - glide_s) * clarity
         kept = approach(1.0, 0.0, dt_s, time_constant_s)
-        self.base = (target + (self.base - target) * kept).astype(np.float32)
+        self.base = (destination + (self.base - destination) * kept).astype(np.float32)
         return self.base + self._jitter(dt_s) * self._jitter_amount(controls)
 
     def _jitter_amount(self, controls: Controls) -> np.float32:
@@ -61,6 +61,6 @@ class LatentGlide:
 
     def _jitter(self, dt_s: float) -> Latent:
         kept = math.exp(-2.0 * math.pi * self.settings.jitter_hz * dt_s)
-        fresh = self.chance.standard_normal(self.wobble.shape, dtype=np.float32)
+        fresh = self.rng.standard_normal(self.wobble.shape, dtype=np.float32)
         self.wobble = np.float32(kept) * self.wobble + np.float32(math.sqrt(1 - kept**2)) * fresh
         return self.wobble

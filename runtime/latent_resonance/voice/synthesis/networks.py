@@ -103,9 +103,9 @@ def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSe
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     available = onnxruntime.get_available_providers()
-    wanted = [p for p in settings.providers if p in available] or ["CPUExecutionProvider"]
+    target = [p for p in settings.providers if p in available] or ["CPUExecutionProvider"]
     try:
-        return onnxruntime.InferenceSession(path, options, providers=wanted)
+        return onnxruntime.InferenceSession(path, options, providers=target)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         reason = str(error).splitlines()[0]
         raise PackError(f"{path}: not a network that can be run ({reason})") from error

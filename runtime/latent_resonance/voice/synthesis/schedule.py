@@ -9,24 +9,24 @@ from __future__ import annotations
 import numpy as np
 
 from latent_resonance.face_state import FeatureVector
-from latent_resonance.voice.synthesis.instrument import PicturingNetworks
+from latent_resonance.voice.synthesis.instrument import SpectrogramNetworks
 from latent_resonance.voice.synthesis.networks import NetworkError
 
 LEAP = 0.35  # RMS over z, in standard deviations, that a slow face does not reach between pictures
 SOONEST_S = 0.03  # after the last picture; a generator has to have time for it
 
 
-class Pace:
+class GenerationSchedule:
     """Tells whether it is time for another picture."""
 
     def __init__(self) -> None:
         self.asked: FeatureVector | None = None  # the last features looked at
-        self.wanted: np.ndarray | None = None  # z of those that the last picture was for
+        self.target: np.ndarray | None = None  # z of those that the last picture was for
         self.last_s = float("-inf")
         self.next_s = float("-inf")
 
     def due(
-        self, networks: PicturingNetworks, features: FeatureVector, now_s: float, picture_s: float
+        self, networks: SpectrogramNetworks, features: FeatureVector, now_s: float, picture_s: float
     ) -> bool:
         """Whether to dream now, which the caller then does.
 
@@ -37,22 +37,22 @@ class Pace:
         leapt = now_s - self.last_s >= SOONEST_S and self._leapt(networks, features)
         if now_s < self.next_s and not leapt:
             return False
-        self.wanted = _z_of(networks, features)
+        self.target = _z_of(networks, features)
         in_step = not leapt and now_s - self.next_s < picture_s  # an even pace does not drift
         self.next_s = (self.next_s if in_step else now_s) + picture_s
         self.last_s = now_s
         return True
 
-    def _leapt(self, networks: PicturingNetworks, features: FeatureVector) -> bool:
-        if features is self.asked or self.wanted is None:
+    def _leapt(self, networks: SpectrogramNetworks, features: FeatureVector) -> bool:
+        if features is self.asked or self.target is None:
             return False
-        self.asked, wanted = features, _z_of(networks, features)
-        if wanted is None:
+        self.asked, target = features, _z_of(networks, features)
+        if target is None:
             return False
-        return float(np.sqrt(np.mean(np.square(wanted - self.wanted)))) > LEAP
+        return float(np.sqrt(np.mean(np.square(target - self.target)))) > LEAP
 
 
-def _z_of(networks: PicturingNetworks, features: FeatureVector) -> np.ndarray | None:
+def _z_of(networks: SpectrogramNetworks, features: FeatureVector) -> np.ndarray | None:
     """None if the regressor cannot be run at present; whoever dreams says so."""
     try:
         return networks.z_of(features)

@@ -27,7 +27,7 @@ GLITCH_S = (0.03, 0.09)
 GLITCH_BANDS = 60  # furthest that a glitch throws the partials, in mel bands
 
 
-class Texture:
+class SpectralEffects:
     """Adds noise and glitches with tension, sharpens peaks with stillness."""
 
     def __init__(self, geometry: Geometry, seed: int) -> None:
@@ -39,7 +39,7 @@ class Texture:
 
     def reset(self) -> None:
         """Back to the beginning of the random sequence, no glitch under way."""
-        self.chance = np.random.default_rng(self.seed)
+        self.rng = np.random.default_rng(self.seed)
         self.glitch_left_s = 0.0
         self.thrown = 0
 
@@ -56,7 +56,7 @@ class Texture:
 
     def _roughen(self, amplitude: FloatArray, noise: float) -> FloatArray:
         """Static over every bin, and noise in the valleys up towards the envelope."""
-        draw = self.chance.standard_normal((2, len(amplitude)), dtype=np.float32)
+        draw = self.rng.standard_normal((2, len(amplitude)), dtype=np.float32)
         power = uniform_filter1d(np.square(amplitude), 2 * ENVELOPE_BANDS)
         envelope = np.sqrt(np.maximum(power, 0.0))  # a running sum can end below zero
         static = np.exp(draw[0] * np.float32(noise * STATIC_DB * np.log(10.0) / 20.0))
@@ -67,9 +67,9 @@ class Texture:
         hop_s = self.geometry.hop_s
         if self.glitch_left_s > 0.0:
             self.glitch_left_s -= hop_s
-        elif self.chance.random() < GLITCHES_PER_S * noise * hop_s:
-            self.glitch_left_s = self.chance.uniform(*GLITCH_S)
-            self.thrown = int(self.chance.integers(-GLITCH_BANDS, GLITCH_BANDS + 1))
+        elif self.rng.random() < GLITCHES_PER_S * noise * hop_s:
+            self.glitch_left_s = self.rng.uniform(*GLITCH_S)
+            self.thrown = int(self.rng.integers(-GLITCH_BANDS, GLITCH_BANDS + 1))
         if self.glitch_left_s <= 0.0 or self.thrown == 0:
             return pixels
         return shift_bands(pixels, self.thrown)
