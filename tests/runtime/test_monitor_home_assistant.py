@@ -10,9 +10,8 @@ from tests.support.status_reports import report
 
 from latent_resonance.config.settings import SettingsError, load_settings
 from latent_resonance.monitor.health import STATES
-from latent_resonance.monitor.home_assistant import discovery
+from latent_resonance.monitor.home_assistant import Seldom, discovery, state_of
 from latent_resonance.monitor.mqtt import VISITS_S, identity_of
-from latent_resonance.monitor.told import Seldom, state_of
 
 
 @pytest.mark.parametrize(

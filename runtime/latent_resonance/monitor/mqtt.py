@@ -38,8 +38,7 @@ from latent_resonance import __version__
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.config.settings import SettingsError
 from latent_resonance.link.telemetry import Report
-from latent_resonance.monitor.home_assistant import discovery
-from latent_resonance.monitor.told import Seldom, state_of
+from latent_resonance.monitor.home_assistant import Seldom, discovery, state_of
 
 STATE_S = 10.0
 VISITS_S = 900.0
