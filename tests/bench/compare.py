@@ -16,9 +16,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from tests.bench.phases.drawing import draw
 from tests.bench.phases.measures import Row, measure, warm_up
 from tests.bench.phases.methods import Method, methods, pghipy_is_there
+from tests.bench.phases.plot import draw
 from tests.bench.phases.signals import Signal, signals
 from tests.bench.phases.summary import figures, tables, verdicts
 

@@ -17,8 +17,8 @@ sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
 import torch  # noqa: E402  the path comes first
 from tests.bench.growing.curves import Curve, curves  # noqa: E402
-from tests.bench.growing.drawing import draw  # noqa: E402
 from tests.bench.growing.measures import Measured, measure, rows, table  # noqa: E402
+from tests.bench.growing.plot import draw  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
 from latent_resonance.audio.wav import written_beside  # noqa: E402

@@ -3,7 +3,7 @@
 The exact sibling of `latent-resonance bench motion`, which runs anywhere and believes the driver.
 The instrument is `latent-resonance perform` as it is run: real eye, real socket, real voice, real
 PortAudio and ALSA. The camera is `fakecam.c`, which logs when each image was taken; the sound card
-is `aircard.c`, which logs when each sample was heard.
+is `virtual_card.c`, which logs when each sample was heard.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from tests.bench.moving.room import TURN, Room, short_folder, underflows_in  # noqa: E402
+from tests.bench.moving.rig import TURN, Room, short_folder, underflows_in  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
 from latent_resonance.audio.wav import written_beside  # noqa: E402

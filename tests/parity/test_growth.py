@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 from tests.bench.growing.curves import Curve, curves, dreaming_bands, phase_iterated, tracking_faces
 from tests.bench.growing.laws import CONSTANT, LINEAR, WITH_FILTERS, fit
 from tests.bench.growing.measures import measure, table
-from tests.bench.growing.takes import take_of
+from tests.bench.growing.renders import take_of
 from tests.bench.growth import main as growth
 
 X = (1.0, 2.0, 4.0, 8.0)

@@ -19,11 +19,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from tests.system.soaking.course import Course  # noqa: E402  the path comes first
+from tests.system.soaking.event_log import Notes, judge, read_lines  # noqa: E402
 from tests.system.soaking.faults import FAULTS, Fault  # noqa: E402
-from tests.system.soaking.house import INSTRUMENT, House  # noqa: E402
-from tests.system.soaking.notes import Notes, judge, read_lines  # noqa: E402
-from tests.system.soaking.verdict import Line  # noqa: E402
+from tests.system.soaking.installation import INSTRUMENT, House  # noqa: E402
+from tests.system.soaking.report import Line  # noqa: E402
+from tests.system.soaking.soak_run import Course  # noqa: E402  the path comes first
 
 PACK = ROOT / "models" / "cello"
 RESULTS = Path("runs") / "soak"

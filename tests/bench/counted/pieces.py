@@ -30,7 +30,7 @@ from latent_resonance.bench.voice import HOPS_A_DREAM, dreaming, playing
 from latent_resonance.config.presets import QUALITIES
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image
-from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import neutral_features
 from latent_resonance.voice.synthesis.instrument import Synthesiser
@@ -104,7 +104,7 @@ def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
 
 def telling(settings: Settings, found: list[list[Face]]) -> Callable[[], object]:
     """Tells one image more of what was found in some."""
-    visitor, turn = Visitor(settings.eye), enumerate(itertools.cycle(found))
+    visitor, turn = FeatureExtractor(settings.eye), enumerate(itertools.cycle(found))
 
     def tell() -> None:
         image, faces = next(turn)

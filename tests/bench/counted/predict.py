@@ -24,7 +24,7 @@ from tests.bench.counted.pieces import MATRIX
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.bench.quality import Load, best_of
-from latent_resonance.config.presets import QUALITIES, with_quality
+from latent_resonance.config.presets import QUALITIES, apply_quality
 from latent_resonance.config.settings import Settings
 
 FOLLOWING = "following, light"
@@ -79,7 +79,7 @@ def by_scores_s(piece: str, here: Here, board: Board) -> float:
 
 def load(quality: str, seconds: Seconds) -> Load:
     """Shares of a core that the three busy threads take at a quality."""
-    settings = Settings.model_validate(with_quality({"quality": quality}))
+    settings = Settings.model_validate(apply_quality({"quality": quality}))
     return Load(
         synthesis=seconds(f"hop, {quality}") / Geometry().hop_s,
         dreams=seconds("dream") * settings.inference.spectrograms_per_s,

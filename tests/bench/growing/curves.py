@@ -36,7 +36,7 @@ from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.pack.onnx_export import export
 
 from .laws import CONSTANT, LINEAR, WITH_FILTERS, Law
-from .takes import HOUR, SECONDS, take_of
+from .renders import HOUR, SECONDS, take_of
 
 PACK = Path(__file__).resolve().parents[3] / "models" / "cello"
 TRACKERS = ("light", "mediapipe")

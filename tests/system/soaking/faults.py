@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.support.pulse_server import PATIENCE
-from tests.system.soaking.house import House
+from tests.system.soaking.installation import House
 
 CAMERA, EYE, SOUND, DATA, MACHINE = "camera", "eye", "sound", "data", "machine"
 End = Callable[[], None]

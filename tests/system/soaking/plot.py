@@ -10,7 +10,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from tests.system.soaking.processes import ROLES
-from tests.system.soaking.verdict import Line, of_kind
+from tests.system.soaking.report import Line, of_kind
 
 KINDS = {
     "camera": "tab:blue",

@@ -7,11 +7,11 @@ import random
 import time
 from collections.abc import Sequence
 
+from tests.system.soaking.camera import Visitors
+from tests.system.soaking.event_log import MOST_SAMPLES, Notes
 from tests.system.soaking.faults import SOUND, Fault, Trouble
-from tests.system.soaking.house import House
-from tests.system.soaking.notes import MOST_SAMPLES, Notes
+from tests.system.soaking.installation import House
 from tests.system.soaking.processes import ROLES, figures_of, roles_of
-from tests.system.soaking.scene import Visitors
 
 TURN_S = 0.05
 SAMPLE_S = 4.0

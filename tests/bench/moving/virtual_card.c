@@ -1,6 +1,6 @@
 /* A sound card of air with an exact clock: an ALSA plugin that plays to nobody and keeps a tape.
  *
- *     cc -shared -fPIC -O2 -DPIC -o libasound_module_pcm_air.so aircard.c -lasound
+ *     cc -shared -fPIC -O2 -DPIC -o libasound_module_pcm_air.so virtual_card.c -lasound
  *
  *     pcm_type.air { lib "/where/it/is/libasound_module_pcm_air.so" }
  *     pcm.air { type air tape "/where/to/write.tape" }

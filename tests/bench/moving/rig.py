@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 from tests.support.pulse_server import compiled, environment_in
-from tests.system.soaking.scene import OPEN, REST, Scene
+from tests.system.soaking.camera import OPEN, REST, Scene
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench.motion import laid_over
+from latent_resonance.bench.motion import fit_canonical_face
 from latent_resonance.bench.onsets import Heard, read_tape
 
 HERE = Path(__file__).parent
@@ -50,7 +50,7 @@ def card_of_air(folder: Path) -> None:
     if shutil.which("cc") is None:
         raise RoomError("a C compiler is not installed: apt install gcc libc6-dev")
     plugin = folder / "libasound_module_pcm_air.so"
-    command = ["cc", "-shared", "-fPIC", "-O2", "-DPIC", "-o", plugin, HERE / "aircard.c"]
+    command = ["cc", "-shared", "-fPIC", "-O2", "-DPIC", "-o", plugin, HERE / "virtual_card.c"]
     done = subprocess.run([*command, "-lasound"], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[0]
@@ -79,7 +79,7 @@ class Room:
         self.scene.show(REST)
         config = folder / "settings.yaml"
         own = {"pack": str(pack), "socket_path": str(folder / "run" / "face.sock")}
-        config.write_text(yaml.safe_dump(own | laid_over(SETTINGS, settings)))
+        config.write_text(yaml.safe_dump(own | fit_canonical_face(SETTINGS, settings)))
         camera = {
             "LD_PRELOAD": str(compiled(FAKECAM, folder)),
             "FAKECAM_RAW": str(self.scene.images),

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import yaml
 from tests.support.pulse_server import SoundServer, compiled, environment_in
-from tests.system.soaking.ear import Ear
+from tests.system.soaking.camera import Scene
 from tests.system.soaking.processes import comes_first, roles_of
-from tests.system.soaking.scene import Scene
+from tests.system.soaking.sink_recorder import Ear
 
 HERE = Path(__file__).parent
 INSTRUMENT = f"{shlex.quote(sys.executable)} -m latent_resonance"

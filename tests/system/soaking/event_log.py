@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.system.soaking.drawing import draw
-from tests.system.soaking.verdict import Line, failures_of, summary_of
+from tests.system.soaking.plot import draw
+from tests.system.soaking.report import Line, failures_of, summary_of
 
 MOST_LINES = 60_000  # of some 400 bytes
 MOST_SAMPLES = 20_000
