@@ -12,8 +12,13 @@ import numpy as np
 import pytest
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.voice.output.device import OPENING_S, SILENCE_IS_DEATH_S, STEADY_S, Speaker
-from latent_resonance.voice.output.portaudio_process import DeviceInfo, OutputError, device_named
+from latent_resonance.voice.output.device import (
+    CALLBACK_TIMEOUT_S,
+    OPEN_TIMEOUT_S,
+    STEADY_AFTER_S,
+    Speaker,
+)
+from latent_resonance.voice.output.portaudio_process import DeviceInfo, OutputError, find_device
 from latent_resonance.voice.output.ring import Ring, feed
 from latent_resonance.voice.output.writer import RingWriter
 
@@ -81,20 +86,20 @@ def test_a_speaker_is_known_by_its_name_whatever_number_its_card_has() -> None:
     today = devices("vc4-hdmi-0: MAI (hw:0,0)", "USB Audio: - (hw:1,0)", "default")
     tomorrow = devices("USB Audio: - (hw:0,0)", "vc4-hdmi-0: MAI (hw:1,0)", "default")
     for found in (today, tomorrow):
-        assert device_named("usb audio", found).name.startswith("USB Audio")
+        assert find_device("usb audio", found).name.startswith("USB Audio")
 
 
 @pytest.mark.parametrize("number", ["1", "hw:1"])
 def test_a_number_is_no_name_of_a_speaker(number: str) -> None:
     found = devices("vc4-hdmi: MAI (hw:0,0)", "USB Audio: - (hw:1,0)")
     with pytest.raises(OutputError, match=r"there are 'vc4-hdmi: MAI', 'USB Audio: -'"):
-        device_named(number, found)
+        find_device(number, found)
 
 
 def test_without_a_wish_the_default_speaker_is_taken() -> None:
-    assert device_named(None, devices("first", "second")).name == "first"
+    assert find_device(None, devices("first", "second")).name == "first"
     with pytest.raises(OutputError, match="no speaker found"):
-        device_named(None, [])
+        find_device(None, [])
 
 
 class Room:
@@ -131,7 +136,7 @@ class Room:
             speaker.poll(self.now_s)
             self.now_s += 0.01
 
-    def tend_until(self, speaker: Speaker, true: Callable[[], bool]) -> None:
+    def poll_until(self, speaker: Speaker, true: Callable[[], bool]) -> None:
         """Lets our time pass, and not the speaker's."""
         end_s = time.monotonic() + 30
         while not true():
@@ -158,7 +163,7 @@ SPINNING = (
 
 def test_without_a_speaker_time_is_kept_and_the_remedy_said_once(room: Room) -> None:
     speaker = room.speaker(NOWHERE)
-    room.tend_until(speaker, lambda: bool(room.said))
+    room.poll_until(speaker, lambda: bool(room.said))
     taken = 0
     for _ in range(101):
         while room.ring.space >= 480:
@@ -191,11 +196,11 @@ def test_a_device_whose_callback_rests_is_replaced_though_its_stream_is_active(
     room: Room,
 ) -> None:
     speaker = room.speaker(SPINNING)
-    room.tend_until(speaker, lambda: speaker.beats == 1)
-    room.now_s += STEADY_S + 0.1  # it has been playing for a while
-    room.tend_until(speaker, lambda: speaker.beats == 500)
+    room.poll_until(speaker, lambda: speaker.callbacks == 1)
+    room.now_s += STEADY_AFTER_S + 0.1  # it has been playing for a while
+    room.poll_until(speaker, lambda: speaker.callbacks == 500)
     first = speaker.process
-    room.poll(speaker, SILENCE_IS_DEATH_S - 0.1)
+    room.poll(speaker, CALLBACK_TIMEOUT_S - 0.1)
     assert speaker.process is first
     room.poll(speaker, 0.2)
     assert room.said[-1].startswith("the speaker does not answer")
@@ -207,7 +212,7 @@ def test_a_device_whose_callback_rests_is_replaced_though_its_stream_is_active(
 
 def test_an_output_process_that_hangs_while_it_looks_is_replaced(room: Room) -> None:
     speaker = room.speaker("time.sleep(60)")
-    room.poll(speaker, OPENING_S - 0.1)
+    room.poll(speaker, OPEN_TIMEOUT_S - 0.1)
     first = speaker.process
     room.poll(speaker, 0.5)
     assert first.wait(5) == -9
@@ -227,7 +232,7 @@ def test_an_output_process_that_cannot_be_started_is_tried_again(room: Room) -> 
 
 def test_underflows_outlive_the_process_that_counted_them(room: Room) -> None:
     speaker = room.speaker(STEADY + "say('beat 2 4 3')")
-    room.tend_until(speaker, lambda: not speaker.playing and bool(room.began))
+    room.poll_until(speaker, lambda: not speaker.playing and bool(room.began))
     assert speaker.underflows == 7
     assert speaker.xruns == 3
     assert room.said[-1].startswith("the speaker is gone")

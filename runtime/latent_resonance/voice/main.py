@@ -16,12 +16,12 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Settings, socket_path_of
 from latent_resonance.face_state import FaceReceiver
 from latent_resonance.link.server import Listener, monitor_path
-from latent_resonance.linux.realtime import settle
+from latent_resonance.linux.realtime import prepare_realtime_process
 from latent_resonance.linux.systemd import Notifier
 from latent_resonance.voice.child_process import EyeProcess
 from latent_resonance.voice.engine import TICK_S, Engine, PerformanceError
 from latent_resonance.voice.monitor_process import MonitorProcess
-from latent_resonance.voice.output.device import OUTPUT, Speaker
+from latent_resonance.voice.output.device import OUTPUT_PROGRAM, Speaker
 from latent_resonance.voice.output.recorder import recorded
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.single_instance import hold_the_speaker
@@ -43,7 +43,7 @@ def perform(
     seed: int = 0,
     unattended: bool = False,
     refused: str = "",
-    output: tuple[str, ...] = OUTPUT,
+    output: tuple[str, ...] = OUTPUT_PROGRAM,
     log: Callable[[str], None] = print,
 ) -> int:
     """Performs until told to stop (SIGINT, SIGTERM) or for some seconds; returns the exit code.
@@ -113,7 +113,7 @@ def _attended(
     notifier, began_s = Notifier(), time.monotonic()
     supervisor = Supervisor(engine, speaker, eye, notifier, log, began_s)
     threads = engine.start()
-    settle()
+    prepare_realtime_process()
     try:
         while time.monotonic() < end_s and not (leave.is_set() or engine.stop.is_set()):
             supervisor.poll(time.monotonic())
