@@ -31,7 +31,7 @@ def test_the_shipped_networks_are_what_is_written_from_googles_bundle(tmp_path: 
     assert {each.path.name: each.sha256 for each in written} == {
         name: sha256 for name, sha256 in MODELS.items() if name != BUNDLE
     }
-    assert all(each.difference <= networks.AGREEMENT for each in written)
+    assert all(each.difference <= networks.TOLERANCE for each in written)
 
 
 @pytest.mark.parametrize(
@@ -51,25 +51,25 @@ def test_padding_is_tensorflows_own(
 
 
 def test_a_network_that_computes_otherwise_is_noticed() -> None:
-    detector, other = (member(source.member) for source in networks.SOURCES)
+    detector, other = (member(source.member) for source in networks.NETWORKS)
     graph = tflite.read_tflite(detector)
     images = networks.examples(graph)
     outputs = [
-        (t, n, s) for t, (n, s) in zip(graph.outputs, networks.SOURCES[0].outputs, strict=True)
+        (t, n, s) for t, (n, s) in zip(graph.outputs, networks.NETWORKS[0].outputs, strict=True)
     ]
-    model = onnx_graph.onnx_of(graph, outputs)
-    assert networks.disagreement(detector, model.SerializeToString(), images) < networks.AGREEMENT
+    model = onnx_graph.build_onnx(graph, outputs)
+    assert networks.max_difference(detector, model.SerializeToString(), images) < networks.TOLERANCE
     weights = next(each for each in model.graph.initializer if each.data_type == 10)  # float16
     spoilt = np.frombuffer(weights.raw_data, np.float16) * np.float16(1.01)
     weights.raw_data = spoilt.tobytes()
-    assert networks.disagreement(detector, model.SerializeToString(), images) > 1e-4
+    assert networks.max_difference(detector, model.SerializeToString(), images) > 1e-4
     assert len(other) > len(detector)
 
 
 def test_an_operator_that_is_not_known_is_refused_by_name() -> None:
     graph = tflite.read_tflite(member("face_blendshapes.tflite"))
     with pytest.raises(conversion.ConversionError, match=r"TFLite's [A-Z_0-9]+ is not known"):
-        onnx_graph.onnx_of(graph, [(graph.outputs[0], "blendshapes", (1, 52))])
+        onnx_graph.build_onnx(graph, [(graph.outputs[0], "blendshapes", (1, 52))])
 
 
 @pytest.mark.parametrize("content", [b"", b"a poem", b"PK\x05\x06" + bytes(18)])
@@ -86,7 +86,7 @@ def test_what_is_no_bundle_is_refused_and_nothing_is_written(
 def test_a_bundle_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
     task = tmp_path / "other.task"
     with zipfile.ZipFile(task, "w") as bundle:
-        for source in networks.SOURCES:
+        for source in networks.NETWORKS:
             bundle.writestr(source.member, b"not a network at all")
     with pytest.raises(conversion.ConversionError, match="not a TFLite file"):
         networks.convert_face(task, tmp_path)
@@ -123,7 +123,7 @@ def test_the_canonical_face_is_that_of_the_bundle() -> None:
     points = np.frombuffer(vertices, "<f4").reshape(468, 5)[:, :3]
     basis = [dict(fields(value)) for number, value in metadata if number == 2]
     weights = {each[1]: struct.unpack("<f", each[2])[0] for each in basis}
-    assert sorted(weights) == sorted(pose.BASIS)
-    assert np.allclose(points[pose.BASIS], pose.CANONICAL, atol=1e-6)
-    expected = np.array([weights[i] for i in pose.BASIS])
+    assert sorted(weights) == sorted(pose.POSE_LANDMARKS)
+    assert np.allclose(points[pose.POSE_LANDMARKS], pose.CANONICAL, atol=1e-6)
+    expected = np.array([weights[i] for i in pose.POSE_LANDMARKS])
     assert np.allclose(expected / expected.sum(), pose.WEIGHTS, rtol=1e-6)

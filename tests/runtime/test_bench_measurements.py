@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance.bench import figures_of, synthetic_face
-from latent_resonance.bench.context import Subject
-from latent_resonance.bench.eye import NoFaceError, images_of, shown, track, tracker_of
-from latent_resonance.bench.processes import PerformanceFailedError, performing, write_settings
-from latent_resonance.bench.voice import STAGES, playing, timed_stage
+from latent_resonance.bench import measure_family, synthetic_face
+from latent_resonance.bench.context import Context
+from latent_resonance.bench.eye import NoFaceError, images_of, run_tracker, track_face, tracker_of
+from latent_resonance.bench.processes import PerformFailedError, running_perform, write_settings
+from latent_resonance.bench.voice import STAGES, hop_player, timed_stage
 from latent_resonance.config.settings import Phase, Settings, load_settings
 from latent_resonance.eye.camera.camera import images_of_clip
-from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.face_state import FEATURES
 from latent_resonance.voice.single_instance import hold_the_speaker
 from latent_resonance.voice.synthesis.instrument import Synthesiser
@@ -25,8 +25,8 @@ NS = 1_000_000_000
 
 
 @pytest.fixture
-def subject(pack_folder: Path, tmp_path: Path) -> Subject:
-    return Subject(
+def context(pack_folder: Path, tmp_path: Path) -> Context:
+    return Context(
         Settings(pack=str(pack_folder), socket_path=str(tmp_path / "face.sock")), seconds=0.2
     )
 
@@ -35,26 +35,26 @@ def subject(pack_folder: Path, tmp_path: Path) -> Subject:
 
 
 def test_a_timed_instrument_plays_the_same_samples_and_each_stage_once_a_hop(
-    subject: Subject,
+    context: Context,
 ) -> None:
-    plain, timed = (Synthesiser(subject.pack, subject.settings, seed=0) for _ in range(2))
+    plain, timed = (Synthesiser(context.pack, context.settings, seed=0) for _ in range(2))
     stages = {stage: timed_stage(timed, stage) for stage in STAGES}
     blocks: list[list[np.ndarray]] = [[], []]
-    for synthesiser, heard in zip((plain, timed), blocks, strict=True):
+    for synthesiser, notifications in zip((plain, timed), blocks, strict=True):
         hop = synthesiser.hop
-        synthesiser.hop = lambda features, hop=hop, heard=heard: heard.append(hop(features))
-        play = playing(synthesiser, subject)
+        synthesiser.hop = lambda features, hop=hop, notifications=notifications: notifications.append(hop(features))
+        play = hop_player(synthesiser, context)
         for _ in range(40):
             play()
     assert np.abs(blocks[0]).max() > 0.01
     np.testing.assert_array_equal(*blocks)
-    counts = {stage: len(timer.taken_s) for stage, timer in stages.items()}
+    counts = {stage: len(timer.elapsed_s) for stage, timer in stages.items()}
     assert counts.pop("loop.receive") == 5  # in 40 hops
     assert set(counts.values()) == {40}
 
 
-def test_every_stage_of_a_synthesiser_is_timed(subject: Subject) -> None:
-    synthesiser = Synthesiser(subject.pack, subject.settings, seed=0)
+def test_every_stage_of_a_synthesiser_is_timed(context: Context) -> None:
+    synthesiser = Synthesiser(context.pack, context.settings, seed=0)
     stateful = {name for name, stage in vars(synthesiser).items() if hasattr(stage, "reset")}
     within = {
         f"tone.{name}" for name, part in vars(synthesiser.tone).items() if hasattr(part, "reset")
@@ -63,26 +63,26 @@ def test_every_stage_of_a_synthesiser_is_timed(subject: Subject) -> None:
     assert stateful | within == {stage.rpartition(".")[0] for stage in STAGES}
 
 
-def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(subject: Subject) -> None:
-    found = {figure.name: figure.value for figure in figures_of("voice", subject)}
+def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(context: Context) -> None:
+    found = {measurement.name: measurement.value for measurement in measure_family("voice", context)}
     for name in (*STAGES, "hop", "share_of_hop", "dream"):
         low, high, highest = (found[f"voice.{name}.p{percent}"] for percent in (50, 95, 99))
         assert 0 < low <= high <= highest
     stages = sum(found[f"voice.{name}.p50"] for name in STAGES if name.count(".") == 1)
     stages -= found["voice.loop.receive.p50"]  # nine hops of ten have none
     assert 0.5 * stages < found["voice.hop.p50"] < 2 * stages
-    latency_samples = Synthesiser(subject.pack, subject.settings, seed=0).latency_samples
+    latency_samples = Synthesiser(context.pack, context.settings, seed=0).latency_samples
     assert found["voice.latency"] == pytest.approx(latency_samples / 48.0)
-    hop_us = 1e6 * subject.pack.geometry.hop_s
+    hop_us = 1e6 * context.pack.geometry.hop_s
     assert found["voice.share_of_hop.p50"] == pytest.approx(
         100 * found["voice.hop.p50"] / hop_us, rel=1e-6
     )
 
 
-def test_more_look_ahead_and_iterations_converge_further_along_the_curve(subject: Subject) -> None:
-    settings = subject.settings.model_copy(update={"phase": Phase(look_ahead=5, iterations=6)})
-    points = itertools.islice(figures_of("phase", Subject(settings, 0.01)), 3 * 5)
-    found = {figure.name: figure.value for figure in points}
+def test_more_look_ahead_and_iterations_converge_further_along_the_curve(context: Context) -> None:
+    settings = context.settings.model_copy(update={"phase": Phase(look_ahead=5, iterations=6)})
+    points = itertools.islice(measure_family("phase", Context(settings, 0.01)), 3 * 5)
+    found = {measurement.name: measurement.value for measurement in points}
     names = [f"phase.{point}-0.95" for point in ("5-6", "3-2", "1-2", "0-1")]
     converged = [found[f"{name}.sound"] for name in names]
     assert converged == sorted(converged)
@@ -97,14 +97,14 @@ def test_more_look_ahead_and_iterations_converge_further_along_the_curve(subject
 def test_the_tracker_takes_the_drawn_face_for_one_and_the_wall_for_none() -> None:
     settings = Settings()
     with tracker_of(settings) as tracker:
-        _, found = track(tracker, images_of(None), 0.5)
+        _, found = track_face(tracker, images_of(None), 0.5)
         assert {len(faces) for faces in found[1:]} == {1}
         wall = images_of(None)[:1]
-        wall[0].pixels[:] = synthetic_face.nobody()[:, :, None]
-        assert not any(shown(tracker, wall, 0.1)[1][5:])
+        wall[0].pixels[:] = synthetic_face.empty_room()[:, :, None]
+        assert not any(run_tracker(tracker, wall, 0.1)[1][5:])
         with pytest.raises(NoFaceError, match=r"a face in 0 of .* --clip"):
-            track(tracker, wall, 0.1)
-    visitor = Visitor(settings.eye)
+            track_face(tracker, wall, 0.1)
+    visitor = FeatureExtractor(settings.eye)
     mouth = [
         visitor.step(faces, i * NS // 30).features[FEATURES.index("mouth_open")]
         for i, faces in enumerate(found * 4)
@@ -128,7 +128,7 @@ def test_the_film_of_the_drawn_face_is_read_as_it_was_written(tmp_path: Path) ->
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
+def work_folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "place"
     folder.mkdir()
     yield folder
@@ -136,28 +136,28 @@ def place(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_the_settings_of_the_performance_are_the_subjects_with_a_film_and_no_hours(
-    subject: Subject, place: Path
+    context: Context, work_folder: Path
 ) -> None:
     hours = Settings.model_validate({"hours": {"daily": "closed"}, "phase": {"iterations": 5}})
-    target = hours.model_copy(update={"pack": subject.settings.pack})
-    write_settings(Subject(target, 1.0), place)
-    read = load_settings(place / "settings.yaml")
-    assert read.camera.source == str(place / "face.y4m")
+    target = hours.model_copy(update={"pack": context.settings.pack})
+    write_settings(Context(target, 1.0), work_folder)
+    read = load_settings(work_folder / "settings.yaml")
+    assert read.camera.source == str(work_folder / "face.y4m")
     assert read.hours == Settings().hours != target.hours
     back = {"camera": target.camera, "hours": target.hours, "quiet": target.quiet}
     assert read.model_copy(update=back) == target
 
 
-def test_a_performance_that_cannot_begin_says_why(subject: Subject, place: Path) -> None:
-    write_settings(subject, place)
-    lock = hold_the_speaker(Path(subject.settings.socket_path))
+def test_a_performance_that_cannot_begin_says_why(context: Context, work_folder: Path) -> None:
+    write_settings(context, work_folder)
+    lock = hold_the_speaker(Path(context.settings.socket_path))
     try:
         with (
-            performing(place) as engine,
+            running_perform(work_folder) as perform_process,
             pytest.raises(
-                PerformanceFailedError, match=r"another performance .* holds the speaker"
+                PerformFailedError, match=r"another performance .* holds the speaker"
             ),
         ):
-            engine.await_sound()
+            perform_process.await_sound()
     finally:
         lock.close()

@@ -14,20 +14,20 @@ import onnx
 import pytest
 import yaml
 
-from latent_resonance.bench import fake_camera, figures_of, synthetic_face
-from latent_resonance.bench.context import Subject
+from latent_resonance.bench import fake_camera, measure_family, synthetic_face
+from latent_resonance.bench.context import Context
 from latent_resonance.bench.eye import tracker_of
-from latent_resonance.bench.latency_pack import CLOSED_HZ, OPEN_HZ, REACH, TURN, chord, write_probe
-from latent_resonance.bench.motion import AT_LEAST, STAGED, laid_over
+from latent_resonance.bench.latency_pack import CLOSED_HZ, OPEN_HZ, Z_SCALE, THRESHOLD, chord, write_latency_pack
+from latent_resonance.bench.motion import MIN_GESTURES, OVERRIDES, deep_merge
 from latent_resonance.bench.onnx_file import fields, message
-from latent_resonance.bench.processes import PerformanceFailedError
+from latent_resonance.bench.processes import PerformFailedError
 from latent_resonance.config.settings import Inference, Settings
-from latent_resonance.eye.camera.camera import Image, rgb_of_i420
-from latent_resonance.eye.features.extractor import Visitor
+from latent_resonance.eye.camera.camera import Image, rgb_from_i420
+from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.pack import PackError, open_pack
 from latent_resonance.voice.single_instance import hold_the_speaker
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 
 MOUTH_OPEN = FEATURES.index("mouth_open")
 
@@ -36,8 +36,8 @@ MOUTH_OPEN = FEATURES.index("mouth_open")
 
 
 @pytest.fixture(scope="module")
-def probe(pack_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_probe(open_pack(pack_folder), tmp_path_factory.mktemp("probe") / "probe")
+def latency_pack(pack_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_latency_pack(open_pack(pack_folder), tmp_path_factory.mktemp("probe") / "probe")
 
 
 def test_a_network_is_read_and_written_as_it_was(pack_folder: Path) -> None:
@@ -68,28 +68,28 @@ def test_a_pack_whose_generator_is_no_network_is_refused_in_a_sentence(
     pack = open_pack(folder)
     (folder / "generator.onnx").write_bytes(b"\xff" * 20)
     with pytest.raises(PackError, match="not a network; export the pack again"):
-        write_probe(pack, tmp_path / "probe")
+        write_latency_pack(pack, tmp_path / "probe")
 
 
 def test_the_probe_is_a_pack_with_valid_networks_that_do_all_the_work_of_the_first(
-    probe: Path, pack_folder: Path
+    latency_pack: Path, pack_folder: Path
 ) -> None:
     for name in ("generator.onnx", "regressor.onnx"):
-        onnx.checker.check_model(onnx.load(probe / name), full_check=True)
-    before, after = (onnx.load(path / "generator.onnx").graph for path in (pack_folder, probe))
+        onnx.checker.check_model(onnx.load(latency_pack / name), full_check=True)
+    before, after = (onnx.load(path / "generator.onnx").graph for path in (pack_folder, latency_pack))
     operators = [node.op_type for node in before.node]
     assert [node.op_type for node in after.node][: len(operators)] == operators
     assert any("dreamt" in node.input for node in after.node)
 
 
-@pytest.mark.parametrize(("mouth", "hz"), [(TURN - 0.05, CLOSED_HZ), (TURN + 0.05, OPEN_HZ)])
-def test_the_probe_holds_one_chord_or_the_other(probe: Path, mouth: float, hz: float) -> None:
-    pack = open_pack(probe)
-    networks = open_networks(pack, Inference())
+@pytest.mark.parametrize(("mouth", "hz"), [(THRESHOLD - 0.05, CLOSED_HZ), (THRESHOLD + 0.05, OPEN_HZ)])
+def test_the_probe_holds_one_chord_or_the_other(latency_pack: Path, mouth: float, hz: float) -> None:
+    pack = open_pack(latency_pack)
+    networks = load_networks(pack, Inference())
     features = neutral_features()
     features[MOUTH_OPEN] = mouth
     z = networks.z_of(features)
-    np.testing.assert_allclose(z, np.full(pack.latent_dim, REACH * mouth), rtol=1e-5)
+    np.testing.assert_allclose(z, np.full(pack.latent_dim, Z_SCALE * mouth), rtol=1e-5)
     np.testing.assert_allclose(
         networks.spectrogram_of(z), chord(pack.geometry, hz)[0, 0], atol=1e-3
     )
@@ -99,34 +99,34 @@ def test_the_probe_holds_one_chord_or_the_other(probe: Path, mouth: float, hz: f
 
 
 def test_a_visitor_rests_for_longer_than_her_mouth_is_open_and_at_no_rhythm() -> None:
-    turns = fake_camera.mouths()
+    turns = fake_camera.mouth_states()
     until_s, is_open = zip(*(next(turns) for _ in range(40)), strict=True)
     assert is_open == (False, True) * 20
     lasts_s = np.diff([0.0, *until_s])
-    assert lasts_s[1::2] == pytest.approx(fake_camera.HOLDS_S)
-    assert lasts_s[::2].min() >= fake_camera.RESTS_S[0] > fake_camera.HOLDS_S
+    assert lasts_s[1::2] == pytest.approx(fake_camera.OPEN_S)
+    assert lasts_s[::2].min() >= fake_camera.CLOSED_S[0] > fake_camera.OPEN_S
     assert np.ptp(lasts_s[::2]) > 0.05
 
 
 def test_no_two_images_of_a_visitor_are_the_same() -> None:
-    closed, opened = fake_camera.films()
+    closed, opened = fake_camera.mouth_images()
     assert len({planes.tobytes() for planes in closed + opened}) == len(closed + opened)
 
 
 def test_a_tracker_sees_the_visitors_mouth_on_either_side_of_what_is_measured() -> None:
     settings, states = Settings(), []
-    low, high = STAGED["controls"]["band_pass"]["input"]
+    low, high = OVERRIDES["controls"]["band_pass"]["input"]
     with tracker_of(settings) as tracker:
-        for film in fake_camera.films():
-            eye = Visitor(settings.eye)
-            pixels = [rgb_of_i420(planes, synthetic_face.WIDTH) for planes in film]
+        for film in fake_camera.mouth_images():
+            eye = FeatureExtractor(settings.eye)
+            pixels = [rgb_from_i420(planes, synthetic_face.WIDTH) for planes in film]
             found = [tracker.find(Image(each, time.monotonic_ns())) for each in pixels]
             states.append([eye.step(faces, 33_333_333 * i) for i, faces in enumerate(found)])
     closed, opened = ([s.features[MOUTH_OPEN] for s in film if s.present] for film in states)
-    assert len(closed) >= fake_camera.N_GRAINS - 1
-    assert len(opened) >= fake_camera.N_GRAINS - 1
-    assert max(closed) < min(low, TURN)
-    assert min(opened) > max(TURN, 0.9 * high)
+    assert len(closed) >= fake_camera.N_VARIANTS - 1
+    assert len(opened) >= fake_camera.N_VARIANTS - 1
+    assert max(closed) < min(low, THRESHOLD)
+    assert min(opened) > max(THRESHOLD, 0.9 * high)
 
 
 @pytest.fixture
@@ -147,10 +147,10 @@ def test_a_visitor_opens_her_mouth_when_she_says_and_only_once_it_has_begun(
     images = []
     for i in range(100):
         if i == 40:
-            (tmp_path / fake_camera.BEGIN).touch()
+            (tmp_path / fake_camera.START_FILE).touch()
         planes = np.frombuffer(watched.stdout.read(size), np.uint8)
         images.append(planes.reshape(-1, synthetic_face.WIDTH)[mouth].mean())
-    noted = np.fromfile(tmp_path / fake_camera.LOG, fake_camera.OPENED)[:100]
+    noted = np.fromfile(tmp_path / fake_camera.LOG, fake_camera.LOG_DTYPE)[:100]
     dark = np.array(images) < 100
     np.testing.assert_array_equal(dark, noted["opened"] > 0)
     assert not dark[:40].any()
@@ -168,7 +168,7 @@ def test_a_visitor_opens_her_mouth_when_she_says_and_only_once_it_has_begun(
 
 def test_settings_of_the_measurement_change_only_what_they_name() -> None:
     below = {"output": {"device": "air", "buffer_s": 1}, "pack": "a"}
-    assert laid_over(below, {"output": {"buffer_s": 2}}) == {
+    assert deep_merge(below, {"output": {"buffer_s": 2}}) == {
         "output": {"device": "air", "buffer_s": 2},
         "pack": "a",
     }
@@ -177,12 +177,12 @@ def test_settings_of_the_measurement_change_only_what_they_name() -> None:
 
 def test_an_instrument_that_cannot_begin_says_why(pack_folder: Path, tmp_path: Path) -> None:
     socket_path = tmp_path / "face.sock"
-    subject = Subject(Settings(pack=str(pack_folder), socket_path=str(socket_path)), 1.0)
+    context = Context(Settings(pack=str(pack_folder), socket_path=str(socket_path)), 1.0)
     with (
         hold_the_speaker(socket_path),
-        pytest.raises(PerformanceFailedError, match=r"another performance .* holds the speaker"),
+        pytest.raises(PerformFailedError, match=r"another performance .* holds the speaker"),
     ):
-        list(figures_of("motion", subject))
+        list(measure_family("motion", context))
 
 
 @pytest.mark.slow
@@ -195,14 +195,14 @@ def test_a_mouth_that_opens_is_heard_each_time(pack_folder: Path, tmp_path: Path
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
     assert done.stderr == "measuring motion\n"
     found = {
-        figure["name"].removeprefix("motion."): figure for figure in json.loads(file.read_text())
+        measurement["name"].removeprefix("motion."): measurement for measurement in json.loads(file.read_text())
     }
-    assert found["gestures"]["value"] >= AT_LEAST
+    assert found["gestures"]["value"] >= MIN_GESTURES
     assert found["heard_at"]["value"] == "a clock, for want of a speaker (no sound)"
-    for what, owed in (("filter", 80.0), ("z", 250.0)):
+    for what, target in (("filter", 80.0), ("z", 250.0)):
         assert found[f"{what}.heard"]["value"] > 50
         # How quick it is is not asked here, but the clock alone keeps 20 ms ready.
         assert 20 < found[f"{what}.p50"]["value"] <= found[f"{what}.p95"]["value"] < 450
-        assert found[f"{what}.p95"]["owed"] == owed
+        assert found[f"{what}.p95"]["owed"] == target
     assert found["filter.p50"]["value"] + 50 < found["z.p50"]["value"]
-    assert done.returncode == int(any(figure["ok"] is False for figure in found.values()))
+    assert done.returncode == int(any(measurement["ok"] is False for measurement in found.values()))

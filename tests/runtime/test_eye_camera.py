@@ -14,15 +14,15 @@ import pytest
 
 from latent_resonance.config.settings import Camera
 from latent_resonance.eye.camera.camera import (
-    LONGEST_SIDE,
+    MAX_SIDE,
     CameraError,
     ClipCamera,
-    V4lCamera,
-    fitted,
-    rgb_of_i420,
+    V4l2Camera,
+    downscaled,
+    rgb_from_i420,
 )
 from latent_resonance.eye.camera.rpicam import RpicamCamera
-from latent_resonance.eye.camera.select import device_named, open_camera
+from latent_resonance.eye.camera.select import find_device, open_camera
 from latent_resonance.eye.camera.v4l2 import Device
 
 NS = 1_000_000_000
@@ -40,21 +40,21 @@ def names(tmp_path: Path) -> Path:
 
 
 def test_a_number_names_a_device(names: Path) -> None:
-    assert device_named("0", names, []) == Path("/dev/video0")
-    assert device_named("12", names, []) == Path("/dev/video12")
+    assert find_device("0", names, []) == Path("/dev/video0")
+    assert find_device("12", names, []) == Path("/dev/video12")
 
 
 def test_a_path_below_dev_names_itself_even_while_it_is_absent(names: Path) -> None:
-    assert device_named("/dev/video7", names, []) == Path("/dev/video7")
+    assert find_device("/dev/video7", names, []) == Path("/dev/video7")
 
 
 @pytest.mark.parametrize("part", ["C920", "c920", "HD_Pro"])
 def test_a_part_of_a_name_finds_the_device_that_gives_images(names: Path, part: str) -> None:
-    assert device_named(part, names, []) == names / "by-id" / f"{LOGITECH}0"
+    assert find_device(part, names, []) == names / "by-id" / f"{LOGITECH}0"
 
 
 def test_a_part_of_a_port_finds_the_device_plugged_in_there(names: Path) -> None:
-    found = device_named("usb-0:1.2", names, [])
+    found = find_device("usb-0:1.2", names, [])
     assert found == names / "by-path" / "platform-usb-0:1.2:1.0-video-index0"
 
 
@@ -68,31 +68,31 @@ PROCESSOR = Device(Path("/dev/video0"), "rp1-cfe", "platform:1f00110000.csi")
 def test_without_udev_a_camera_is_found_by_the_name_it_gives_itself(
     tmp_path: Path, part: str
 ) -> None:
-    assert device_named(part, tmp_path, [PROCESSOR, WEBCAM]) == WEBCAM.path
+    assert find_device(part, tmp_path, [PROCESSOR, WEBCAM]) == WEBCAM.path
 
 
 def test_usb_is_the_first_usb_camera_and_no_other_device(tmp_path: Path) -> None:
     second = Device(Path("/dev/video4"), "BRIO", "usb-0000:01:00.0-1.3")
-    assert device_named("usb", tmp_path, [PROCESSOR, WEBCAM, second]) == WEBCAM.path
+    assert find_device("usb", tmp_path, [PROCESSOR, WEBCAM, second]) == WEBCAM.path
     with pytest.raises(CameraError, match=r"no USB camera is there; .* \(there is 'rp1-cfe' at"):
-        device_named("usb", tmp_path, [PROCESSOR])
+        find_device("usb", tmp_path, [PROCESSOR])
 
 
 def test_a_port_with_a_point_in_it_is_not_taken_for_a_file_while_it_is_empty(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(CameraError, match=r"no camera's name contains 'usb-0:1.2'"):
-        device_named("usb-0:1.2", tmp_path, [])
+        find_device("usb-0:1.2", tmp_path, [])
 
 
 def test_a_name_that_no_camera_has_is_said_with_the_way_to_find_one(names: Path) -> None:
     with pytest.raises(CameraError, match=r"contains 'BRIO'; plug it in, or set"):
-        device_named("BRIO", names, [])
+        find_device("BRIO", names, [])
 
 
 def test_a_file_is_a_clip_and_not_a_device(names: Path, film: Path) -> None:
-    assert device_named(str(film), names, []) is None
-    assert device_named("absent.mp4", names, []) is None
+    assert find_device(str(film), names, []) is None
+    assert find_device("absent.mp4", names, []) is None
     assert isinstance(open_camera(Camera(source=str(film))), ClipCamera)
 
 
@@ -103,7 +103,7 @@ def test_an_absent_device_is_said_to_be_absent() -> None:
 
 def test_a_device_that_is_no_camera_is_refused() -> None:
     with pytest.raises(CameraError, match="no camera at /dev/null"):
-        V4lCamera(Path("/dev/null"), Camera())
+        V4l2Camera(Path("/dev/null"), Camera())
 
 
 @pytest.fixture
@@ -165,16 +165,16 @@ def test_a_clip_that_disappears_while_it_plays_is_reported(film: Path) -> None:
 def test_the_padding_of_rows_is_not_part_of_the_picture(width: int, stride: int) -> None:
     planes = np.full((48 * 3 // 2, stride), 128, np.uint8)
     planes[:48, :width], planes[:48, width:] = 200, 0  # what lies in the padding would be dark
-    pixels = rgb_of_i420(planes, width)
+    pixels = rgb_from_i420(planes, width)
     assert pixels.shape == (48, width, 3)
     assert pixels.min() > 190
 
 
 def test_an_image_larger_than_the_tracker_needs_is_made_smaller_in_proportion() -> None:
-    assert fitted(np.zeros((2160, 3840, 3), np.uint8)).shape == (720, LONGEST_SIDE, 3)
-    assert fitted(np.zeros((4000, 3, 3), np.uint8)).shape == (LONGEST_SIDE, 1, 3)
+    assert downscaled(np.zeros((2160, 3840, 3), np.uint8)).shape == (720, MAX_SIDE, 3)
+    assert downscaled(np.zeros((4000, 3, 3), np.uint8)).shape == (MAX_SIDE, 1, 3)
     small = np.zeros((1, 1, 3), np.uint8)
-    assert fitted(small) is small
+    assert downscaled(small) is small
 
 
 RPICAM = """#!{python}

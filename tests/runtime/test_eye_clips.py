@@ -17,7 +17,7 @@ import pytest
 from tests.support import faces
 
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.camera.camera import LONGEST_SIDE, CameraError, images_of_clip
+from latent_resonance.eye.camera.camera import MAX_SIDE, CameraError, images_of_clip
 from latent_resonance.eye.main import states_of_clip
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
 
@@ -25,7 +25,7 @@ CLIPS = Path(__file__).parents[3] / "shared" / "assets"
 MOUTH = FEATURES.index("mouth_open")
 
 
-def write_film(path: Path, pictures: list[faces.Picture], rate: float = 30.0) -> Path:
+def write_film(path: Path, pictures: list[faces.Pixels], rate: float = 30.0) -> Path:
     """A film of RGB pictures of one size."""
     height, width = pictures[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate, (width, height))
@@ -120,9 +120,9 @@ def test_what_is_not_a_video_is_said_to_be_none(tmp_path: Path, content: bytes) 
 def test_a_clip_that_was_cut_off_is_refused(
     tmp_path: Path, film: Path, suffix: str, kept: float
 ) -> None:
-    whole = converted(film, tmp_path / f"whole.{suffix}", "-c:v", "mpeg4")
-    assert len(list(images_of_clip(whole))) == 15
-    data = whole.read_bytes()
+    letterbox = converted(film, tmp_path / f"whole.{suffix}", "-c:v", "mpeg4")
+    assert len(list(images_of_clip(letterbox))) == 15
+    data = letterbox.read_bytes()
     path = tmp_path / f"cut.{suffix}"
     path.write_bytes(data[: int(len(data) * kept)])
     assert_said_in_one_line(path, "was cut off|not a video", "copy it again|give an MP4")
@@ -160,7 +160,7 @@ def test_a_clip_that_was_filmed_sideways_is_seen_upright(tmp_path: Path) -> None
 def test_a_clip_in_4k_is_made_smaller_and_seen(tmp_path: Path) -> None:
     large = faces.placed(faces.photograph(), 4.5, (0, 0), size=(3840, 2160))
     path = write_film(tmp_path / "large.mp4", [large] * 5)
-    assert max(next(images_of_clip(path)).pixels.shape) == LONGEST_SIDE
+    assert max(next(images_of_clip(path)).pixels.shape) == MAX_SIDE
     seen = states(path)
     assert [state.present for state in seen] == [True] * 5
     assert_all_is_in_order(seen)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from tests.support import faces
 
 from latent_resonance.config.settings import Eye
-from latent_resonance.eye.features.extractor import Visitor
-from latent_resonance.eye.tracking.player_selection import INSISTENCE_S, PATIENCE_S, Person
+from latent_resonance.eye.features.extractor import FeatureExtractor
+from latent_resonance.eye.tracking.player_selection import HIDDEN_S, TAKEOVER_S, PlayerSelection
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
 
@@ -31,7 +31,7 @@ def resting() -> Face:
 @cache
 def seen(mouth: float) -> Face:
     """The photograph with its mouth opened by a share of the face's width."""
-    (face,) = faces.look([faces.mouth_opened(mouth)] * 3)[-1]
+    (face,) = faces.track([faces.mouth_opened(mouth)] * 3)[-1]
     return face
 
 
@@ -52,7 +52,7 @@ class Visit:
     """A visitor whose faces come at a steady rate."""
 
     def __init__(self, images_per_s: float = 30.0, **settings: float) -> None:
-        self.visitor = Visitor(Eye(**settings))
+        self.extractor = FeatureExtractor(Eye(**settings))
         self.images_per_s = images_per_s
         self.image = 0
 
@@ -60,7 +60,7 @@ class Visit:
         return [self.step(list(visible)) for _ in range(round(seconds * self.images_per_s))]
 
     def step(self, visible: list[Face]) -> FaceState:
-        state = self.visitor.step(visible, round(self.image / self.images_per_s * faces.NS))
+        state = self.extractor.step(visible, round(self.image / self.images_per_s * faces.NS))
         self.image += 1
         return state
 
@@ -73,25 +73,25 @@ def mouth_of(states: list[FaceState]) -> NDArray[np.float32]:
 def test_about_a_second_of_quiet_teaches_the_neutral_face(images_per_s: int) -> None:
     visit = Visit(images_per_s)
     mouth = mouth_of(visit.see(0.9, resting()))
-    assert not visit.visitor.neutral.learned
+    assert not visit.extractor.baseline.learned
     assert mouth[-1] > 0.2  # the photograph smiles with an open mouth: anybody's neutral is shut
     assert mouth_of(visit.see(2.0, resting()))[-1] < 0.03
-    assert visit.visitor.neutral.learned
+    assert visit.extractor.baseline.learned
 
 
 def test_a_restless_visitor_is_not_taken_for_neutral() -> None:
     visit = Visit()
     for i in range(90):  # to and fro by two face units a second
         visit.step([moved(resting(), (4.0 * (i % 30 if i % 60 < 30 else 30 - i % 30), 0))])
-    assert not visit.visitor.neutral.learned
+    assert not visit.extractor.baseline.learned
 
 
 def test_whoever_stays_keeps_their_neutral_face() -> None:
     visit = Visit()
     visit.see(2.5, resting())
-    baseline = visit.visitor.neutral.baseline
+    baseline = visit.extractor.baseline.baseline
     visit.see(5.0, seen(0.2))
-    assert visit.visitor.neutral.baseline == pytest.approx(baseline, abs=0.01)
+    assert visit.extractor.baseline.baseline == pytest.approx(baseline, abs=0.01)
 
 
 @pytest.mark.parametrize(("gone_s", "forgotten"), [(2.8, False), (3.3, True)])
@@ -102,7 +102,7 @@ def test_a_visitor_gone_for_three_seconds_is_forgotten(gone_s: float, forgotten:
     assert not any(state.present for state in absent)
     assert all(np.array_equal(state.features, neutral_features()) for state in absent)
     visit.see(0.1, resting())
-    assert visit.visitor.neutral.learned is not forgotten
+    assert visit.extractor.baseline.learned is not forgotten
 
 
 def test_a_face_that_comes_back_does_not_jump_into_motion() -> None:
@@ -148,11 +148,11 @@ def test_who_holds_still_is_still_and_who_moves_is_not() -> None:
 def test_the_nearest_of_several_faces_plays() -> None:
     near, far = moved(resting(), (0, 0), 1.2), moved(resting(), (250, 0), 0.5)
     for visible in ([near, far], [far, near]):
-        assert Person().step(visible, 0.0) == (near, True)
+        assert PlayerSelection().step(visible, 0.0) == (near, True)
 
 
 def test_a_person_is_kept_hold_of_when_another_comes_a_little_nearer() -> None:
-    person, player = Person(), resting()
+    person, player = PlayerSelection(), resting()
     person.step([player], 0.0)
     for i in range(90):
         rival = moved(resting(), (300 - i, 0), 1.0 + 0.5 * i / 90)
@@ -160,20 +160,20 @@ def test_a_person_is_kept_hold_of_when_another_comes_a_little_nearer() -> None:
 
 
 def test_somebody_much_nearer_takes_over_after_a_while() -> None:
-    person, player, rival = Person(), resting(), moved(resting(), (400, 0), 1.8)
+    person, player, rival = PlayerSelection(), resting(), moved(resting(), (400, 0), 1.8)
     person.step([player], 0.0)
     played = [person.step([rival, player], 1 / 30) for _ in range(45)]
-    taken = [newcomer for _, newcomer in played].index(True)
-    assert taken / 30 == pytest.approx(INSISTENCE_S, abs=0.1)
+    taken = [is_new for _, is_new in played].index(True)
+    assert taken / 30 == pytest.approx(TAKEOVER_S, abs=0.1)
     assert all(face is rival for face, _ in played[taken:])
 
 
 def test_when_the_player_is_hidden_the_other_waits_a_little() -> None:
-    person, player, other = Person(), resting(), moved(resting(), (400, 0), 0.8)
+    person, player, other = PlayerSelection(), resting(), moved(resting(), (400, 0), 0.8)
     person.step([player, other], 0.0)
     played = [person.step([other], 1 / 30) for _ in range(30)]
-    taken = [newcomer for _, newcomer in played].index(True)
-    assert taken / 30 == pytest.approx(PATIENCE_S, abs=0.1)
+    taken = [is_new for _, is_new in played].index(True)
+    assert taken / 30 == pytest.approx(HIDDEN_S, abs=0.1)
     assert all(face is None for face, _ in played[:taken])
     assert played[-1] == (other, False)
 
@@ -181,15 +181,15 @@ def test_when_the_player_is_hidden_the_other_waits_a_little() -> None:
 def test_a_newcomer_has_a_neutral_face_of_their_own() -> None:
     visit = Visit()
     visit.see(2.5, resting())
-    visit.see(INSISTENCE_S + 0.2, resting(), moved(seen(0.2), (400, 0), 1.9))
-    assert not visit.visitor.neutral.learned
+    visit.see(TAKEOVER_S + 0.2, resting(), moved(seen(0.2), (400, 0), 1.9))
+    assert not visit.extractor.baseline.learned
 
 
 def test_the_tracker_sees_two_people_and_the_visitor_takes_the_nearer() -> None:
     near = faces.placed(faces.photograph(), 1.0, (0, 0), size=(400, 480))
     far = faces.placed(faces.photograph(), 0.75, (0, 0), size=(400, 480))
-    found = faces.look([np.concatenate([far, near], axis=1)] * 5)[-1]
+    found = faces.track([np.concatenate([far, near], axis=1)] * 5)[-1]
     assert len(found) == 2
-    face, _ = Person().step(found, 0.0)
+    face, _ = PlayerSelection().step(found, 0.0)
     assert face is not None
     assert face.landmarks[:, 0].mean() > 400

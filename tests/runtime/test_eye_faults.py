@@ -16,10 +16,10 @@ from tests.support import faces
 from latent_resonance.config.settings import Camera, Eye, Settings
 from latent_resonance.eye.camera.camera import CameraError, Image
 from latent_resonance.eye.camera.reader import CameraReader
-from latent_resonance.eye.features.extractor import Visitor
-from latent_resonance.eye.memory_limit import EXIT_START_AFRESH, Memory, StartAfreshError
-from latent_resonance.eye.pipeline import Loop, Sight, see_live
-from latent_resonance.eye.status import BLACK, BLACK_S, Report
+from latent_resonance.eye.features.extractor import FeatureExtractor
+from latent_resonance.eye.memory_limit import EXIT_RESTART, MemoryLimit, RestartRequiredError
+from latent_resonance.eye.pipeline import LiveLoop, Pipeline, run_live
+from latent_resonance.eye.status import BLACK, BLACK_S, StatusReporter
 from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
 from latent_resonance.eye.tracking.tracker import Tracker, TrackerError
 from latent_resonance.face_state import FaceSender
@@ -37,13 +37,15 @@ def tracker() -> Iterator[Tracker]:
 
 
 def test_memory_within_the_limit_is_fine_and_above_it_the_process_is_replaced() -> None:
-    Memory(100_000.0).step(1.0)
-    with pytest.raises(StartAfreshError, match=r"more than eye.memory_mib allows \(1\)") as caught:
-        Memory(1.0).step(1.0)
-    assert caught.value.exit_code == EXIT_START_AFRESH
+    MemoryLimit(100_000.0).step(1.0)
+    with pytest.raises(
+        RestartRequiredError, match=r"more than eye.memory_mib allows \(1\)"
+    ) as caught:
+        MemoryLimit(1.0).step(1.0)
+    assert caught.value.exit_code == EXIT_RESTART
 
 
-class Ear:
+class NotifySocket:
     """Where systemd would listen."""
 
     def __init__(self, path: Path) -> None:
@@ -51,7 +53,7 @@ class Ear:
         self._socket.bind(str(path))
         self.notifier = Notifier({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "1"})
 
-    def heard(self) -> list[str]:
+    def received(self) -> list[str]:
         """What was said since the last time."""
         messages = []
         try:
@@ -66,10 +68,10 @@ class Ear:
 
 
 @pytest.fixture
-def ear(tmp_path: Path) -> Iterator[Ear]:
-    ear = Ear(tmp_path / "notify")
-    yield ear
-    ear.close()
+def notify_socket(tmp_path: Path) -> Iterator[NotifySocket]:
+    notify_socket = NotifySocket(tmp_path / "notify")
+    yield notify_socket
+    notify_socket.close()
 
 
 def no_camera() -> None:
@@ -81,15 +83,17 @@ def no_camera_after(hang: threading.Event) -> None:
     no_camera()
 
 
-def test_an_eye_that_looks_for_a_camera_is_ready_and_alive_at_each_look(ear: Ear) -> None:
+def test_an_eye_that_looks_for_a_camera_is_ready_and_alive_at_each_look(
+    notify_socket: NotifySocket,
+) -> None:
     reader = CameraReader(no_camera, lambda _: None)
-    report = Report(ear.notifier, lambda _: None)
+    report = StatusReporter(notify_socket.notifier, lambda _: None)
     try:
-        wait_until(lambda: reader.looks > 0)
+        wait_until(lambda: reader.failed_attempts > 0)
         report.step(None, reader, upside_down=False, now_s=100.0)
-        first = ear.heard()
+        first = notify_socket.received()
         report.step(None, reader, upside_down=False, now_s=100.1)
-        second = ear.heard()
+        second = notify_socket.received()
     finally:
         reader.close()
     status = "STATUS=no camera: no camera is here; looking for it"
@@ -97,74 +101,80 @@ def test_an_eye_that_looks_for_a_camera_is_ready_and_alive_at_each_look(ear: Ear
     assert second == []  # no look, no sign of life
 
 
-def test_an_eye_whose_camera_sends_nothing_is_neither_ready_nor_alive(ear: Ear) -> None:
+def test_an_eye_whose_camera_sends_nothing_is_neither_ready_nor_alive(
+    notify_socket: NotifySocket,
+) -> None:
     hang = threading.Event()
     reader = CameraReader(partial(no_camera_after, hang), lambda _: None)
-    report = Report(ear.notifier, lambda _: None)
+    report = StatusReporter(notify_socket.notifier, lambda _: None)
     for second in range(5):
         report.step(None, reader, upside_down=False, now_s=100.0 + second)
-    assert not [line for line in ear.heard() if not line.startswith("STATUS=")]
+    assert not [line for line in notify_socket.received() if not line.startswith("STATUS=")]
     hang.set()
     reader.close()
 
 
-def test_black_is_said_after_a_while_once_and_until_there_is_light(ear: Ear) -> None:
-    said: list[str] = []
+def test_black_is_said_after_a_while_once_and_until_there_is_light(
+    notify_socket: NotifySocket,
+) -> None:
+    logged: list[str] = []
     hang = threading.Event()
     reader = CameraReader(partial(no_camera_after, hang), lambda _: None)
-    report = Report(ear.notifier, said.append)
+    report = StatusReporter(notify_socket.notifier, logged.append)
     dark, light = Image(BLACK_IMAGE, 0), Image(faces.noisy(1), 0)
     for second in range(int(BLACK_S)):
         report.step(dark, reader, upside_down=False, now_s=100.0 + second)
-    assert said == []
+    assert logged == []
     for second in range(10):
         report.step(dark, reader, upside_down=False, now_s=104.0 + second)
-    assert said == [BLACK]
-    assert any(BLACK in line for line in ear.heard())
+    assert logged == [BLACK]
+    assert any(BLACK in line for line in notify_socket.received())
     report.step(light, reader, upside_down=False, now_s=120.0)
-    assert ear.heard()[-1].startswith("STATUS=seeing, ")
+    assert notify_socket.received()[-1].startswith("STATUS=seeing, ")
     hang.set()
     reader.close()
 
 
-class Shut:
+class ClosedSchedule:
     """Opening hours that are over, until the watchdog has been fed for a while."""
 
     refused = ""
 
-    def __init__(self, ear: Ear, stop: threading.Event) -> None:
-        self.ear, self.stop = ear, stop
-        self.heard: list[str] = []
+    def __init__(self, notify_socket: NotifySocket, stop: threading.Event) -> None:
+        self.notify_socket, self.stop = notify_socket, stop
+        self.received: list[str] = []
         self.end_s = time.monotonic() + 30.0
 
-    def may_look(self) -> bool:
-        self.heard.extend(self.ear.heard())
-        if self.heard.count("WATCHDOG=1") > 12 or time.monotonic() > self.end_s:
+    def is_open(self) -> bool:
+        self.received.extend(self.notify_socket.received())
+        if self.received.count("WATCHDOG=1") > 12 or time.monotonic() > self.end_s:
             self.stop.set()
         return False
 
 
 def test_outside_opening_hours_the_camera_is_closed_and_the_eye_is_well(
-    ear: Ear, tmp_path: Path
+    notify_socket: NotifySocket, tmp_path: Path
 ) -> None:
     stop = threading.Event()
-    shut, said = Shut(ear, stop), []
+    schedule, logged = ClosedSchedule(notify_socket, stop), []
     roomy = Eye(memory_mib=65_536)  # the tests' own process has grown by all before
     settings = Settings(camera=Camera(source="absent.mp4"), eye=roomy)
-    see_live(settings, tmp_path / "face.sock", stop, said.append, ear.notifier, shut)
-    heard = shut.heard + ear.heard()
-    assert heard[0] == "READY=1"
-    assert "STATUS=resting, the camera is closed" in heard
-    assert heard.count("WATCHDOG=1") > 12
-    assert heard[-1] == "STOPPING=1"
-    assert said == []  # it has not even looked whether there is a camera
+    run_live(
+        settings, tmp_path / "face.sock", stop, logged.append, notify_socket.notifier, schedule
+    )
+    received = schedule.received + notify_socket.received()
+    assert received[0] == "READY=1"
+    assert "STATUS=resting, the camera is closed" in received
+    assert received.count("WATCHDOG=1") > 12
+    assert received[-1] == "STOPPING=1"
+    assert logged == []  # it has not even looked whether there is a camera
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
     end_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end_s
-        time.sleep(0.01)
+        time.set_paused(0.01)
 
 
 def test_a_mediapipe_that_has_failed_says_so_in_one_line_and_stays_so(tracker: Tracker) -> None:
@@ -179,7 +189,7 @@ def test_an_image_of_another_size_is_looked_at_like_any_other(tracker: Tracker) 
     assert [len(tracker.find(Image(large, i * NS))) for i in range(3, 6)] == [1, 1, 1]
 
 
-class Fails:
+class FailingTracker:
     """A tracker that cannot go on."""
 
     def find(self, image: Image) -> list[object]:
@@ -187,31 +197,31 @@ class Fails:
 
 
 def test_a_tracker_that_fails_while_it_sees_is_a_reason_for_a_fresh_start(
-    ear: Ear, tmp_path: Path
+    notify_socket: NotifySocket, tmp_path: Path
 ) -> None:
     reader = CameraReader(Wall, lambda _: None)
     sender = FaceSender(tmp_path / "face.sock")
-    sight = Sight(Fails(), Visitor(Eye()), images_per_s=30)
-    report = Report(ear.notifier, lambda _: None)
+    pipeline = Pipeline(FailingTracker(), FeatureExtractor(Eye()), images_per_s=30)
+    report = StatusReporter(notify_socket.notifier, lambda _: None)
     try:
-        with pytest.raises(StartAfreshError, match=r"MediaPipe failed .*; starting afresh"):
-            Loop(reader, sight, sender, report, Memory(100_000.0)).turn()
+        with pytest.raises(RestartRequiredError, match=r"MediaPipe failed .*; starting afresh"):
+            LiveLoop(reader, pipeline, sender, report, MemoryLimit(100_000.0)).step()
     finally:
         reader.close()
         sender.close()
-    assert ear.heard() == []  # nothing was seen
+    assert notify_socket.received() == []  # nothing was seen
 
 
 class Wall:
     """A camera that looks at an even wall."""
 
-    patience_s, may_stand_still = 5.0, False
+    timeout_s, may_repeat = 5.0, False
 
     def __init__(self) -> None:
         self._images = 0
 
     def read(self) -> Image:
-        time.sleep(0.01)
+        time.set_paused(0.01)
         self._images += 1
         return Image(faces.noisy(self._images), time.monotonic_ns())
 

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from tests.support import faces
 
-from latent_resonance.eye.features.features import INSTANT, instant_features, without_noise
-from latent_resonance.eye.features.geometry import Measures, measure
+from latent_resonance.eye.features.features import INSTANT, apply_dead_zones, instant_features
+from latent_resonance.eye.features.geometry import Measurements, measure
 
 # What the tracker's own noise and its model of perspective may change an unchanged face by, in
 # the features' own units; seen are 0.03, 0.15, 0.18, 0.12, 0.15 and 0.06.
@@ -31,23 +31,23 @@ TURNED_FACE = SAME_FACE | {"brow_tension": 0.35}
 
 
 @cache
-def at_rest() -> Measures:
+def at_rest() -> Measurements:
     return measured(faces.photograph())
 
 
-def measured(picture: faces.Picture) -> Measures:
+def measured(picture: faces.Pixels) -> Measurements:
     """The mean measures of a film of the picture, once the tracker has settled on it."""
     film = [*[picture] * 3, *faces.drifting(picture)]
-    seen = [measure(face) for (face,) in faces.look(film)[3:]]
-    return Measures(
+    seen = [measure(face) for (face,) in faces.track(film)[3:]]
+    return Measurements(
         np.mean([each.lengths for each in seen], axis=0),
         np.mean([each.angles for each in seen], axis=0),
-        seen[-1].places,
+        seen[-1].positions,
         seen[-1].unit,
     )
 
 
-def features_of(picture: faces.Picture) -> dict[str, float]:
+def features_of(picture: faces.Pixels) -> dict[str, float]:
     """The features relative to the photograph's own neutral face."""
     return named(instant_features(measured(picture), baseline()))
 
@@ -61,7 +61,7 @@ def named(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def test_the_resting_face_has_resting_features() -> None:
-    resting = named(without_noise(instant_features(at_rest(), baseline())))
+    resting = named(apply_dead_zones(instant_features(at_rest(), baseline())))
     assert resting.pop("eye_open") >= 1.0
     assert max(map(abs, resting.values())) < 1e-9
 
@@ -153,4 +153,4 @@ def test_a_picture_without_a_face_or_of_one_pixel_has_none() -> None:
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 256, (480, 640, 3), dtype=np.uint8)
     pixel = np.zeros((1, 1, 3), np.uint8)
-    assert faces.look([noise, pixel, noise]) == [[], [], []]
+    assert faces.track([noise, pixel, noise]) == [[], [], []]

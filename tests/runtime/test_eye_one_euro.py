@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from latent_resonance.config.settings import OneEuro
-from latent_resonance.eye.features.motion import RISE_S, Rate, Stillness, motion_of
+from latent_resonance.eye.features.motion import RISE_S, Rate, Stillness, motion_from_speed
 from latent_resonance.eye.features.one_euro import OneEuroFilter
 
 SETTINGS = OneEuro(beta=2.0)
@@ -83,6 +83,6 @@ def test_a_face_at_the_threshold_does_not_flicker_between_still_and_moving() -> 
 
 
 def test_the_sway_of_a_standing_body_is_no_motion_and_a_leap_is_at_most_one() -> None:
-    assert motion_of(0.1) == 0.0
-    assert 0.3 < motion_of(1.0) < 0.7
-    assert 0.99 < motion_of(50.0) <= 1.0
+    assert motion_from_speed(0.1) == 0.0
+    assert 0.3 < motion_from_speed(1.0) < 0.7
+    assert 0.99 < motion_from_speed(50.0) <= 1.0

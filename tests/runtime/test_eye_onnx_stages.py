@@ -19,13 +19,13 @@ from tests.support.known_networks import (
 
 from latent_resonance.eye.tracking.onnx import blazeface, face_mesh, pose
 from latent_resonance.eye.tracking.onnx.roi import (
-    Region,
-    cut_out,
-    overlap,
-    region_of,
+    Roi,
+    crop,
+    iou,
+    letterbox,
+    merge_rois,
+    roi_from_box,
     to_image,
-    united,
-    whole,
 )
 
 
@@ -78,8 +78,8 @@ def test_boxes_without_numbers_or_turned_inside_out_are_no_faces(poison: float) 
     assert len(blazeface.detections(raw_boxes({10: (0.2, 0.5, 0.2)}), unsure, 0.5)) == 0
 
 
-REGIONS = st.builds(
-    Region,
+ROIS = st.builds(
+    Roi,
     x=st.floats(-100, 740),
     y=st.floats(-100, 580),
     width=st.floats(1, 500),
@@ -88,21 +88,21 @@ REGIONS = st.builds(
 )
 
 
-@given(one=REGIONS, other=REGIONS)
-def test_overlap_is_the_same_from_both_sides_and_within_0_and_1(one: Region, other: Region) -> None:
-    assert overlap(one, one) == pytest.approx(1.0)
-    assert overlap(one, other) == pytest.approx(overlap(other, one))
-    assert -1e-9 <= overlap(one, other) <= 1 + 1e-9
+@given(one=ROIS, other=ROIS)
+def test_overlap_is_the_same_from_both_sides_and_within_0_and_1(one: Roi, other: Roi) -> None:
+    assert iou(one, one) == pytest.approx(1.0)
+    assert iou(one, other) == pytest.approx(iou(other, one))
+    assert -1e-9 <= iou(one, other) <= 1 + 1e-9
 
 
 def test_overlap_is_the_intersection_over_the_union() -> None:
-    one, other = Region(50, 50, 100, 100), Region(100, 50, 100, 100)
-    assert overlap(one, other) == pytest.approx(1 / 3)
-    assert overlap(one, Region(300, 50, 100, 100)) == 0.0
+    one, other = Roi(50, 50, 100, 100), Roi(100, 50, 100, 100)
+    assert iou(one, other) == pytest.approx(1 / 3)
+    assert iou(one, Roi(300, 50, 100, 100)) == 0.0
 
 
-@given(REGIONS)
-def test_a_region_keeps_its_middle_and_the_length_of_its_sides_in_the_image(region: Region) -> None:
+@given(ROIS)
+def test_a_region_keeps_its_middle_and_the_length_of_its_sides_in_the_image(region: Roi) -> None:
     middle, first, along, down = to_image(region, np.array([[0.5, 0.5], [0, 0], [1, 0], [0, 1]]))
     assert middle == pytest.approx([region.x, region.y], abs=1e-6)
     assert np.linalg.norm(along - first) == pytest.approx(region.width)
@@ -113,7 +113,7 @@ def test_a_region_keeps_its_middle_and_the_length_of_its_sides_in_the_image(regi
 
 def test_a_region_is_larger_than_its_box_and_turned_like_the_eyes() -> None:
     eyes = np.array([[10.0, 20.0], [30.0, 40.0]])
-    region = region_of(np.array([0.0, 10.0]), np.array([40.0, 70.0]), eyes)
+    region = roi_from_box(np.array([0.0, 10.0]), np.array([40.0, 70.0]), eyes)
     assert (region.x, region.y) == (20.0, 40.0)
     assert (region.width, region.height) == (60.0, 90.0)
     assert region.angle == pytest.approx(np.pi / 4)
@@ -122,7 +122,7 @@ def test_a_region_is_larger_than_its_box_and_turned_like_the_eyes() -> None:
 def test_a_picture_is_cut_out_where_the_region_is() -> None:
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[100:200, 300:400] = (10, 200, 30)
-    picture = cut_out(pixels, Region(350, 150, 100, 100), 50, repeat_edge=False)
+    picture = crop(pixels, Roi(350, 150, 100, 100), 50, repeat_edge=False)
     assert picture.shape == (50, 50, 3)
     assert np.all(picture[1:-1, 1:-1] == (10, 200, 30))
 
@@ -132,7 +132,7 @@ def test_places_in_a_picture_are_told_to_a_32nd_of_a_pixel() -> None:
     noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
 
     def shifted(by: float) -> np.ndarray:
-        return cut_out(noise, Region(40 + by, 40, 32, 32), 32, repeat_edge=True)
+        return crop(noise, Roi(40 + by, 40, 32, 32), 32, repeat_edge=True)
 
     assert np.array_equal(shifted(0.0), shifted(0.015))
     assert not np.array_equal(shifted(0.0), shifted(0.017))
@@ -140,16 +140,16 @@ def test_places_in_a_picture_are_told_to_a_32nd_of_a_pixel() -> None:
 
 def test_beyond_the_edge_it_is_black_or_like_the_edge() -> None:
     white = np.full((40, 40, 3), 255, np.uint8)
-    region = Region(0, 20, 40, 40)  # its left half is outside
-    black = cut_out(white, region, 40, repeat_edge=False)
+    region = Roi(0, 20, 40, 40)  # its left half is outside
+    black = crop(white, region, 40, repeat_edge=False)
     assert np.all(black[:, :19] == 0)
     assert np.all(black[:-1, 21:] == 255)
-    assert np.all(cut_out(white, region, 40, repeat_edge=True) == 255)
+    assert np.all(crop(white, region, 40, repeat_edge=True) == 255)
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 854), (1, 1), (1280, 3)])
 def test_the_whole_image_fits_into_its_square(width: int, height: int) -> None:
-    square = whole(width, height)
+    square = letterbox(width, height)
     corners = to_image(square, np.array([[0.0, 0.0], [1.0, 1.0]]))
     assert np.all(corners[0] <= 0)
     assert np.all(corners[1] >= (width, height))
@@ -157,9 +157,9 @@ def test_the_whole_image_fits_into_its_square(width: int, height: int) -> None:
 
 
 def test_what_was_just_found_replaces_what_was_followed_there() -> None:
-    followed = [Region(100, 100, 90, 90), Region(400, 100, 90, 90)]
-    found = [Region(104, 100, 90, 90), Region(250, 300, 90, 90)]
-    assert united(followed, found, 0.5) == [followed[1], *found]
+    followed = [Roi(100, 100, 90, 90), Roi(400, 100, 90, 90)]
+    found = [Roi(104, 100, 90, 90), Roi(250, 300, 90, 90)]
+    assert merge_rois(followed, found, 0.5) == [followed[1], *found]
 
 
 @given(st.floats(-0.9, 0.9), st.floats(-0.6, 0.6), st.floats(-1.5, 1.5), st.floats(50, 300))
@@ -167,7 +167,7 @@ def test_a_canonical_head_is_turned_as_it_was_turned(
     yaw: float, pitch: float, roll: float, distance_cm: float
 ) -> None:
     expected = turned(yaw, pitch, roll)
-    found = pose.rotation_of(canonical_face(expected, distance_cm), WIDTH, HEIGHT)
+    found = pose.head_rotation(canonical_face(expected, distance_cm), WIDTH, HEIGHT)
     assert found is not None
     assert np.allclose(found, expected, atol=0.04)  # its scale is found in two steps only
 
@@ -176,17 +176,17 @@ def test_a_mirrored_face_is_not_turned_inside_out() -> None:
     mirrored = canonical_face(np.eye(3), 50.0)
     mirrored[:, 0] = WIDTH - mirrored[:, 0]
     mirrored[:, 2] = -mirrored[:, 2]
-    found = pose.rotation_of(mirrored, WIDTH, HEIGHT)
+    found = pose.head_rotation(mirrored, WIDTH, HEIGHT)
     assert found is None or np.linalg.det(found) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("value", [0.0, 300.0, 1e30])
 def test_landmarks_that_are_all_in_one_place_have_no_pose(value: float) -> None:
-    assert pose.rotation_of(np.full((478, 3), value), WIDTH, HEIGHT) is None
+    assert pose.head_rotation(np.full((478, 3), value), WIDTH, HEIGHT) is None
 
 
 def test_the_next_region_is_a_square_around_the_landmarks() -> None:
-    region = face_mesh.region_around(faces.points())
+    region = face_mesh.roi_from_landmarks(faces.points())
     inside = to_image(region, np.array([[0.0, 0.0], [1.0, 1.0]]))
     points = faces.points()[:, :2]
     assert np.all(inside[0] < points.min(axis=0))

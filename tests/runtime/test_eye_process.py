@@ -166,7 +166,7 @@ def test_an_eye_that_does_not_listen_is_gone_all_the_same() -> None:
 HANGS = """
 import threading, time, sys
 from pathlib import Path
-from latent_resonance.eye.pipeline import see_live
+from latent_resonance.eye.pipeline import run_live
 from latent_resonance.config.settings import Camera, Settings
 class Stop(threading.Event):
     asked = 0
@@ -177,7 +177,7 @@ class Stop(threading.Event):
             time.sleep(60)
         return False
 settings = Settings(camera=Camera(source="absent.mp4"))
-see_live(settings, Path(sys.argv[1]), Stop(), lambda message: None, hung_s=1.0)
+run_live(settings, Path(sys.argv[1]), Stop(), lambda message: None, hung_s=1.0)
 """
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.eye.camera.rate_limit import SLACK, Thinning
+from latent_resonance.eye.camera.rate_limit import SLACK, RateLimit
 
 NS = 1_000_000_000
 
 
 def kept(times_s: np.ndarray, images_per_s: float) -> np.ndarray:
-    thinning = Thinning(images_per_s)
-    return np.array([t for t in times_s if thinning.keeps(round(t * NS))])
+    rate_limit = RateLimit(images_per_s)
+    return np.array([t for t in times_s if rate_limit.accepts(round(t * NS))])
 
 
 @pytest.mark.parametrize("camera", [5.0, 15.0, 25.0, 29.97, 30.0, 32.5])

@@ -14,11 +14,11 @@ from latent_resonance.config.settings import Eye
 from latent_resonance.eye.camera.camera import (
     CameraError,
     Image,
-    TurnedCamera,
+    RotatedCamera,
 )
 from latent_resonance.eye.camera.reader import CameraReader
-from latent_resonance.eye.features.extractor import Visitor
-from latent_resonance.eye.pipeline import Sight
+from latent_resonance.eye.features.extractor import FeatureExtractor
+from latent_resonance.eye.pipeline import Pipeline
 from latent_resonance.eye.tracking.select import open_tracker
 
 NS = 1_000_000_000
@@ -27,12 +27,12 @@ NS = 1_000_000_000
 class Pictures:
     """A camera that gives a few images and then fails, or hangs until it is let go."""
 
-    may_stand_still = True
+    may_repeat = True
 
     def __init__(
-        self, images: int, hang: threading.Event | None = None, patience_s: float = 5.0
+        self, images: int, hang: threading.Event | None = None, timeout_s: float = 5.0
     ) -> None:
-        self.images, self.hang, self.patience_s = images, hang, patience_s
+        self.images, self.hang, self.timeout_s = images, hang, timeout_s
         self.closed = False
 
     def read(self) -> Image:
@@ -49,17 +49,17 @@ class Pictures:
 
 
 def test_a_camera_that_is_pulled_out_is_opened_again_and_each_is_said_once() -> None:
-    said: list[str] = []
+    logged: list[str] = []
     cameras = iter([Pictures(3), Pictures(0), Pictures(10_000)])
-    reader = CameraReader(lambda: next(cameras), said.append)
+    reader = CameraReader(lambda: next(cameras), logged.append)
     try:
         until = time.monotonic() + 10
-        while len(said) < 2 and time.monotonic() < until:
+        while len(logged) < 2 and time.monotonic() < until:
             reader.take(0.05)
         assert reader.take(2.0) is not None
     finally:
         reader.close()
-    lost, back = said
+    lost, back = logged
     assert lost == "the camera was pulled out (looking for it all the while)"
     assert back == "the camera is there"
 
@@ -68,29 +68,29 @@ def test_a_driver_that_hangs_does_not_hold_the_eye() -> None:
     hang = threading.Event()
     reader = CameraReader(lambda: Pictures(1, hang), lambda _: None)
     assert reader.take(2.0) is not None
-    asked = time.monotonic()
+    calls = time.monotonic()
     assert reader.take(0.1) is None
     reader.close()
-    assert time.monotonic() - asked < 2.0
+    assert time.monotonic() - calls < 2.0
     hang.set()
 
 
 def test_a_driver_hangs_when_it_takes_longer_than_its_camera_may() -> None:
     hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(1, hang, patience_s=0.2), lambda _: None)
+    reader = CameraReader(lambda: Pictures(1, hang, timeout_s=0.2), lambda _: None)
     assert reader.take(2.0) is not None
-    assert not reader.hangs
+    assert not reader.is_hung
     time.sleep(0.5)
-    assert reader.hangs
+    assert reader.is_hung
     hang.set()
     reader.close()
 
 
 def test_before_the_first_image_a_driver_may_take_longer() -> None:
     hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(0, hang, patience_s=0.2), lambda _: None)
+    reader = CameraReader(lambda: Pictures(0, hang, timeout_s=0.2), lambda _: None)
     time.sleep(0.5)
-    assert not reader.hangs
+    assert not reader.is_hung
     hang.set()
     reader.close()
 
@@ -102,7 +102,7 @@ def test_a_camera_that_fails_in_an_unforeseen_way_counts_as_hanging() -> None:
 
     reader = CameraReader(fails, lambda _: None)
     time.sleep(0.2)
-    assert reader.hangs
+    assert reader.is_hung
 
 
 def test_asleep_the_camera_is_closed_and_awake_it_is_opened_again() -> None:
@@ -115,18 +115,18 @@ def test_asleep_the_camera_is_closed_and_awake_it_is_opened_again() -> None:
     reader = CameraReader(open_one, lambda _: None)
     try:
         assert reader.take(2.0) is not None
-        reader.sleep(True)
+        reader.set_paused(True)
         time.sleep(0.3)
         reader.take(0.0)  # what had arrived before
         assert opened[0].closed
-        assert reader.asleep
+        assert reader.paused
         assert reader.take(0.2) is None
-        reader.sleep(False)
+        reader.set_paused(False)
         assert reader.take(2.0) is not None
     finally:
         reader.close()
     assert len(opened) == 2
-    assert reader.trouble is None
+    assert reader.error is None
 
 
 @pytest.mark.parametrize(
@@ -140,12 +140,12 @@ def test_a_camera_on_its_side_is_turned_clockwise(degrees: int, corner: tuple[in
         def read(self) -> Image:
             return Image(pixels, 7)
 
-    camera = TurnedCamera(Marked(1), degrees)
+    camera = RotatedCamera(Marked(1), degrees)
     image = camera.read()
     assert image.pixels.shape == (3, 4, 3)
     assert image.time_ns == 7
     assert np.argwhere(image.pixels[..., 0]).tolist() == [list(corner)]
-    assert camera.may_stand_still
+    assert camera.may_repeat
     camera.close()
 
 
@@ -165,10 +165,10 @@ def test_an_image_is_taken_once_and_the_newest_first() -> None:
 def test_when_images_stop_the_voice_is_told_that_nobody_is_there() -> None:
     tracker = open_tracker(faces.MODELS, Eye())
     try:
-        sight = Sight(tracker, Visitor(Eye()), images_per_s=30)
-        seen = sight.step(Image(faces.photograph(), 10 * NS), 10 * NS)
-        soon = sight.step(None, 10 * NS + NS // 10)
-        later = sight.step(None, 11 * NS)
+        pipeline = Pipeline(tracker, FeatureExtractor(Eye()), images_per_s=30)
+        seen = pipeline.step(Image(faces.photograph(), 10 * NS), 10 * NS)
+        soon = pipeline.step(None, 10 * NS + NS // 10)
+        later = pipeline.step(None, 11 * NS)
     finally:
         tracker.close()
     assert seen is not None

@@ -9,7 +9,7 @@ import pytest
 
 PROBE = """
 import errno, socket, threading, ctypes, platform
-from latent_resonance.eye import isolation
+from latent_resonance.eye import sandbox
 
 def outcome(family, kind=socket.SOCK_DGRAM):
     try:
@@ -43,7 +43,7 @@ def test_without_isolation_the_probe_reaches_this_machine() -> None:
 def test_in_a_namespace_of_its_own_no_address_can_be_reached() -> None:
     said = outcome_of("""
 try:
-    isolation.enter_empty_network()
+    sandbox.enter_empty_namespace()
     print(outcome(socket.AF_INET), outcome(socket.AF_UNIX))
 except OSError as error:
     print("refused")
@@ -55,7 +55,7 @@ except OSError as error:
 
 def test_behind_the_filter_there_are_no_sockets_but_unix_ones() -> None:
     said = outcome_of("""
-isolation.refuse_sockets()
+sandbox.install_socket_filter()
 families = socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET, socket.AF_UNIX
 print(*(outcome(family) for family in families), ring())
 for end in socket.socketpair():
@@ -69,7 +69,7 @@ def test_the_filter_of_a_thread_binds_what_it_starts_and_nobody_else() -> None:
 def inner():
     print(outcome(socket.AF_INET))
 def outer():
-    isolation.give_up_network_of_thread()
+    sandbox.drop_thread_network()
     child = threading.Thread(target=inner)
     child.start()
     child.join()
@@ -82,7 +82,7 @@ print(outcome(socket.AF_INET))
 
 
 def test_the_eye_gives_the_network_up_one_way_or_the_other() -> None:
-    way = "print(isolation.give_up_network().replace(' ', '-'), outcome(socket.AF_INET))"
+    way = "print(sandbox.drop_network().replace(' ', '-'), outcome(socket.AF_INET))"
     said = outcome_of(way)
     assert said in (["network-namespace", "ENETUNREACH"], ["seccomp-filter", "EAFNOSUPPORT"])
 
@@ -92,7 +92,7 @@ def test_with_threads_running_the_filter_takes_the_place_of_the_namespace() -> N
 leave = threading.Event()
 thread = threading.Thread(target=leave.wait)
 thread.start()
-print(isolation.give_up_network().replace(" ", "-"), outcome(socket.AF_INET))
+print(sandbox.drop_network().replace(" ", "-"), outcome(socket.AF_INET))
 leave.set()
 """)
     assert said == ["seccomp-filter", "EAFNOSUPPORT"]
@@ -101,7 +101,7 @@ leave.set()
 def test_no_core_is_left() -> None:
     said = outcome_of("""
 import resource
-isolation.leave_no_core()
+sandbox.disable_core_dumps()
 print(*resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 """)
     assert said == ["0", "0", "0"]

@@ -9,8 +9,8 @@ import pytest
 from tests.support.settings_files import File, at
 
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.memory_limit import StartAfreshError
-from latent_resonance.eye.schedule import Opening
+from latent_resonance.eye.memory_limit import RestartRequiredError
+from latent_resonance.eye.schedule import Schedule
 
 
 @pytest.fixture
@@ -31,76 +31,76 @@ class Clock:
         return self.now
 
 
-class Eyelid:
+class ScheduleRig:
     """The eye's opening hours over a file and a clock of this test's own."""
 
     def __init__(self, file: File, text: str, when: str = "Mon 12:00", refused: str = "") -> None:
         self.file, self.clock = file, Clock(when)
-        self.said: list[str] = []
+        self.logged: list[str] = []
         settings = Settings() if refused else file.write(text)
         file.path.write_text(text)
-        self.opening = Opening(settings, file.path, self.said.append, refused, self.clock)
+        self.schedule = Schedule(settings, file.path, self.logged.append, refused, self.clock)
 
     def open(self, when: str | None = None) -> bool:
         if when:
             self.clock.set(when)
-        self.opening.look()
-        self.opening.look()  # a file must rest for a look
-        return self.opening.may_look()
+        self.schedule.check()
+        self.schedule.check()  # a file must rest for a look
+        return self.schedule.is_open()
 
 
 def test_the_eye_closes_and_opens_with_the_hours(file: File) -> None:
-    eyelid = Eyelid(file, "hours: {daily: 10:00-18:00}")
-    opened = [eyelid.open(when) for when in ("Mon 09:59", "Mon 10:00", "Mon 18:00", "Tue 12:00")]
+    rig = ScheduleRig(file, "hours: {daily: 10:00-18:00}")
+    opened = [rig.open(when) for when in ("Mon 09:59", "Mon 10:00", "Mon 18:00", "Tue 12:00")]
     assert opened == [False, True, False, True]
 
 
 def test_a_clock_that_leaps_is_believed_at_the_next_second(file: File) -> None:
-    eyelid = Eyelid(file, "hours: {daily: 10:00-18:00}")
-    assert eyelid.open("1970-01-01 00:00")
-    assert eyelid.open("1970-01-01 00:01")
-    assert not eyelid.open("2026-11-23 20:00")
-    assert eyelid.said == ["the clock says 1970, so the hours are not kept; open until it is right"]
+    rig = ScheduleRig(file, "hours: {daily: 10:00-18:00}")
+    assert rig.open("1970-01-01 00:00")
+    assert rig.open("1970-01-01 00:01")
+    assert not rig.open("2026-11-23 20:00")
+    assert rig.logged == ["the clock says 1970, so the hours are not kept; open until it is right"]
 
 
 def test_hours_edited_while_it_sees_are_kept(file: File) -> None:
-    eyelid = Eyelid(file, "")
-    assert eyelid.open()
+    rig = ScheduleRig(file, "")
+    assert rig.open()
     file.path.write_text("hours: {daily: 20:00-22:00}")
-    assert not eyelid.open()
-    assert eyelid.said == []
+    assert not rig.open()
+    assert rig.logged == []
 
 
 def test_a_bad_edit_is_said_once_and_the_hours_stay(file: File) -> None:
-    eyelid = Eyelid(file, "hours: {daily: 20:00-22:00}")
+    rig = ScheduleRig(file, "hours: {daily: 20:00-22:00}")
     file.path.write_text("hours: {daily: 10:00}")
-    assert not eyelid.open()
-    assert not eyelid.open()
-    assert len(eyelid.said) == 2
-    assert "hours.daily: 600" in eyelid.opening.refused
+    assert not rig.open()
+    assert not rig.open()
+    assert len(rig.logged) == 2
+    assert "hours.daily: 600" in rig.schedule.refused
     file.path.write_text("hours: {daily: 10:00-13:00}")
-    assert eyelid.open()
-    assert eyelid.opening.refused == ""
+    assert rig.open()
+    assert rig.schedule.refused == ""
 
 
 @pytest.mark.parametrize("edit", ["camera: {width: 320}", "eye: {min_confidence: 0.7}"])
 def test_another_camera_or_way_to_see_is_a_reason_for_a_fresh_start(file: File, edit: str) -> None:
-    eyelid = Eyelid(file, "")
+    rig = ScheduleRig(file, "")
     file.path.write_text(edit)
-    with pytest.raises(StartAfreshError, match="camera or eye have changed"):
-        eyelid.open()
+    with pytest.raises(RestartRequiredError, match="camera or eye have changed"):
+        rig.open()
 
 
 def test_what_only_the_voice_plays_does_not_disturb_the_eye(file: File) -> None:
-    eyelid = Eyelid(file, "")
+    rig = ScheduleRig(file, "")
     file.path.write_text("output: {volume_db: -6}")
-    assert eyelid.open()
+    assert rig.open()
 
 
 def test_an_eye_that_began_with_the_defaults_takes_the_file_when_it_is_right(file: File) -> None:
-    eyelid = Eyelid(file, "hours: [", refused="not YAML")
-    assert eyelid.open()
-    assert eyelid.opening.refused == "not YAML"
+    rig = ScheduleRig(file, "hours: [", refused="not YAML")
+    assert rig.open()
+    assert rig.schedule.refused == "not YAML"
     file.path.write_text("hours: {daily: closed}")
-    assert not eyelid.open()
-    assert eyelid.opening.refused == ""
+    assert not rig.open()
+    assert rig.schedule.refused == ""

@@ -14,12 +14,12 @@ from tests.support import faces
 from latent_resonance.config.settings import Eye, load_settings
 from latent_resonance.eye.camera.camera import Image
 from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
-from latent_resonance.eye.tracking.onnx.tracker import LightTracker
+from latent_resonance.eye.tracking.onnx.tracker import OnnxTracker
 from latent_resonance.eye.tracking.select import (
-    choice_here,
     choose,
-    obstacle_to_mediapipe,
+    mediapipe_obstacle,
     open_tracker,
+    tracker_choice,
 )
 from latent_resonance.eye.tracking.tracker import MODELS, TrackerError, checked_model
 from latent_resonance.linux.shared_libraries import missing
@@ -28,7 +28,7 @@ CORTEX_A72, CORTEX_A76 = 0xFF, 0x1FF  # AT_HWCAP of a Raspberry Pi 4 and a Pi 5,
 
 
 def test_a_processor_without_atomics_gets_the_light_tracker_and_is_told_why() -> None:
-    obstacle = obstacle_to_mediapipe("aarch64", CORTEX_A72, installed=True)
+    obstacle = mediapipe_obstacle("aarch64", CORTEX_A72, installed=True)
     choice = choose("auto", obstacle)
     assert choice.name == "light"
     assert "ARMv8.1 atomics" in choice.reason
@@ -36,13 +36,13 @@ def test_a_processor_without_atomics_gets_the_light_tracker_and_is_told_why() ->
 
 @pytest.mark.parametrize(("machine", "flags"), [("aarch64", CORTEX_A76), ("x86_64", 0)])
 def test_a_processor_that_can_gets_mediapipe(machine: str, flags: int) -> None:
-    obstacle = obstacle_to_mediapipe(machine, flags, installed=True)
+    obstacle = mediapipe_obstacle(machine, flags, installed=True)
     assert obstacle == ""
     assert choose("auto", obstacle).name == "mediapipe"
 
 
 def test_where_mediapipe_is_not_installed_the_light_tracker_sees() -> None:
-    obstacle = obstacle_to_mediapipe("x86_64", 0, installed=False)
+    obstacle = mediapipe_obstacle("x86_64", 0, installed=False)
     assert choose("auto", obstacle).name == "light"
     assert "not installed" in choose("auto", obstacle).reason
 
@@ -50,7 +50,7 @@ def test_where_mediapipe_is_not_installed_the_light_tracker_sees() -> None:
 def test_where_a_library_of_mediapipe_is_lacking_the_light_tracker_sees_and_says_which() -> None:
     lacking = missing({"libc.so.6": "libc6", "libnowhere.so.1": "libnowhere1"})
     assert lacking == {"libnowhere.so.1": "libnowhere1"}
-    obstacle = obstacle_to_mediapipe("x86_64", 0, installed=True, lacking=tuple(lacking.values()))
+    obstacle = mediapipe_obstacle("x86_64", 0, installed=True, lacking=tuple(lacking.values()))
     choice = choose("auto", obstacle)
     assert choice.name == "light"
     assert "sudo apt install libnowhere1" in choice.reason
@@ -62,7 +62,7 @@ def test_who_asks_for_the_light_tracker_gets_it(obstacle: str) -> None:
 
 
 def test_who_asks_for_mediapipe_where_it_cannot_run_is_told_in_a_line() -> None:
-    obstacle = obstacle_to_mediapipe("aarch64", CORTEX_A72, installed=True)
+    obstacle = mediapipe_obstacle("aarch64", CORTEX_A72, installed=True)
     with pytest.raises(TrackerError, match=r"no ARMv8\.1 atomics.*write eye\.tracker: auto$"):
         choose("mediapipe", obstacle)
 
@@ -71,13 +71,13 @@ def test_the_settings_choose_the_tracker(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("eye: {tracker: light}")
     tracker = open_tracker(faces.MODELS, load_settings(config).eye)
-    assert isinstance(tracker, LightTracker)
+    assert isinstance(tracker, OnnxTracker)
     tracker.close()
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="asks what this machine can do")
 def test_on_this_machine_auto_is_mediapipe_and_opens_it() -> None:
-    assert choice_here(Eye()).name == "mediapipe"
+    assert tracker_choice(Eye()).name == "mediapipe"
     tracker = open_tracker(faces.MODELS, Eye())
     assert isinstance(tracker, MediaPipeTracker)
     tracker.close()

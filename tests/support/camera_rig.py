@@ -55,9 +55,9 @@ class Gallery:
         self.systemd.bind(str(folder / "notify"))
         self.notified: list[str] = []
         self.complaints: list[str] = []
-        on_screen = ("sh", "-c", f'exec "$0" "$@" 2>>{self.screen}')
+        to_screen = ("sh", "-c", f'exec "$0" "$@" 2>>{self.screen}')
         self.eye = EyeProcess(
-            folder / "face.sock", config, self.complaints.append, (*on_screen, *EYE)
+            folder / "face.sock", config, self.complaints.append, (*to_screen, *EYE)
         )
         self.presence = Presence(attract_score(Settings()))
         self.latest: FaceState | None = None
@@ -86,7 +86,7 @@ class Gallery:
     def until(self, *, visited: bool, within_s: float = EVER_S) -> float:
         """Seconds until the voice plays for a visitor, or by itself."""
         began_s = time.monotonic()
-        while self.presence.visited is not visited:
+        while self.presence.has_visitor is not visited:
             self.play()
             took_s = time.monotonic() - began_s
             assert took_s < within_s, f"visited is still {not visited}; {self.said()}"
@@ -95,7 +95,7 @@ class Gallery:
     def until_seen(self, there: bool, within_s: float = EVER_S) -> None:
         """Until a face is seen, or none: sooner than a visit ends."""
         end_s = time.monotonic() + within_s
-        while self.presence.there is not there:
+        while self.presence.face_present is not there:
             self.play()
             assert time.monotonic() < end_s, f"there is still {not there}; {self.said()}"
 

@@ -39,11 +39,11 @@ BROW_LEFT = (300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
 LIDS = (159, 145, 386, 374, 33, 133, 362, 263, 130, 359)
 FOREHEAD = (10, 67, 297, 54, 284, 103, 332)
 
-Picture = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 
 
 @cache
-def photograph() -> Picture:
+def photograph() -> Pixels:
     """The face in the middle of a 640 × 480 picture, some 130 pixels wide."""
     return placed(data.astronaut()[0:330, 20:460], 1.454, (0, 0))
 
@@ -51,7 +51,7 @@ def photograph() -> Picture:
 @cache
 def points() -> NDArray[np.float64]:
     """The 478 landmarks of `photograph`, (478, 3), pixels."""
-    (face,) = look([photograph()] * 3)[-1]
+    (face,) = track([photograph()] * 3)[-1]
     return face.landmarks
 
 
@@ -60,12 +60,12 @@ def face_width() -> float:
     return float(np.linalg.norm(points()[33, :2] - points()[263, :2]))
 
 
-def look(pictures: Iterable[Picture], rate: float = 30.0, max_faces: int = 2) -> list[list[Face]]:
+def track(pictures: Iterable[Pixels], rate: float = 30.0, max_faces: int = 2) -> list[list[Face]]:
     """What the real tracker sees in a film of these pictures."""
-    return list(watch_film(((i / rate, picture) for i, picture in enumerate(pictures)), max_faces))
+    return list(track_clip(((i / rate, picture) for i, picture in enumerate(pictures)), max_faces))
 
 
-def watch_film(film: Iterable[tuple[float, Picture]], max_faces: int = 2) -> Iterator[list[Face]]:
+def track_clip(film: Iterable[tuple[float, Pixels]], max_faces: int = 2) -> Iterator[list[Face]]:
     """Faces in each picture of a film of (time_s, picture)."""
     tracker = open_tracker(MODELS, Eye(max_faces=max_faces))
     try:
@@ -75,7 +75,7 @@ def watch_film(film: Iterable[tuple[float, Picture]], max_faces: int = 2) -> Ite
         tracker.close()
 
 
-def drifting(picture: Picture, images: int = 8) -> list[Picture]:
+def drifting(picture: Pixels, images: int = 8) -> list[Pixels]:
     """A film in which the picture moves by some ten pixels, as a living head does.
 
     The tracker is as wrong about a picture that never moves as about any other (brow_tension: 0.1
@@ -88,12 +88,12 @@ def drifting(picture: Picture, images: int = 8) -> list[Picture]:
 
 
 def placed(
-    picture: Picture,
+    picture: Pixels,
     scale: float,
     offset: tuple[float, float],
     size: tuple[int, int] = (WIDTH, HEIGHT),
     roll: float = 0.0,
-) -> Picture:
+) -> Pixels:
     """The picture scaled about its middle, turned clockwise and moved, on a larger canvas."""
     height, width = picture.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), -np.degrees(roll), scale)
@@ -103,7 +103,7 @@ def placed(
     )
 
 
-def mouth_opened(by: float) -> Picture:
+def mouth_opened(by: float) -> Pixels:
     """Lower lip, chin and what hangs on them moved down by a share of the face's width."""
     moved = points()[:, :2].copy()
     down = by * face_width()
@@ -117,7 +117,7 @@ def mouth_opened(by: float) -> Picture:
     return cv2.GaussianBlur(dark, (3, 3), 0) if by > 0 else photograph()
 
 
-def brows_moved(down: float, together: float) -> Picture:
+def brows_moved(down: float, together: float) -> Pixels:
     """Brows moved down and towards each other by shares of the face's width (up if negative)."""
     shift = np.zeros((478, 2))
     shift[list(BROW_RIGHT + BROW_LEFT), 1] = down * face_width()
@@ -128,7 +128,7 @@ def brows_moved(down: float, together: float) -> Picture:
     return _bent(photograph(), points()[used, :2], points()[used, :2] + shift[used])
 
 
-def turned(yaw: float, pitch: float = 0.0) -> Picture:
+def turned(yaw: float, pitch: float = 0.0) -> Pixels:
     """The face's own mesh turned in space (to the person's left, and up), and drawn again."""
     flat = points()[:468]
     middle = (flat[234] + flat[454]) / 2
@@ -150,7 +150,7 @@ def _frame(points_of: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([ring, edges])
 
 
-def _bent(picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]) -> Picture:
+def _bent(picture: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
     """Thin-plate spline warp that takes the points from `before` to `after`."""
     frame = _frame(points()[:468, :2])
     where_from = RBFInterpolator(
@@ -163,7 +163,7 @@ def _bent(picture: Picture, before: NDArray[np.float64], after: NDArray[np.float
     return cv2.remap(picture, xs + shift[..., 0], ys + shift[..., 1], cv2.INTER_LINEAR)
 
 
-def _redrawn(picture: Picture, before: NDArray[np.float64], after: NDArray[np.float64]) -> Picture:
+def _redrawn(picture: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
     """Each triangle of the mesh drawn where it went, the farthest first."""
     frame = _frame(before)
     source = np.concatenate([before, frame])
@@ -176,7 +176,7 @@ def _redrawn(picture: Picture, before: NDArray[np.float64], after: NDArray[np.fl
     return canvas
 
 
-def _draw(canvas: Picture, picture: Picture, source: NDArray, target: NDArray) -> None:
+def _draw(canvas: Pixels, picture: Pixels, source: NDArray, target: NDArray) -> None:
     x, y, width, height = cv2.boundingRect(target.astype(np.float32))
     x2, y2 = min(x + width + 1, WIDTH), min(y + height + 1, HEIGHT)
     x, y = max(x, 0), max(y, 0)

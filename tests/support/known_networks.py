@@ -36,7 +36,7 @@ def canonical_face(rotation: NDArray[np.float64], distance_cm: float) -> NDArray
     Landmarks that the pose does not rest upon are in the face's middle.
     """
     points = np.tile(pose.WEIGHTS @ pose.CANONICAL, (478, 1))
-    points[pose.BASIS] = pose.CANONICAL
+    points[pose.POSE_LANDMARKS] = pose.CANONICAL
     placed = points @ rotation.T - (0.0, 0.0, distance_cm)
     focal = HEIGHT / 2 / np.tan(pose.FIELD_OF_VIEW / 2)
     x, y, z = placed.T
@@ -53,27 +53,27 @@ def turned(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
     return about_z @ about_x @ about_y
 
 
-class Same:
+class ConstantNetwork:
     """A network that always answers the same, and counts how often it is asked."""
 
     def __init__(self, side: int, one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
-        self.side, self._answer, self.asked = side, (one, other), 0
+        self.side, self._answer, self.calls = side, (one, other), 0
 
     def run(self, picture: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         assert picture.shape == (self.side, self.side, 3)
-        self.asked += 1
+        self.calls += 1
         return self._answer
 
 
-def detector(*, sees: bool) -> Same:
+def detector(*, sees: bool) -> ConstantNetwork:
     boxes, sure = raw_boxes({700: (0.5, 0.5, 0.3)}), logits({700: 0.9})
-    return Same(128, boxes, sure if sees else logits({}))
+    return ConstantNetwork(128, boxes, sure if sees else logits({}))
 
 
-def face_mesh(presence: float, value: float | None = None) -> Same:
+def face_mesh(presence: float, value: float | None = None) -> ConstantNetwork:
     """One whose face fills its picture as a followed one does, or is `value` all over."""
     points = canonical_face(np.eye(3), 50.0)
     low, high = points.min(axis=0), points.max(axis=0)
     points = (points - (low + high) / 2) * 256 / MARGIN / (high - low)[:2].max() + (128, 128, 0)
     points = np.full_like(points, value) if value is not None else points
-    return Same(256, points.astype(np.float32), np.array(presence, np.float32))
+    return ConstantNetwork(256, points.astype(np.float32), np.array(presence, np.float32))

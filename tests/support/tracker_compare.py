@@ -17,8 +17,8 @@ from tests.support import faces
 
 from latent_resonance.config.settings import Eye, TrackerName
 from latent_resonance.eye.camera.camera import Image
-from latent_resonance.eye.features.extractor import Visitor
-from latent_resonance.eye.features.geometry import middle
+from latent_resonance.eye.features.extractor import FeatureExtractor
+from latent_resonance.eye.features.geometry import face_centre
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState
@@ -62,13 +62,13 @@ class Likeness:
 def watched(film: Film, tracker: TrackerName, max_faces: int = 2) -> Seen:
     """What a tracker, freshly opened, sees of a film."""
     settings = Eye(tracker=tracker, max_faces=max_faces)
-    opened, visitor = open_tracker(faces.MODELS, settings), Visitor(settings)
+    opened, extractor = open_tracker(faces.MODELS, settings), FeatureExtractor(settings)
     try:
         found = [opened.find(image) for image in film]
     finally:
         opened.close()
     pairs = zip(found, film, strict=True)
-    return Seen(found, [visitor.step(each, image.time_ns) for each, image in pairs])
+    return Seen(found, [extractor.step(each, image.time_ns) for each, image in pairs])
 
 
 def compared(film: Film, one: TrackerName = "mediapipe", other: TrackerName = "light") -> Likeness:
@@ -94,7 +94,9 @@ def face_distances(ones: list[Face], others: list[Face]) -> list[FloatArray]:
 
 
 def nearest_to(face: Face, others: list[Face]) -> Face:
-    return min(others, key=lambda other: float(np.linalg.norm(middle(face) - middle(other))))
+    return min(
+        others, key=lambda other: float(np.linalg.norm(face_centre(face) - face_centre(other)))
+    )
 
 
 def distances(one: Face, other: Face) -> FloatArray:
@@ -103,11 +105,11 @@ def distances(one: Face, other: Face) -> FloatArray:
     return np.linalg.norm((one.landmarks - other.landmarks)[:, :2], axis=1) / across
 
 
-def film_of(pictures: list[faces.Picture], rate: float = 30.0) -> Film:
+def film_of(pictures: list[faces.Pixels], rate: float = 30.0) -> Film:
     return [Image(each, round(i / rate * faces.NS)) for i, each in enumerate(pictures)]
 
 
-def scenes() -> dict[str, Callable[[], faces.Picture]]:
+def scenes() -> dict[str, Callable[[], faces.Pixels]]:
     """What a gallery does to the photograph, by name."""
     placed = partial(faces.placed, size=(faces.WIDTH, faces.HEIGHT))
     picture = faces.photograph
@@ -129,7 +131,7 @@ def scenes() -> dict[str, Callable[[], faces.Picture]]:
     }
 
 
-def two_faces() -> faces.Picture:
+def two_faces() -> faces.Pixels:
     """The photograph twice, side by side."""
     both = faces.placed(faces.photograph(), 0.8, (-150, 0))
     right = faces.placed(faces.photograph(), 0.8, (170, 0))
@@ -137,7 +139,7 @@ def two_faces() -> faces.Picture:
     return both
 
 
-def dark_glasses() -> faces.Picture:
+def dark_glasses() -> faces.Pixels:
     """Two dark discs over the eyes, and a bridge between them."""
     picture, points = faces.photograph().copy(), faces.points()[:, :2]
     eyes = [points[[33, 133]].mean(axis=0), points[[362, 263]].mean(axis=0)]

@@ -21,7 +21,7 @@ import pytest
 from tests.support.camera_rig import BACK_S, EVER_S, GONE_S, Camera, Gallery, write_images
 from tests.support.pulse_server import PATIENCE, compiled
 
-from latent_resonance.eye.camera.reader import NEVER_SEEN_S
+from latent_resonance.eye.camera.reader import FIRST_CALL_TIMEOUT_S
 
 SOURCE = Path(__file__).with_name("fakecam.c")
 
@@ -115,7 +115,7 @@ def test_a_face_in_an_image_that_stands_still_is_no_visitor(gallery: Gallery) ->
     end_s = time.monotonic() + 5.0  # it is opened anew once at least, and is still frozen
     while time.monotonic() < end_s:
         gallery.play()
-        assert not gallery.presence.visited
+        assert not gallery.presence.has_visitor
     assert gallery.said().count("has frozen") == 1
     gallery.camera.does("live")
     assert gallery.until(visited=True) < BACK_S
@@ -130,7 +130,7 @@ def test_a_cap_on_the_lens_is_said_in_words_and_is_neither_a_fault_nor_a_visitor
     end_s = time.monotonic() + 4.0
     while time.monotonic() < end_s:
         gallery.play()
-        assert not gallery.presence.visited
+        assert not gallery.presence.has_visitor
     assert "frozen" not in gallery.said()
     assert gallery.said().count("cap") == 1
     gallery.camera.does("live")
@@ -144,7 +144,7 @@ def test_a_camera_that_hangs_upside_down_sees_all_the_same_and_it_is_said(
     gallery.until_said("upside down")
     gallery.until(visited=True)
     gallery.play_for(2.5)
-    assert gallery.presence.visited
+    assert gallery.presence.has_visitor
     assert any("camera.rotation" in status for status in gallery.statuses())
     gallery.camera.is_pulled_out()  # somebody turns it
     gallery.until(visited=False, within_s=GONE_S)
@@ -152,7 +152,7 @@ def test_a_camera_that_hangs_upside_down_sees_all_the_same_and_it_is_said(
     gallery.until_upright()
     gallery.until(visited=True)
     gallery.play_for(2.5)
-    assert gallery.presence.visited
+    assert gallery.presence.has_visitor
 
 
 def test_a_driver_that_answers_nonsense_is_survived(gallery: Gallery) -> None:
@@ -182,7 +182,7 @@ def test_a_driver_that_hangs_while_a_fresh_eye_opens_it_is_left_behind_too(
 ) -> None:
     gallery.camera.does("hang")
     os.kill(gallery.eye.process.pid, signal.SIGKILL)
-    given_up_s = NEVER_SEEN_S + back_after_start_s(gallery)
+    given_up_s = FIRST_CALL_TIMEOUT_S + back_after_start_s(gallery)
     gallery.until_said("does not answer; starting afresh", within_s=given_up_s)
     gallery.camera.does("live")
     gallery.until_seen(True, within_s=back_after_start_s(gallery))
@@ -193,7 +193,7 @@ def test_an_eye_that_is_killed_is_there_again(gallery: Gallery) -> None:
     os.kill(killed.pid, signal.SIGKILL)
     gallery.until_seen(False, within_s=GONE_S)  # its visit need not end: there is a grace
     gallery.until_seen(True, within_s=back_after_start_s(gallery))
-    assert gallery.presence.visited
+    assert gallery.presence.has_visitor
     assert gallery.eye.process is not killed
 
 
@@ -238,15 +238,15 @@ def test_while_the_eye_dies_again_and_again_the_voice_plays_on_and_says_why_once
     assert done.stderr.count("the network is given up") >= 2  # it was started so often
     assert done.stderr.count("illegal instruction") == 1
     assert quietest_half_second_db(take) > -45
-    assert gallery.presence.visited  # and the camera next door was not touched
+    assert gallery.presence.has_visitor  # and the camera next door was not touched
 
 
-READING = """
+V4L2_PROGRAM = """
 import sys
 from pathlib import Path
-from latent_resonance.eye.camera.camera import V4lCamera
+from latent_resonance.eye.camera.camera import V4l2Camera
 from latent_resonance.config.settings import Camera
-camera = V4lCamera(Path("/dev/video0"), Camera(images_per_s=float(sys.argv[1])))
+camera = V4l2Camera(Path("/dev/video0"), Camera(images_per_s=float(sys.argv[1])))
 times_ns = [camera.read().time_ns for _ in range(31)]
 print(30e9 / (times_ns[-1] - times_ns[0]))
 """
@@ -259,7 +259,7 @@ def test_of_a_camera_that_knows_one_rate_only_as_many_images_are_read_as_were_as
 ) -> None:
     Camera(tmp_path / "plug").does("live")
     done = subprocess.run(
-        [sys.executable, "-c", READING, str(asked)],
+        [sys.executable, "-c", V4L2_PROGRAM, str(asked)],
         env=os.environ | {"FAKECAM_CTL": str(tmp_path / "plug")},
         capture_output=True,
         text=True,

@@ -18,13 +18,13 @@ import numpy as np
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.bench import synthetic_face
-from latent_resonance.bench.context import Subject
-from latent_resonance.bench.measurement import Figure, percentiles
+from latent_resonance.bench.context import Context
+from latent_resonance.bench.measurement import Measurement, percentiles
 from latent_resonance.bench.timing import Times, times_of
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image, images_of_clip
-from latent_resonance.eye.features.extractor import Visitor
-from latent_resonance.eye.sandbox import give_up_network_of_thread
+from latent_resonance.eye.features.extractor import FeatureExtractor
+from latent_resonance.eye.sandbox import drop_thread_network
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Face, Tracker
 from latent_resonance.pack import models_folder
@@ -39,17 +39,17 @@ class NoFaceError(LatentResonanceError):
     """The tracker saw no face in most images, so that following one cannot be measured."""
 
 
-def figures(subject: Subject) -> Iterator[Figure]:
+def measurements(context: Context) -> Iterator[Measurement]:
     """Milliseconds of the tracker, microseconds of the features."""
-    with tracker_of(subject.settings) as tracker:
-        following, faces = track(tracker, images_of(subject.clip), subject.long_s)
+    with tracker_of(context.settings) as tracker:
+        following, faces = track_face(tracker, images_of(context.clip), context.long_s)
         yield from percentiles("eye.tracker", 1e3 * following.wall_s, "ms")
-        yield Figure("eye.tracker_cpu.following", 1e3 * following.usual_cpu_s, "ms")
-        wall = [_image(synthetic_face.nobody())]
-        searching, _ = shown(tracker, wall, subject.short_s)
-        yield Figure("eye.tracker_cpu.searching", 1e3 * searching.usual_cpu_s, "ms")
-    visitor, turn = Visitor(subject.settings.eye), _turning(faces)
-    telling = times_of(lambda: visitor.step(*next(turn)), subject.short_s, warm_up=30)
+        yield Measurement("eye.tracker_cpu.following", 1e3 * following.median_cpu_s, "ms")
+        wall = [_image(synthetic_face.empty_room())]
+        searching, _ = run_tracker(tracker, wall, context.short_s)
+        yield Measurement("eye.tracker_cpu.searching", 1e3 * searching.median_cpu_s, "ms")
+    visitor, turn = FeatureExtractor(context.settings.eye), _turning(faces)
+    telling = times_of(lambda: visitor.step(*next(turn)), context.short_s, warm_up=30)
     yield from percentiles("eye.features", 1e6 * telling.wall_s, "µs")
 
 
@@ -64,7 +64,7 @@ def tracker_of(settings: Settings) -> Iterator[Tracker]:
     """
     with ThreadPoolExecutor(1, "tracker") as thread:
         if not settings.eye.allow_network:
-            thread.submit(give_up_network_of_thread).result()
+            thread.submit(drop_thread_network).result()
         tracker = thread.submit(open_tracker, models_folder(), settings.eye).result()
     try:
         yield tracker
@@ -83,7 +83,7 @@ def _image(grey: synthetic_face.Grey) -> Image:
     return Image(np.repeat(grey[:, :, None], 3, axis=2), 0)
 
 
-def track(tracker: Tracker, images: list[Image], seconds: float) -> tuple[Times, list[list[Face]]]:
+def track_face(tracker: Tracker, images: list[Image], seconds: float) -> tuple[Times, list[list[Face]]]:
     """Times of the tracker while it follows a face, and what it found in the last images.
 
     Raises
@@ -91,14 +91,14 @@ def track(tracker: Tracker, images: list[Image], seconds: float) -> tuple[Times,
     NoFaceError
         It found one in less than half of the images.
     """
-    times, found = shown(tracker, images, seconds)
+    times, found = run_tracker(tracker, images, seconds)
     if sum(map(bool, found)) < len(found) / 2:
         share = f"a face in {sum(map(bool, found))} of {len(found)} images"
         raise NoFaceError(f"the tracker sees {share}; name a film of a face with --clip")
     return times, found
 
 
-def shown(tracker: Tracker, images: list[Image], seconds: float) -> tuple[Times, list[list[Face]]]:
+def run_tracker(tracker: Tracker, images: list[Image], seconds: float) -> tuple[Times, list[list[Face]]]:
     """Shows images again and again, as fast as they are seen; what was found in the last ones."""
     found: deque[list[Face]] = deque(maxlen=REMEMBERED)
     endless = itertools.cycle(images)

@@ -27,9 +27,9 @@ TONE_RATE = 48_000  # Hz
 
 def network(_settings: Settings) -> str:
     """Whether the eye could give up its network."""
-    from latent_resonance.eye.sandbox import give_up_network
+    from latent_resonance.eye.sandbox import drop_network
 
-    return f"the eye gives it up by {give_up_network()}"
+    return f"the eye gives it up by {drop_network()}"
 
 
 def face_model(_settings: Settings) -> str:
@@ -46,10 +46,10 @@ def face_model(_settings: Settings) -> str:
 def tracker(settings: Settings) -> str:
     """Which tracker starts and why, without the network that MediaPipe would call home through."""
     _isolate(settings)
-    from latent_resonance.eye.tracking.select import choice_here, open_tracker
+    from latent_resonance.eye.tracking.select import tracker_choice, open_tracker
     from latent_resonance.pack import models_folder
 
-    choice = choice_here(settings.eye)
+    choice = tracker_choice(settings.eye)
     open_tracker(models_folder(), settings.eye).close()
     return f"{choice.name} starts: {choice.reason}"
 
@@ -57,10 +57,10 @@ def tracker(settings: Settings) -> str:
 def pack(settings: Settings) -> str:
     """Whether the pack opens and its networks keep to their contract."""
     from latent_resonance.pack import find_pack, open_pack
-    from latent_resonance.voice.synthesis.networks import open_networks
+    from latent_resonance.voice.synthesis.networks import load_networks
 
     opened = open_pack(find_pack(settings.pack))
-    networks = open_networks(opened, settings.inference)
+    networks = load_networks(opened, settings.inference)
     return f"{opened.folder}, {len(opened.anchors)} pure anchors, on {networks.provider}"
 
 
@@ -101,10 +101,10 @@ def face(settings: Settings) -> str:
 
 def _isolate(settings: Settings) -> None:
     """As the eye does before it imports a tracker."""
-    from latent_resonance.eye.sandbox import give_up_network
+    from latent_resonance.eye.sandbox import drop_network
 
     if not settings.eye.allow_network:
-        give_up_network()
+        drop_network()
 
 
 def speaker(settings: Settings) -> str:

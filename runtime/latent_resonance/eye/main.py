@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.memory_limit import EXIT_START_AFRESH, StartAfreshError
-from latent_resonance.eye.sandbox import give_up_network, leave_no_core
-from latent_resonance.eye.schedule import Opening
+from latent_resonance.eye.memory_limit import EXIT_RESTART, RestartRequiredError
+from latent_resonance.eye.sandbox import disable_core_dumps, drop_network
+from latent_resonance.eye.schedule import Schedule
 from latent_resonance.linux.systemd import Notifier
 
 if TYPE_CHECKING:
     from latent_resonance.face_state import FaceState
 
-EXIT_CANNOT_SEE = 78  # sysexits.h, EX_CONFIG: another try will not help
+EXIT_CONFIG = 78  # sysexits.h, EX_CONFIG: another try will not help
 LEAVE_S = 3.0  # a driver or a library that hangs at the end is not waited for
 
 
@@ -58,20 +58,20 @@ def watch(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of 3 × 3 need no more
     notifier = Notifier()  # before the network is gone: systemd's address may go with it
     try:
-        leave_no_core()
+        disable_core_dumps()
         _isolate(settings)
-        from latent_resonance.eye.pipeline import see_live
+        from latent_resonance.eye.pipeline import run_live
 
-        opening = Opening(settings, config, _log, refused)
-        see_live(settings, socket_path, stop, _log, notifier, opening)
-    except StartAfreshError as error:
+        schedule = Schedule(settings, config, _log, refused)
+        run_live(settings, socket_path, stop, _log, notifier, schedule)
+    except RestartRequiredError as error:
         _log(str(error))
         signal.setitimer(signal.ITIMER_REAL, LEAVE_S)
-        return EXIT_START_AFRESH
+        return EXIT_RESTART
     except LatentResonanceError as error:
         _log(str(error))
         notifier.status(f"cannot see: {error}")
-        return EXIT_CANNOT_SEE
+        return EXIT_CONFIG
     return 0
 
 
@@ -83,16 +83,16 @@ def states_of_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
     LatentResonanceError
         At once, if the clip cannot be read or MediaPipe cannot run.
     """
-    from latent_resonance.eye.pipeline import see_clip
+    from latent_resonance.eye.pipeline import clip_states
 
-    return see_clip(path, settings)
+    return clip_states(path, settings)
 
 
 def _isolate(settings: Settings) -> None:
     if settings.eye.allow_network:
         _log("the network is left as it is, since eye.allow_network is true")
         return
-    _log(f"the network is given up ({give_up_network()})")
+    _log(f"the network is given up ({drop_network()})")
 
 
 def _log(message: str) -> None:

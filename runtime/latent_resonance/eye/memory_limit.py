@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.linux.process_usage import usage_of
+from latent_resonance.linux.process_usage import read_usage
 
-EXIT_START_AFRESH = 75  # sysexits.h, EX_TEMPFAIL: another try will help
-LOOK_EVERY_S = 2.0
+EXIT_RESTART = 75  # sysexits.h, EX_TEMPFAIL: another try will help
+CHECK_EVERY_S = 2.0
 
 
-class StartAfreshError(LatentResonanceError):
+class RestartRequiredError(LatentResonanceError):
     """The process can see no further, another one can; the message says why."""
 
-    exit_code = EXIT_START_AFRESH
+    exit_code = EXIT_RESTART
 
 
-class Memory:
+class MemoryLimit:
     """Watches the process's own resident memory; MediaPipe and drivers are not ours to mend."""
 
     def __init__(self, limit_mib: float) -> None:
@@ -37,10 +37,10 @@ class Memory:
         """
         if now_s < self._next_s:
             return
-        self._next_s = now_s + LOOK_EVERY_S
-        usage = usage_of(os.getpid())
+        self._next_s = now_s + CHECK_EVERY_S
+        usage = read_usage(os.getpid())
         if usage is not None and usage.resident_mib > self._limit_mib:
-            raise StartAfreshError(
+            raise RestartRequiredError(
                 f"holds {usage.resident_mib:.0f} MiB, more than eye.memory_mib allows "
                 f"({self._limit_mib:.0f}); starting afresh"
             )

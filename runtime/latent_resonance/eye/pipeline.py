@@ -20,12 +20,12 @@ from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image, images_of_clip
 from latent_resonance.eye.camera.reader import CameraReader
 from latent_resonance.eye.camera.select import open_camera
-from latent_resonance.eye.features.extractor import Visitor
-from latent_resonance.eye.memory_limit import Memory, StartAfreshError
-from latent_resonance.eye.sandbox import give_up_network_of_thread
-from latent_resonance.eye.schedule import Opening
-from latent_resonance.eye.status import Report
-from latent_resonance.eye.tracking.orientation import Upright
+from latent_resonance.eye.features.extractor import FeatureExtractor
+from latent_resonance.eye.memory_limit import MemoryLimit, RestartRequiredError
+from latent_resonance.eye.sandbox import drop_thread_network
+from latent_resonance.eye.schedule import Schedule
+from latent_resonance.eye.status import StatusReporter
+from latent_resonance.eye.tracking.orientation import OrientationCheck
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Tracker, TrackerError
 from latent_resonance.face_state import FaceSender, FaceState
@@ -37,13 +37,13 @@ HUNG_S = 20.0  # an image takes a second on the slowest board; this is not slow,
 _NS = 1_000_000_000
 
 
-def see_live(
+def run_live(
     settings: Settings,
     socket_path: Path,
     stop: threading.Event,
     log: Callable[[str], None],
     notifier: Notifier | None = None,
-    opening: Opening | None = None,
+    schedule: Schedule | None = None,
     hung_s: float = HUNG_S,
 ) -> None:
     """Send a state for every image until `stop` is set; without a camera, states of nobody.
@@ -69,38 +69,38 @@ def see_live(
         If the socket's path is too long.
     """
     notifier = notifier or Notifier({})
-    opening = opening or Opening(settings, None, log)
+    schedule = schedule or Schedule(settings, None, log)
     with contextlib.ExitStack() as leaving:
         leaving.callback(signal.setitimer, signal.ITIMER_REAL, 0.0)
         sender = FaceSender(socket_path)
         leaving.callback(sender.close)
-        asleep = not opening.may_look()
-        reader = CameraReader(partial(open_camera, settings.camera), log, asleep=asleep)
+        paused = not schedule.is_open()
+        reader = CameraReader(partial(open_camera, settings.camera), log, paused=paused)
         leaving.callback(reader.close)
         tracker = open_tracker(models_folder(), settings.eye)
         leaving.callback(tracker.close)
         leaving.callback(notifier.stopping)
-        sight = Sight(tracker, Visitor(settings.eye), settings.camera.images_per_s)
-        memory, report = Memory(settings.eye.memory_mib), Report(notifier, log)
-        loop = Loop(reader, sight, sender, report, memory)
+        pipeline = Pipeline(tracker, FeatureExtractor(settings.eye), settings.camera.images_per_s)
+        memory, report = MemoryLimit(settings.eye.memory_mib), StatusReporter(notifier, log)
+        loop = LiveLoop(reader, pipeline, sender, report, memory)
         while not stop.is_set():
             signal.setitimer(signal.ITIMER_REAL, hung_s)
-            reader.sleep(not opening.may_look())
-            report.refused = opening.refused
-            loop.turn()
+            reader.set_paused(not schedule.is_open())
+            report.refused = schedule.refused
+            loop.step()
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class LiveLoop:
     """What is done with each image, or when there is none."""
 
     reader: CameraReader
-    sight: Sight
+    pipeline: Pipeline
     sender: FaceSender
-    report: Report
-    memory: Memory
+    report: StatusReporter
+    memory: MemoryLimit
 
-    def turn(self) -> None:
+    def step(self) -> None:
         """Look, tell the voice, and see that this process can go on.
 
         Raises
@@ -112,20 +112,20 @@ class Loop:
         state = self._state(image, now_ns)
         if state is not None:
             self.sender.send(state)
-        upside_down, now_s = self.sight.upside_down, now_ns / _NS
+        upside_down, now_s = self.pipeline.upside_down, now_ns / _NS
         self.report.step(image, self.reader, upside_down=upside_down, now_s=now_s)
         self.memory.step(now_s)
-        if self.reader.hangs:
-            raise StartAfreshError("the camera's driver does not answer; starting afresh")
+        if self.reader.is_hung:
+            raise RestartRequiredError("the camera's driver does not answer; starting afresh")
 
     def _state(self, image: Image | None, now_ns: int) -> FaceState | None:
         try:
-            return self.sight.step(image, now_ns)
+            return self.pipeline.step(image, now_ns)
         except TrackerError as error:  # it could start, so another one can
-            raise StartAfreshError(f"{error}; starting afresh") from error
+            raise RestartRequiredError(f"{error}; starting afresh") from error
 
 
-def see_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
+def clip_states(path: Path, settings: Settings) -> Iterator[FaceState]:
     """The states of every image of a clip, as fast as they can be had, on the clip's clock.
 
     Raises
@@ -136,45 +136,49 @@ def see_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
         At once, if no tracker can run here, or not without the network.
     """
     images = images_of_clip(path)
-    return _states(images, _tracker_without_network(settings), Visitor(settings.eye))
+    return _states(images, _tracker_without_network(settings), FeatureExtractor(settings.eye))
 
 
-class Sight:
+class Pipeline:
     """From the newest image, or none, to what the voice is told.
 
     A camera may be slow or stop: between two images there is nothing to say, but when there has
     been none for a while there is nobody to be seen.
     """
 
-    def __init__(self, tracker: Tracker, visitor: Visitor, images_per_s: float) -> None:
-        self._upright, self._visitor = Upright(tracker.find), visitor
+    def __init__(self, tracker: Tracker, extractor: FeatureExtractor, images_per_s: float) -> None:
+        self._orientation, self._extractor = OrientationCheck(tracker.find), extractor
         self._lost_ns = round(_NS * max(0.5, 2.5 / images_per_s))
-        self._image_ns = self._told_ns = 0
+        self._image_ns = self._last_time_ns = 0
 
     @property
     def upside_down(self) -> bool:
         """Whether faces turned out to stand on their heads."""
-        return self._upright.upside_down
+        return self._orientation.upside_down
 
     def step(self, image: Image | None, now_ns: int) -> FaceState | None:
         """The state to send, if there is anything to say."""
         if image is not None:
             self._image_ns = image.time_ns
-            return self._visitor.step(self._upright.find(image), self._later(image.time_ns))
+            return self._extractor.step(
+                self._orientation.find(image), self._monotonic_ns(image.time_ns)
+            )
         if now_ns - self._image_ns < self._lost_ns:
             return None
-        return self._visitor.step([], self._later(now_ns))
+        return self._extractor.step([], self._monotonic_ns(now_ns))
 
-    def _later(self, time_ns: int) -> int:
+    def _monotonic_ns(self, time_ns: int) -> int:
         """Never back in time: a driver's clock may be a little behind ours."""
-        self._told_ns = max(time_ns, self._told_ns)
-        return self._told_ns
+        self._last_time_ns = max(time_ns, self._last_time_ns)
+        return self._last_time_ns
 
 
-def _states(images: Iterator[Image], tracker: Tracker, visitor: Visitor) -> Iterator[FaceState]:
+def _states(
+    images: Iterator[Image], tracker: Tracker, extractor: FeatureExtractor
+) -> Iterator[FaceState]:
     try:
         for image in images:
-            yield visitor.step(tracker.find(image), image.time_ns)
+            yield extractor.step(tracker.find(image), image.time_ns)
     finally:
         tracker.close()
 
@@ -185,7 +189,7 @@ def _tracker_without_network(settings: Settings) -> Tracker:
     MediaPipe does everything on threads that it starts when it is made, and these inherit the
     filter of the thread that makes it.
     """
-    isolate = None if settings.eye.allow_network else give_up_network_of_thread
+    isolate = None if settings.eye.allow_network else drop_thread_network
     with ThreadPoolExecutor(1, "tracker") as thread:
         if isolate is not None:
             thread.submit(isolate).result()

@@ -42,7 +42,7 @@ class IsolationError(LatentResonanceError):
     """The network cannot be given up, so the eye must not see."""
 
 
-def give_up_network() -> str:
+def drop_network() -> str:
     """Leave the network for good; AF_UNIX sockets go on working.
 
     Returns
@@ -56,17 +56,19 @@ def give_up_network() -> str:
         If the machine allows neither.
     """
     try:
-        enter_empty_network()
+        enter_empty_namespace()
     except OSError as namespace_error:
         try:
-            refuse_sockets()
+            install_socket_filter()
         except OSError as filter_error:
-            raise IsolationError(_neither(str(namespace_error), filter_error)) from filter_error
+            raise IsolationError(
+                _isolation_message(str(namespace_error), filter_error)
+            ) from filter_error
         return "seccomp filter"
     return "network namespace"
 
 
-def enter_empty_network() -> None:
+def enter_empty_namespace() -> None:
     """Move this process into a network namespace without interfaces (network_namespaces(7)).
 
     Raises
@@ -81,7 +83,7 @@ def enter_empty_network() -> None:
         raise _last_error()
 
 
-def refuse_sockets(*, in_all_threads: bool = True) -> None:
+def install_socket_filter(*, in_all_threads: bool = True) -> None:
     """Have the kernel refuse every socket but AF_UNIX ones (seccomp(2)).
 
     Parameters
@@ -97,7 +99,7 @@ def refuse_sockets(*, in_all_threads: bool = True) -> None:
     if platform.machine() not in _MACHINES:
         raise OSError(f"no filter for {platform.machine()}")
     libc = _libc()
-    program = _filter(platform.machine())
+    program = _bpf_program(platform.machine())
     buffer = ctypes.create_string_buffer(program, len(program))
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
@@ -108,7 +110,7 @@ def refuse_sockets(*, in_all_threads: bool = True) -> None:
         raise _last_error()
 
 
-def give_up_network_of_thread() -> None:
+def drop_thread_network() -> None:
     """Refuse the network to the calling thread and to those that it will start.
 
     Raises
@@ -117,12 +119,12 @@ def give_up_network_of_thread() -> None:
         If the machine does not allow it.
     """
     try:
-        refuse_sockets(in_all_threads=False)
+        install_socket_filter(in_all_threads=False)
     except OSError as error:
-        raise IsolationError(_neither("not tried", error)) from error
+        raise IsolationError(_isolation_message("not tried", error)) from error
 
 
-def leave_no_core() -> None:
+def disable_core_dumps() -> None:
     """Switch core dumps off: one would hold the last images.
 
     The limit alone does not bind a collector that the kernel pipes dumps to (core(5)). A process
@@ -142,7 +144,7 @@ def _last_error() -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def _filter(machine: str) -> bytes:
+def _bpf_program(machine: str) -> bytes:
     """The classic BPF program: 8 bytes an instruction (code, jump if true, if false, value)."""
     architecture, _, socket_call, socketpair_call = _MACHINES[machine]
     instructions = (
@@ -161,7 +163,7 @@ def _filter(machine: str) -> bytes:
     return b"".join(struct.pack("HBBI", *instruction) for instruction in instructions)
 
 
-def _neither(namespace_error: str, filter_error: OSError) -> str:
+def _isolation_message(namespace_error: str, filter_error: OSError) -> str:
     return (
         f"the eye cannot give up the network (namespace: {namespace_error}; seccomp: "
         f"{filter_error}), so it does not see; allow user namespaces or seccomp on this machine, "

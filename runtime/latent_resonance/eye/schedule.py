@@ -13,13 +13,13 @@ from pathlib import Path
 
 from latent_resonance.config.file_watcher import WatchedFile
 from latent_resonance.config.settings import Settings, SettingsError, load_settings
-from latent_resonance.eye.memory_limit import StartAfreshError
-from latent_resonance.gallery.opening_hours import hour_at, local_time
+from latent_resonance.eye.memory_limit import RestartRequiredError
+from latent_resonance.gallery.opening_hours import local_time, schedule_state_at
 
-LOOK_EVERY_S = 1.0
+CHECK_EVERY_S = 1.0
 
 
-class Opening:
+class Schedule:
     """Keeps the hours, under settings that may change.
 
     Parameters
@@ -46,10 +46,10 @@ class Opening:
         self._settings, self._config, self._log, self._now = settings, config, log, now
         self._file = WatchedFile(config)
         self._next_s = 0.0
-        self._open, self._doubt = True, ""
+        self._open, self._clock_error = True, ""
         self.refused = refused
 
-    def may_look(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the camera may be open.
 
         Raises
@@ -58,11 +58,11 @@ class Opening:
             The file asks for another camera, or for another way to see.
         """
         if (now_s := time.monotonic()) >= self._next_s:
-            self._next_s = now_s + LOOK_EVERY_S
-            self.look()
+            self._next_s = now_s + CHECK_EVERY_S
+            self.check()
         return self._open
 
-    def look(self) -> None:
+    def check(self) -> None:
         """At the file and at the clock.
 
         Raises
@@ -73,10 +73,12 @@ class Opening:
         if self._file.changed():
             self._read()
         settings = self._settings
-        hour = hour_at(self._now(), settings.hours.timetable(), settings.quiet.timetable())
-        if hour.doubt not in ("", self._doubt):
-            self._log(f"{hour.doubt}; open until it is right")
-        self._open, self._doubt = hour.is_open, hour.doubt
+        schedule = schedule_state_at(
+            self._now(), settings.hours.timetable(), settings.quiet.timetable()
+        )
+        if schedule.clock_error not in ("", self._clock_error):
+            self._log(f"{schedule.clock_error}; open until it is right")
+        self._open, self._clock_error = schedule.is_open, schedule.clock_error
 
     def _read(self) -> None:
         try:
@@ -89,4 +91,6 @@ class Opening:
             return
         before, self._settings, self.refused = self._settings, settings, ""
         if (settings.camera, settings.eye) != (before.camera, before.eye):
-            raise StartAfreshError("the settings of camera or eye have changed; starting afresh")
+            raise RestartRequiredError(
+                "the settings of camera or eye have changed; starting afresh"
+            )

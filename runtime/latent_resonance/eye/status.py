@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from latent_resonance.config.load import in_short
+from latent_resonance.config.load import shortened
 from latent_resonance.eye.camera.camera import Image
 from latent_resonance.eye.camera.frame_checks import is_black
 from latent_resonance.eye.camera.reader import CameraReader
@@ -20,7 +20,7 @@ BLACK = "sees nothing but black; take the cap off the lens, or give light"
 UPSIDE_DOWN = "the camera hangs upside down, its images are turned; set camera.rotation"
 
 
-class Report:
+class StatusReporter:
     """What there is to say of the eye.
 
     Parameters
@@ -38,9 +38,9 @@ class Report:
 
     def __init__(self, notifier: Notifier, log: Callable[[str], None]) -> None:
         self._notifier, self._log = notifier, log
-        self._images = self._looks = 0
+        self._images = self._failed_attempts = 0
         self._status_s: float | None = None
-        self._light_s: float | None = None
+        self._lit_s: float | None = None
         self._black = self._upside_down = False
         self.refused = ""
 
@@ -50,34 +50,37 @@ class Report:
         """One turn of the loop, with an image or without."""
         if image is not None:
             self._images += 1
-        looked, self._looks = reader.looks != self._looks, reader.looks
-        if image is not None or reader.asleep or looked:
+        looked, self._failed_attempts = (
+            reader.failed_attempts != self._failed_attempts,
+            reader.failed_attempts,
+        )
+        if image is not None or reader.paused or looked:
             self._notifier.ready()
             self._notifier.alive()
         if self._status_s is None:
             self._status_s = now_s
         if looked or now_s - self._status_s >= STATUS_EVERY_S:
-            self._look_at(image, upside_down=upside_down, now_s=now_s)
+            self._check_image(image, upside_down=upside_down, now_s=now_s)
             rate = self._images / max(now_s - self._status_s, STATUS_EVERY_S)
             self._images, self._status_s = 0, now_s
-            refused = f"; settings refused: {in_short(self.refused)}" if self.refused else ""
+            refused = f"; settings refused: {shortened(self.refused)}" if self.refused else ""
             self._notifier.status(self._status(reader, rate) + refused)
 
-    def _look_at(self, image: Image | None, *, upside_down: bool, now_s: float) -> None:
+    def _check_image(self, image: Image | None, *, upside_down: bool, now_s: float) -> None:
         if upside_down and not self._upside_down:
             self._log(UPSIDE_DOWN)
         self._upside_down = upside_down
-        if image is None or self._light_s is None or not is_black(image.pixels):
-            self._light_s = now_s
-        black = now_s - self._light_s >= BLACK_S
+        if image is None or self._lit_s is None or not is_black(image.pixels):
+            self._lit_s = now_s
+        black = now_s - self._lit_s >= BLACK_S
         if black and not self._black:
             self._log(BLACK)
         self._black = black
 
     def _status(self, reader: CameraReader, rate: float) -> str:
-        if reader.asleep:
+        if reader.paused:
             return "resting, the camera is closed"
-        if reader.trouble is not None:
-            return f"no camera: {reader.trouble.partition(';')[0]}; looking for it"
+        if reader.error is not None:
+            return f"no camera: {reader.error.partition(';')[0]}; looking for it"
         doing = BLACK if self._black else "seeing"
         return f"{doing}, {rate:.0f} images/s" + (f"; {UPSIDE_DOWN}" if self._upside_down else "")

@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from latent_resonance.bench import synthetic_face
-from latent_resonance.bench.context import Subject
+from latent_resonance.bench.context import Context
 from latent_resonance.bench.eye import images_of, tracker_of
 from latent_resonance.bench.quality import at_quality
-from latent_resonance.bench.voice import HOPS_A_DREAM, dreaming, playing
+from latent_resonance.bench.voice import HOPS_PER_SPECTROGRAM, spectrogram_generation, hop_player
 from latent_resonance.config.presets import QUALITIES
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image
@@ -35,7 +35,7 @@ from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import neutral_features
 from latent_resonance.voice.synthesis.instrument import Synthesiser
 
-HOPS = 10 * HOPS_A_DREAM  # a picture is received once in so many
+HOPS = 10 * HOPS_PER_SPECTROGRAM  # a picture is received once in so many
 DREAMS, IMAGES, TELLINGS = 10, 12, 60
 MATRIX = 1500  # rows of what stands for Linpack, whose time is nearly all a product of matrices
 NS = 1_000_000_000
@@ -70,14 +70,14 @@ def cost(work: Callable[[], object], times: int, warm_up: int, meter: Meter) -> 
     return tuple((c - b - (b - a)) / times for a, b, c in pairs)
 
 
-def voice(subject: Subject, meter: Meter) -> Iterator[Row]:
+def voice(context: Context, meter: Meter) -> Iterator[Row]:
     """A hop at each quality, a dream, and the two networks that it is made of."""
     for quality in QUALITIES:
-        synthesiser = Synthesiser(subject.pack, at_quality(quality, subject), seed=0)
-        hop = playing(synthesiser, subject)
-        yield f"hop, {quality}", cost(hop, HOPS, HOPS_A_DREAM, meter)
-    networks, z, features = subject.networks, subject.pack.anchors[0], neutral_features()
-    yield "dream", cost(dreaming(subject.settings, subject), DREAMS, 2, meter)
+        synthesiser = Synthesiser(context.pack, at_quality(quality, context), seed=0)
+        hop = hop_player(synthesiser, context)
+        yield f"hop, {quality}", cost(hop, HOPS, HOPS_PER_SPECTROGRAM, meter)
+    networks, z, features = context.networks, context.pack.anchors[0], neutral_features()
+    yield "dream", cost(spectrogram_generation(context.settings, context), DREAMS, 2, meter)
     yield "generator", cost(lambda: networks.spectrogram_of(z), 3, 1, meter)
     yield "regressor", cost(lambda: networks.z_of(features), TELLINGS, 3, meter)
 
@@ -86,7 +86,7 @@ def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
     """An image with a face to follow, one without, and what is told of a face."""
     settings = settings_with(tracker_name)
     film, tick = images_of(None), itertools.count(1)
-    wall = Image(np.repeat(synthetic_face.nobody()[:, :, None], 3, axis=2), 0)
+    wall = Image(np.repeat(synthetic_face.empty_room()[:, :, None], 3, axis=2), 0)
     turning = itertools.cycle(film)
     with tracker_of(settings) as tracker:
 
@@ -130,7 +130,7 @@ def rows(file: Path | None) -> Iterator[Row]:
     yield from eye(LIGHT, meter)
     if find_spec(MEDIAPIPE):
         yield from eye(MEDIAPIPE, meter)
-    yield from voice(Subject(settings_with(LIGHT), seconds=1.0), meter)
+    yield from voice(Context(settings_with(LIGHT), seconds=1.0), meter)
     if file is None:
         yield "product", cost(product(), 5, 1, meter)
 

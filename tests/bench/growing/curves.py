@@ -20,18 +20,18 @@ from tests.support import faces
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
-from latent_resonance.bench.context import Subject, magnitude_of
-from latent_resonance.bench.eye import shown
-from latent_resonance.bench.phase import sounded
+from latent_resonance.bench.context import Context, magnitude_of
+from latent_resonance.bench.eye import run_tracker
+from latent_resonance.bench.phase import resynthesise
 from latent_resonance.bench.timing import times_of
-from latent_resonance.bench.voice import HOPS_A_DREAM
+from latent_resonance.bench.voice import HOPS_PER_SPECTROGRAM
 from latent_resonance.config.settings import Eye, Phase, Settings
 from latent_resonance.eye.camera.camera import Image
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.pack import Pack, open_pack
 from latent_resonance.score import attract_score
 from latent_resonance.voice.synthesis.instrument import Synthesiser
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.pack.onnx_export import export
 
@@ -97,22 +97,22 @@ def tracking_a_size(tracker: str, megapixels: float, seconds: float) -> float:
     """Milliseconds for an image of one face, as large in the image whatever its size."""
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     size = (4 * height // 3, height)
-    picture = cv2.resize(faces.photograph(), size, interpolation=cv2.INTER_AREA)
-    return tracking(tracker, picture, 2, 1, seconds)
+    spectrogram = cv2.resize(faces.photograph(), size, interpolation=cv2.INTER_AREA)
+    return tracking(tracker, spectrogram, 2, 1, seconds)
 
 
 def tracking_faces(tracker: str, n_faces: float, seconds: float) -> float:
     """Milliseconds for an image of so many faces, of which four are looked for."""
-    picture = np.full((faces.HEIGHT, faces.WIDTH, 3), 128, np.uint8)
+    spectrogram = np.full((faces.HEIGHT, faces.WIDTH, 3), 128, np.uint8)
     one = faces.photograph()[120:360, 160:480]
     for x, y in PLACES[: int(n_faces)]:
         top, left = 240 + y - 120, 320 + x - 160
-        picture[top : top + 240, left : left + 320] = one
-    return tracking(tracker, picture, 4, int(n_faces), seconds)
+        spectrogram[top : top + 240, left : left + 320] = one
+    return tracking(tracker, spectrogram, 4, int(n_faces), seconds)
 
 
 def tracking(
-    tracker: str, picture: faces.Picture, max_faces: int, n_faces: int, seconds: float
+    tracker: str, spectrogram: faces.Pixels, max_faces: int, n_faces: int, seconds: float
 ) -> float:
     """Milliseconds for an image, drifting.
 
@@ -121,13 +121,13 @@ def tracking(
     LatentResonanceError
         There are not `n_faces` seen in it: something else was measured.
     """
-    film = [Image(np.ascontiguousarray(each), 0) for each in faces.drifting(picture, 12)]
+    film = [Image(np.ascontiguousarray(each), 0) for each in faces.drifting(spectrogram, 12)]
     eye = Eye(tracker=tracker, max_faces=max_faces)
     with closing(open_tracker(faces.MODELS, eye)) as opened:
-        times, found = shown(opened, film, seconds)
+        times, found = run_tracker(opened, film, seconds)
     if len(found[-1]) != n_faces:
         raise LatentResonanceError(f"{tracker} sees {len(found[-1])} faces, not {n_faces}")
-    return 1e3 * times.usual_cpu_s
+    return 1e3 * times.median_cpu_s
 
 
 def dreaming_bands(n_mels: float, seconds: float) -> float:
@@ -139,9 +139,9 @@ def dreaming_bands(n_mels: float, seconds: float) -> float:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "generator.onnx"
         export(generator, z, ("z", "spectrogram"), path)
-        networks = open_networks(replace(pack, generator=path), Settings().inference)
+        networks = load_networks(replace(pack, generator=path), Settings().inference)
         draw = partial(networks.spectrogram_of, z.numpy()[0])
-        return 1e3 * times_of(draw, seconds, warm_up=5).usual_cpu_s
+        return 1e3 * times_of(draw, seconds, warm_up=5).median_cpu_s
 
 
 def sounding_bands(n_mels: float, seconds: float) -> float:
@@ -159,12 +159,12 @@ def sounding(pack: Pack, seconds: float) -> float:
     """Seconds for a second of sound without the networks: loop, texture, phase, tone."""
     synthesiser, score = Synthesiser(pack, Settings(), seed=0), attract_score(Settings())
     geometry, hops = pack.geometry, 0
-    pictures = random_pictures(geometry)
+    spectrograms = random_pictures(geometry)
 
     def play() -> None:
         nonlocal hops
-        if hops % HOPS_A_DREAM == 0:
-            synthesiser.receive(pictures[hops // HOPS_A_DREAM % len(pictures)])
+        if hops % HOPS_PER_SPECTROGRAM == 0:
+            synthesiser.receive(spectrograms[hops // HOPS_PER_SPECTROGRAM % len(spectrograms)])
         synthesiser.hop(score.around(hops * geometry.hop_s))
         hops += 1
 
@@ -191,15 +191,15 @@ def phase_open(frames: float, seconds: float) -> float:
 def phase_of(phase: Phase, seconds: float) -> float:
     """Seconds for a second of sound by the streaming reconstruction alone."""
     geometry = pack_of().geometry
-    times = times_of(lambda: sounded(magnitude(), geometry, phase), seconds, warm_up=0)
-    return times.usual_cpu_s / geometry.loop_s
+    times = times_of(lambda: resynthesise(magnitude(), geometry, phase), seconds, warm_up=0)
+    return times.median_cpu_s / geometry.loop_s
 
 
 @cache
 def magnitude() -> FloatArray:
     """Of the pack's own first picture, (n_bins, n_frames)."""
-    subject = Subject(Settings(pack=str(PACK)), seconds=1.0)
-    return magnitude_of(subject.pictures[0], subject.pack.geometry)
+    context = Context(Settings(pack=str(PACK)), seconds=1.0)
+    return magnitude_of(context.spectrograms[0], context.pack.geometry)
 
 
 def pack_of(**geometry: float) -> Pack:

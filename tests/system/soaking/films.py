@@ -20,7 +20,7 @@ SUFFIX = ".yuyv"
 ROOM = "room"  # nobody is there
 REST = "rest"
 OPEN = "open"
-GESTURES: dict[str, Callable[[], faces.Picture]] = {
+GESTURES: dict[str, Callable[[], faces.Pixels]] = {
     REST: faces.photograph,
     OPEN: lambda: faces.mouth_opened(0.3),
     "frown": lambda: faces.brows_moved(0.06, 0.06),
@@ -28,7 +28,7 @@ GESTURES: dict[str, Callable[[], faces.Picture]] = {
 }
 
 
-def empty_room() -> list[faces.Picture]:
+def empty_room() -> list[faces.Pixels]:
     """A wall, a floor, and a sensor's noise."""
     rng = np.random.default_rng(5)
     light = np.linspace(90, 160, faces.HEIGHT)[:, None, None]
@@ -38,7 +38,7 @@ def empty_room() -> list[faces.Picture]:
     return list(np.clip(room + noise, 0, 255).astype(np.uint8))
 
 
-def as_a_webcam_sends_it(picture: faces.Picture) -> bytes:
+def as_a_webcam_sends_it(picture: faces.Pixels) -> bytes:
     """YUYV: two neighbours share a colour."""
     y, u, v = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV))
     colours = np.stack([u[:, ::2], v[:, ::2]], axis=2).reshape(y.shape)

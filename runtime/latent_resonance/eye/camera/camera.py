@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Camera as CameraSettings
 from latent_resonance.eye.camera.container import missing_bytes
-from latent_resonance.eye.camera.rate_limit import Thinning
+from latent_resonance.eye.camera.rate_limit import RateLimit
 
 # OpenCV reads these when it is imported: no warnings of its own on stderr, and a USB camera that
 # has stopped sending holds a read for two seconds, not ten.
@@ -32,7 +32,7 @@ os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
 import cv2  # after the environment it reads
 
-LONGEST_SIDE = 1280  # pixels; a face that matters is large enough in a picture of this size
+MAX_SIDE = 1280  # pixels; a face that matters is large enough in a picture of this size
 _NS = 1_000_000_000
 _OLDEST_STAMP_NS = _NS  # a driver's timestamp further back than this is of another clock
 _TURNS = {
@@ -77,8 +77,8 @@ class Camera(Protocol):
         Whether it may give the same image again; a sensor never does.
     """
 
-    patience_s: float
-    may_stand_still: bool
+    timeout_s: float
+    may_repeat: bool
 
     def read(self) -> Image:
         """Wait for the next image; raise `CameraError` when there will be none."""
@@ -87,7 +87,7 @@ class Camera(Protocol):
         """Give the device back."""
 
 
-class V4lCamera:
+class V4l2Camera:
     """A camera that Linux drives itself: USB cameras, capture cards, HDMI adapters.
 
     Raises
@@ -96,13 +96,13 @@ class V4lCamera:
         If there is no such camera, or another program has it.
     """
 
-    patience_s = 5.0  # OpenCV gives up after two
-    may_stand_still = False
+    timeout_s = 5.0  # OpenCV gives up after two
+    may_repeat = False
 
     def __init__(self, device: Path, settings: CameraSettings) -> None:
-        self._device, self._thinning = device, Thinning(settings.images_per_s)
+        self._device, self._rate_limit = device, RateLimit(settings.images_per_s)
         self._capture = cv2.VideoCapture()
-        with self._said_in_words():
+        with self._camera_errors():
             opened = self._capture.open(str(device), cv2.CAP_V4L2)
             self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
             self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
@@ -114,13 +114,13 @@ class V4lCamera:
 
     def read(self) -> Image:
         """Wait for the next image, two seconds at most; one too many is not even decoded."""
-        with self._said_in_words():
+        with self._camera_errors():
             while arrived := self._capture.grab():
-                if self._thinning.keeps(time.monotonic_ns()):
+                if self._rate_limit.accepts(time.monotonic_ns()):
                     arrived, pixels = self._capture.retrieve()
                     break
             if arrived:
-                return Image(rgb(pixels), self._stamp_ns())
+                return Image(rgb_from_bgr(pixels), self._timestamp_ns())
         raise CameraError(f"the camera at {self._device} sends no more images; see its cable")
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class V4lCamera:
         self._capture.release()
 
     @contextlib.contextmanager
-    def _said_in_words(self) -> Iterator[None]:
+    def _camera_errors(self) -> Iterator[None]:
         """A driver that answers nonsense makes OpenCV raise, as do pixels without colours."""
         try:
             yield
@@ -137,7 +137,7 @@ class V4lCamera:
                 f"the camera at {self._device} answers nonsense; plug it in anew ({error.err})"
             ) from error
 
-    def _stamp_ns(self) -> int:
+    def _timestamp_ns(self) -> int:
         """When the driver says that the image was taken, or now if it does not say."""
         now_ns = time.monotonic_ns()
         stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
@@ -147,11 +147,11 @@ class V4lCamera:
 class ClipCamera:
     """A video file that plays round and round at its own pace, as if it were a camera."""
 
-    patience_s = 60.0  # a film may be slow
-    may_stand_still = True
+    timeout_s = 60.0  # a film may be slow
+    may_repeat = True
 
     def __init__(self, path: Path, images_per_s: float) -> None:
-        self._path, self._thinning = path, Thinning(images_per_s)
+        self._path, self._rate_limit = path, RateLimit(images_per_s)
         self._images = images_of_clip(path)
         self._start_ns = self._last_ns = time.monotonic_ns()
         self._pause_ns = round(_NS / images_per_s)  # between two rounds
@@ -159,7 +159,7 @@ class ClipCamera:
     def read(self) -> Image:
         """Wait until the next image is due."""
         image = self._next()
-        while not self._thinning.keeps(image.time_ns):
+        while not self._rate_limit.accepts(image.time_ns):
             image = self._next()
         time.sleep(max(image.time_ns - time.monotonic_ns(), 0) / _NS)
         return image
@@ -178,16 +178,16 @@ class ClipCamera:
         """Nothing is held that the interpreter does not give back by itself."""
 
 
-class TurnedCamera:
+class RotatedCamera:
     """A camera that hangs on its side or upside down, its images turned clockwise by `degrees`."""
 
     def __init__(self, camera: Camera, degrees: int) -> None:
         self._camera, self._degrees = camera, degrees
-        self.patience_s, self.may_stand_still = camera.patience_s, camera.may_stand_still
+        self.timeout_s, self.may_repeat = camera.timeout_s, camera.may_repeat
 
     def read(self) -> Image:
         """Wait for the next image."""
-        return turned(self._camera.read(), self._degrees)
+        return rotated(self._camera.read(), self._degrees)
 
     def close(self) -> None:
         """Give the device back."""
@@ -223,17 +223,17 @@ def duration_of_clip_s(path: Path) -> float | None:
     return images / rate if images > 0 and rate > 0 else None
 
 
-def rgb(bgr: Pixels) -> Pixels:
+def rgb_from_bgr(bgr: Pixels) -> Pixels:
     """OpenCV's own order of colours to RGB, no larger than the tracker needs."""
-    return fitted(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    return downscaled(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
 
 
-def rgb_of_i420(planes: Pixels, width: int) -> Pixels:
+def rgb_from_i420(planes: Pixels, width: int) -> Pixels:
     """Planar YUV 4:2:0, shape (height × 3/2, stride), to RGB without the padding of its rows."""
-    return fitted(np.ascontiguousarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420)[:, :width]))
+    return downscaled(np.ascontiguousarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420)[:, :width]))
 
 
-def turned(image: Image, degrees: int) -> Image:
+def rotated(image: Image, degrees: int) -> Image:
     """The image turned clockwise by 90, 180 or 270 degrees."""
     return Image(cv2.rotate(image.pixels, _TURNS[degrees]), image.time_ns)
 
@@ -255,14 +255,14 @@ def warped(pixels: Pixels, matrix: NDArray[np.float64], side: int, *, repeat_edg
     across, down, start = matrix.T.astype(np.float32)[..., None]  # each (2, 1): x and y
     x, y = (across * steps)[:, None] + (down * steps + start)[..., None]
     border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
-    places = cv2.convertMaps(x, y, cv2.CV_16SC2)
-    return cv2.remap(pixels, *places, cv2.INTER_LINEAR, borderMode=border)
+    positions = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    return cv2.remap(pixels, *positions, cv2.INTER_LINEAR, borderMode=border)
 
 
-def fitted(pixels: Pixels) -> Pixels:
+def downscaled(pixels: Pixels) -> Pixels:
     """The image, made smaller if its longest side is above `LONGEST_SIDE`."""
     height, width = pixels.shape[:2]
-    scale = LONGEST_SIDE / max(height, width)
+    scale = MAX_SIDE / max(height, width)
     if scale >= 1:
         return pixels
     size = max(round(width * scale), 1), max(round(height * scale), 1)
@@ -294,6 +294,6 @@ def _images(capture: cv2.VideoCapture) -> Iterator[Image]:
             stamp_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
             # Some files repeat a time, or turn it back at an edit.
             time_ns = stamp_ns if stamp_ns > time_ns else time_ns + shortest_ns
-            yield Image(rgb(pixels), time_ns)
+            yield Image(rgb_from_bgr(pixels), time_ns)
     finally:
         capture.release()

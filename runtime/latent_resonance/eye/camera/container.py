@@ -19,11 +19,11 @@ def missing_bytes(path: Path) -> int:
     """How many bytes the file lacks of what its container declares; 0 if whole or unknown."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        declared = _declared(file, size)
+        declared = _declared_size(file, size)
     return max(declared - size, 0)
 
 
-def _declared(file: BinaryIO, size: int) -> int:
+def _declared_size(file: BinaryIO, size: int) -> int:
     start = file.read(8)
     file.seek(0)
     if start[:4] == _EBML:

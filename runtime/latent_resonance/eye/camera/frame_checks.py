@@ -14,10 +14,10 @@ from latent_resonance.eye.camera.camera import CameraError, Image, Pixels
 
 FROZEN_S = 3.0  # a camera may repeat images in dim light, but not for so long
 BLACK = 32  # of 255; a capped sensor's noise stays below, any light in a room does not
-_GLANCE = slice(None, None, 16)  # a look at every 16th row and column costs some microseconds
+_SUBSAMPLE = slice(None, None, 16)  # a look at every 16th row and column costs some microseconds
 
 
-class Novelty:
+class FreezeDetector:
     """Tells images that are new from one that is sent again and again."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Novelty:
             If there has been nothing new for `FROZEN_S`.
         """
         last, self._last = self._last, image.pixels
-        if last is None or not same(image.pixels, last) or is_black(image.pixels):
+        if last is None or not identical(image.pixels, last) or is_black(image.pixels):
             self._repeated_since_s = None
             return True
         if self._repeated_since_s is None:
@@ -49,12 +49,12 @@ class Novelty:
         return False
 
 
-def same(one: Pixels, other: Pixels) -> bool:
+def identical(one: Pixels, other: Pixels) -> bool:
     """Whether two images are equal to the byte."""
-    glance = np.array_equal(one[_GLANCE, _GLANCE], other[_GLANCE, _GLANCE])
+    glance = np.array_equal(one[_SUBSAMPLE, _SUBSAMPLE], other[_SUBSAMPLE, _SUBSAMPLE])
     return glance and np.array_equal(one, other)
 
 
 def is_black(pixels: Pixels) -> bool:
     """Whether an image has no light in it, but for one pixel in a hundred."""
-    return bool(np.percentile(pixels[_GLANCE, _GLANCE], 99) < BLACK)
+    return bool(np.percentile(pixels[_SUBSAMPLE, _SUBSAMPLE], 99) < BLACK)

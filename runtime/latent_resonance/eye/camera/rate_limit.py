@@ -10,7 +10,7 @@ SLACK = 1.1  # a camera that is a little quicker than it was asked to be is not 
 _NS = 1_000_000_000
 
 
-class Thinning:
+class RateLimit:
     """Keeps images at no more than SLACK times a rate, however unevenly they come.
 
     The virtual scheduling algorithm of ITU-T I.371 (1993), with half an interval of tolerance.
@@ -20,7 +20,7 @@ class Thinning:
         self._interval_ns = round(_NS / (SLACK * images_per_s))
         self._expected_ns = 0
 
-    def keeps(self, now_ns: int) -> bool:
+    def accepts(self, now_ns: int) -> bool:
         """Whether to look at the image that comes now, on a clock that never turns back."""
         if now_ns < self._expected_ns - self._interval_ns // 2:
             return False

@@ -15,23 +15,23 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from latent_resonance.eye.camera.camera import Camera, CameraError, Image
-from latent_resonance.eye.camera.frame_checks import Novelty
+from latent_resonance.eye.camera.frame_checks import FreezeDetector
 
-PAUSE_S = 0.5  # between two tries to open a camera
+RETRY_S = 0.5  # between two tries to open a camera
 LEAVE_S = 0.2  # a thread that hangs in a driver is left behind after this
-OPEN_S = 10.0  # a camera that takes longer to be opened or closed hangs
-NEVER_SEEN_S = 15.0  # the same, and for a read, while this process has seen nothing yet
+OPEN_TIMEOUT_S = 10.0  # a camera that takes longer to be opened or closed hangs
+FIRST_CALL_TIMEOUT_S = 15.0  # the same, and for a read, while this process has seen nothing yet
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class DriverCall:
     """What the thread asked of a driver, and for how long it may take."""
 
-    began_s: float
-    patience_s: float
+    start_s: float
+    timeout_s: float
 
 
-NO_CALL = Call(0.0, math.inf)
+NO_DRIVER_CALL = DriverCall(0.0, math.inf)
 T = TypeVar("T")
 
 
@@ -60,91 +60,91 @@ class CameraReader:
         open_camera: Callable[[], Camera],
         log: Callable[[str], None],
         *,
-        asleep: bool = False,
+        paused: bool = False,
     ) -> None:
         self._open_camera, self._log = open_camera, log
         self._newest: Image | None = None
-        self._fresh, self._leaving = threading.Condition(), threading.Event()
-        self._novelty, self._ever_seen = Novelty(), False
-        self._call = NO_CALL
-        self._awake = threading.Event()
-        self.sleep(asleep)
-        self.trouble: str | None = None
-        self.looks = 0
+        self._condition, self._stopping = threading.Condition(), threading.Event()
+        self._novelty, self._had_image = FreezeDetector(), False
+        self._call = NO_DRIVER_CALL
+        self._active = threading.Event()
+        self.set_paused(paused)
+        self.error: str | None = None
+        self.failed_attempts = 0
         self._thread = threading.Thread(target=self._run, name="camera", daemon=True)
         self._thread.start()
 
     @property
-    def hangs(self) -> bool:
+    def is_hung(self) -> bool:
         """Whether a driver has not answered for longer than it may, or the thread is gone."""
         call = self._call
-        return time.monotonic() - call.began_s > call.patience_s or not self._thread.is_alive()
+        return time.monotonic() - call.start_s > call.timeout_s or not self._thread.is_alive()
 
     @property
-    def asleep(self) -> bool:
+    def paused(self) -> bool:
         """Whether the camera is closed on purpose."""
-        return not self._awake.is_set()
+        return not self._active.is_set()
 
-    def sleep(self, asleep: bool) -> None:
+    def set_paused(self, paused: bool) -> None:
         """Close the camera, as outside opening hours, or look again."""
-        (self._awake.clear if asleep else self._awake.set)()
+        (self._active.clear if paused else self._active.set)()
 
     def take(self, timeout_s: float) -> Image | None:
         """The newest image that was not taken yet; None if none comes within `timeout_s`."""
-        with self._fresh:
-            self._fresh.wait_for(lambda: self._newest is not None, timeout_s)
+        with self._condition:
+            self._condition.wait_for(lambda: self._newest is not None, timeout_s)
             image, self._newest = self._newest, None
         return image
 
     def close(self) -> None:
         """Give the camera back, if it lets go."""
-        self._leaving.set()
-        self._awake.set()
+        self._stopping.set()
+        self._active.set()
         self._thread.join(LEAVE_S)
 
     def _run(self) -> None:
-        while not self._leaving.is_set():
-            self._awake.wait()
-            if self._leaving.is_set():  # woken only to leave
+        while not self._stopping.is_set():
+            self._active.wait()
+            if self._stopping.is_set():  # woken only to leave
                 return
             try:
                 self._read_until_lost()
             except CameraError as error:
-                self._complain(str(error))
-                self._leaving.wait(PAUSE_S)
+                self._report_error(str(error))
+                self._stopping.wait(RETRY_S)
 
     def _read_until_lost(self) -> None:
-        camera = self._asked(self._open_camera, OPEN_S)
+        camera = self._call_driver(self._open_camera, OPEN_TIMEOUT_S)
         self._novelty.reopened()
         try:
-            while self._awake.is_set() and not self._leaving.is_set():
-                image = self._asked(camera.read, camera.patience_s)
-                if camera.may_stand_still or self._novelty.step(image, time.monotonic()):
-                    self._put(image)
+            while self._active.is_set() and not self._stopping.is_set():
+                image = self._call_driver(camera.read, camera.timeout_s)
+                if camera.may_repeat or self._novelty.step(image, time.monotonic()):
+                    self._publish(image)
         finally:
-            self._asked(camera.close, OPEN_S)
+            self._call_driver(camera.close, OPEN_TIMEOUT_S)
 
-    def _asked(self, call: Callable[[], T], patience_s: float) -> T:
+    def _call_driver(self, call: Callable[[], T], timeout_s: float) -> T:
         """Ask something of a driver, which may hang."""
-        self._call = Call(
-            time.monotonic(), patience_s if self._ever_seen else max(patience_s, NEVER_SEEN_S)
+        self._call = DriverCall(
+            time.monotonic(), timeout_s if self._had_image else max(timeout_s, FIRST_CALL_TIMEOUT_S)
         )
         try:
             return call()
         finally:
-            self._call = NO_CALL
+            self._call = NO_DRIVER_CALL
 
-    def _put(self, image: Image) -> None:
-        self._ever_seen = True
-        with self._fresh:
+    def _publish(self, image: Image) -> None:
+        self._had_image = True
+        with self._condition:
             self._newest = image
-            self._fresh.notify()
-        if self.trouble is not None:
-            self.trouble = None
+            self._condition.notify()
+        if self.error is not None:
+            self.error = None
             self._log("the camera is there")
 
-    def _complain(self, message: str) -> None:
-        if self.trouble is None:
+    def _report_error(self, message: str) -> None:
+        if self.error is None:
             self._log(f"{message} (looking for it all the while)")
-        self.trouble = message
-        self.looks += 1
+        self.error = message
+        self.failed_attempts += 1

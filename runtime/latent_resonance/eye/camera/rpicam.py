@@ -15,7 +15,7 @@ from typing import IO
 import numpy as np
 
 from latent_resonance.config.settings import Camera as CameraSettings
-from latent_resonance.eye.camera.camera import CameraError, Image, rgb_of_i420
+from latent_resonance.eye.camera.camera import CameraError, Image, rgb_from_i420
 
 PROGRAMS = ("rpicam-vid", "libcamera-vid")  # its name today, and before 2024
 ROW_MULTIPLE = 64  # bytes; the image processor pads each row of brightness up to this
@@ -33,15 +33,15 @@ class RpicamCamera:
         If the program is not installed or cannot run.
     """
 
-    patience_s = START_S + 2.0  # it gives up by itself before
-    may_stand_still = False
+    timeout_s = START_S + 2.0  # it gives up by itself before
+    may_repeat = False
 
     def __init__(self, settings: CameraSettings) -> None:
         # 4:2:0 shares each colour between two rows and two columns.
         self._width, self._height = settings.width & ~1, settings.height & ~1
         stride = -(-self._width // ROW_MULTIPLE) * ROW_MULTIPLE
         self._planes = np.empty((self._height * 3 // 2, stride), np.uint8)
-        self._patience_s = START_S
+        self._timeout_s = START_S
         self._process = _started(_command(settings, self._width, self._height))
 
     def read(self) -> Image:
@@ -52,8 +52,8 @@ class RpicamCamera:
             count = self._read_some(self._process.stdout, waiting)
             time_ns = time_ns or time.monotonic_ns()
             waiting = waiting[count:]
-        self._patience_s = SILENCE_S
-        return Image(rgb_of_i420(self._planes, self._width), time_ns)
+        self._timeout_s = SILENCE_S
+        return Image(rgb_from_i420(self._planes, self._width), time_ns)
 
     def close(self) -> None:
         """End the program, kindly at first."""
@@ -67,9 +67,9 @@ class RpicamCamera:
             self._process.wait()
 
     def _read_some(self, pipe: IO[bytes], into: memoryview) -> int:
-        if not select.select([pipe], [], [], self._patience_s)[0]:
+        if not select.select([pipe], [], [], self._timeout_s)[0]:
             raise CameraError(
-                f"the CSI camera has sent nothing for {self._patience_s:.0f} s; see its cable"
+                f"the CSI camera has sent nothing for {self._timeout_s:.0f} s; see its cable"
             )
         count = pipe.readinto(into)  # type: ignore[attr-defined]  # an unbuffered pipe has it
         if not count:

@@ -17,8 +17,8 @@ from latent_resonance.eye.camera.camera import (
     Camera,
     CameraError,
     ClipCamera,
-    TurnedCamera,
-    V4lCamera,
+    RotatedCamera,
+    V4l2Camera,
 )
 from latent_resonance.eye.camera.rpicam import RpicamCamera
 from latent_resonance.eye.camera.v4l2 import Device, devices
@@ -38,14 +38,14 @@ def open_camera(settings: CameraSettings) -> Camera:
     """
     source = str(settings.source)
     if source == "rpicam":
-        return _upright(RpicamCamera(settings), settings)
-    device = device_named(source, NAMES, devices())
+        return _orientation(RpicamCamera(settings), settings)
+    device = find_device(source, NAMES, devices())
     if device is None:
         return ClipCamera(Path(source), settings.images_per_s)
-    return _upright(V4lCamera(device, settings), settings)
+    return _orientation(V4l2Camera(device, settings), settings)
 
 
-def device_named(source: str, names: Path, present: Iterable[Device]) -> Path | None:
+def find_device(source: str, names: Path, present: Iterable[Device]) -> Path | None:
     """The device that a source names, or None if it names a file.
 
     Parameters
@@ -65,7 +65,7 @@ def device_named(source: str, names: Path, present: Iterable[Device]) -> Path | 
         return None
     there = list(present)
     found = [device.path for device in there if device.on_usb] if source == FIRST_USB else []
-    found = found or _linked(source, names) or [d.path for d in there if d.is_called(source)]
+    found = found or _linked(source, names) or [d.path for d in there if d.matches(source)]
     if not found and not _FILE.search(source):
         raise CameraError(_none_named(source, there))
     return found[0] if found else None
@@ -85,6 +85,6 @@ def _none_named(source: str, present: list[Device]) -> str:
     return f"{missing}, or set camera.source" + (f" (there is {others})" if others else "")
 
 
-def _upright(camera: Camera, settings: CameraSettings) -> Camera:
+def _orientation(camera: Camera, settings: CameraSettings) -> Camera:
     """The camera, its images turned as the settings say."""
-    return TurnedCamera(camera, settings.rotation) if settings.rotation else camera
+    return RotatedCamera(camera, settings.rotation) if settings.rotation else camera

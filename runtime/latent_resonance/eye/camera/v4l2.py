@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-MOST_DEVICES = 64  # numbers that are tried; a Raspberry Pi's image processor alone has some twenty
+MAX_DEVICES = 64  # numbers that are tried; a Raspberry Pi's image processor alone has some twenty
 _QUERYCAP = 0x80685600  # linux/videodev2.h, VIDIOC_QUERYCAP
 _CAPABILITY = struct.Struct("16s32s32s3I12x")  # struct v4l2_capability
 _HAS_DEVICE_CAPS = 0x80000000
@@ -44,9 +44,11 @@ class Device:
         """Whether it hangs on a USB cable."""
         return self.bus.startswith("usb-")
 
-    def is_called(self, part: str) -> bool:
+    def matches(self, part: str) -> bool:
         """Whether its name or its port contains `part`; a space or an underscore, as udev has."""
-        return _plain(part) in _plain(self.card) or _plain(part) in _plain(self.bus)
+        return _normalized(part) in _normalized(self.card) or _normalized(part) in _normalized(
+            self.bus
+        )
 
     def __str__(self) -> str:
         return f"{self.card!r} at {self.path}"
@@ -54,13 +56,13 @@ class Device:
 
 def devices() -> Iterator[Device]:
     """Every camera that gives images, the lowest number first."""
-    for number in range(MOST_DEVICES):
-        device = _asked(Path(f"/dev/video{number}"))
+    for number in range(MAX_DEVICES):
+        device = _call_driver(Path(f"/dev/video{number}"))
         if device is not None:
             yield device
 
 
-def _asked(path: Path) -> Device | None:
+def _call_driver(path: Path) -> Device | None:
     """What the camera at a path says of itself; None if there is none."""
     answer = bytearray(_CAPABILITY.size)
     try:
@@ -82,5 +84,5 @@ def _text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "replace")
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.lower().replace("_", " ")

@@ -10,19 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance.config.settings import Eye as EyeSettings
-from latent_resonance.eye.features.baseline import Neutral
-from latent_resonance.eye.features.features import INSTANT, instant_features, without_noise
-from latent_resonance.eye.features.geometry import Measures, measure
+from latent_resonance.eye.features.baseline import Baseline
+from latent_resonance.eye.features.features import INSTANT, apply_dead_zones, instant_features
+from latent_resonance.eye.features.geometry import Measurements, measure
 from latent_resonance.eye.features.motion import (
     MOTION_S,
     VELOCITY_S,
     Rate,
     Stillness,
-    motion_of,
-    speed_of,
+    motion_from_speed,
+    rms_speed,
 )
 from latent_resonance.eye.features.one_euro import OneEuroFilter
-from latent_resonance.eye.tracking.player_selection import Person
+from latent_resonance.eye.tracking.player_selection import PlayerSelection
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FaceState, FeatureVector, clip_features, neutral_features
 
@@ -34,14 +34,14 @@ _MOUTH, _RAISE, _TENSION = (INSTANT.index(n) for n in ("mouth_open", "brow_raise
 _HEAD = slice(INSTANT.index("head_yaw"), len(INSTANT))
 
 
-class Visitor:
+class FeatureExtractor:
     """Follows one visitor from image to image."""
 
     def __init__(self, settings: EyeSettings) -> None:
         self._absence_s = settings.absence_s
-        self._person = Person()
-        self.neutral = Neutral(settings.neutral_s)
-        self._filter = OneEuroFilter(settings.one_euro)
+        self._player = PlayerSelection()
+        self.neutral = Baseline(settings.neutral_s)
+        self._bpf_program = OneEuroFilter(settings.one_euro)
         self._velocities, self._places = Rate(VELOCITY_S), Rate(MOTION_S)
         self._stillness = Stillness()
         self._sequence = -1
@@ -53,9 +53,9 @@ class Visitor:
         dt_s = 0.0 if self._last_ns is None else (time_ns - self._last_ns) / _NS
         self._last_ns = time_ns
         self._sequence += 1
-        face, newcomer = self._person.step(faces, dt_s)
-        if newcomer:
-            self._forget()
+        face, is_new = self._player.step(faces, dt_s)
+        if is_new:
+            self._reset_visitor()
         if face is None:
             return self._absent(time_ns)
         features = self._features(measure(face), self._since_seen_s(time_ns))
@@ -63,8 +63,8 @@ class Visitor:
 
     def _absent(self, time_ns: int) -> FaceState:
         if (time_ns - self._seen_ns) / _NS > self._absence_s:
-            self._person.reset()
-            self._forget()
+            self._player.reset()
+            self._reset_visitor()
         return FaceState(self._sequence, time_ns, False, neutral_features())
 
     def _since_seen_s(self, time_ns: int) -> float:
@@ -72,32 +72,32 @@ class Visitor:
         since_s = (time_ns - self._seen_ns) / _NS
         self._seen_ns = time_ns
         if since_s > _GAP_S:
-            self._stop_moving()
+            self._reset_motion()
             return 0.0
         return since_s
 
-    def _features(self, measures: Measures, dt_s: float) -> FeatureVector:
-        speed = speed_of(self._places.step(measures.places, dt_s)) / measures.unit
+    def _features(self, measures: Measurements, dt_s: float) -> FeatureVector:
+        speed = rms_speed(self._places.step(measures.positions, dt_s)) / measures.unit
         baseline = self.neutral.step(measures, speed, dt_s)
-        instant = self._filter.step(instant_features(measures, baseline), dt_s)
-        features = clip_features(np.concatenate([without_noise(instant), np.zeros(7)]))
-        features[len(INSTANT) : -2] = self._velocities.step(_moving(features), dt_s)
-        features[-2:] = motion_of(speed), self._stillness.step(speed, dt_s)
+        instant = self._bpf_program.step(instant_features(measures, baseline), dt_s)
+        features = clip_features(np.concatenate([apply_dead_zones(instant), np.zeros(7)]))
+        features[len(INSTANT) : -2] = self._velocities.step(_rate_inputs(features), dt_s)
+        features[-2:] = motion_from_speed(speed), self._stillness.step(speed, dt_s)
         return clip_features(features)
 
-    def _forget(self) -> None:
+    def _reset_visitor(self) -> None:
         """Somebody else comes, or nobody."""
         self.neutral.reset()
-        self._stop_moving()
+        self._reset_motion()
 
-    def _stop_moving(self) -> None:
-        self._filter.reset()
+    def _reset_motion(self) -> None:
+        self._bpf_program.reset()
         self._velocities.reset()
         self._places.reset()
         self._stillness.reset()
 
 
-def _moving(features: FeatureVector) -> FloatArray:
+def _rate_inputs(features: FeatureVector) -> FloatArray:
     """What the five velocities are the rates of: yaw, pitch, roll, mouth, brows (up is more)."""
     brows = features[_RAISE] - features[_TENSION]
     return np.array([*features[_HEAD], features[_MOUTH], brows], np.float64)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.features.geometry import ANGLES, MEASURES, Measures
+from latent_resonance.eye.features.geometry import ANGLES, LENGTHS, Measurements
 from latent_resonance.face_state import FEATURES
 
 FloatArray = NDArray[np.float64]
@@ -25,8 +25,8 @@ FULL_WIDTH = 0.22
 FULL_DROP = 0.35
 FULL_RAISE = 0.13
 FULL_FROWN = 0.085
-SHUT = 0.07  # lid_gap of a closed eye: the lids have a thickness
-OPEN_SHARE = 0.9  # eyes this much as open as at rest are open
+CLOSED_LID_GAP = 0.07  # lid_gap of a closed eye: the lids have a thickness
+OPEN_FRACTION = 0.9  # eyes this much as open as at rest are open
 
 # What the tracker's noise moves a resting face by, in the feature's own unit.
 DEAD_ZONES = {
@@ -38,7 +38,7 @@ DEAD_ZONES = {
 _DEAD = np.array([DEAD_ZONES.get(name, 0.0) for name in INSTANT])
 
 
-def instant_features(measures: Measures, baseline: FloatArray) -> FloatArray:
+def instant_features(measures: Measurements, baseline: FloatArray) -> FloatArray:
     """The nine features of one image, shape (9,).
 
     Parameters
@@ -46,8 +46,8 @@ def instant_features(measures: Measures, baseline: FloatArray) -> FloatArray:
     baseline
         Shape (9,): the six lengths and three angles of this visitor's neutral face.
     """
-    gap, width, drop, brow, ease, lids = measures.lengths - baseline[: len(MEASURES)]
-    resting_lids = baseline[MEASURES.index("lid_gap")]
+    gap, width, drop, brow, ease, lids = measures.lengths - baseline[: len(LENGTHS)]
+    resting_lids = baseline[LENGTHS.index("lid_gap")]
     return np.array(
         [
             gap / FULL_GAP,
@@ -55,12 +55,13 @@ def instant_features(measures: Measures, baseline: FloatArray) -> FloatArray:
             drop / FULL_DROP,
             brow / FULL_RAISE,
             -ease / FULL_FROWN,
-            (lids + resting_lids - SHUT) / (OPEN_SHARE * resting_lids - SHUT),
+            (lids + resting_lids - CLOSED_LID_GAP)
+            / (OPEN_FRACTION * resting_lids - CLOSED_LID_GAP),
             *(measures.angles - baseline[-len(ANGLES) :]),
         ]
     )
 
 
-def without_noise(instant: FloatArray) -> FloatArray:
+def apply_dead_zones(instant: FloatArray) -> FloatArray:
     """The features with their dead zones taken off and the rest spread over the whole range."""
     return np.where(_DEAD > 0, np.maximum(instant - _DEAD, 0.0) / (1.0 - _DEAD), instant)

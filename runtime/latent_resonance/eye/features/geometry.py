@@ -16,7 +16,7 @@ from latent_resonance.eye.tracking.tracker import Face
 
 FloatArray = NDArray[np.float64]
 
-MEASURES = ("lip_gap", "mouth_width", "chin_drop", "brow_height", "brow_ease", "lid_gap")
+LENGTHS = ("lip_gap", "mouth_width", "chin_drop", "brow_height", "brow_ease", "lid_gap")
 ANGLES = ("yaw", "pitch", "roll")
 
 # Indices into MediaPipe's 478 points. The right and left are the visitor's own.
@@ -32,11 +32,11 @@ BROW_PAIRS = ((55, 285), (107, 336))  # across the nose
 LIDS = ((159, 145), (158, 153), (160, 144), (386, 374), (385, 380), (387, 373))
 EYE_WIDTHS = ((33, 133), (362, 263))
 # A balanced few whose movement stands for the whole face's; no lids, so a blink does not count.
-MOVING = (33, 263, 168, 4, 234, 454, 61, 291, 13, 14, 17, 152, 105, 334, 55, 285)
+MOTION_POINTS = (33, 263, 168, 4, 234, 454, 61, 291, 13, 14, 17, 152, 105, 334, 55, 285)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Measures:
+class Measurements:
     """What is measured of a face in one image.
 
     Attributes
@@ -54,14 +54,16 @@ class Measures:
 
     lengths: FloatArray
     angles: FloatArray
-    places: FloatArray
+    positions: FloatArray
     unit: float
 
 
-def measure(face: Face) -> Measures:
+def measure(face: Face) -> Measurements:
     """Measure a face."""
     head, unit = head_frame(face)
-    return Measures(lengths(head), angles(face.rotation), face.landmarks[MOVING, :2], unit)
+    return Measurements(
+        lengths(head), angles(face.rotation), face.landmarks[MOTION_POINTS, :2], unit
+    )
 
 
 def head_frame(face: Face) -> tuple[FloatArray, float]:
@@ -75,12 +77,12 @@ def head_frame(face: Face) -> tuple[FloatArray, float]:
     return upright / unit, unit
 
 
-def size(face: Face) -> float:
+def face_size(face: Face) -> float:
     """The face's unit in pixels: the larger, the nearer."""
     return head_frame(face)[1]
 
 
-def middle(face: Face) -> FloatArray:
+def face_centre(face: Face) -> FloatArray:
     """Where the face is, shape (2,), pixels."""
     return face.landmarks[RIGID, :2].mean(axis=0)
 

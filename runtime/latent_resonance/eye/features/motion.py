@@ -17,10 +17,10 @@ FloatArray = NDArray[np.float64]
 VELOCITY_S = 0.05  # smoothing of the velocities
 MOTION_S = 0.1  # smoothing of the movement of the points, before its length is taken
 SWAY = 0.15  # face units/s (8 mm/s): what a person standing at ease and a tracker move by
-LIVELY = 1.5  # face units/s of which motion is tanh(1) = 0.76
+MOTION_SCALE = 1.5  # face units/s of which motion is tanh(1) = 0.76
 
 STILL_BELOW = 0.3  # face units/s; a body at rest sways less
-MOVES_ABOVE = 0.6
+MOVING_ABOVE = 0.6
 RISE_S = 1.0
 FALL_S = 0.3
 
@@ -48,14 +48,14 @@ class Rate:
         return self._rate
 
 
-def speed_of(rates: FloatArray) -> float:
+def rms_speed(rates: FloatArray) -> float:
     """The root mean square speed of points, given their rates of change, shape (n, 2)."""
     return float(np.sqrt((rates**2).sum(axis=1).mean()))
 
 
-def motion_of(speed: float) -> float:
+def motion_from_speed(speed: float) -> float:
     """The speed soft-clipped to 0..1; a body's sway is none."""
-    return math.tanh(max(speed - SWAY, 0.0) / LIVELY)
+    return math.tanh(max(speed - SWAY, 0.0) / MOTION_SCALE)
 
 
 class Stillness:
@@ -74,7 +74,7 @@ class Stillness:
 
     def step(self, speed: float, dt_s: float) -> float:
         """The stillness, 0..1, after `dt_s` seconds at a speed in face units/s."""
-        self._resting = speed < (MOVES_ABOVE if self._resting else STILL_BELOW)
+        self._resting = speed < (MOVING_ABOVE if self._resting else STILL_BELOW)
         change = dt_s / RISE_S if self._resting else -dt_s / FALL_S
         self._level = min(max(self._level + change, 0.0), 1.0)
         return self._level

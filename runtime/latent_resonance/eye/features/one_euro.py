@@ -38,11 +38,15 @@ class OneEuroFilter:
         return self._filtered
 
     def _advance(self, values: FloatArray, speed: FloatArray, dt_s: float) -> None:
-        self._speed += weight(self._settings.derivative_cutoff_hz, dt_s) * (speed - self._speed)
+        self._speed += smoothing_factor(self._settings.derivative_cutoff_hz, dt_s) * (
+            speed - self._speed
+        )
         cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * np.abs(self._speed)
-        self._filtered = self._filtered + weight(cutoff_hz, dt_s) * (values - self._filtered)
+        self._filtered = self._filtered + smoothing_factor(cutoff_hz, dt_s) * (
+            values - self._filtered
+        )
 
 
-def weight(cutoff_hz: float | FloatArray, dt_s: float) -> FloatArray:
+def smoothing_factor(cutoff_hz: float | FloatArray, dt_s: float) -> FloatArray:
     """How much of a new value a low-pass takes in `dt_s` seconds, exactly: 1 − e^(−2πf·dt)."""
     return -np.expm1(-2 * math.pi * np.asarray(cutoff_hz) * dt_s)

@@ -56,11 +56,11 @@ class MediaPipeTracker:
         """
         # MediaPipe takes whole milliseconds, and ends if one comes twice.
         self._last_ms = max(image.time_ns // _NS_PER_MS, self._last_ms + 1)
-        picture = self._mediapipe.Image(
+        patch = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=image.pixels
         )
         try:
-            result = self._landmarker.detect_for_video(picture, self._last_ms)
+            result = self._landmarker.detect_for_video(patch, self._last_ms)
         except (RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise TrackerError(f"MediaPipe failed on an image: {reason}") from error
@@ -71,7 +71,7 @@ class MediaPipeTracker:
             for points, matrix in zip(
                 result.face_landmarks, result.facial_transformation_matrixes, strict=True
             )
-            if _is_a_pose(matrix)
+            if _is_valid_pose(matrix)
         ]
 
     def close(self) -> None:
@@ -83,15 +83,15 @@ class MediaPipeTracker:
             self._landmarker._handle = None  # type: ignore[assignment]  # noqa: SLF001
 
 
-def _is_a_pose(matrix: NDArray[np.float32]) -> bool:
+def _is_valid_pose(matrix: NDArray[np.float32]) -> bool:
     """Whether a transformation has numbers and a size; a face crushed to a line has not."""
     return bool(np.isfinite(matrix).all() and np.linalg.det(matrix[:3, :3]) > 0)
 
 
 def _rotation(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
     """The upper left of a 4 × 4 transformation without its scale."""
-    turned = matrix[:3, :3].astype(np.float64)
-    return turned / np.cbrt(np.linalg.det(turned))
+    rotated = matrix[:3, :3].astype(np.float64)
+    return rotated / np.cbrt(np.linalg.det(rotated))
 
 
 def _landmarker(mediapipe: ModuleType, model: bytes, settings: EyeSettings) -> FaceLandmarker:
@@ -115,13 +115,13 @@ def _landmarker(mediapipe: ModuleType, model: bytes, settings: EyeSettings) -> F
 
 
 def _import_mediapipe() -> ModuleType:
-    with _stood_in(_UNUSED):
+    with _stub_modules(_UNUSED):
         import mediapipe
     return mediapipe
 
 
 @contextlib.contextmanager
-def _stood_in(names: tuple[str, ...]) -> Iterator[None]:
+def _stub_modules(names: tuple[str, ...]) -> Iterator[None]:
     """Let empty modules answer to `names` for a while, where the real ones are not there yet."""
     missing = [name for name in names if name not in sys.modules]
     sys.modules.update({name: ModuleType(name) for name in missing})

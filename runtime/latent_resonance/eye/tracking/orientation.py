@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from latent_resonance.eye.camera.camera import Image, turned
+from latent_resonance.eye.camera.camera import Image, rotated
 from latent_resonance.eye.tracking.tracker import Face
 
 TRY_EVERY_S = 1.0
-CERTAIN = 3.0  # seconds' worth of faces upside down, less those of faces upright
+FLIP_AFTER_S = 3.0  # seconds' worth of faces upside down, less those of faces upright
 _NS = 1_000_000_000
 
 
-class Upright:
+class OrientationCheck:
     """A tracker's `find` that turns the images once it is certain that it must.
 
     Parameters
@@ -36,19 +36,19 @@ class Upright:
 
     def find(self, image: Image) -> list[Face]:
         """The faces in an image, in the image as it is or as it should have been."""
-        upright = turned(image, 180) if self.upside_down else image
+        upright = rotated(image, 180) if self.upside_down else image
         faces = self._find(upright)
-        self._weigh(upright, seen=bool(faces))
+        self._update_evidence(upright, seen=bool(faces))
         return faces
 
-    def _weigh(self, image: Image, *, seen: bool) -> None:
+    def _update_evidence(self, image: Image, *, seen: bool) -> None:
         since_s = min((image.time_ns - self._last_ns) / _NS, TRY_EVERY_S)
         self._last_ns = image.time_ns
         if seen:
             self._evidence_s = max(self._evidence_s - since_s, 0.0)
         elif image.time_ns - self._tried_ns >= TRY_EVERY_S * _NS:
             self._tried_ns = image.time_ns
-            if self._find(turned(image, 180)):
+            if self._find(rotated(image, 180)):
                 self._evidence_s += TRY_EVERY_S
-        if self._evidence_s >= CERTAIN:
+        if self._evidence_s >= FLIP_AFTER_S:
             self._evidence_s, self.upside_down = 0.0, not self.upside_down

@@ -30,7 +30,7 @@ class Choice:
     reason: str
 
 
-def choose(wish: TrackerName, obstacle: str) -> Choice:
+def choose(requested: TrackerName, obstacle: str) -> Choice:
     """The tracker for a wish, `auto` among them.
 
     Parameters
@@ -43,17 +43,17 @@ def choose(wish: TrackerName, obstacle: str) -> Choice:
     TrackerError
         MediaPipe is wished for and cannot run.
     """
-    if wish == "light":
+    if requested == "light":
         return Choice("light", "eye.tracker asks for it")
     if not obstacle:
         return Choice("mediapipe", "it is installed and this processor can run it")
-    if wish == "mediapipe":
+    if requested == "mediapipe":
         raise TrackerError(f"MediaPipe cannot see here, {obstacle}; write eye.tracker: auto")
     return Choice("light", obstacle)
 
 
-def obstacle_to_mediapipe(
-    machine: str, capabilities: int, *, installed: bool, lacking: tuple[str, ...] = ()
+def mediapipe_obstacle(
+    machine: str, capabilities: int, *, installed: bool, missing_packages: tuple[str, ...] = ()
 ) -> str:
     """Why MediaPipe cannot run; empty if it can.
 
@@ -73,12 +73,12 @@ def obstacle_to_mediapipe(
         return "this processor has no ARMv8.1 atomics, which MediaPipe needs"
     if not installed:
         return "MediaPipe is not installed"
-    if lacking:
-        return f"MediaPipe's libraries are missing (sudo apt install {' '.join(lacking)})"
+    if missing_packages:
+        return f"MediaPipe's libraries are missing (sudo apt install {' '.join(missing_packages)})"
     return ""
 
 
-def choice_here(settings: EyeSettings) -> Choice:
+def tracker_choice(settings: EyeSettings) -> Choice:
     """The tracker for this machine.
 
     Raises
@@ -90,9 +90,9 @@ def choice_here(settings: EyeSettings) -> Choice:
         return choose("light", "")  # so that no library of MediaPipe's is loaded to be asked for
     capabilities = ctypes.CDLL(None).getauxval(_AT_HWCAP)
     installed = find_spec("mediapipe") is not None
-    lacking = tuple(missing(GRAPHICS).values()) if installed else ()
-    obstacle = obstacle_to_mediapipe(
-        platform.machine(), capabilities, installed=installed, lacking=lacking
+    missing_packages = tuple(missing(GRAPHICS).values()) if installed else ()
+    obstacle = mediapipe_obstacle(
+        platform.machine(), capabilities, installed=installed, missing_packages=missing_packages
     )
     return choose(settings.tracker, obstacle)
 
@@ -105,10 +105,10 @@ def open_tracker(models: Path, settings: EyeSettings) -> Tracker:
     TrackerError
         It cannot run, or a model is missing or damaged.
     """
-    if choice_here(settings).name == "light":
-        from latent_resonance.eye.tracking.onnx.tracker import open_light_tracker
+    if tracker_choice(settings).name == "light":
+        from latent_resonance.eye.tracking.onnx.tracker import open_onnx_tracker
 
-        return open_light_tracker(models, settings)
+        return open_onnx_tracker(models, settings)
     from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
 
     return MediaPipeTracker(models, settings)

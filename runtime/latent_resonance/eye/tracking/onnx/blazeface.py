@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 
 SIDE = 128  # pixels of the network's picture, and the unit of its outputs
 LAYERS = ((16, 2), (8, 6))  # cells along a side, anchors in each cell
-SAME_FACE = 0.5  # boxes that overlap by more are one face (`min_suppression_threshold`)
+NMS_IOU = 0.5  # boxes that overlap by more are one face (`min_suppression_threshold`)
 LOW, HIGH, EYES = 0, 1, slice(2, 4)  # rows of a detection: corners, both eyes, nose, mouth, ears
 _LARGEST_LOGIT = 80.0  # its exponential is a number in float32; the sigmoid is 1 long before
 
@@ -28,15 +28,19 @@ def anchors() -> FloatArray:
 
     `SsdAnchorsCalculator` with anchors of fixed size: strides 8, 16, 16, 16 of 128 pixels.
     """
-    return np.concatenate([np.repeat(_middles(cells), count, axis=0) for cells, count in LAYERS])
+    return np.concatenate(
+        [np.repeat(_cell_centres(cells), count, axis=0) for cells, count in LAYERS]
+    )
 
 
-def _middles(cells: int) -> FloatArray:
+def _cell_centres(cells: int) -> FloatArray:
     y, x = np.mgrid[0:cells, 0:cells]
     return (np.stack([x.ravel(), y.ravel()], axis=1) + 0.5) / cells
 
 
-def detections(boxes: NDArray[np.float32], logits: NDArray[np.float32], least: float) -> FloatArray:
+def detections(
+    boxes: NDArray[np.float32], logits: NDArray[np.float32], min_score: float
+) -> FloatArray:
     """The faces in a picture, the surest first, shape (n, 8, 2).
 
     Parameters
@@ -47,24 +51,24 @@ def detections(boxes: NDArray[np.float32], logits: NDArray[np.float32], least: f
         The score, 0 to 1, that makes a face.
     """
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_LARGEST_LOGIT, _LARGEST_LOGIT)))
-    likely = (scores >= least) & np.isfinite(boxes).all(axis=1)  # NaN is not likely
-    points, scores = decoded(boxes[likely], anchors()[likely]), scores[likely]
+    likely = (scores >= min_score) & np.isfinite(boxes).all(axis=1)  # NaN is not likely
+    points, scores = decode_boxes(boxes[likely], anchors()[likely]), scores[likely]
     sound = (points[:, HIGH] > points[:, LOW]).all(axis=1)
-    return merged(points[sound], scores[sound])
+    return weighted_nms(points[sound], scores[sound])
 
 
-def decoded(boxes: NDArray[np.float32], middles: FloatArray) -> FloatArray:
+def decode_boxes(boxes: NDArray[np.float32], centres: FloatArray) -> FloatArray:
     """Corners and keypoints, (n, 8, 2), of raw boxes (n, 16) around `middles` (n, 2).
 
     `TensorsToDetectionsCalculator`: a box is x, y, width, height, and x, y of each keypoint.
     """
     raw = boxes.reshape(-1, 8, 2).astype(np.float64) / SIDE
-    middle, half = raw[:, 0] + middles, raw[:, 1] / 2
+    middle, half = raw[:, 0] + centres, raw[:, 1] / 2
     corners = np.stack([middle - half, middle + half], axis=1)
-    return np.concatenate([corners, raw[:, 2:] + middles[:, None]], axis=1)
+    return np.concatenate([corners, raw[:, 2:] + centres[:, None]], axis=1)
 
 
-def merged(points: FloatArray, scores: FloatArray) -> FloatArray:
+def weighted_nms(points: FloatArray, scores: FloatArray) -> FloatArray:
     """Weighted non-maximum suppression: boxes of one face become their mean by score.
 
     The paper's "tie resolution strategy" (section 3.3): a face does not jump between the boxes that
@@ -77,14 +81,14 @@ def merged(points: FloatArray, scores: FloatArray) -> FloatArray:
     """
     faces, rest = [], np.argsort(-scores, kind="stable")
     while len(rest):
-        same = overlaps(points[rest[0]], points[rest]) > SAME_FACE
+        same = iou(points[rest[0]], points[rest]) > NMS_IOU
         weights = scores[rest[same]]
         faces.append(np.tensordot(weights / weights.sum(), points[rest[same]], axes=1))
         rest = rest[~same]
     return np.array(faces).reshape(-1, 8, 2)
 
 
-def overlaps(one: FloatArray, others: FloatArray) -> FloatArray:
+def iou(one: FloatArray, others: FloatArray) -> FloatArray:
     """The intersection over the union of one box and others, shapes (8, 2) and (n, 8, 2)."""
     low = np.maximum(one[LOW], others[:, LOW])
     high = np.minimum(one[HIGH], others[:, HIGH])

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.tracking.onnx.roi import Region, region_of, to_image
+from latent_resonance.eye.tracking.onnx.roi import Roi, roi_from_box, to_image
 
 FloatArray = NDArray[np.float64]
 
@@ -24,9 +24,7 @@ def probability(logit: NDArray[np.float32]) -> float:
     return float(1 / (1 + np.exp(-np.clip(np.float64(logit), -80.0, 80.0))))
 
 
-def landmarks_in_image(
-    raw: NDArray[np.float32], region: Region, width: int, height: int
-) -> FloatArray:
+def landmarks_in_image(raw: NDArray[np.float32], roi: Roi, width: int, height: int) -> FloatArray:
     """The landmarks in pixels of an image of `width` × `height`, shape (478, 3).
 
     Parameters
@@ -35,24 +33,24 @@ def landmarks_in_image(
         Shape (478, 3), pixels of the network's picture; z has the scale of x.
     """
     points = raw.astype(np.float64) / SIDE
-    depth = points[:, 2] * _depth_scale(region, width, height)
-    return np.column_stack([to_image(region, points[:, :2]), depth])
+    depth = points[:, 2] * _depth_scale(roi, width, height)
+    return np.column_stack([to_image(roi, points[:, :2]), depth])
 
 
-def _depth_scale(region: Region, width: int, height: int) -> float:
+def _depth_scale(roi: Roi, width: int, height: int) -> float:
     """Pixels in a unit of z: the region's width, measured as MediaPipe does.
 
     `LandmarkProjectionCalculator` takes the length of the region's upper edge in an image whose
     sides are both 1. So where an image is no square a tilted face is deeper than an upright one.
     That is not sensible, but the features and their ranges were made with it.
     """
-    across, down = np.cos(region.angle), np.sin(region.angle) * width / height
-    return region.width * float(np.hypot(across, down))
+    across, down = np.cos(roi.angle), np.sin(roi.angle) * width / height
+    return roi.width * float(np.hypot(across, down))
 
 
-def region_around(landmarks: FloatArray) -> Region:
+def roi_from_landmarks(landmarks: FloatArray) -> Roi:
     """Where to look in the next image: a square around the landmarks, turned like the eyes."""
     points = landmarks[:, :2]
-    around = region_of(points.min(axis=0), points.max(axis=0), points[EYE_CORNERS])
+    around = roi_from_box(points.min(axis=0), points.max(axis=0), points[EYE_CORNERS])
     side = max(around.width, around.height)
-    return Region(around.x, around.y, side, side, around.angle)
+    return Roi(around.x, around.y, side, side, around.angle)

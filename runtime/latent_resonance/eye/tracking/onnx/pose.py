@@ -50,14 +50,14 @@ _LEFT = [(left, -x, y, z, weight) for left, _, x, y, z, weight in _PAIRS]
 _RIGHT = [(right, x, y, z, weight) for _, right, x, y, z, weight in _PAIRS]
 _TABLE = np.array([(i, 0.0, y, z, weight) for i, y, z, weight in _MIDDLE] + _LEFT + _RIGHT)
 
-BASIS = _TABLE[:, 0].astype(int)  # (33,)
+POSE_LANDMARKS = _TABLE[:, 0].astype(int)  # (33,)
 CANONICAL = _TABLE[:, 1:4]  # (33, 3)
 WEIGHTS = _TABLE[:, 4] / _TABLE[:, 4].sum()  # (33,)
 _CENTRED = CANONICAL - WEIGHTS @ CANONICAL
 _SPREAD = float(WEIGHTS @ (_CENTRED**2).sum(axis=1))
 
 
-def rotation_of(landmarks: FloatArray, width: int, height: int) -> FloatArray | None:
+def head_rotation(landmarks: FloatArray, width: int, height: int) -> FloatArray | None:
     """The rotation from the head's frame to the camera's, shape (3, 3), see `Face`.
 
     Parameters
@@ -65,38 +65,38 @@ def rotation_of(landmarks: FloatArray, width: int, height: int) -> FloatArray | 
     landmarks
         Shape (478, 3), finite, pixels of an image of `width` × `height`.
     """
-    if not TOO_SMALL < _reach(landmarks / (width, height, 1)) < TOO_LARGE:
+    if not TOO_SMALL < _radius(landmarks / (width, height, 1)) < TOO_LARGE:
         return None
-    screen = on_screen(landmarks[_SURFACE], width, height)
-    points, depth = screen[BASIS], float(screen[:, 2].mean())
+    screen = to_screen(landmarks[_SURFACE], width, height)
+    points, depth = screen[POSE_LANDMARKS], float(screen[:, 2].mean())
     # z is only relative to the face: guess its scale, then guess it again without perspective.
-    _, flat = laid_over(points * _TO_THE_CAMERA)
+    _, flat = fit_canonical_face(points * _TO_THE_CAMERA)
     if flat < NO_SCALE:
         return None
-    _, correction = laid_over(unprojected(points, depth, flat))
+    _, correction = fit_canonical_face(unproject(points, depth, flat))
     if flat * correction < NO_SCALE:
         return None
-    return laid_over(unprojected(points, depth, flat * correction))[0]
+    return fit_canonical_face(unproject(points, depth, flat * correction))[0]
 
 
-def _reach(points: FloatArray) -> float:
+def _radius(points: FloatArray) -> float:
     """How far the farthest point is from the middle of all, in the picture's plane."""
     return float(np.linalg.norm((points - points.mean(axis=0))[:, :2], axis=1).max())
 
 
-def on_screen(points: FloatArray, width: int, height: int) -> FloatArray:
+def to_screen(points: FloatArray, width: int, height: int) -> FloatArray:
     """Pixels on the plane at distance 1 before the virtual camera: x right, y up, z like x."""
     pixel = 2 * np.tan(FIELD_OF_VIEW / 2) / height
     return (points - (width / 2, height / 2, 0)) * (pixel, -pixel, pixel)
 
 
-def unprojected(points: FloatArray, depth: float, scale: float) -> FloatArray:
+def unproject(points: FloatArray, depth: float, scale: float) -> FloatArray:
     """Points on the screen as points in space, their mean z `depth` at the distance 1 / scale."""
     z = (points[:, 2:] - depth + 1) / scale
     return np.concatenate([points[:, :2] * z, z], axis=1) * _TO_THE_CAMERA
 
 
-def laid_over(points: FloatArray) -> tuple[FloatArray, float]:
+def fit_canonical_face(points: FloatArray) -> tuple[FloatArray, float]:
     """Rotation and scale that bring the canonical face closest to points, shape (33, 3)."""
     covariance = (points * WEIGHTS[:, None]).T @ _CENTRED
     left, stretch, right = np.linalg.svd(covariance)

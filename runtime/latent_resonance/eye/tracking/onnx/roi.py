@@ -19,7 +19,7 @@ MARGIN = 1.5  # RectTransformationCalculator's scale: a face that moves stays wi
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class Roi:
     """A rectangle that may be turned.
 
     Attributes
@@ -39,13 +39,13 @@ class Region:
     angle: float = 0.0
 
 
-def whole(width: int, height: int) -> Region:
+def letterbox(width: int, height: int) -> Roi:
     """The square around a whole image: nothing is lost when it is scaled (a letterbox)."""
     side = max(width, height)
-    return Region(width / 2, height / 2, side, side)
+    return Roi(width / 2, height / 2, side, side)
 
 
-def region_of(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Region:
+def roi_from_box(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Roi:
     """The region around a box whose upper edge is parallel to the eyes.
 
     `DetectionsToRectsCalculator` and `RectTransformationCalculator`.
@@ -59,18 +59,18 @@ def region_of(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Region:
     """
     (x, y), (width, height) = (low + high) / 2, (high - low) * MARGIN
     across, down = eyes[1] - eyes[0]
-    return Region(x, y, width, height, float(np.arctan2(down, across)))
+    return Roi(x, y, width, height, float(np.arctan2(down, across)))
 
 
-def to_image(region: Region, points: FloatArray) -> FloatArray:
+def to_image(roi: Roi, points: FloatArray) -> FloatArray:
     """Points (…, 2) of a region, from 0 at its first to 1 at its last corner, in the image.
 
     `LandmarkProjectionCalculator`, in the pixels of the image.
     """
-    return (points - 0.5) @ _axes(region).T + (region.x, region.y)
+    return (points - 0.5) @ _axes(roi).T + (roi.x, roi.y)
 
 
-def cut_out(pixels: Pixels, region: Region, side: int, *, repeat_edge: bool) -> Pixels:
+def crop(pixels: Pixels, roi: Roi, side: int, *, repeat_edge: bool) -> Pixels:
     """The region of an image, shape (side, side, 3).
 
     `ImageToTensorCalculator` on the CPU: bilinear, corner upon corner.
@@ -80,43 +80,43 @@ def cut_out(pixels: Pixels, region: Region, side: int, *, repeat_edge: bool) -> 
     repeat_edge
         Whether what lies outside of the image looks like its edge; else it is black.
     """
-    corner = to_image(region, np.zeros(2))
-    from_picture = np.column_stack([_axes(region) / side, corner])
-    return warped(pixels, from_picture, side, repeat_edge=repeat_edge)
+    corner = to_image(roi, np.zeros(2))
+    from_patch = np.column_stack([_axes(roi) / side, corner])
+    return warped(pixels, from_patch, side, repeat_edge=repeat_edge)
 
 
-def _axes(region: Region) -> FloatArray:
+def _axes(roi: Roi) -> FloatArray:
     """The region's width and height as arrows in the image, the columns of a (2, 2)."""
-    cosine, sine = np.cos(region.angle), np.sin(region.angle)
+    cosine, sine = np.cos(roi.angle), np.sin(roi.angle)
     return np.array(
         [
-            [cosine * region.width, -sine * region.height],
-            [sine * region.width, cosine * region.height],
+            [cosine * roi.width, -sine * roi.height],
+            [sine * roi.width, cosine * roi.height],
         ]
     )
 
 
-def overlap(one: Region, other: Region) -> float:
+def iou(one: Roi, other: Roi) -> float:
     """The intersection over the union of two regions as if neither were turned, 0 to 1."""
-    across = _common(one.x, one.width, other.x, other.width)
-    down = _common(one.y, one.height, other.y, other.height)
+    across = _overlap_1d(one.x, one.width, other.x, other.width)
+    down = _overlap_1d(one.y, one.height, other.y, other.height)
     common = across * down
     union = one.width * one.height + other.width * other.height - common
     return common / union if union > 0 else 0.0
 
 
-def _common(one: float, one_length: float, other: float, other_length: float) -> float:
+def _overlap_1d(one: float, one_length: float, other: float, other_length: float) -> float:
     end = min(one + one_length / 2, other + other_length / 2)
     return max(end - max(one - one_length / 2, other - other_length / 2), 0.0)
 
 
-def united(followed: list[Region], found: list[Region], likeness: float) -> list[Region]:
+def merge_rois(followed: list[Roi], found: list[Roi], max_iou: float) -> list[Roi]:
     """The regions of both, each face once: of two that overlap by more the later one.
 
     `AssociationNormRectCalculator`: what has just been found replaces what was followed.
     """
-    kept: list[Region] = []
-    for region in (*followed, *found):
-        kept = [each for each in kept if overlap(region, each) <= likeness]
-        kept.append(region)
+    kept: list[Roi] = []
+    for roi in (*followed, *found):
+        kept = [each for each in kept if iou(roi, each) <= max_iou]
+        kept.append(roi)
     return kept

@@ -26,7 +26,7 @@ FloatArray = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Sort:
+class InputSpec:
     """What a network's input is like.
 
     Attributes
@@ -45,8 +45,8 @@ class Sort:
     high: float
 
 
-DETECTOR = Sort(tracker.DETECTOR, side=128, low=-1.0, high=1.0)
-MESH = Sort(tracker.MESH, side=256, low=0.0, high=1.0)
+DETECTOR = InputSpec(tracker.DETECTOR, side=128, low=-1.0, high=1.0)
+MESH = InputSpec(tracker.MESH, side=256, low=0.0, high=1.0)
 
 
 class Network:
@@ -58,20 +58,20 @@ class Network:
         Its file is missing or damaged, or cannot be run here.
     """
 
-    def __init__(self, folder: Path, sort: Sort) -> None:
-        self.side = sort.side
-        self._scale, self._low = np.float32((sort.high - sort.low) / 255), np.float32(sort.low)
-        self._input = np.empty((1, sort.side, sort.side, 3), np.float32)
-        self._file = sort.file
-        data = checked_model(folder / sort.file)
+    def __init__(self, folder: Path, spec: InputSpec) -> None:
+        self.side = spec.side
+        self._scale, self._low = np.float32((spec.high - spec.low) / 255), np.float32(spec.low)
+        self._input = np.empty((1, spec.side, spec.side, 3), np.float32)
+        self._file = spec.file
+        data = checked_model(folder / spec.file)
         try:
             self._session = onnxruntime.InferenceSession(
                 data, _options(), providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # onnxruntime's own exceptions share no other base class
-            raise TrackerError(f"{sort.file} cannot be run here: {_reason(error)}") from error
+            raise TrackerError(f"{spec.file} cannot be run here: {_reason(error)}") from error
 
-    def run(self, picture: Pixels) -> tuple[FloatArray, FloatArray]:
+    def run(self, patch: Pixels) -> tuple[FloatArray, FloatArray]:
         """Both outputs for a picture of shape (side, side, 3), each without its batch.
 
         Raises
@@ -79,7 +79,7 @@ class Network:
         TrackerError
             ONNX Runtime fails.
         """
-        np.multiply(picture, self._scale, out=self._input[0])
+        np.multiply(patch, self._scale, out=self._input[0])
         self._input += self._low
         try:
             one, other = self._session.run(None, {"image": self._input})

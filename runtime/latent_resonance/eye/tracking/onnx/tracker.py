@@ -18,31 +18,31 @@ from latent_resonance.eye.tracking.onnx.blazeface import EYES, HIGH, LOW, detect
 from latent_resonance.eye.tracking.onnx.face_mesh import (
     landmarks_in_image,
     probability,
-    region_around,
+    roi_from_landmarks,
 )
-from latent_resonance.eye.tracking.onnx.pose import rotation_of
+from latent_resonance.eye.tracking.onnx.pose import head_rotation
 from latent_resonance.eye.tracking.onnx.roi import (
-    Region,
-    cut_out,
-    region_of,
+    Roi,
+    crop,
+    letterbox,
+    merge_rois,
+    roi_from_box,
     to_image,
-    united,
-    whole,
 )
 from latent_resonance.eye.tracking.onnx.session import DETECTOR, MESH, Network
 from latent_resonance.eye.tracking.tracker import Face
 
 
-class Runs(Protocol):
+class FaceNetwork(Protocol):
     """A network: a square picture in, two arrays out."""
 
     side: int
 
-    def run(self, picture: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def run(self, patch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Its outputs for a picture of shape (side, side, 3)."""
 
 
-class LightTracker:
+class OnnxTracker:
     """Follows faces with two small networks.
 
     Parameters
@@ -51,10 +51,10 @@ class LightTracker:
         The networks: where faces are, and what one is like.
     """
 
-    def __init__(self, detector: Runs, mesh: Runs, settings: EyeSettings) -> None:
+    def __init__(self, detector: FaceNetwork, mesh: FaceNetwork, settings: EyeSettings) -> None:
         self._detector, self._mesh = detector, mesh
-        self._least, self._places = settings.min_confidence, settings.max_faces
-        self._followed: list[Region] = []
+        self._min_confidence, self._places = settings.min_confidence, settings.max_faces
+        self._rois: list[Roi] = []
 
     def find(self, image: Image) -> list[Face]:
         """The faces in an image, in no particular order.
@@ -64,37 +64,41 @@ class LightTracker:
         TrackerError
             If ONNX Runtime fails.
         """
-        regions = self._followed
-        if len(regions) < self._places:
-            regions = united(regions, self._detected(image.pixels), self._least)[: self._places]
-        seen = [face for each in regions if (face := self._face(image.pixels, each)) is not None]
-        self._followed = [region_around(face.landmarks) for face in seen]
+        rois = self._rois
+        if len(rois) < self._places:
+            rois = merge_rois(rois, self._detect(image.pixels), self._min_confidence)[
+                : self._places
+            ]
+        seen = [face for each in rois if (face := self._face(image.pixels, each)) is not None]
+        self._rois = [roi_from_landmarks(face.landmarks) for face in seen]
         return seen
 
     def close(self) -> None:
         """Forget whom it followed; the networks go with it."""
-        self._followed = []
+        self._rois = []
 
-    def _detected(self, pixels: Pixels) -> list[Region]:
+    def _detect(self, pixels: Pixels) -> list[Roi]:
         height, width = pixels.shape[:2]
-        everything = whole(width, height)
-        picture = cut_out(pixels, everything, self._detector.side, repeat_edge=False)
-        found = to_image(everything, detections(*self._detector.run(picture), self._least))
-        return [region_of(each[LOW], each[HIGH], each[EYES]) for each in found[: self._places]]
+        everything = letterbox(width, height)
+        patch = crop(pixels, everything, self._detector.side, repeat_edge=False)
+        found = to_image(everything, detections(*self._detector.run(patch), self._min_confidence))
+        return [roi_from_box(each[LOW], each[HIGH], each[EYES]) for each in found[: self._places]]
 
-    def _face(self, pixels: Pixels, region: Region) -> Face | None:
+    def _face(self, pixels: Pixels, roi: Roi) -> Face | None:
         """The face in a region, if there is one."""
         height, width = pixels.shape[:2]
-        picture = cut_out(pixels, region, self._mesh.side, repeat_edge=True)
-        raw, presence = self._mesh.run(picture)
-        if not (probability(presence) > self._least and np.isfinite(raw).all()):  # NaN is nobody
+        patch = crop(pixels, roi, self._mesh.side, repeat_edge=True)
+        raw, presence = self._mesh.run(patch)
+        if not (
+            probability(presence) > self._min_confidence and np.isfinite(raw).all()
+        ):  # NaN is nobody
             return None
-        landmarks = landmarks_in_image(raw, region, width, height)
-        rotation = rotation_of(landmarks, width, height)
+        landmarks = landmarks_in_image(raw, roi, width, height)
+        rotation = head_rotation(landmarks, width, height)
         return None if rotation is None else Face(landmarks, rotation)
 
 
-def open_light_tracker(models: Path, settings: EyeSettings) -> LightTracker:
+def open_onnx_tracker(models: Path, settings: EyeSettings) -> OnnxTracker:
     """The tracker on the networks in the models' folder.
 
     Raises
@@ -102,4 +106,4 @@ def open_light_tracker(models: Path, settings: EyeSettings) -> LightTracker:
     TrackerError
         One is missing or damaged.
     """
-    return LightTracker(Network(models, DETECTOR), Network(models, MESH), settings)
+    return OnnxTracker(Network(models, DETECTOR), Network(models, MESH), settings)
