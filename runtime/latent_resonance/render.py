@@ -13,22 +13,25 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from latent_resonance.audio.loudness import Fader
 from latent_resonance.audio.spectrogram import FloatArray
-from latent_resonance.audio.wav import WavFile, written_beside
+from latent_resonance.audio.wav import WavFile
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FaceState, FeatureVector
 from latent_resonance.gallery.visit import NS, Presence
+from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.score import attract_score, is_score, read_score
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.latent import Target
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance.voice.synthesis.schedule import GenerationSchedule
 
-HOPS_AHEAD = 48  # that movement and dreams may be ahead of the sound
+HOPS_AHEAD = 48  # by which movement and spectrograms may be ahead of the sound
 FADE_S = 0.1  # at the end of a take
 
 
@@ -44,38 +47,50 @@ class RenderReport:
     provider: str
 
 
+class Movement(NamedTuple):
+    """What one hop is to sound like."""
+
+    features: FeatureVector
+    gain_db: float
+    target: Target
+    generate_s: float  # by which z moves for a new spectrogram; 0 if none is due
+
+
 class Take:
     """Hop by hop through a source of states on a virtual clock."""
 
     def __init__(self, states: Iterator[FaceState], settings: Settings, seed: int) -> None:
         pack = open_pack(find_pack(settings.pack))
         self.geometry = pack.geometry
-        self.networks = open_networks(pack, settings.inference)
+        self.networks = load_networks(pack, settings.inference)
         self.generator = SpectrogramGenerator(pack, self.networks, settings, seed)
         self.synthesiser = Synthesiser(pack, settings, seed)
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
         self.fader = Fader(pack.geometry.sample_rate)
         self.states = states
-        self.picture_s = 1.0 / settings.inference.spectrograms_per_s
+        self.interval_s = 1.0 / settings.inference.spectrograms_per_s
         self.hops = self.visited_hops = 0
 
     def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
         """(samples of one hop, features that made them); until the states end if no seconds."""
-        coming: deque[tuple[FeatureVector, float, Future[FloatArray] | None]] = deque()
-        with ThreadPoolExecutor(1, "dream") as generate:
-            for features, gain_db, dream_s in self._movement(seconds):
-                dreamt = (
-                    generate.submit(self.generator.step, features, dream_s) if dream_s else None
+        pending: deque[tuple[Movement, Future[FloatArray] | None]] = deque()
+        with ThreadPoolExecutor(1, "generate") as generate:
+            for movement in self._movement(seconds):
+                features, dt_s = movement.features, movement.generate_s
+                spectrogram = (
+                    generate.submit(self.generator.step, features, dt_s, movement.target)
+                    if dt_s
+                    else None
                 )
-                coming.append((features, gain_db, dreamt))
-                if len(coming) > HOPS_AHEAD:
-                    yield self._sound(*coming.popleft())
-            while coming:
-                yield self._sound(*coming.popleft())
+                pending.append((movement, spectrogram))
+                if len(pending) > HOPS_AHEAD:
+                    yield self._sound(*pending.popleft())
+            while pending:
+                yield self._sound(*pending.popleft())
 
-    def _movement(self, seconds: float | None) -> Iterator[tuple[FeatureVector, float, float]]:
-        """Hop by hop: (features to play, how loud, by how many seconds to dream on)."""
-        hop_s, pace, dreamt_s = self.geometry.hop_s, GenerationSchedule(), -self.picture_s
+    def _movement(self, seconds: float | None) -> Iterator[Movement]:
+        """What each hop is to sound like."""
+        hop_s, schedule, generated_s = self.geometry.hop_s, GenerationSchedule(), -self.interval_s
         latest, coming = None, next(self.states, None)
         while seconds is None or self.hops * hop_s < seconds:
             now_s = self.hops * hop_s
@@ -84,18 +99,21 @@ class Take:
             if seconds is None and coming is None:
                 return
             features = self.presence.step(latest, int(now_s * NS))
-            is_due = pace.due(self.networks, features, now_s, self.picture_s)
-            yield features, self.presence.gain_db, now_s - dreamt_s if is_due else 0.0
-            dreamt_s = now_s if is_due else dreamt_s
+            target = self.generator.target_of(features)
+            is_due = schedule.due(target, now_s, self.interval_s)
+            generate_s = now_s - generated_s if is_due else 0.0
+            yield Movement(features, self.presence.gain_db, target, generate_s)
+            generated_s = now_s if is_due else generated_s
             self.hops += 1
-            self.visited_hops += self.presence.there
+            self.visited_hops += self.presence.face_present
 
     def _sound(
-        self, features: FeatureVector, gain_db: float, dreamt: Future[FloatArray] | None
+        self, movement: Movement, spectrogram: Future[FloatArray] | None
     ) -> tuple[FloatArray, FeatureVector]:
-        if dreamt is not None:
-            self.synthesiser.receive(dreamt.result())
-        return self.fader.process(self.synthesiser.hop(features), gain_db), features
+        features = movement.features
+        if spectrogram is not None:
+            self.synthesiser.receive(spectrogram.result())
+        return self.fader.process(self.synthesiser.hop(features), movement.gain_db), features
 
 
 def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceState], float | None]:
@@ -161,13 +179,13 @@ def render(
     take = Take(states, settings, seed)
     hop_s = take.geometry.hop_s
     loudness = Loudness()
-    from latent_resonance.render_plot import TakePicture
+    from latent_resonance.render_plot import TakePlot
 
-    drawing = TakePicture(take.geometry) if picture else None
+    drawing = TakePlot(take.geometry) if picture else None
     latency = take.synthesiser.latency_samples
     lead_s = latency // take.geometry.hop_length * hop_s
     hops = aligned(take.play(length_s and length_s + lead_s), latency, take.geometry.hop_length)
-    with written_beside(output) as beside:
+    with atomic_path(output) as beside:
         file = WavFile(beside, take.geometry.sample_rate)
         try:
             for i, (samples, features) in enumerate(faded(hops, hop_s)):

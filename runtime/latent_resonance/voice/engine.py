@@ -29,17 +29,17 @@ from latent_resonance.audio.reference_tone import ReferenceTone
 from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FaceReceiver, FaceState, FeatureVector, neutral_features
-from latent_resonance.gallery.opening_hours import Door, local_time
+from latent_resonance.gallery.opening_hours import OpeningState, local_time
 from latent_resonance.gallery.visit import Presence
-from latent_resonance.link.server import Listener
+from latent_resonance.link.server import MonitorServer
 from latent_resonance.link.telemetry import FLOOR_DB, Report
-from latent_resonance.linux.realtime import BESIDE, hurry
-from latent_resonance.linux.thermal import Thermometer
+from latent_resonance.linux.realtime import BESIDE, request_realtime_priority
+from latent_resonance.linux.thermal import ThermalState, Thermometer
 from latent_resonance.score import attract_score
-from latent_resonance.voice.load_shedding import Heat, pictures_per_s_at
+from latent_resonance.voice.load_shedding import pictures_per_s_at
 from latent_resonance.voice.output.recorder import Recording
 from latent_resonance.voice.output.writer import RingWriter
-from latent_resonance.voice.quiet_hours import hour_of
+from latent_resonance.voice.quiet_hours import schedule_state_of
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.remote_control import RemoteControl
 from latent_resonance.voice.synthesis.crossfade import CrossFade, falling
@@ -73,7 +73,7 @@ class Engine:
         receiver: FaceReceiver,
         writer: RingWriter,
         reloader: Reloader,
-        listener: Listener | None = None,
+        listener: MonitorServer | None = None,
     ) -> None:
         self.receiver, self.writer, self.reloader = receiver, writer, reloader
         settings = reloader.settings
@@ -93,8 +93,8 @@ class Engine:
         self.features: FeatureVector = neutral_features()
         self.instrument = instrument  # the newest; the player may still fade into it
         self.tier = 0
-        self.heat = Heat()
-        self.hour = hour_of(settings, local_time())
+        self.heat = ThermalState()
+        self.schedule = schedule_state_of(settings, local_time())
         self.images = 0
         self.seen_ns = 0  # when the newest image was taken
         self.hops = 0
@@ -106,25 +106,25 @@ class Engine:
     def gain_db(self) -> float:
         """How loud it is to be, relative to a visitor's loudness."""
         remote = self.remote
-        if remote.muted or remote.standby or not self.hour.is_open:
+        if remote.muted or remote.standby or not self.schedule.is_open:
             return SILENCE_DB
         return self.presence.gain_db + remote.volume_db
 
     @property
     def scene(self) -> str:
         """Where the visit is; one of `telemetry.SCENES`."""
-        closed = self.remote.standby or not self.hour.is_open
-        return "closed" if closed else self.presence.scene.name.lower()
+        closed = self.remote.standby or not self.schedule.is_open
+        return "closed" if closed else self.presence.visit_state.name.lower()
 
     @property
     def present(self) -> bool:
         """Whether a face is seen."""
-        return self.presence.there
+        return self.presence.face_present
 
     @property
     def latency_s(self) -> float:
         """From the newest image to what the speaker plays next; nan if nobody is seen."""
-        if not (self.seen_ns and self.presence.there):
+        if not (self.seen_ns and self.presence.face_present):
             return math.nan
         age_s = (time.monotonic_ns() - self.seen_ns) / 1e9
         return age_s + self.writer.buffer_s + self.heard_after_s
@@ -161,7 +161,7 @@ class Engine:
 
     def _guarded(self, loop: Callable[[], None]) -> None:
         """A thread that fails ends the performance instead of leaving it half alive."""
-        hurry(BESIDE)
+        request_realtime_priority(BESIDE)
         try:
             loop()
         except Exception as error:  # noqa: BLE001 - whatever it is, the main thread reports it
@@ -190,15 +190,15 @@ class Engine:
             instrument, features, now_s = self.instrument, self.features, time.monotonic()
             rate = instrument.settings.inference.spectrograms_per_s
             picture_s = 1.0 / pictures_per_s_at(self.tier, rate)
-            if pace.due(instrument.networks, features, now_s, picture_s):
-                latent_dim = instrument.pack.latent_dim
-                held = self.remote.z(now_s, latent_dim)
-                instrument.generator.correction = self.remote.correction(latent_dim)
-                instrument.generate(features, now_s - before_s, held)
+            latent_dim = instrument.pack.latent_dim
+            instrument.generator.correction = self.remote.correction(latent_dim)
+            target = instrument.generator.target_of(features, self.remote.z(now_s, latent_dim))
+            if pace.due(target, now_s, picture_s):
+                instrument.generate(features, now_s - before_s, target)
                 before_s = now_s
 
     def _synthesise(self) -> None:
-        hurry()
+        request_realtime_priority()
         while not self.stop.is_set() and self.writer.wait(self.stop):
             began_s = time.monotonic()
             self._play(self._hop())
@@ -221,7 +221,7 @@ class Engine:
         return self.reference_tone.over(block, remote.volume_db, target=target)
 
     def _play(self, block: FloatArray) -> None:
-        self.writer.put(block)
+        self.writer.write(block)
         self.hops += 1
         if self.recording is not None:
             self.recording.offer(block)
@@ -232,8 +232,8 @@ class Engine:
         while not self.stop.wait(CARE_S):
             self.heat = self.thermometer.read()
             before = self.reloader.settings
-            self.hour = hour_of(before, local_time())
-            quiet = self.remote.quiet or self.hour.door is Door.QUIET
+            self.schedule = schedule_state_of(before, local_time())
+            quiet = self.remote.quiet or self.schedule.opening is OpeningState.QUIET
             instrument = self.reloader.step(self.features, quiet=quiet, pack=self.remote.pack)
             if instrument is not None:
                 self.player.coming = self.instrument = instrument
@@ -250,5 +250,5 @@ class Engine:
             self.telemetry.step()
 
     def _record(self) -> None:
-        while self.recording.under_way:
-            self.recording.write_some()
+        while self.recording.active:
+            self.recording.write_next()

@@ -1,7 +1,7 @@
-"""The stages of the voice joined into two: one dreams pictures, one turns them into samples.
+"""The stages of the voice joined into two: generator (spectrograms) and synthesiser (samples).
 
-Neither knows of threads or clocks: `perform.py` runs each on a thread of its own,
-`render.py` takes them in turn on a virtual clock, and both hear the same instrument.
+Neither knows of threads or clocks: `engine.py` runs each on its own thread, `render.py` calls
+both on a virtual clock, and the sound is the same.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from latent_resonance.face_state import FeatureVector
 from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.correction import Correction
-from latent_resonance.voice.synthesis.latent import Latent, LatentGlide
-from latent_resonance.voice.synthesis.networks import NetworkError, Networks, open_networks
+from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
+from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
 from latent_resonance.voice.synthesis.spectral_effects import SpectralEffects
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 from latent_resonance.voice.synthesis.tone import Tone
 
-MOVED = 1e-3  # of z, in standard deviations: less cannot be heard, and is not dreamed again
+MOVED = 1e-3  # of z, in standard deviations; less is inaudible: the spectrogram is kept
 LARGEST_PIXEL = 1.001
-FLAT = 1e-3  # a picture whose pixels differ by less is no sound
-WARM_UP_S = 0.4  # after which an instrument sounds as if it had always played
+FLAT = 1e-3  # a spectrogram whose pixels differ by less is no sound
+WARM_UP_S = 0.4  # after which nothing is left of an instrument's initial state
 
 
 class SpectrogramNetworks(Protocol):
-    """What a dreamer asks of a pack's networks."""
+    """A pack's two networks, as the generator calls them."""
 
     def z_of(self, features: FeatureVector) -> Latent:
         """(n_features,) -> (latent_dim,); NetworkError if it cannot be run."""
@@ -41,14 +41,15 @@ class SpectrogramNetworks(Protocol):
 
 
 class SpectrogramGenerator:
-    """Features to pictures: regressor, glide through the latent space, generator.
+    """Features to spectrograms: regressor, glide through the latent space, generator.
 
-    A network that fails or gives what is no picture is not heard: the last good one stays,
-    and `fault` says what was wrong.
+    When a network fails or returns an invalid spectrogram, the last valid one stays and `fault`
+    says what was wrong.
 
     Attributes
     ----------
-    correction : what was taught on site; set by the dreaming thread
+    correction : of the regressor, by examples given on site; set by the thread that calls
+        `target_of`
     """
 
     def __init__(
@@ -57,55 +58,80 @@ class SpectrogramGenerator:
         self.networks = networks
         self.controls = ControlGlide(settings.controls)
         self.glide = LatentGlide(pack.anchors, settings.latent, seed)
-        self.target: Latent = self.glide.base
+        self.target = Target(self.glide.base)
         self.z: Latent = self.glide.base
-        self.picture = silent_picture(pack.geometry)
+        self.spectrogram = silent_spectrogram(pack.geometry)
         self.begun = False
         self.fault: str | None = None
         self.correction: Correction | None = None
+        self._mapped = self.glide.base  # the regressor's z, corrected
+        self._mapped_from: tuple[FeatureVector | None, Correction | None] = (None, None)
 
-    def step(self, features: FeatureVector, dt_s: float, held: Latent | None = None) -> FloatArray:
-        """Moves z on by dt_s; returns the picture there: (n_mels, n_frames) in [-1, 1].
+    def target_of(self, features: FeatureVector, held: Latent | None = None) -> Target:
+        """Where z is to move: to `held` (latent_dim,), or to the regressor's z, corrected.
 
-        With z held (latent_dim,) by somebody it goes there, and neither jitters nor rests.
+        The regressor runs once per feature array: the same array gives the same object again.
+        May be called on another thread than `step`.
         """
+        z = self._map(features) if held is None else held
+        if z is not self.target.z:
+            self.target = Target(z, held=held is not None)
+        return self.target
+
+    def step(
+        self, features: FeatureVector, dt_s: float, target: Target | None = None
+    ) -> FloatArray:
+        """Move z by dt_s towards the target and return the spectrogram there.
+
+        Parameters
+        ----------
+        target : by default `target_of(features)`
+
+        Returns
+        -------
+        (n_mels, n_frames) in [-1, 1]; the same object as before if z has hardly moved
+        """
+        target = target or self.target_of(features)
         controls = self.controls.step(features, dt_s)
-        if held is None:
-            self._follow(features)
-        else:
-            self.target, controls = held, replace(controls, noise=0.0, clarity=0.0)
-        z = self.glide.step(self.target, controls, dt_s)
+        if target.held:
+            controls = replace(controls, noise=0.0, clarity=0.0)
+        z = self.glide.step(target.z, controls, dt_s)
         if not self.begun or np.abs(z - self.z).max() > MOVED:
             self._generate(z)
-        return self.picture
+        return self.spectrogram
 
-    def _follow(self, features: FeatureVector) -> None:
+    def _map(self, features: FeatureVector) -> Latent:
+        """The regressor's z, corrected; the last valid one if the regressor fails."""
+        known, corrected_by = self._mapped_from
+        if features is known and self.correction is corrected_by:
+            return self._mapped
+        self._mapped_from = features, self.correction
         try:
-            target = self.networks.z_of(features)
+            z = self.networks.z_of(features)
         except NetworkError as error:
             self.fault = str(error)
-            return
-        if np.isfinite(target).all():
-            taught = self.correction
-            self.target = taught.corrected(features, target) if taught else target
-        else:
+            return self._mapped
+        if not np.isfinite(z).all():
             self.fault = "the regressor gave NaN or infinity"
+            return self._mapped
+        self._mapped = self.correction.corrected(features, z) if self.correction else z
+        return self._mapped
 
     def _generate(self, z: Latent) -> None:
         try:
-            picture = self.networks.spectrogram_of(z)
+            spectrogram = self.networks.spectrogram_of(z)
         except NetworkError as error:
             self.fault = str(error)
             return
-        if (fault := fault_of(picture)) is not None:
+        if (fault := fault_of(spectrogram)) is not None:
             self.fault = fault
             return
-        self.z, self.picture, self.begun = z, picture, True
+        self.z, self.spectrogram, self.begun = z, spectrogram, True
 
 
-def fault_of(picture: FloatArray) -> str | None:
-    """Why a picture cannot be played; None if it can."""
-    lowest, highest = float(picture.min()), float(picture.max())
+def fault_of(spectrogram: FloatArray) -> str | None:
+    """Why a spectrogram cannot be played; None if it can."""
+    lowest, highest = float(spectrogram.min()), float(spectrogram.max())
     if not (np.isfinite(lowest) and np.isfinite(highest)):
         return "the generator gave NaN or infinity"
     if max(-lowest, highest) > LARGEST_PIXEL:
@@ -115,13 +141,13 @@ def fault_of(picture: FloatArray) -> str | None:
     return None
 
 
-def silent_picture(geometry: Geometry) -> FloatArray:
-    """(n_mels, n_frames) of nothing."""
+def silent_spectrogram(geometry: Geometry) -> FloatArray:
+    """(n_mels, n_frames) at the lower limit."""
     return np.full((geometry.n_mels, geometry.n_frames), -1.0, np.float32)
 
 
 class Synthesiser:
-    """Pictures and features to samples, one hop at a time."""
+    """Spectrograms and features to samples, one hop at a time."""
 
     def __init__(self, pack: Pack, settings: Settings, seed: int) -> None:
         geometry = pack.geometry
@@ -146,17 +172,17 @@ class Synthesiser:
 
     @property
     def latency_samples(self) -> int:
-        """From the centre of a column at the playhead to its sample."""
+        """From the centre of the frame at the playhead to its sample."""
         return self.phase.latency_samples + self.tone.limiter.delay
 
     def reset(self) -> None:
-        """Every stage back to its beginning."""
+        """Reset every stage."""
         for stage in (self.controls, self.loop, self.texture, self.phase, self.tone):
             stage.reset()
 
-    def receive(self, picture: FloatArray) -> None:
-        """Begins to melt into a new picture (n_mels, n_frames)."""
-        self.loop.receive(picture)
+    def receive(self, spectrogram: FloatArray) -> None:
+        """Start to morph into a new spectrogram (n_mels, n_frames)."""
+        self.loop.receive(spectrogram)
 
     def hop(self, features: FeatureVector) -> FloatArray:
         """The next hop_length samples, float32 within the ceiling."""
@@ -167,35 +193,33 @@ class Synthesiser:
 
 
 class Instrument:
-    """A pack under some settings, ready to be played: both halves, and the picture between them.
+    """A pack with settings, ready to be played: generator and synthesiser.
 
-    Attributes
-    ----------
-    picture : the newest one; written by the dreaming thread, read by the synthesis thread
+    `generate` is called on one thread and `hop` on another; between them lies
+    `generator.spectrogram`, which is replaced whole.
     """
 
     def __init__(self, pack: Pack, networks: Networks, settings: Settings, seed: int) -> None:
         self.pack, self.networks, self.settings = pack, networks, settings
         self.generator = SpectrogramGenerator(pack, networks, settings, seed)
         self.synthesiser = Synthesiser(pack, settings, seed)
-        self.picture: FloatArray | None = None
-        self.shown: FloatArray | None = None
+        self._received = self.generator.spectrogram  # silence: what the loop begins with
 
-    def generate(self, features: FeatureVector, dt_s: float, held: Latent | None = None) -> None:
-        """Moves the picture on by dt_s; towards z (latent_dim,) if somebody holds it."""
-        self.picture = self.generator.step(features, dt_s, held)
+    def generate(self, features: FeatureVector, dt_s: float, target: Target | None = None) -> None:
+        """Move the spectrogram on by dt_s; see `SpectrogramGenerator.step`."""
+        self.generator.step(features, dt_s, target)
 
     def hop(self, features: FeatureVector, iterations: int) -> FloatArray:
-        """The next hop_length samples, with so many iterations of the phase reconstruction."""
-        picture = self.picture
-        if picture is not None and picture is not self.shown:
-            self.synthesiser.receive(picture)
-            self.shown = picture
+        """The next hop_length samples, with this many iterations of the phase reconstruction."""
+        spectrogram = self.generator.spectrogram
+        if spectrogram is not self._received:
+            self._received = spectrogram
+            self.synthesiser.receive(spectrogram)
         self.synthesiser.phase.iterations = iterations
         return self.synthesiser.hop(features)
 
     def follow(self, before: Instrument, features: FeatureVector) -> None:
-        """Goes on where another one is, and plays itself warm, unheard."""
+        """Continue where another instrument is: take over its state and play unheard to settle."""
         if before.networks is self.networks:
             self.generator.glide.base = before.generator.glide.base
             self.synthesiser.tone.leveller.follow(before.synthesiser.tone.leveller)
@@ -206,7 +230,7 @@ class Instrument:
 
 
 def open_instrument(settings: Settings, seed: int, before: Instrument | None = None) -> Instrument:
-    """Opens the pack that the settings name; one with the same networks may lend them.
+    """Open the pack that the settings name, or take pack and networks from `before`.
 
     Raises
     ------
@@ -216,4 +240,4 @@ def open_instrument(settings: Settings, seed: int, before: Instrument | None = N
     if before is not None:
         return Instrument(before.pack, before.networks, settings, seed)
     pack = open_pack(find_pack(settings.pack))
-    return Instrument(pack, open_networks(pack, settings.inference), settings, seed)
+    return Instrument(pack, load_networks(pack, settings.inference), settings, seed)

@@ -7,6 +7,7 @@ Every motion is in seconds, so that the path does not depend on how often it is 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,14 @@ from latent_resonance.voice.synthesis.controls import Controls, approach
 
 Latent = NDArray[np.float32]
 LET_GO = 0.05  # clarity below which the anchor is chosen anew
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where z moves to: `z` (latent_dim,), and whether it is held there by remote control."""
+
+    z: Latent
+    held: bool = False  # neither jitters nor moves to an anchor
 
 
 def nearest_anchor(z: Latent, anchors: NDArray[np.float32]) -> Latent:
