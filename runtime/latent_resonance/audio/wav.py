@@ -1,48 +1,16 @@
-"""Files that appear whole or not at all, and the WAV that a performance is recorded to."""
+"""The WAV file that a performance is recorded to."""
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import FloatArray
 
 WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
-
-
-class OutputFileError(LatentResonanceError):
-    """A file cannot be written; the message says which and why."""
-
-
-@contextmanager
-def written_beside(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; renamed to `path` only if all went well.
-
-    Raises
-    ------
-    OutputFileError
-        The folder is missing or unwritable, or the disk is full; nothing is left behind.
-    """
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        if path.exists() and not path.is_file():  # a folder, or a device such as /dev/null
-            raise OutputFileError(f"{path}: is there and is no file; name another")
-        beside.touch()
-        yield beside
-        beside.replace(path)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputFileError(
-            f"{path}: cannot be written ({reason}); check the folder, its rights and the space left"
-        ) from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 class WavFile:

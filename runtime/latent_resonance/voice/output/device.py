@@ -59,7 +59,7 @@ class Speaker:
         self.on_open = on_open
         self.program = program
         self.name: str | None = None  # of the device that is playing
-        self.last_logged: str | None = None
+        self.last_message: str | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.killed: list[subprocess.Popen[bytes]] = []  # not yet reaped
         self.next_start_s = NEVER_S
@@ -112,7 +112,7 @@ class Speaker:
             self._kill_process()
 
     def _start(self, now_s: float) -> None:
-        command = [*self.program, str(self.ring.reading), self.device or ""]
+        command = [*self.program, str(self.ring.read_fd), self.device or ""]
         command += [str(self.preferred_rate), str(self.latency_s)]
         try:
             self.process = subprocess.Popen(
@@ -120,7 +120,7 @@ class Speaker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # ALSA is verbose; `none` lines report what matters
-                pass_fds=[self.ring.reading],
+                pass_fds=[self.ring.read_fd],
             )
         except OSError as error:  # too little memory, too many processes
             self._log_once(f"the sound output cannot be started ({error}); trying again")
@@ -228,8 +228,8 @@ class Speaker:
             self.clock_s = now_s
 
     def _log_once(self, message: str) -> None:
-        if message != self.last_logged:
-            self.last_logged = message
+        if message != self.last_message:
+            self.last_message = message
             self.log(message)
 
 

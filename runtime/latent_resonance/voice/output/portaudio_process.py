@@ -1,20 +1,20 @@
-"""From the ring to the room: the output process, which can be killed and replaced.
+"""The output process: plays the ring on a PortAudio device; it can be killed and restarted.
 
-The only module that imports sounddevice. PortAudio and what lies below it may hang, spin,
-crash, or list for ever the devices that were there when it started. So it runs in a process
-of its own, on a pipe of samples:
+The only module that imports sounddevice. PortAudio and the libraries below it may hang, spin
+or crash, and list only the devices that were present when they were initialised. So it runs in
+a process of its own and reads samples from a pipe:
 
-    python -m latent_resonance.voice.output.portaudio_process RING WANTED RATE LATENCY
+    python -m latent_resonance.voice.output.portaudio_process RING DEVICE RATE LATENCY
 
-`RING` is the pipe's file descriptor, `WANTED` part of a device's name (empty: the default).
-It tells `speaker.py` on standard output, a line each:
+`RING` is the pipe's file descriptor, `DEVICE` part of a device's name (empty: the default).
+It reports to `device.py` on standard output, one line each:
 
-    none SENTENCE        no device; it goes on looking
+    none MESSAGE         no device; it keeps looking
     found RATE NAME      a device is open at RATE Hz; it waits for a line on standard input
-    beat BEATS DRY XRUNS callbacks so far, those that found too little, and those too late for ALSA
+    beat CALLBACKS RING_UNDERFLOWS DEVICE_UNDERFLOWS    totals so far, ten times a second
 
-and ends when the stream does or standard input closes. The callback only copies. No numpy:
-a replacement should be there at once.
+It exits when the stream stops or standard input closes. The callback only copies. It does not
+import numpy, so that a replacement starts quickly.
 """
 
 from __future__ import annotations
@@ -30,21 +30,26 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.linux.realtime import OUTPUT, die_with_the_parent, hurry, stay_in_memory
+from latent_resonance.linux.realtime import (
+    OUTPUT,
+    kill_with_parent,
+    lock_memory,
+    request_realtime_priority,
+)
 
 if TYPE_CHECKING:  # importing it needs PortAudio
     from sounddevice import CallbackFlags
 
 RETRY_S = 0.7
-LOOKS = 500  # then a fresh process looks on: whatever a library leaks in a night goes with this
-BEAT_S = 0.1
-LEAD_IN_S = 0.1  # of silence: a device fills its own buffer faster than a ring is filled
-LARGEST_BLOCK = 1 << 16  # frames, more than a second of any device
+MAX_ATTEMPTS = 500  # then a new process takes over: it bounds what a library leaks
+HEARTBEAT_S = 0.1
+LEAD_IN_S = 0.1  # silence at the start: a device fills its buffer faster than the ring fills
+MAX_BLOCK = 1 << 16  # frames, more than a second of any device
 CARD_NUMBER = re.compile(r"\s*\(hw:\d+(,\d+)*\)")
 
 
 class OutputError(LatentResonanceError):
-    """PortAudio or the wanted device is missing; the message has the remedy."""
+    """PortAudio or the selected device is missing; the message has the remedy."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class DeviceInfo:
 
     @property
     def card(self) -> str:
-        """The name without the card's number, which another start may change."""
+        """The name without the card's number, which may change at every boot."""
         return CARD_NUMBER.sub("", self.name)
 
 
@@ -71,11 +76,12 @@ def _portaudio() -> ModuleType:
         raise OutputError(
             "PortAudio is not installed, so no speaker can be reached: apt install libportaudio2"
         ) from error
-    return sounddevice
+    module: ModuleType = sounddevice  # which carries no types
+    return module
 
 
-def _look_again(sounddevice: ModuleType) -> None:
-    """PortAudio lists devices once, when it starts; sounddevice has no public way to restart it."""
+def _refresh_devices(sounddevice: ModuleType) -> None:
+    """Restart PortAudio, which lists devices only once; sounddevice has no public way to do so."""
     try:
         sounddevice._terminate()  # noqa: SLF001 - see above
         sounddevice._initialize()  # noqa: SLF001 - see above
@@ -84,7 +90,7 @@ def _look_again(sounddevice: ModuleType) -> None:
 
 
 def list_devices() -> list[DeviceInfo]:
-    """Every device that can play.
+    """All output devices.
 
     Raises
     ------
@@ -108,62 +114,61 @@ def list_devices() -> list[DeviceInfo]:
     ]
 
 
-def choose_device(target: str | None) -> DeviceInfo:
-    """The default device, or the first whose name contains `wanted`.
+def choose_device(device_name: str | None) -> DeviceInfo:
+    """The default device, or the first whose name contains `device_name`.
 
     Raises
     ------
     OutputError
-        There is none; the message lists what there is.
+        There is none; the message lists the available ones.
     """
-    return device_named(target, list_devices())
+    return find_device(device_name, list_devices())
 
 
-def device_named(target: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
-    """The default of these devices, or the first whose name contains `wanted`.
+def find_device(device_name: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
+    """The default of these devices, or the first whose name contains `device_name`.
 
-    The number of a card is no part of its name, for it changes with the order in which cards
-    are found.
+    The card's number is not part of the name: it depends on the order of detection.
 
     Raises
     ------
     OutputError
-        There is none; the message lists what there is.
+        There is none; the message lists the available ones.
     """
     if not devices:
-        raise OutputError("no speaker found; connect one, or see `latent-resonance devices`")
-    if target is None:
+        raise OutputError("no speaker found; connect one, or run `latent-resonance devices`")
+    if device_name is None:
         return next((d for d in devices if d.is_default), devices[0])
     for device in devices:
-        if target.lower() in device.card.lower():
+        if device_name.lower() in device.card.lower():
             return device
     names = ", ".join(repr(d.card) for d in devices)
-    raise OutputError(f"no speaker named like {target!r}; there are {names}")
+    raise OutputError(f"no speaker's name contains {device_name!r}; available: {names}")
 
 
-class Feed:
-    """One stream on one device, fed from the pipe by PortAudio's callback.
+class OutputStream:
+    """One PortAudio stream, whose callback reads from the pipe.
 
     Raises
     ------
     OutputError
-        The device cannot be opened, neither at the pipe's rate nor at its own.
+        The device can be opened neither at the pipe's rate nor at its own.
     """
 
     def __init__(self, ring: int, device: DeviceInfo, sample_rate: int, latency_s: float) -> None:
         self.ring = ring
-        self.mono = memoryview(array.array("f", bytes(4 * LARGEST_BLOCK)))
-        self.silence = memoryview(array.array("f", bytes(4 * LARGEST_BLOCK)))
+        self.mono = memoryview(array.array("f", bytes(4 * MAX_BLOCK)))
+        self.silence = memoryview(array.array("f", bytes(4 * MAX_BLOCK)))
         self.channels = min(2, device.channels)
-        self.beats = self.dry = self.xruns = 0
-        self.leading_in = round(LEAD_IN_S * sample_rate)  # frames of silence still to play
-        self.begun = False  # silence before the first whole block is no underflow
+        self.callbacks = self.ring_underflows = self.device_underflows = 0
+        self.lead_in_left = round(LEAD_IN_S * sample_rate)  # frames of silence still to play
+        self.started = False  # missing samples before the first full block are no underflow
         self.stream, self.sample_rate = self.open(device, sample_rate, latency_s)
 
-    def open(self, device: DeviceInfo, target: int, latency_s: float) -> tuple[Any, int]:
-        """A stream at the wanted rate or, if the device refuses that, at the device's own."""
+    def open(self, device: DeviceInfo, preferred_rate: int, latency_s: float) -> tuple[Any, int]:
+        """A stream at the preferred rate or, if the device refuses that, at its default rate."""
         sounddevice = _portaudio()
-        for sample_rate in (target, round(device.default_sample_rate)):
+        for sample_rate in (preferred_rate, round(device.default_sample_rate)):
             try:
                 stream = sounddevice.RawOutputStream(
                     samplerate=sample_rate,
@@ -180,12 +185,12 @@ class Feed:
         raise OutputError(f"{device.name} cannot be opened ({refusal})") from refusal
 
     def start(self) -> None:
-        """Begins to play.
+        """Start playback.
 
         Raises
         ------
         OutputError
-            The device went away meanwhile.
+            The device has been removed since it was opened.
         """
         try:
             self.stream.start()
@@ -194,15 +199,15 @@ class Feed:
 
     def fill(self, outdata: Any, frames: int, _time: Any, status: CallbackFlags) -> None:  # noqa: ANN401  cffi's
         """PortAudio's callback."""
-        self.beats += 1
+        self.callbacks += 1
         mono = self.mono[:frames]
-        n = 0 if self.leading_in > 0 else self._pull(mono)
-        self.leading_in -= frames
-        self.begun = self.begun or n == frames
-        if status.output_underflow:  # the device played on without us; the ring may be short of it
-            self.xruns += self.begun
+        n = 0 if self.lead_in_left > 0 else self._pull(mono)
+        self.lead_in_left -= frames
+        self.started = self.started or n == frames
+        if status.output_underflow:  # the callback was late; the ring may be low because of that
+            self.device_underflows += self.started
         elif n < frames:
-            self.dry += self.begun
+            self.ring_underflows += self.started
         mono[n:] = self.silence[: frames - n]
         out = memoryview(outdata).cast("f")
         for channel in range(self.channels):
@@ -215,59 +220,68 @@ class Feed:
             return 0
 
 
-def look(target: str | None, ring: int, sample_rate: int, latency_s: float) -> Feed | None:
-    """Looks until there is a speaker that can be opened; None when it has looked for too long."""
-    for attempt in range(LOOKS):
+def open_device(
+    device_name: str | None, ring: int, sample_rate: int, latency_s: float
+) -> OutputStream | None:
+    """Try until a device can be opened; None after MAX_ATTEMPTS, or if standard input closes."""
+    for attempt in range(MAX_ATTEMPTS):
         try:
             if attempt:
-                _look_again(_portaudio())
-            device = choose_device(target)
-            feed = Feed(ring, device, sample_rate, latency_s)
+                _refresh_devices(_portaudio())
+            device = choose_device(device_name)
+            output = OutputStream(ring, device, sample_rate, latency_s)
         except OutputError as error:
-            tell(f"none {error}")
+            report(f"none {error}")
         else:
-            tell(f"found {feed.sample_rate} {device.name} ({device.host_api})")
-            return feed
-        if _spoken_to(RETRY_S):  # nothing is asked meanwhile: it is the end of standard input
+            report(f"found {output.sample_rate} {device.name} ({device.host_api})")
+            return output
+        if _stdin_ready(RETRY_S):  # no line is sent before `found`: standard input has closed
             break
     return None
 
 
-Look = Callable[[str | None, int, int, float], Feed | None]
+OpenDevice = Callable[[str | None, int, int, float], OutputStream | None]
 
 
-def play(feed: Feed) -> None:
-    """Plays as long as the stream is active and somebody holds standard input."""
-    feed.start()
-    while feed.stream.active and not _spoken_to(BEAT_S):
-        tell(f"beat {feed.beats} {feed.dry} {feed.xruns}")
+def play(output: OutputStream) -> None:
+    """Play while the stream is active and standard input is open."""
+    output.start()
+    while output.stream.active and not _stdin_ready(HEARTBEAT_S):
+        report(f"beat {output.callbacks} {output.ring_underflows} {output.device_underflows}")
 
 
-def _spoken_to(patience_s: float) -> bool:
+def _stdin_ready(timeout_s: float) -> bool:
     """Whether standard input has a line, or has been closed."""
-    return bool(select.select([sys.stdin], [], [], patience_s)[0])
+    return bool(select.select([sys.stdin], [], [], timeout_s)[0])
 
 
-def tell(line: str) -> None:
-    """A line to the voice."""
+def report(line: str) -> None:
+    """Send a status line to the voice."""
     print(line.replace("\n", " "), flush=True)
 
 
-def main(ring: str, target: str, sample_rate: str, latency_s: str, look: Look = look) -> None:
-    """The output process, on whatever `look` finds."""
-    die_with_the_parent()
-    hurry(OUTPUT, with_threads=True)
-    stay_in_memory()
+def main(
+    ring: str,
+    device_name: str,
+    sample_rate: str,
+    latency_s: str,
+    *,
+    open_device: OpenDevice = open_device,
+) -> None:
+    """Run the output process on the device that `open_device` returns."""
+    kill_with_parent()
+    request_realtime_priority(OUTPUT, with_threads=True)
+    lock_memory()
     try:
-        feed = look(target or None, int(ring), int(sample_rate), float(latency_s))
-        if feed is not None and sys.stdin.readline():
-            play(feed)
+        output = open_device(device_name or None, int(ring), int(sample_rate), float(latency_s))
+        if output is not None and sys.stdin.readline():
+            play(output)
     except BrokenPipeError:  # the voice is gone
         pass
-    except Exception as error:  # noqa: BLE001 - whatever it is, the voice says it
-        tell(f"none {error}")
+    except Exception as error:  # noqa: BLE001 - the voice logs it, whatever it is
+        report(f"none {error}")
     finally:
-        os._exit(0)  # closing a stream whose device is gone may take for ever
+        os._exit(0)  # closing a stream whose device is gone may block forever
 
 
 if __name__ == "__main__":

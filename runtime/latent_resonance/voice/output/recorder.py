@@ -1,4 +1,4 @@
-"""What is played, also written: a queue to a thread that may wait for the disk.
+"""Record the output: a queue to a thread that may block on the disk.
 
 In: the hops of the synthesis thread. Out: a WAV. A disk that is full, slow or gone ends the
 recording, never the sound.
@@ -13,21 +13,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
-from latent_resonance.audio.wav import WavFile, written_beside
+from latent_resonance.audio.wav import WavFile
+from latent_resonance.linux.atomic_file import atomic_path
 
-DISK_PATIENCE_S = 3.0  # for the end of a recording
-PATIENCE_S = 20.0  # of sound that a slow disk may keep waiting
+DISK_TIMEOUT_S = 3.0  # to finish a recording
+QUEUE_S = 20.0  # of sound that the queue holds for a slow disk
 POLL_S = 0.1
 
 
 class Recording:
-    """One take.
+    """A WAV file that is being recorded.
 
     Parameters
     ----------
-    path : where to write
+    path : file to write
     sample_rate : Hz
-    block_s : seconds in each block that is offered
+    block_s : duration of each offered block, seconds
     """
 
     def __init__(
@@ -35,48 +36,48 @@ class Recording:
     ) -> None:
         self.file: WavFile | None = WavFile(path, sample_rate)
         self.sample_rate, self.log = sample_rate, log
-        self.waiting: queue.Queue[FloatArray] = queue.Queue(max(1, int(PATIENCE_S / block_s)))
-        self.late = False
-        self.under_way = True
-        self.written = 0  # samples
+        self.pending: queue.Queue[FloatArray] = queue.Queue(max(1, int(QUEUE_S / block_s)))
+        self.overflowed = False
+        self.active = True
+        self.n_written = 0
 
     def offer(self, block: FloatArray) -> None:
-        """Takes a block, and never waits (synthesis thread)."""
-        if self.file is not None and not self.late:
+        """Queue a block without blocking (synthesis thread)."""
+        if self.file is not None and not self.overflowed:
             try:
-                self.waiting.put_nowait(block)
+                self.pending.put_nowait(block)
             except queue.Full:
-                self.late = True
+                self.overflowed = True
 
-    def write_some(self) -> None:
-        """Writes what has been offered (recording thread)."""
+    def write_next(self) -> None:
+        """Write the next queued block (recording thread)."""
         try:
-            block = self.waiting.get(timeout=POLL_S)
+            block = self.pending.get(timeout=POLL_S)
         except queue.Empty:
-            if self.late and self.file is not None:
-                self._end("the disk is too slow")
+            if self.overflowed and self.file is not None:
+                self._abort("the disk is too slow")
             return
         if self.file is None:
             return
         try:
             self.file.write(block)
-            self.written += len(block)
+            self.n_written += len(block)
         except OSError as error:
-            self._end(error.strerror or str(error))
+            self._abort(error.strerror or str(error))
 
     def close(self) -> None:
-        """Writes the rest and completes the file."""
-        while self.file is not None and not self.waiting.empty():
-            self.write_some()
-        self._complete()
+        """Write the queued blocks and complete the file."""
+        while self.file is not None and not self.pending.empty():
+            self.write_next()
+        self._close_file()
 
-    def _end(self, reason: str) -> None:
-        self._complete()
-        seconds = self.written / self.sample_rate
+    def _abort(self, reason: str) -> None:
+        self._close_file()
+        seconds = self.n_written / self.sample_rate
         self.log(f"the recording has ended ({reason}), {seconds:.1f} s are kept; playing on")
 
-    def _complete(self) -> None:
-        """Closes the file; on a full disk its header can still be put right in place."""
+    def _close_file(self) -> None:
+        """Close the file; its header can be completed in place even on a full disk."""
         file, self.file = self.file, None
         if file is not None:
             try:
@@ -92,26 +93,26 @@ def recorded(
     start: Callable[[Recording], threading.Thread],
     log: Callable[[str], None],
 ) -> Iterator[None]:
-    """Records what is played in the meantime, if there is a path to.
+    """Record the output inside the `with` block, if there is a path.
 
     Parameters
     ----------
-    start : lets a thread `write_some` as long as the recording is `under_way`
+    start : starts a thread that calls `write_next` while the recording is `active`
 
     Raises
     ------
     OutputFileError
-        The file cannot be made.
+        The file cannot be created.
     """
     if path is None:
         yield
         return
-    with written_beside(path) as beside:
-        recording = Recording(beside, geometry.sample_rate, geometry.hop_s, log)
+    with atomic_path(path) as temporary:
+        recording = Recording(temporary, geometry.sample_rate, geometry.hop_s, log)
         thread = start(recording)
         try:
             yield
         finally:
-            recording.under_way = False
-            thread.join(DISK_PATIENCE_S)
+            recording.active = False
+            thread.join(DISK_TIMEOUT_S)
             recording.close()
