@@ -50,7 +50,7 @@ def no_kept_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         environment.setattr(
-            "latent_resonance.config.presets.SITE", Path("/nowhere/latent-resonance")
+            "latent_resonance.config.presets.SYSTEM_FOLDER", Path("/nowhere/latent-resonance")
         )
         yield
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.linux.unix_socket import address_of, bound
+from latent_resonance.linux.unix_socket import bind_socket, checked_address
 
 FeatureVector = NDArray[np.float32]  # (16,), in the order of FEATURES
 
@@ -142,7 +142,7 @@ class FaceSender:
     """
 
     def __init__(self, path: Path) -> None:
-        self._address = address_of(path)
+        self._address = checked_address(path)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
 
@@ -178,7 +178,7 @@ class FaceReceiver:
         self._path = path
         self.taken = 0  # datagrams so far
         self.rejected = 0  # of them, those that were not face states
-        self._socket = bound(path, socket.SOCK_DGRAM)
+        self._socket = bind_socket(path, socket.SOCK_DGRAM)
         self._inode = path.stat().st_ino
 
     def receive(self, timeout_s: float) -> FaceState | None:

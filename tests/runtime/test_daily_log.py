@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import date
 
-from latent_resonance.gallery.daily_log import Counts, DailyLog, Faults
+from latent_resonance.gallery.daily_log import Counts, DailyLog, FaultCounter
 
 FIRST, SECOND, THIRD = (date(2026, 12, day) for day in (1, 2, 3))
 
@@ -35,7 +35,7 @@ def test_at_leaving_the_rest_of_the_day_is_told() -> None:
     daily_log = DailyLog()
     daily_log.step(Counts(), FIRST)
     daily_log.step(Counts(2, 30.0), SECOND)
-    assert daily_log.last(Counts(3, 45.0)) == "2026-12-02: 1 visit, 15 s for visitors, no faults"
+    assert daily_log.final_line(Counts(3, 45.0)) == "2026-12-02: 1 visit, 15 s for visitors, no faults"
 
 
 def test_what_happens_while_the_clock_is_wrong_belongs_to_the_day_that_follows() -> None:
@@ -49,18 +49,18 @@ def test_what_happens_while_the_clock_is_wrong_belongs_to_the_day_that_follows()
 
 
 def test_without_a_date_the_last_line_is_of_today() -> None:
-    assert DailyLog().last(Counts(1, 9.6)) == "today: 1 visit, 10 s for visitors, no faults"
+    assert DailyLog().final_line(Counts(1, 9.6)) == "today: 1 visit, 10 s for visitors, no faults"
 
 
 def test_a_fault_is_counted_when_it_begins_and_not_for_as_long_as_it_lasts() -> None:
-    faults = Faults()
-    for holds in (False, True, True, True, False, True):
-        faults.notice("speaker lost", holds=holds)
-    assert faults.counted == Counter({"speaker lost": 2})
+    faults = FaultCounter()
+    for active in (False, True, True, True, False, True):
+        faults.update("speaker lost", active=active)
+    assert faults.totals == Counter({"speaker lost": 2})
 
 
 def test_what_is_counted_elsewhere_is_taken_over() -> None:
-    faults = Faults()
+    faults = FaultCounter()
     for number in (0, 3, 7):
-        faults.count("underflow", number)
-    assert faults.counted == Counter({"underflow": 7})
+        faults.set_total("underflow", number)
+    assert faults.totals == Counter({"underflow": 7})

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.linux.thermal import Thermometer
+from latent_resonance.linux.thermal import ThermalState, Thermometer
 from latent_resonance.voice.load_shedding import (
     TIERS,
     Health,
-    Heat,
     iterations_at,
     pictures_per_s_at,
 )
 
-CALM, BUSY, HOT, COOL = 0.3, 0.95, Heat(83.0), Heat(60.0)
+CALM, BUSY, HOT, COOL = 0.3, 0.95, ThermalState(83.0), ThermalState(60.0)
 
 
 class Day:
@@ -26,7 +25,7 @@ class Day:
         self.now_s = 0.0
         self.news: list[str] = []
 
-    def goes_on(self, seconds: float, load: float = CALM, heat: Heat = COOL) -> int:
+    def goes_on(self, seconds: float, load: float = CALM, heat: ThermalState = COOL) -> int:
         for _ in range(int(seconds * 2)):
             self.now_s += 0.5
             self.health.step(self.now_s, load, heat)
@@ -89,8 +88,8 @@ def test_two_hours_hot_lower_the_tier_and_say_so_and_a_cool_evening_raises_it() 
 
 
 def test_a_firmware_that_throttles_counts_as_hot_whatever_the_degrees() -> None:
-    assert Day().goes_on(300, heat=Heat(70.0, throttled=True)) > 0
-    assert Day().goes_on(300, heat=Heat(None)) == 0
+    assert Day().goes_on(300, heat=ThermalState(70.0, throttled=True)) > 0
+    assert Day().goes_on(300, heat=ThermalState(None)) == 0
 
 
 def test_each_tier_costs_less_and_the_last_still_plays() -> None:
@@ -113,7 +112,7 @@ def test_the_hottest_zone_and_the_firmwares_flags_are_read(tmp_path: Path) -> No
     flags = firmware / "get_throttled"
     flags.write_text("50000\n")  # it happened, since the start
     thermometer = Thermometer(tmp_path)
-    assert thermometer.read() == Heat(84.5, throttled=False)
+    assert thermometer.read() == ThermalState(84.5, throttled=False)
     flags.write_text("50004\n")  # it happens
     assert thermometer.read().throttled
 
@@ -123,6 +122,6 @@ def test_a_machine_without_a_thermometer_is_never_hot(tmp_path: Path, sys: str) 
     if sys == "empty":
         (tmp_path / sys).mkdir()
     heat = Thermometer(tmp_path / sys).read()
-    assert heat == Heat(None, throttled=False)
+    assert heat == ThermalState(None, throttled=False)
     assert heat.cool
     assert not heat.hot

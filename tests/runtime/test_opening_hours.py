@@ -1,4 +1,4 @@
-"""Opening hours: what can be written, what a moment means, and what a clock that errs does."""
+"""Opening hours: valid values, the state at a time, and an invalid clock."""
 
 from __future__ import annotations
 
@@ -9,22 +9,28 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.settings_files import File, at
+from tests.support.settings_files import SettingsFile, at
 
 from latent_resonance.config.settings import Settings, SettingsError
-from latent_resonance.gallery.opening_hours import Day, Door, Hour, hour_at, local_time
+from latent_resonance.config.timetable import DayHours
+from latent_resonance.gallery.opening_hours import (
+    OpeningState,
+    ScheduleState,
+    local_time,
+    schedule_state_at,
+)
 from latent_resonance.voice.quiet_hours import hushed
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> File:
-    return File(tmp_path / "gallery.yaml")
+def file(tmp_path: Path) -> SettingsFile:
+    return SettingsFile(tmp_path / "gallery.yaml")
 
 
 @pytest.mark.parametrize("when", ["Mon 03:00", "Sun 23:59", "1971-01-01 12:00"])
-def test_without_hours_it_is_always_open_whatever_the_clock_says(file: File, when: str) -> None:
-    hour = file.hour("", when)
-    assert (hour.door, hour.doubt) == (Door.OPEN, "")
+def test_without_hours_it_is_always_open_at_any_clock_time(file: SettingsFile, when: str) -> None:
+    state = file.state("", when)
+    assert (state.opening, state.clock_error) == (OpeningState.OPEN, "")
 
 
 @pytest.mark.parametrize(
@@ -46,7 +52,9 @@ def test_without_hours_it_is_always_open_whatever_the_clock_says(file: File, whe
     ],
 )
 @pytest.mark.parametrize("quotes", ["", '"'])
-def test_hours_are_kept_to_the_minute(file: File, when: str, is_open: bool, quotes: str) -> None:
+def test_hours_are_exact_to_the_minute(
+    file: SettingsFile, when: str, is_open: bool, quotes: str
+) -> None:
     text = """
 hours:
   daily: "10:00-18:00"
@@ -55,22 +63,22 @@ hours:
   friday: "18:00-02:00"
   sunday: always
 """
-    assert file.hour(text.replace('"', quotes), when).is_open is is_open
+    assert file.state(text.replace('"', quotes), when).is_open is is_open
 
 
-def test_a_day_that_is_not_named_is_closed_once_another_is(file: File) -> None:
+def test_a_day_without_hours_is_closed_if_another_day_has_hours(file: SettingsFile) -> None:
     text = "hours: {saturday: 11:00-17:00, sunday: 11:00-17:00}"
-    assert file.hour(text, "Sat 12:00").is_open
-    assert not file.hour(text, "Mon 12:00").is_open
+    assert file.state(text, "Sat 12:00").is_open
+    assert not file.state(text, "Mon 12:00").is_open
 
 
 @pytest.mark.parametrize("key", ["2026-12-24", '"2026-12-24"'])
-def test_a_date_has_hours_of_its_own(file: File, key: str) -> None:
+def test_a_date_can_have_its_own_hours(file: SettingsFile, key: str) -> None:
     text = f"hours:\n  daily: 10:00-18:00\n  exceptions: {{{key}: 10:00-14:00, 2026-12-25: off}}"
-    assert file.hour(text, "2026-12-24 13:59").is_open
-    assert not file.hour(text, "2026-12-24 14:00").is_open
-    assert not file.hour(text, "2026-12-25 12:00").is_open
-    assert file.hour(text, "2026-12-26 12:00").is_open
+    assert file.state(text, "2026-12-24 13:59").is_open
+    assert not file.state(text, "2026-12-24 14:00").is_open
+    assert not file.state(text, "2026-12-25 12:00").is_open
+    assert file.state(text, "2026-12-26 12:00").is_open
 
 
 @pytest.mark.parametrize(
@@ -82,14 +90,16 @@ def test_a_date_has_hours_of_its_own(file: File, key: str) -> None:
         ("2026-12-23 19:00", "until 2027-01-02 10:00"),
     ],
 )
-def test_when_it_opens_again_is_said_in_words(file: File, when: str, until: str) -> None:
+def test_the_next_opening_is_given_in_words(file: SettingsFile, when: str, until: str) -> None:
     holidays = ", ".join(f"{date(2026, 12, 24) + timedelta(days=i)}: closed" for i in range(9))
     text = f"hours: {{daily: 10:00-18:00, sunday: closed, exceptions: {{{holidays}}}}}"
-    assert file.hour(text, when) == Hour(Door.SHUT, until, today=at(when).date())
+    assert file.state(text, when) == ScheduleState(
+        OpeningState.CLOSED, until, today=at(when).date()
+    )
 
 
-def test_a_gallery_that_never_opens_again_says_no_hour(file: File) -> None:
-    assert file.hour("hours: {daily: closed}", "Mon 12:00").until == ""
+def test_a_gallery_that_never_opens_again_gives_no_time(file: SettingsFile) -> None:
+    assert file.state("hours: {daily: closed}", "Mon 12:00").until == ""
 
 
 @pytest.mark.parametrize(
@@ -113,7 +123,7 @@ def test_a_gallery_that_never_opens_again_says_no_hour(file: File) -> None:
         "quiet: {when: {daily: 600}}",
     ],
 )
-def test_hours_that_cannot_be_read_are_answered_with_the_rule(file: File, wrong: str) -> None:
+def test_invalid_hours_are_reported_with_the_rule(file: SettingsFile, wrong: str) -> None:
     with pytest.raises(SettingsError) as caught:
         file.write(wrong)
     (message,) = caught.value.messages
@@ -121,43 +131,50 @@ def test_hours_that_cannot_be_read_are_answered_with_the_rule(file: File, wrong:
     assert "\n" not in message
 
 
-def test_hours_are_written_back_as_people_write_them(file: File) -> None:
+def test_hours_are_formatted_as_they_are_written(file: SettingsFile) -> None:
     hours = file.write("hours: {daily: 9:05 - 24:00, monday: [18:00-2:00, 8:00-9:00]}").hours
     assert [str(hours.daily), str(hours.monday)] == ["09:05-24:00", "08:00-09:00, 18:00-02:00"]
-    assert [str(Day(())), str(Day(((0, 1440),)))] == ["closed", "always"]
+    assert [str(DayHours(())), str(DayHours(((0, 1440),)))] == ["closed", "always"]
 
 
 @pytest.mark.parametrize("year", [1970, 2025, 2100])
-def test_a_clock_that_cannot_be_right_counts_as_open_and_says_so(file: File, year: int) -> None:
-    hour = file.hour("hours: {daily: 10:00-18:00}", f"{year}-06-01 03:00")
-    assert hour == Hour(Door.OPEN, doubt=f"the clock says {year}, so the hours are not kept")
+def test_an_invalid_clock_counts_as_open_and_is_reported(file: SettingsFile, year: int) -> None:
+    state = file.state("hours: {daily: 10:00-18:00}", f"{year}-06-01 03:00")
+    assert state == ScheduleState(
+        OpeningState.OPEN, clock_error=f"the clock says {year}, so opening hours are ignored"
+    )
 
 
-def test_a_clock_that_cannot_be_right_knows_no_quiet_hours_either(file: File) -> None:
-    hour = file.hour("quiet: {when: {daily: 00:00-08:00}}", "1970-01-01 00:10")
-    assert (hour.door, hour.today) == (Door.OPEN, None)
-    assert "hours are not kept" in hour.doubt
+def test_an_invalid_clock_disables_quiet_hours_too(file: SettingsFile) -> None:
+    state = file.state("quiet: {when: {daily: 00:00-08:00}}", "1970-01-01 00:10")
+    assert (state.opening, state.today) == (OpeningState.OPEN, None)
+    assert "hours are ignored" in state.clock_error
 
 
 @pytest.mark.parametrize(
-    ("text", "door"),
-    [("hours: {daily: closed}", Door.SHUT), ("quiet: {when: {daily: always}}", Door.QUIET)],
+    ("text", "opening"),
+    [
+        ("hours: {daily: closed}", OpeningState.CLOSED),
+        ("quiet: {when: {daily: always}}", OpeningState.QUIET),
+    ],
 )
-def test_what_holds_at_every_hour_needs_no_clock(file: File, text: str, door: Door) -> None:
-    assert file.hour(text, "1970-01-01 00:10") == Hour(door)
+def test_a_constant_schedule_needs_no_clock(
+    file: SettingsFile, text: str, opening: OpeningState
+) -> None:
+    assert file.state(text, "1970-01-01 00:10") == ScheduleState(opening)
 
 
-SUMMER = """
+DAYLIGHT_SAVING = """
 import os, time
 from datetime import datetime, timezone
 os.environ["TZ"] = "Europe/Berlin"
 time.tzset()
-from latent_resonance.gallery.opening_hours import Timetable, day_of
-table = Timetable((day_of("01:30-10:00"),) * 7)
+from latent_resonance.config.timetable import Timetable, parse_day_hours
+table = Timetable((parse_day_hours("01:30-10:00"),) * 7)
 for stamp in range(int(datetime({0}, tzinfo=timezone.utc).timestamp()), 10**10, 900):
     local = datetime.fromtimestamp(stamp).astimezone()
     if local.hour >= 11: break
-    print(f"{{local:%H:%M}}", int(table.holds(local)))
+    print(f"{{local:%H:%M}}", int(table.contains(local)))
 """
 
 
@@ -165,10 +182,10 @@ for stamp in range(int(datetime({0}, tzinfo=timezone.utc).timestamp()), 10**10, 
     ("midnight", "open_quarters"),
     [("2027, 3, 27, 23", 4 * 7.5), ("2026, 10, 24, 22", 4 * 9.5), ("2026, 6, 1, 22", 4 * 8.5)],
 )
-def test_when_summer_time_begins_or_ends_the_hours_are_those_on_the_wall(
+def test_hours_follow_local_time_when_daylight_saving_begins_or_ends(
     midnight: str, open_quarters: float
 ) -> None:
-    program = [sys.executable, "-c", SUMMER.format(midnight)]
+    program = [sys.executable, "-c", DAYLIGHT_SAVING.format(midnight)]
     done = subprocess.run(program, capture_output=True, text=True, check=True)
     quarters = [line.split() for line in done.stdout.splitlines()]
     assert quarters[0][0] == "00:00"
@@ -177,15 +194,16 @@ def test_when_summer_time_begins_or_ends_the_hours_are_those_on_the_wall(
     assert sum(is_open == "1" for _, is_open in quarters) == open_quarters
 
 
-def test_the_quiet_hours_are_quiet_within_the_opening_hours(file: File) -> None:
+def test_quiet_hours_apply_within_the_opening_hours(file: SettingsFile) -> None:
     text = "hours: {daily: 10:00-18:00}\nquiet: {when: {monday: 09:00-12:00}}"
-    doors = [
-        file.hour(text, when).door for when in ("Mon 09:30", "Mon 11:00", "Mon 13:00", "Tue 11:00")
+    states = [
+        file.state(text, when).opening
+        for when in ("Mon 09:30", "Mon 11:00", "Mon 13:00", "Tue 11:00")
     ]
-    assert doors == [Door.SHUT, Door.QUIET, Door.OPEN, Door.OPEN]
+    assert states == [OpeningState.CLOSED, OpeningState.QUIET, OpeningState.OPEN, OpeningState.OPEN]
 
 
-def test_what_quiet_hours_ask_for_is_softer_in_every_way(file: File) -> None:
+def test_quiet_hours_soften_every_setting(file: SettingsFile) -> None:
     loud = file.write("output: {volume_db: 6}")
     soft = hushed(loud)
     assert soft.output.loudness_lufs + soft.output.volume_db == -30.0
@@ -196,7 +214,7 @@ def test_what_quiet_hours_ask_for_is_softer_in_every_way(file: File) -> None:
     assert hushed(soft) == soft
 
 
-def test_what_is_softer_already_stays_as_it_is(file: File) -> None:
+def test_softer_settings_stay_unchanged_in_quiet_hours(file: SettingsFile) -> None:
     soft = file.write(
         "output: {loudness_lufs: -40, volume_db: -3}\nlatent: {glide_s: 3}\n"
         "controls: {band_pass: {output: [300, 900]}}"
@@ -207,7 +225,7 @@ def test_what_is_softer_already_stays_as_it_is(file: File) -> None:
     assert hush.controls.band_pass == soft.controls.band_pass
 
 
-def test_the_clock_on_the_wall_is_the_machines_own() -> None:
+def test_local_time_is_the_time_of_the_machine() -> None:
     shown = subprocess.run(["date", "+%Y-%m-%d %H"], capture_output=True, text=True, check=True)
     later = local_time() + timedelta(seconds=5)
     near = {
@@ -217,9 +235,9 @@ def test_the_clock_on_the_wall_is_the_machines_own() -> None:
     assert os.environ.get("TZ") is None or local_time().tzinfo is not None
 
 
-def test_an_hour_is_open_unless_it_says_otherwise() -> None:
-    assert Hour().is_open
-    assert not Hour(Door.SHUT).is_open
-    assert hour_at(
+def test_a_schedule_state_is_open_by_default() -> None:
+    assert ScheduleState().is_open
+    assert not ScheduleState(OpeningState.CLOSED).is_open
+    assert schedule_state_at(
         at("Mon 12:00"), Settings().hours.timetable(), Settings().quiet.timetable()
     ).is_open

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.bench.quality import keep
+from latent_resonance.bench.quality import save_quality
 from latent_resonance.config import presets as quality_module
 from latent_resonance.config.presets import (
     QUALITIES,
-    answer_of,
-    kept_quality,
-    machine,
-    own_folder,
-    with_quality,
+    apply_quality,
+    machine_id,
+    quality_record,
+    saved_quality,
+    state_folder,
 )
 from latent_resonance.config.settings import DEFAULTS, Settings, SettingsError, load_settings
 
@@ -132,14 +132,14 @@ def test_a_wrong_value_is_answered_as_without_a_quality(
 @ALL
 def test_auto_is_what_was_found_for_this_machine(file: Path, quality: str) -> None:
     assert numbers(read(file, "quality: auto")) == numbers(read(file, "quality: high"))
-    assert keep(quality).is_file()
-    assert kept_quality() == quality
+    assert save_quality(quality).is_file()
+    assert saved_quality() == quality
     for content in ("quality: auto", "quality:", ""):
         assert numbers(read(file, content)) == numbers(read(file, f"quality: {quality}"))
 
 
 def test_settings_that_name_a_quality_do_not_ask_what_was_found(file: Path) -> None:
-    keep("low")
+    save_quality("low")
     assert numbers(read(file, "quality: high")) == numbers(Settings())
 
 
@@ -149,22 +149,22 @@ def test_settings_that_name_a_quality_do_not_ask_what_was_found(file: Path) -> N
         "",
         "low",
         "auto\n",
-        answer_of("low").replace("low", "lowest"),
-        answer_of("low").replace("cores", "cores of another board"),
-        answer_of("low") + "more\n",
+        quality_record("low").replace("low", "lowest"),
+        quality_record("low").replace("cores", "cores of another board"),
+        quality_record("low") + "more\n",
         "\xff",
     ],
 )
 def test_an_answer_that_is_damaged_or_of_another_machine_is_none(home: Path, content: str) -> None:
     home.mkdir(parents=True)
-    (home / "quality").write_text(answer_of("low"))
-    assert kept_quality() == "low"
+    (home / "quality").write_text(quality_record("low"))
+    assert saved_quality() == "low"
     (home / "quality").write_bytes(content.encode("latin-1"))
-    assert kept_quality() is None
+    assert saved_quality() is None
 
 
 def test_an_answer_is_for_every_user_and_nothing_else_is_written(home: Path) -> None:
-    path = keep("medium")
+    path = save_quality("medium")
     assert path == home / "quality"
     assert path.stat().st_mode & 0o777 == 0o644
     assert home.stat().st_mode & 0o777 == 0o755
@@ -176,7 +176,7 @@ def test_a_unit_reads_it_in_the_folder_that_systemd_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/one:{tmp_path}/two")
-    assert own_folder() == tmp_path / "one"
+    assert state_folder() == tmp_path / "one"
 
 
 def test_without_a_unit_and_a_desktop_root_has_the_machines_answer_and_a_user_their_own(
@@ -185,18 +185,18 @@ def test_without_a_unit_and_a_desktop_root_has_the_machines_answer_and_a_user_th
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     own = tmp_path / ".local/state/latent-resonance"
-    assert own_folder() == (quality_module.SITE if os.geteuid() == 0 else own)
+    assert state_folder() == (quality_module.SYSTEM_FOLDER if os.geteuid() == 0 else own)
 
 
 def test_who_has_no_answer_of_their_own_has_the_machines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality_module, "SITE", tmp_path / "site")
+    monkeypatch.setattr(quality_module, "SYSTEM_FOLDER", tmp_path / "site")
     (tmp_path / "site").mkdir()
-    (tmp_path / "site" / "quality").write_text(answer_of("low"))
-    assert kept_quality() == "low"
-    keep("medium")
-    assert kept_quality() == "medium"
+    (tmp_path / "site" / "quality").write_text(quality_record("low"))
+    assert saved_quality() == "low"
+    save_quality("medium")
+    assert saved_quality() == "medium"
 
 
 RASPBERRY_PI = """\
@@ -216,9 +216,9 @@ def test_a_machine_is_told_by_its_processor_board_and_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quality_module, "CPUINFO", tmp_path / "cpuinfo")
-    assert machine() == f"{os.cpu_count()} cores"
+    assert machine_id() == f"{os.cpu_count()} cores"
     (tmp_path / "cpuinfo").write_text(RASPBERRY_PI)
-    assert machine() == f"0xd0b, Raspberry Pi 5 Model B Rev 1.0, {os.cpu_count()} cores"
+    assert machine_id() == f"0xd0b, Raspberry Pi 5 Model B Rev 1.0, {os.cpu_count()} cores"
 
 
 def test_settings_need_no_numpy_since_the_eye_reads_them_first() -> None:
@@ -233,6 +233,6 @@ def test_settings_need_no_numpy_since_the_eye_reads_them_first() -> None:
 
 def test_what_is_filled_in_leaves_the_file_s_own_content_alone() -> None:
     content = {"quality": "low", "phase": {"look_ahead": 6}}
-    filled = with_quality(content)
+    filled = apply_quality(content)
     assert filled["phase"] == {"look_ahead": 6, "iterations": 2}
     assert content == {"quality": "low", "phase": {"look_ahead": 6}}

@@ -18,9 +18,9 @@ from latent_resonance.config.settings import (
     load_settings,
     socket_path_of,
 )
-from latent_resonance.config.validation import keys_of
+from latent_resonance.config.validation import leaf_fields
 
-KEYS = dict(keys_of(Settings))
+KEYS = dict(leaf_fields(Settings))
 NUMBERS = {key: field for key, field in KEYS.items() if field.annotation in (int, float)}
 
 
@@ -126,7 +126,7 @@ def test_every_number_refuses_what_is_not_a_finite_number(file: Path, key: str, 
         ("camera: {source: -1}", "camera.source: -1 should be a number or text"),
         ("inference: {providers: []}", "should be names that end with ExecutionProvider"),
         ("inference: {providers: [gpu]}", "should be names that end with ExecutionProvider"),
-        ("controls: {noise: {input: [1, 1]}}", "controls.noise.input: [1, 1] should rise"),
+        ("controls: {noise: {input: [1, 1]}}", "controls.noise.input: [1, 1] should increase"),
         ("controls: {noise: {input: [0, .nan]}}", "controls.noise.input.1: nan should be a finite"),
         ("controls: {noise: {output: [0, 2]}}", "controls.noise.output.1: 2 should be at most 1"),
         ("controls: {band_pass: {output: [0, 900]}}", "output.0: 0 should be at least 20"),
@@ -147,7 +147,7 @@ def test_a_wrong_value_is_answered_with_its_key_and_rule(
 def test_the_remedy_names_meaning_unit_and_default(file: Path) -> None:
     file.write_text("output: {latency_s: 9}")
     (message,) = messages(file)
-    assert message.endswith("seconds asked of PortAudio, 0.002 to 1; leave it out for 0.02")
+    assert message.endswith("seconds of latency requested from PortAudio, 0.002 to 1; leave it out for 0.02")
 
 
 def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
@@ -204,7 +204,7 @@ JSON = st.recursive(
 
 @given(st.dictionaries(st.sampled_from([*KEYS, *Settings.model_fields]), JSON, min_size=1))
 def test_no_content_makes_anything_but_settings_or_sentences(content: dict[str, object]) -> None:
-    from latent_resonance.config.validation import sentences
+    from latent_resonance.config.validation import error_messages
 
     tree: dict[str, object] = {}
     for key, value in content.items():
@@ -219,7 +219,7 @@ def test_no_content_makes_anything_but_settings_or_sentences(content: dict[str, 
     try:
         Settings.model_validate(tree)
     except ValidationError as error:
-        found = sentences(error, Settings)
+        found = error_messages(error, Settings)
         assert found
         assert all(sentence.split(":")[0] for sentence in found)
 

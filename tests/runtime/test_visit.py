@@ -12,7 +12,7 @@ from latent_resonance.audio.loudness import SILENCE_DB, Fader
 from latent_resonance.config.gallery import Attract
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURES, FaceState
-from latent_resonance.gallery.visit import AT_ONCE, GREET_S, STALE_NS, Presence, Scene
+from latent_resonance.gallery.visit import GREET_S, IMMEDIATE, STALE_NS, Presence, VisitState
 from latent_resonance.render import Take
 from latent_resonance.score import attract_score
 
@@ -37,14 +37,14 @@ class Room:
         for _ in range(round(seconds * 30)):
             self.now_ns += IMAGE_NS
             if eye:
-                there = features is not None
-                self.state = FaceState(0, self.now_ns, there, features if there else face())
+                face_present = features is not None
+                self.state = FaceState(0, self.now_ns, face_present, features if face_present else face())
             played.append(self.presence.step(self.state, self.now_ns))
         return played
 
     @property
-    def scene(self) -> Scene:
-        return self.presence.scene
+    def visit_state(self) -> VisitState:
+        return self.presence.visit_state
 
 
 def test_a_visit_goes_from_empty_by_greeting_and_playing_and_farewell_to_empty() -> None:
@@ -53,18 +53,18 @@ def test_a_visit_goes_from_empty_by_greeting_and_playing_and_farewell_to_empty()
     for seconds, features in ((5.0, None), (20.0, SINGING), (20.0, None)):
         for _ in range(round(seconds * 30)):
             room.passes(1 / 30, features)
-            if room.scene not in scenes[-1:]:
-                scenes.append(room.scene)
-    assert scenes == [Scene.EMPTY, Scene.GREET, Scene.PLAY, Scene.FAREWELL, Scene.EMPTY]
+            if room.visit_state not in scenes[-1:]:
+                scenes.append(room.visit_state)
+    assert scenes == [VisitState.EMPTY, VisitState.GREET, VisitState.PLAY, VisitState.FAREWELL, VisitState.EMPTY]
 
 
 def test_the_controls_are_the_visitors_with_the_first_image() -> None:
     room = Room()
     room.passes(5.0)
     (first,) = room.passes(1 / 30, SINGING)
-    assert room.scene is Scene.GREET
-    assert np.array_equal(first[AT_ONCE], SINGING[AT_ONCE])
-    assert AT_ONCE.sum() == 4
+    assert room.visit_state is VisitState.GREET
+    assert np.array_equal(first[IMMEDIATE], SINGING[IMMEDIATE])
+    assert IMMEDIATE.sum() == 4
 
 
 def test_the_pose_crosses_over_from_the_score_without_a_leap() -> None:
@@ -81,7 +81,7 @@ def test_a_face_lost_for_less_than_three_seconds_goes_on_playing(eye: bool) -> N
     room = Room()
     room.passes(10.0, SINGING)
     room.passes(2.9, None, eye=eye)
-    assert room.scene is Scene.PLAY
+    assert room.visit_state is VisitState.PLAY
     (back,) = room.passes(1 / 30, SINGING)
     assert np.array_equal(back, SINGING)
     assert room.presence.visits == 1
@@ -101,9 +101,9 @@ def test_an_eye_that_says_nothing_for_half_a_second_sees_nobody() -> None:
     room = Room()
     room.passes(5.0, SINGING)
     room.passes(STALE_NS / NS - 0.1, eye=False)
-    assert room.presence.there
+    assert room.presence.face_present
     room.passes(0.2, eye=False)
-    assert not room.presence.there
+    assert not room.presence.face_present
 
 
 @pytest.mark.parametrize("grace_s", [1.0, 3.0, 10.0])
@@ -111,9 +111,9 @@ def test_the_grace_is_as_long_as_it_is_set(grace_s: float) -> None:
     room = Room(grace_s=grace_s)
     room.passes(5.0, SINGING)
     room.passes(grace_s - 0.1)
-    assert room.presence.visited
+    assert room.presence.has_visitor
     room.passes(0.2)
-    assert room.scene is Scene.FAREWELL
+    assert room.visit_state is VisitState.FAREWELL
 
 
 def test_at_the_farewell_the_score_comes_back_without_a_leap() -> None:
@@ -121,7 +121,7 @@ def test_at_the_farewell_the_score_comes_back_without_a_leap() -> None:
     room.passes(5.0, SINGING)
     room.passes(2.9)
     played = np.array(room.passes(8.0))
-    assert room.scene is Scene.EMPTY
+    assert room.visit_state is VisitState.EMPTY
     # The bundled score itself moves by less than this from image to image.
     leaps = np.abs(np.diff(played, axis=0)).max(axis=0)
     for name in ("mouth_open", "head_yaw", "brow_tension", "brow_raise"):
@@ -132,9 +132,9 @@ def test_somebody_who_comes_at_the_farewell_is_greeted_at_once() -> None:
     room = Room()
     room.passes(5.0, SINGING)
     room.passes(4.0)
-    assert room.scene is Scene.FAREWELL
+    assert room.visit_state is VisitState.FAREWELL
     room.passes(1 / 30, SINGING)
-    assert room.scene is Scene.GREET
+    assert room.visit_state is VisitState.GREET
     room.passes(2.0, SINGING)
     assert room.presence.visits == 2
 
@@ -144,7 +144,7 @@ def test_a_glimpse_of_a_face_is_no_visit() -> None:
     room.passes(2.0)
     room.passes(0.1, SINGING)
     room.passes(10.0)
-    assert room.scene is Scene.EMPTY
+    assert room.visit_state is VisitState.EMPTY
     assert room.presence.visits == 0
 
 

@@ -1,4 +1,4 @@
-"""Opening hours in a file of a test's own, and moments in them."""
+"""A temporary settings file with opening hours, and local times for tests."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from latent_resonance.config.settings import Settings, load_settings
-from latent_resonance.gallery.opening_hours import Hour
-from latent_resonance.voice.quiet_hours import hour_of
+from latent_resonance.gallery.opening_hours import ScheduleState
+from latent_resonance.voice.quiet_hours import schedule_state_of
 
 MONDAY = date(2026, 11, 23)
 
 
-class File:
-    """A settings file of this test."""
+class SettingsFile:
+    """A temporary settings file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -22,12 +22,12 @@ class File:
         self.path.write_text(text)
         return load_settings(self.path)
 
-    def hour(self, text: str, when: str) -> Hour:
-        return hour_of(self.write(text), at(when))
+    def state(self, text: str, when: str) -> ScheduleState:
+        return schedule_state_of(self.write(text), at(when))
 
 
 def at(when: str) -> datetime:
-    """Local time: `Tue 10:30`, or a date and an hour."""
+    """Local time from `Tue 10:30` or `2026-12-24 10:30`."""
     day, clock = when.rsplit(" ", 1)
     names = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
     start = MONDAY + timedelta(days=names.index(day)) if day in names else date.fromisoformat(day)

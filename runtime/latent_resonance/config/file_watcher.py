@@ -1,6 +1,7 @@
-"""Notices that a file has been changed, by its place on the disk, its size and its date.
+"""Detects changes of a file by its inode, size and modification time.
 
-Used for the settings by the voice's caring thread and by the eye's loop, each in its own time.
+The voice's supervision thread and the eye's loop watch the settings file, each with its own
+`WatchedFile`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from pathlib import Path
 
 
 class WatchedFile:
-    """Notices that a file has been changed, once it has stopped changing.
+    """Reports that a file has changed, once it has stopped changing.
 
     Parameters
     ----------
@@ -18,19 +19,19 @@ class WatchedFile:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self.known = self.seen = self._look()
+        self.reported = self.latest = self._signature()
 
     def changed(self) -> bool:
-        """Whether it is another since the last time, and the same as at the last look."""
-        before, self.seen = self.seen, self._look()
-        if self.seen in (None, self.known) or self.seen != before:
+        """Whether the file differs from the last report and was stable since the last call."""
+        previous, self.latest = self.latest, self._signature()
+        if self.latest in (None, self.reported) or self.latest != previous:
             return False
-        self.known = self.seen
+        self.reported = self.latest
         return True
 
-    def _look(self) -> tuple[int, int, int] | None:
+    def _signature(self) -> tuple[int, int, int] | None:
         try:
             status = self.path.stat() if self.path else None
-        except OSError:  # gone for a moment, as when an editor replaces it
+        except OSError:  # briefly missing, as when an editor replaces it
             return None
         return (status.st_ino, status.st_size, status.st_mtime_ns) if status else None

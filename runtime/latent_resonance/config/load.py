@@ -1,6 +1,6 @@
-"""The settings that a command begins with: read, or the defaults where nobody can mend them.
+"""The settings with which a command starts: the file's, or the defaults when unattended.
 
-On the main thread. Light to import: what checks the settings comes with the first call.
+On the main thread. Cheap to import: validation is imported by the first call.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from latent_resonance.config.settings import Settings
 
-LONGEST = 80  # characters of what is wrong, in a line of status that has other things to say
+MAX_STATUS_CHARACTERS = 80  # of an error message within a status line
 
 
 def read_settings(config: Path | None, pack: str | None = None) -> Settings:
@@ -22,7 +22,7 @@ def read_settings(config: Path | None, pack: str | None = None) -> Settings:
     Raises
     ------
     SettingsError
-        With every message at once.
+        The file is invalid; the error holds every message.
     """
     from latent_resonance.config.settings import load_settings
 
@@ -30,15 +30,15 @@ def read_settings(config: Path | None, pack: str | None = None) -> Settings:
     return settings.model_copy(update={"pack": pack}) if pack else settings
 
 
-def settings_to_begin_with(
+def initial_settings(
     config: Path | None, pack: str | None, *, unattended: bool, log: Callable[[str], None]
 ) -> tuple[Settings, str]:
-    """(settings, what is wrong with the file); the defaults where nobody is there to mend it.
+    """(settings, error); with `unattended`, an invalid file gives the defaults and its error.
 
     Raises
     ------
     SettingsError
-        With every message at once, if somebody is there.
+        The file is invalid and `unattended` is not set.
     """
     from latent_resonance.config.settings import SettingsError
 
@@ -49,13 +49,14 @@ def settings_to_begin_with(
             raise
         for message in error.messages:
             log(message)
-        log("going on with the defaults until the file is right")
+        log("using the defaults until the settings file is corrected")
         return read_settings(None, pack), str(error)
 
 
-def in_short(reasons: str) -> str:
-    """The first of what is wrong with settings, without folder and hint, for a line of status."""
-    first, *others = reasons.splitlines()
+def shortened(messages: str) -> str:
+    """The first message, without folder and remedy, and the number of others; for a status line."""
+    first, *others = messages.splitlines()
     path, colon, rest = first.partition("; ")[0].partition(": ")
-    text = textwrap.shorten(f"{path.rpartition('/')[2]}{colon}{rest}", LONGEST, placeholder=" …")
+    text = f"{path.rpartition('/')[2]}{colon}{rest}"
+    text = textwrap.shorten(text, MAX_STATUS_CHARACTERS, placeholder=" …")
     return f"{text} (and {len(others)} more)" if others else text

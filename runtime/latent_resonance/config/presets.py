@@ -1,9 +1,8 @@
-"""How much of the machine the instrument takes: three qualities, and which one `auto` stands for.
+"""Three quality presets, and the one that `auto` stands for on this machine.
 
-Used when settings are read, in both processes; pure but for one small file that is read, in which
-`latent-resonance bench` keeps what this machine is fit for. What the settings say in numbers
-always wins. A quality is what a performance begins with; what it sheds when it is short of time
-or hot (`voice/load_shedding.py`) are shares of that.
+Both processes apply them when they read the settings; pure except for one small file, in which
+`latent-resonance bench quality` saves the preset for this machine. Values in the settings take
+precedence. Load shedding (`voice/load_shedding.py`) reduces them further at run time.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 Quality = Literal["auto", "high", "medium", "low"]
-Section = Mapping[str, float]
+SectionDefaults = Mapping[str, float]
 
 AUTO, HIGH = "auto", "high"
-# What each changes in the defaults. The size of the images is not among it: the tracker takes as
-# long with 320 × 240 as with 640 × 480, and sees half as far.
-QUALITIES: Mapping[str, Mapping[str, Section]] = {
+# Defaults that each preset changes. Image size is not among them: the tracker takes as long with
+# 320 × 240 as with 640 × 480, at half the range.
+QUALITIES: Mapping[str, Mapping[str, SectionDefaults]] = {
     HIGH: {},
     "medium": {
         "camera": {"images_per_s": 20.0},
@@ -32,68 +31,68 @@ QUALITIES: Mapping[str, Mapping[str, Section]] = {
         "phase": {"look_ahead": 3, "iterations": 2},
     },
 }
-NAME = "quality"
-SITE = Path("/var/lib/latent-resonance")  # root's answer, which the units may read
+QUALITY_FILE = "quality"
+SYSTEM_FOLDER = Path("/var/lib/latent-resonance")  # written by root, readable by the units
 CPUINFO = Path("/proc/cpuinfo")
-KINDS = ("model name", "Model", "CPU part")  # of a processor or a board, on x86 and on ARM
+CPUINFO_KEYS = ("model name", "Model", "CPU part")  # processor or board, on x86 and on ARM
 
 
-def with_quality(content: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The content of a settings file, filled up with its quality's numbers where it has none.
+def apply_quality(content: Mapping[Any, Any]) -> dict[Any, Any]:
+    """The content of a settings file, with the preset's values where it has none.
 
-    What is no quality or no section is left as it is, for whoever checks the settings.
+    An invalid quality or section is left unchanged, for validation to report.
     """
-    target = content.get("quality") or AUTO
-    chosen = kept_quality() or HIGH if target == AUTO else target
-    preset = QUALITIES.get(chosen, {}) if isinstance(chosen, str) else {}
-    return {**content, **{name: _filled(content.get(name), preset[name]) for name in preset}}
+    quality = content.get("quality") or AUTO
+    name = saved_quality() or HIGH if quality == AUTO else quality
+    preset = QUALITIES.get(name, {}) if isinstance(name, str) else {}
+    return {**content, **{key: _fill(content.get(key), preset[key]) for key in preset}}
 
 
-def _filled(section: object, values: Section) -> object:
+def _fill(section: object, defaults: SectionDefaults) -> object:
     if section is None:
-        return dict(values)
+        return dict(defaults)
     if not isinstance(section, dict):
         return section
-    return {**values, **{key: value for key, value in section.items() if value is not None}}
+    return {**defaults, **{key: value for key, value in section.items() if value is not None}}
 
 
-def kept_quality() -> str | None:
-    """The answer that was kept on this very machine: a card may have moved to another board."""
-    for folder in (own_folder(), SITE):
+def saved_quality() -> str | None:
+    """The preset saved on this machine; None if it is damaged or for another board."""
+    for folder in (state_folder(), SYSTEM_FOLDER):
         try:
-            kept = (folder / NAME).read_text(encoding="utf-8")
+            record = (folder / QUALITY_FILE).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             continue
-        return next((quality for quality in QUALITIES if kept == answer_of(quality)), None)
+        return next((quality for quality in QUALITIES if record == quality_record(quality)), None)
     return None
 
 
-def answer_of(quality: str) -> str:
-    """What is kept: a quality, and which machine it is for."""
-    return f"{quality}\n{machine()}\n"
+def quality_record(quality: str) -> str:
+    """Content of the saved file: the preset, and the machine that it is for."""
+    return f"{quality}\n{machine_id()}\n"
 
 
-def own_folder() -> Path:
-    """Where this user's answer is: in the unit's folder, else as the XDG base directories say."""
+def state_folder() -> Path:
+    """The state folder of this user: the unit's, else by the XDG base directory specification."""
     if unit := os.environ.get("STATE_DIRECTORY"):  # systemd.exec(5)
         return Path(unit.partition(":")[0])
     if state := os.environ.get("XDG_STATE_HOME"):
-        return Path(state) / SITE.name
+        return Path(state) / SYSTEM_FOLDER.name
     if os.geteuid() == 0:
-        return SITE
-    return Path(os.environ.get("HOME", "/"), ".local/state", SITE.name)
+        return SYSTEM_FOLDER
+    return Path(os.environ.get("HOME", "/"), ".local/state", SYSTEM_FOLDER.name)
 
 
-def machine() -> str:
+def machine_id() -> str:
     """Processor, board and number of cores, in one line."""
     try:
         lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
-    return ", ".join([*dict.fromkeys(_kinds(lines)), f"{os.cpu_count()} cores"])
+    return ", ".join([*dict.fromkeys(_cpuinfo_values(lines)), f"{os.cpu_count()} cores"])
 
 
-def _kinds(lines: list[str]) -> Iterator[str]:
+def _cpuinfo_values(lines: list[str]) -> Iterator[str]:
     for key, _, value in (line.partition(":") for line in lines):
-        if key.strip() in KINDS:
+        if key.strip() in CPUINFO_KEYS:
             yield value.strip()

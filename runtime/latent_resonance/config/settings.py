@@ -1,7 +1,7 @@
-"""The settings: one YAML file to validated, frozen values, each with a unit and a default.
+"""The settings: one YAML file, validated into frozen values with units and defaults.
 
-Read once when a command starts, by both processes; pure but for the file. An empty file
-is valid. `latent-resonance.yaml` beside this module lists every key with its default.
+Read by each process when it starts and when the file changes; pure except for the file. An
+empty file is valid. `latent-resonance.yaml` lists every key with its default.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.config.gallery import Attract, Quiet, Week
+from latent_resonance.config.gallery import Attract, Quiet, WeeklyHours
 from latent_resonance.config.monitor import Monitor
-from latent_resonance.config.presets import Quality, with_quality
-from latent_resonance.config.validation import Section, as_tuple, sentences
+from latent_resonance.config.presets import Quality, apply_quality
+from latent_resonance.config.validation import Section, as_tuple, error_messages
 from latent_resonance.config.yaml_file import YamlError, read_yaml
-from latent_resonance.linux.unix_socket import LONGEST_PATH
+from latent_resonance.linux.unix_socket import MAX_PATH_BYTES
 
-LARGEST = 256 * 1024  # bytes; the commented default is 6 kB
+MAX_BYTES = 256 * 1024  # of a settings file; the commented default has 8 kB
 DEFAULTS = Path(__file__).parents[1] / "latent-resonance.yaml"
 
 
 class SettingsError(LatentResonanceError):
-    """The settings cannot be used; `messages` holds everything that is wrong with them."""
+    """The settings are invalid; `messages` holds one message per fault."""
 
     exit_code = 2
 
@@ -35,9 +35,9 @@ class SettingsError(LatentResonanceError):
         super().__init__("\n".join(messages))
 
 
-def _rising(pair: tuple[float, float]) -> tuple[float, float]:
+def _increasing(pair: tuple[float, float]) -> tuple[float, float]:
     if not pair[0] < pair[1]:
-        raise ValueError("should rise: [low, high] with low below high")
+        raise ValueError("should increase: [low, high] with low below high")
     return pair
 
 
@@ -47,41 +47,41 @@ def _index_or_name(value: object) -> object:
     return value
 
 
-def _providers(names: tuple[str, ...]) -> tuple[str, ...]:
+def _check_providers(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or not all(name.endswith("ExecutionProvider") for name in names):
         raise ValueError("should be names that end with ExecutionProvider, at least one")
     return names
 
 
-def _fits_in_a_socket_address(path: str | None) -> str | None:
-    if path is not None and len(os.fsencode(path)) > LONGEST_PATH:
-        raise ValueError(f"should be at most {LONGEST_PATH} bytes long, Linux's limit")
+def _check_socket_path(path: str | None) -> str | None:
+    if path is not None and len(os.fsencode(path)) > MAX_PATH_BYTES:
+        raise ValueError(f"should be at most {MAX_PATH_BYTES} bytes long, the limit of Linux")
     return path
 
 
 Pair = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
-Range = Annotated[Pair, AfterValidator(_rising)]
+Range = Annotated[Pair, AfterValidator(_increasing)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Shares = Annotated[tuple[Share, Share], BeforeValidator(as_tuple)]
 Tempo = Annotated[float, Field(ge=0.0, le=8.0)]
 Cutoff = Annotated[float, Field(ge=20.0, le=24_000.0)]
-Providers = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(_providers)]
+Providers = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(_check_providers)]
 Name = Annotated[str, Field(min_length=1)]
 TrackerName = Literal["auto", "mediapipe", "light"]
 
 
 class Camera(Section):
-    """Where images come from."""
+    """The camera."""
 
     source: Annotated[int | str, BeforeValidator(_index_or_name)] = Field(
         "usb",
-        description="usb (the first), part of a name, a number, a /dev path, rpicam, or a video",
+        description="usb (the first), part of a name, a number, a /dev path, rpicam, or a clip",
     )
     width: int = Field(640, ge=16, le=7680, description="pixels, 16 to 7680")
     height: int = Field(480, ge=16, le=4320, description="pixels, 16 to 4320")
     images_per_s: float = Field(30.0, ge=1.0, le=240.0, description="images/s, 1 to 240")
     rotation: Literal[0, 90, 180, 270] = Field(
-        0, description="degrees that images are turned clockwise: 0, 90, 180 or 270"
+        0, description="clockwise rotation in degrees: 0, 90, 180 or 270"
     )
 
 
@@ -89,27 +89,32 @@ class OneEuro(Section):
     """The One Euro filter (Casiez et al. 2012) on every feature."""
 
     min_cutoff_hz: float = Field(1.5, ge=0.01, le=100.0, description="Hz at rest, 0.01 to 100")
-    beta: float = Field(1.5, ge=0.0, le=100.0, description="Hz per unit/s of speed, 0 to 100")
+    beta: float = Field(
+        1.5, ge=0.0, le=100.0, description="Hz of cutoff per unit/s of speed, 0 to 100"
+    )
     derivative_cutoff_hz: float = Field(
-        5.0, ge=0.01, le=100.0, description="Hz, for the speed itself, 0.01 to 100"
+        5.0, ge=0.01, le=100.0, description="Hz, for the estimate of speed, 0.01 to 100"
     )
 
 
 class Eye(Section):
-    """How faces are found and measured."""
+    """Face detection and tracking."""
 
-    allow_network: bool = Field(False, description="see even if the network cannot be given up")
-    max_faces: int = Field(2, ge=1, le=8, description="faces looked for in an image, 1 to 8")
-    min_confidence: Share = Field(0.5, description="to call it a face, 0 to 1")
-    tracker: TrackerName = Field("auto", description="what finds faces: auto, mediapipe or light")
+    allow_network: bool = Field(False, description="run even if network access cannot be dropped")
+    max_faces: int = Field(2, ge=1, le=8, description="faces tracked per image, 1 to 8")
+    min_confidence: Share = Field(0.5, description="lowest score that counts as a face, 0 to 1")
+    tracker: TrackerName = Field("auto", description="face tracker: auto, mediapipe or light")
     neutral_s: float = Field(
-        1.0, ge=0.1, le=30.0, description="seconds of quiet that give a neutral face, 0.1 to 30"
+        1.0,
+        ge=0.1,
+        le=30.0,
+        description="seconds at rest that give the neutral face, 0.1 to 30",
     )
     absence_s: float = Field(
         3.0, ge=0.1, le=600.0, description="seconds until a visitor counts as gone, 0.1 to 600"
     )
     memory_mib: int = Field(
-        600, ge=400, le=65_536, description="MiB at which the eye starts afresh, 400 to 65536"
+        600, ge=400, le=65_536, description="MiB at which the eye restarts, 400 to 65536"
     )
     one_euro: OneEuro = OneEuro()
 
@@ -118,11 +123,12 @@ class Inference(Section):
     """How the pack's networks run."""
 
     providers: Providers = Field(
-        ("CPUExecutionProvider",), description="ONNX Runtime's providers, the preferred one first"
+        ("CPUExecutionProvider",),
+        description="ONNX Runtime providers, the preferred one first",
     )
     threads: int = Field(1, ge=1, le=64, description="threads, 1 to 64")
     spectrograms_per_s: float = Field(
-        10.0, ge=0.1, le=60.0, description="new spectrograms a second, 0.1 to 60"
+        10.0, ge=0.1, le=60.0, description="generated spectrograms per second, 0.1 to 60"
     )
 
 
@@ -130,15 +136,17 @@ class Latent(Section):
     """How z follows the face."""
 
     glide_s: float = Field(0.25, ge=0.0, le=30.0, description="seconds to follow, 0 to 30")
-    jitter: float = Field(0.6, ge=0.0, le=3.0, description="of z at full noise, 0 to 3")
-    jitter_hz: float = Field(6.0, ge=0.01, le=50.0, description="Hz, pace of jitter, 0.01 to 50")
+    jitter: float = Field(0.6, ge=0.0, le=3.0, description="amplitude in z at full noise, 0 to 3")
+    jitter_hz: float = Field(
+        6.0, ge=0.01, le=50.0, description="Hz, bandwidth of the jitter, 0.01 to 50"
+    )
     anchor_glide_s: float = Field(
-        1.2, ge=0.0, le=60.0, description="seconds to come to rest on a pure anchor, 0 to 60"
+        1.2, ge=0.0, le=60.0, description="seconds to reach a pure anchor when still, 0 to 60"
     )
 
 
 class Loop(Section):
-    """How one spectrogram becomes the next."""
+    """The transition from one spectrogram to the next."""
 
     morph_s: float = Field(0.15, ge=0.0, le=5.0, description="seconds of cross-fade, 0 to 5")
 
@@ -147,12 +155,14 @@ class Phase(Section):
     """Streaming Griffin-Lim: each look-ahead frame costs one hop of latency."""
 
     look_ahead: int = Field(7, ge=0, le=16, description="frames, 0 to 16")
-    iterations: int = Field(7, ge=1, le=32, description="iterations a hop, 1 to 32")
-    momentum: float = Field(0.95, ge=0.0, le=1.0, description="of fast Griffin-Lim, 0 to 1")
+    iterations: int = Field(7, ge=1, le=32, description="iterations per hop, 1 to 32")
+    momentum: float = Field(
+        0.95, ge=0.0, le=1.0, description="momentum of fast Griffin-Lim, 0 to 1"
+    )
 
 
 class Curve(Section):
-    """From a feature to a control: clipped to `input`, raised to `shape`, spread over `output`."""
+    """Maps a feature to a control: from `input` to 0..1, to the power of `shape`, to `output`."""
 
     input: Range
     output: Pair
@@ -171,18 +181,18 @@ class TimeStretch(Curve):
 
 
 class BandPass(Curve):
-    """The mouth opens the spectrum."""
+    """Mouth opening raises the cutoff."""
 
     input: Range = Field((0.02, 0.6), description="mouth_open, 0..1, [low, high]")
     output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(as_tuple)] = Field(
-        (400.0, 16_000.0), description="cutoff in Hz, in equal ratios, [20..24000, 20..24000]"
+        (400.0, 16_000.0), description="cutoff in Hz, logarithmic, [20..24000, 20..24000]"
     )
     shape: float = Field(0.6, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
     smoothing_s: float = Field(0.03, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
 
 
 class Noise(Curve):
-    """Brow tension brings jitter, glitches and static."""
+    """Brow tension adds jitter, glitches and static."""
 
     input: Range = Field((0.1, 0.8), description="brow_tension, 0..1, [low, high]")
     output: Shares = Field((0.0, 1.0), description="amount, [0..1, 0..1]")
@@ -190,7 +200,7 @@ class Noise(Curve):
 
 
 class Clarity(Curve):
-    """Stillness lets z come to rest and the partials sharpen."""
+    """Stillness moves z to a pure anchor and sharpens the partials."""
 
     input: Range = Field((0.2, 0.9), description="stillness, 0..1, [low, high]")
     output: Shares = Field((0.0, 1.0), description="amount, [0..1, 0..1]")
@@ -207,28 +217,38 @@ class Controls(Section):
 
 
 class Output(Section):
-    """The speaker."""
+    """Audio output."""
 
-    device: Name | None = Field(None, description="part of a speaker's name; blank is the default")
-    latency_s: float = Field(
-        0.02, ge=0.002, le=1.0, description="seconds asked of PortAudio, 0.002 to 1"
+    device: Name | None = Field(
+        None, description="part of the output device's name; blank is the default"
     )
-    buffer_s: float = Field(0.025, ge=0.002, le=2.0, description="seconds kept ready, 0.002 to 2")
-    volume_db: float = Field(0.0, ge=-80.0, le=12.0, description="dB on top of that, -80 to 12")
+    latency_s: float = Field(
+        0.02,
+        ge=0.002,
+        le=1.0,
+        description="seconds of latency requested from PortAudio, 0.002 to 1",
+    )
+    buffer_s: float = Field(
+        0.025, ge=0.002, le=2.0, description="seconds of sound buffered ahead, 0.002 to 2"
+    )
+    volume_db: float = Field(
+        0.0, ge=-80.0, le=12.0, description="dB added to the target, -80 to 12"
+    )
     loudness_lufs: float = Field(
-        -18.0, ge=-60.0, le=-16.0, description="LUFS aimed at, with an open mouth, -60 to -16"
+        -18.0, ge=-60.0, le=-16.0, description="LUFS, target with an open mouth, -60 to -16"
     )
     ceiling_dbtp: float = Field(
-        -1.0, ge=-20.0, le=-1.0, description="dBTP never passed, between samples too, -20 to -1"
+        -1.0, ge=-20.0, le=-1.0, description="dBTP, limit of the true peak, -20 to -1"
     )
 
 
 class Settings(Section):
-    """Everything that can be set."""
+    """All settings."""
 
     pack: Name = Field("cello", description="name of a pack in models/, or a folder")
-    socket_path: Annotated[Name | None, AfterValidator(_fits_in_a_socket_address)] = Field(
-        None, description="where eye and voice meet; blank is a private folder under /run or /tmp"
+    socket_path: Annotated[Name | None, AfterValidator(_check_socket_path)] = Field(
+        None,
+        description="socket from eye to voice; blank is in a private folder under /run or /tmp",
     )
     quality: Quality = Field("auto", description="auto, high, medium or low")
     camera: Camera = Camera()
@@ -240,21 +260,21 @@ class Settings(Section):
     controls: Controls = Controls()
     output: Output = Output()
     attract: Attract = Attract()
-    hours: Week = Week()
+    hours: WeeklyHours = WeeklyHours()
     quiet: Quiet = Quiet()
     monitor: Monitor = Monitor()
 
 
 def load_settings(path: Path | None) -> Settings:
-    """Settings from a YAML file; the defaults if there is none.
+    """Settings from a YAML file; the defaults for None.
 
     Raises
     ------
     SettingsError
-        With every message at once.
+        The file cannot be read or is invalid; it holds a message for every fault.
     """
     try:
-        content = {} if path is None else read_yaml(path, LARGEST)
+        content = {} if path is None else read_yaml(path, MAX_BYTES)
     except YamlError as error:
         raise SettingsError([str(error)]) from error
     content = {} if content is None else content
@@ -262,17 +282,22 @@ def load_settings(path: Path | None) -> Settings:
         what = "a list" if isinstance(content, list) else f"a single value ({content!r:.40})"
         raise SettingsError([f"{path}: holds {what}; settings are keys and values: `pack: cello`"])
     try:
-        return Settings.model_validate(with_quality(content))
+        return Settings.model_validate(apply_quality(content))
     except ValidationError as error:
-        found = sentences(error, Settings)
+        found = error_messages(error, Settings)
         raise SettingsError([f"{path}: {sentence}" for sentence in found]) from error
 
 
 def socket_path_of(settings: Settings) -> Path:
-    """Where an eye and a voice meet.
+    """Path of the socket on which the voice receives from the eye.
 
-    The settings' own path, else the folder that the unit says, one in $XDG_RUNTIME_DIR, in /run
-    (root), or one in the temporary folder that belongs to this user alone.
+    It is `socket_path`, else in the unit's runtime folder, in $XDG_RUNTIME_DIR, in /run (root),
+    or in a private folder under the temporary folder.
+
+    Raises
+    ------
+    SettingsError
+        No folder is writable, or it belongs to another user.
     """
     if settings.socket_path is not None:
         return Path(settings.socket_path)

@@ -1,7 +1,7 @@
-"""What a checked section of a YAML file is, and sentences for what is wrong with one.
+"""The base class of validated YAML sections, and one message per invalid value.
 
-Pure. Settings and packs are both pydantic models; what pydantic says of a value becomes
-one sentence with the key, the value, the rule and the remedy.
+Pure. Settings and packs are pydantic models; each pydantic error becomes one message with the
+key, the value, the rule and the remedy.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
 RULES = {
     "missing": "is missing",
@@ -27,12 +28,16 @@ RULES = {
     "tuple_type": "should be a list: [a, b]",
     "list_type": "should be a list: [a, b]",
 }
-NATURES = {"greater_than_equal": "at least", "less_than_equal": "at most", "greater_than": "above"}
-LONGEST_VALUE = 40  # characters of a wrong value that are shown
+COMPARISONS = {
+    "greater_than_equal": "at least",
+    "less_than_equal": "at most",
+    "greater_than": "above",
+}
+MAX_VALUE_CHARACTERS = 40  # shown of an invalid value
 
 
 class Section(BaseModel):
-    """A frozen group of keys; unknown keys are refused, a key left blank has its default."""
+    """A frozen group of keys; unknown keys are errors, a blank value is the default."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
@@ -40,34 +45,34 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _blank_is_default(cls, data: Any) -> Any:  # noqa: ANN401  whatever YAML held
+    def _blank_is_default(cls, data: Any) -> Any:  # noqa: ANN401  any YAML value
         if not isinstance(data, dict):
             return data
         return {key: value for key, value in data.items() if value is not None}
 
 
 def as_tuple(value: object) -> object:
-    """YAML's lists, as frozen sections hold them."""
+    """A YAML list as a tuple, which strict validation requires; anything else unchanged."""
     return tuple(value) if isinstance(value, list) else value
 
 
-def sentences(error: ValidationError, model: type[Section]) -> list[str]:
-    """One sentence for each key that is wrong, in the file's order."""
-    found: dict[str, str] = {}
+def error_messages(error: ValidationError, model: type[Section]) -> list[str]:
+    """One message for each invalid key, in the order of the file."""
+    messages: dict[str, str] = {}
     for detail in error.errors(include_url=False):
         key = ".".join(str(part) for part in detail["loc"])
-        found.setdefault(key, _sentence(key, detail, model))
-    return list(found.values())
+        messages.setdefault(key, _message(key, detail, model))
+    return list(messages.values())
 
 
-def keys_of(model: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every key that holds a value, dotted, with its field."""
+def leaf_fields(model: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every dotted key that is not a section, with its field."""
     for name, field in model.model_fields.items():
         inner = _section_in(field)
         if inner is None:
             yield prefix + name, field
         else:
-            yield from keys_of(inner, f"{prefix}{name}.")
+            yield from leaf_fields(inner, f"{prefix}{name}.")
 
 
 def _section_in(field: FieldInfo) -> type[Section] | None:
@@ -75,20 +80,20 @@ def _section_in(field: FieldInfo) -> type[Section] | None:
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
 
 
-def _sentence(key: str, detail: Any, model: type[Section]) -> str:  # noqa: ANN401  pydantic's
+def _message(key: str, detail: ErrorDetails, model: type[Section]) -> str:
     if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {_nearest(key, model)}"
+        return f"{key}: unknown key; {_suggestion(key, model)}"
     if detail["type"] == "missing":
         return f"{key}: is missing; {_remedy(key, model)}"
-    value = textwrap.shorten(repr(detail["input"]), LONGEST_VALUE, placeholder="…")
+    value = textwrap.shorten(repr(detail["input"]), MAX_VALUE_CHARACTERS, placeholder="…")
     return f"{key}: {value} {_rule(detail)}; {_remedy(key, model)}"
 
 
-def _rule(detail: Any) -> str:  # noqa: ANN401  pydantic's
+def _rule(detail: ErrorDetails) -> str:
     kind, context = detail["type"], detail.get("ctx", {})
-    if kind in NATURES:
+    if kind in COMPARISONS:
         limit = next(iter(context.values()))
-        return f"should be {NATURES[kind]} {limit:g}"
+        return f"should be {COMPARISONS[kind]} {limit:g}"
     if kind == "value_error":
         return str(context["error"])
     message = detail["msg"].removeprefix("Input ")
@@ -96,9 +101,9 @@ def _rule(detail: Any) -> str:  # noqa: ANN401  pydantic's
 
 
 def _remedy(key: str, model: type[Section]) -> str:
-    """What the key holds, with its unit, and its default if it has one."""
-    fields = dict(keys_of(model))
-    while key not in fields and "." in key:  # one value of a list
+    """What the key means, with its unit, and its default if it has one."""
+    fields = dict(leaf_fields(model))
+    while key not in fields and "." in key:  # an element of a list
         key = key.rpartition(".")[0]
     if key not in fields:
         return f"its keys are {', '.join(k for k in fields if k.startswith(key))}"
@@ -110,16 +115,16 @@ def _remedy(key: str, model: type[Section]) -> str:
     return f"{meaning}; leave it out for {default!r}"
 
 
-def _nearest(key: str, model: type[Section]) -> str:
-    """The right name for an unknown key, wherever it belongs; else the names there are."""
-    names = [name for name, _ in keys_of(model)]
+def _suggestion(key: str, model: type[Section]) -> str:
+    """The closest valid key in any section; else the keys of its section."""
+    names = [name for name, _ in leaf_fields(model)]
     section, _, leaf = key.rpartition(".")
     sections = {".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)}
     candidates = [*names, *sorted(sections.difference(names, {section}))]
     close = difflib.get_close_matches(key, candidates, n=1, cutoff=0.75)
-    if not close:  # the right name in the wrong section, or under none
-        homes = {name.rpartition(".")[2]: name for name in reversed(names)}
-        close = [homes[n] for n in difflib.get_close_matches(leaf, homes, n=1, cutoff=0.75)]
+    if not close:  # the right name in the wrong section, or without one
+        by_leaf = {name.rpartition(".")[2]: name for name in reversed(names)}
+        close = [by_leaf[n] for n in difflib.get_close_matches(leaf, by_leaf, n=1, cutoff=0.75)]
     if close:
         return f"did you mean {close[0]}?"
     return f"the keys are {', '.join(name for name in names if name.startswith(section))}"

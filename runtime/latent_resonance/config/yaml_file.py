@@ -1,8 +1,8 @@
-"""Reads a YAML file that somebody else wrote: small, flat, and without surprises.
+"""Reads a YAML file from an untrusted source, with limits on its size and structure.
 
-Pure but for the file it reads. Refused are a file too large, tabs as indentation, a key
-said twice (YAML would silently keep the last), aliases (a few lines of them can unfold to
-gigabytes) and deep nesting (the parser recurses).
+Pure except for the file. Rejected are large files, tabs as indentation, duplicate keys (YAML
+would silently keep the last), aliases (a few lines of them can expand to gigabytes) and deep
+nesting (the parser recurses).
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import yaml
 
 from latent_resonance import LatentResonanceError
 
-DEEPEST = 8  # levels of nesting
-Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C one is ten times faster
+MAX_DEPTH = 8  # levels of nesting
+Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
 OPENING = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 CLOSING = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
 
 
 class YamlError(LatentResonanceError):
-    """The file cannot be read as YAML; the message says where and why."""
+    """The file cannot be read as YAML; the message names the line and the reason."""
 
 
-class _NoDuplicates(Parser):  # type: ignore[misc, valid-type]  # chosen when imported
-    """A safe loader that refuses a key said twice."""
+class _NoDuplicates(Parser):  # type: ignore[misc, valid-type]  # chosen at import
+    """A safe loader that rejects duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: dict[str, int] = {}
@@ -38,21 +38,22 @@ class _NoDuplicates(Parser):  # type: ignore[misc, valid-type]  # chosen when im
                     f"line {line}: {name!r} is already set in line {seen[name]}; keep one of them"
                 )
             seen[name] = line
-        return super().construct_mapping(node, deep=deep)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
-def read_yaml(path: Path, largest: int) -> object:
-    """The content of a YAML file of at most `largest` bytes; None if it is empty.
+def read_yaml(path: Path, max_bytes: int) -> object:
+    """The content of a YAML file of at most `max_bytes` bytes; None if it is empty.
 
     Raises
     ------
     YamlError
-        The file is missing, too large, not text or not the YAML that we read.
+        The file is missing, too large, not text, not YAML or not within the limits.
     """
-    text = _read_text(path, largest)
+    text = _read_text(path, max_bytes)
     try:
-        _refuse_tabs(text)
-        _refuse_riddles(text)
+        _reject_tabs(text)
+        _reject_aliases_and_deep_nesting(text)
         return yaml.load(text, Loader=_NoDuplicates)  # noqa: S506  a subclass of the safe loader
     except YamlError as error:
         raise YamlError(f"{path}, {error}") from error
@@ -60,44 +61,46 @@ def read_yaml(path: Path, largest: int) -> object:
         raise YamlError(f"{path}{_reason(error)}") from error
 
 
-def _read_text(path: Path, largest: int) -> str:
+def _read_text(path: Path, max_bytes: int) -> str:
     try:
         if not path.is_file():
             what = "is not a file" if path.exists() else "no such file"
             raise YamlError(f"{path}: {what}; name a YAML file that exists")
-        if path.stat().st_size > largest:
+        if path.stat().st_size > max_bytes:
             raise YamlError(
-                f"{path}: {path.stat().st_size} bytes, at most {largest} are read; "
+                f"{path}: {path.stat().st_size} bytes, at most {max_bytes} are read; "
                 "this does not look like the right file"
             )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise YamlError(f"{path}: not text in UTF-8 (byte {error.start})") from error
     except OSError as error:
-        raise YamlError(f"{path}: cannot be read ({error.strerror}); check its rights") from error
+        raise YamlError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
 
 
-def _refuse_tabs(text: str) -> None:
+def _reject_tabs(text: str) -> None:
     for number, line in enumerate(text.splitlines(), start=1):
         indentation = line[: len(line) - len(line.lstrip())]
         if "\t" in indentation:
-            raise YamlError(f"line {number}: indented with a tab; YAML wants spaces")
+            raise YamlError(f"line {number}: indented with a tab; indent with spaces")
 
 
-def _refuse_riddles(text: str) -> None:
-    """Aliases and deep nesting, found before anything is built."""
+def _reject_aliases_and_deep_nesting(text: str) -> None:
+    """Check the event stream, before any object is built."""
     depth = 0
     for event in yaml.parse(text, Loader=Parser):
         depth += isinstance(event, OPENING) - isinstance(event, CLOSING)
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            raise YamlError(f"line {line}: an alias (*name); write the value out instead")
-        if depth > DEEPEST:
-            raise YamlError(f"line {line}: nested more than {DEEPEST} levels deep")
+            raise YamlError(f"line {line}: an alias (*name); write the value itself instead")
+        if depth > MAX_DEPTH:
+            raise YamlError(f"line {line}: nested more than {MAX_DEPTH} levels deep")
 
 
 def _reason(error: Exception) -> str:
-    """One line out of YAML's several."""
+    """YAML's message in one line."""
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error).splitlines()[0]
     where = f", line {mark.line + 1}" if mark else ""

@@ -1,7 +1,7 @@
-"""Whether the eye may look: within the opening hours of the settings, which may be edited.
+"""Whether the camera may be open: the opening hours of the settings, which may be edited.
 
-Asked at every turn of the eye's loop; looks at the clock and at the file once a second. In: the
-YAML. Out: yes or no, or `StartAfreshError` when camera or eye are to be others.
+Called at every step of the eye's loop; checks the clock and the file once a second. In: the YAML.
+Out: a bool, or `RestartRequiredError` if the camera or eye settings changed.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ CHECK_EVERY_S = 1.0
 
 
 class Schedule:
-    """Keeps the hours, under settings that may change.
+    """Applies opening hours from settings that may change.
 
     Parameters
     ----------
-    settings : those in force
+    settings : the current settings
     config : their file; None if there is none
-    say : told once what is wrong with the file, or with the clock
-    refused : what is wrong with the file already, and `settings` are the defaults
+    log : called once for each error in the file or the clock
+    refused : the error in the file if it is already invalid; `settings` are then the defaults
     now : the wall clock
 
     Attributes
     ----------
-    refused : what is wrong with the file; empty if nothing is
+    refused : the error in the file; empty if it is valid
     """
 
     def __init__(
@@ -54,8 +54,8 @@ class Schedule:
 
         Raises
         ------
-        StartAfreshError
-            The file asks for another camera, or for another way to see.
+        RestartRequiredError
+            The camera or eye settings in the file changed.
         """
         if (now_s := time.monotonic()) >= self._next_s:
             self._next_s = now_s + CHECK_EVERY_S
@@ -63,11 +63,11 @@ class Schedule:
         return self._open
 
     def check(self) -> None:
-        """At the file and at the clock.
+        """Check the file and the clock.
 
         Raises
         ------
-        StartAfreshError
+        RestartRequiredError
             As above.
         """
         if self._file.changed():
@@ -77,7 +77,7 @@ class Schedule:
             self._now(), settings.hours.timetable(), settings.quiet.timetable()
         )
         if schedule.clock_error not in ("", self._clock_error):
-            self._log(f"{schedule.clock_error}; open until it is right")
+            self._log(f"{schedule.clock_error}; open until the clock is right")
         self._open, self._clock_error = schedule.is_open, schedule.clock_error
 
     def _read(self) -> None:
@@ -87,10 +87,8 @@ class Schedule:
             self.refused = str(error)
             for message in error.messages:
                 self._log(message)
-            self._log("nothing has been changed by this; seeing on as before")
+            self._log("keeping the previous settings")
             return
         before, self._settings, self.refused = self._settings, settings, ""
         if (settings.camera, settings.eye) != (before.camera, before.eye):
-            raise RestartRequiredError(
-                "the settings of camera or eye have changed; starting afresh"
-            )
+            raise RestartRequiredError("the camera or eye settings have changed; restarting")

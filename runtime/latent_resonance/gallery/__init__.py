@@ -1,1 +1,1 @@
-"""Manners: how the instrument behaves when visitors come and go."""
+"""What happens around visitors: visits, opening hours and the daily log."""

@@ -1,7 +1,7 @@
-"""What a day was like, in one line for the journal: visits, seconds played, faults by kind.
+"""One line per day for the journal: visits, seconds played, faults by kind.
 
-Pure: told the totals since the start and the date, it answers with a sentence when a day is over.
-Counts only, of a whole day; when somebody came is nowhere.
+Pure: totals since the start and the date come in, a line comes out when a day is over. The line
+holds counts of a whole day, and no time of any visit.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class Counts:
 
     Attributes
     ----------
-    visits : that have begun
+    visits : visits that have started
     played_s : seconds played for visitors
-    faults : by kind, in words
+    faults : number of faults by kind
     """
 
     visits: int = 0
@@ -27,13 +27,13 @@ class Counts:
     faults: Counter[str] = field(default_factory=Counter)
 
     def copy(self) -> Counts:
-        """As they are now."""
+        """An independent copy."""
         return Counts(self.visits, self.played_s, self.faults.copy())
 
-    def since(self, before: Counts) -> Counts:
-        """What has been added."""
-        faults = self.faults - before.faults
-        return Counts(self.visits - before.visits, self.played_s - before.played_s, faults)
+    def since(self, earlier: Counts) -> Counts:
+        """The difference to earlier totals."""
+        faults = self.faults - earlier.faults
+        return Counts(self.visits - earlier.visits, self.played_s - earlier.played_s, faults)
 
     def __str__(self) -> str:
         visits = "1 visit" if self.visits == 1 else f"{self.visits} visits"
@@ -41,46 +41,46 @@ class Counts:
         return f"{visits}, {self.played_s:.0f} s for visitors, {faults or 'no faults'}"
 
 
-class Faults:
-    """Counts each time that something begins to be wrong."""
+class FaultCounter:
+    """Counts how often each kind of fault begins."""
 
     def __init__(self) -> None:
-        self.counted: Counter[str] = Counter()
-        self.holding: set[str] = set()
+        self.totals: Counter[str] = Counter()
+        self.active: set[str] = set()
 
-    def notice(self, kind: str, *, holds: bool) -> None:
-        """Whether a kind of fault is there now."""
-        if holds and kind not in self.holding:
-            self.counted[kind] += 1
-        (self.holding.add if holds else self.holding.discard)(kind)
+    def update(self, kind: str, *, active: bool) -> None:
+        """Record whether a kind of fault is present now."""
+        if active and kind not in self.active:
+            self.totals[kind] += 1
+        (self.active.add if active else self.active.discard)(kind)
 
-    def count(self, kind: str, number: int) -> None:
-        """How often a kind of fault has been counted elsewhere."""
-        if number:
-            self.counted[kind] = number
+    def set_total(self, kind: str, total: int) -> None:
+        """Take over a total that is counted elsewhere."""
+        if total:
+            self.totals[kind] = total
 
 
 class DailyLog:
-    """Notices the end of a day.
+    """Detects the end of a day.
 
-    A clock that cannot be right knows no days: what happens meanwhile is added to the next one.
+    While the clock is invalid there is no date; what happens meanwhile counts for the next day.
     """
 
     def __init__(self) -> None:
         self.today: date | None = None
-        self.morning = Counts()
+        self.start_of_day = Counts()
 
     def step(self, counts: Counts, today: date | None) -> str | None:
-        """The line for a day that is over, told the totals and the date (None: not known)."""
+        """The line for a day that is over, else None; `today` is None while it is unknown."""
         if today is None or today == self.today:
             return None
         yesterday, self.today = self.today, today
         if yesterday is None:
             return None
-        line = f"{yesterday}: {counts.since(self.morning)}"
-        self.morning = counts.copy()
+        line = f"{yesterday}: {counts.since(self.start_of_day)}"
+        self.start_of_day = counts.copy()
         return line
 
-    def last(self, counts: Counts) -> str:
-        """The line at leaving, for what has passed of the day."""
-        return f"{self.today or 'today'}: {counts.since(self.morning)}"
+    def final_line(self, counts: Counts) -> str:
+        """The line at exit, for the day so far."""
+        return f"{self.today or 'today'}: {counts.since(self.start_of_day)}"

@@ -1,8 +1,8 @@
-"""Who plays: the life of a visit, `empty → greet → play → farewell → empty`.
+"""The states of a visit: `empty → greet → play → farewell → empty`.
 
-Pure: told the newest state of the eye and the time, it answers with the features to play and how
-loud. Lives on the receiving thread in performance, on the virtual clock in rendering. What it hands
-on is glided by the stages that follow, and its level by a `Fader`.
+Pure: the eye's newest state and the time come in, the features to play and their gain come out.
+Runs on the receiving thread in performance and on the virtual clock in rendering. Later stages
+smooth the features, and a `Fader` the gain.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ from latent_resonance.face_state import FEATURES, FaceState, FeatureVector, neut
 from latent_resonance.score import Score
 
 NS = 1_000_000_000
-STALE_NS = NS // 2  # an eye that has said nothing for so long sees nobody
-GRACE_S = 3.0  # a visitor whose face is lost may come back for so long
-GREET_S = 0.6  # from the score's pose to the visitor's
-FAREWELL_S = 4.0  # from the visitor's rest to the score
-REST_S = 0.8  # time constant with which a face that is lost comes to rest
-# What moves the four controls is the visitor's own from the first image on: the filter follows the
-# mouth at once. Only the pose, which chooses the sound, is crossed over.
-AT_ONCE = np.array(
+STALE_NS = NS // 2  # a state of the eye that is older counts as no face
+GRACE_S = 3.0  # how long a visitor whose face is lost may take to come back
+GREET_S = 0.6  # cross-fade from the score's pose to the visitor's
+FAREWELL_S = 4.0  # cross-fade from the visitor's neutral face to the score
+REST_S = 0.8  # time constant with which a lost face decays to neutral
+# The inputs of the four controls are the visitor's own from the first image, so that the filter
+# follows the mouth at once. Only the pose, which selects the sound, is cross-faded.
+IMMEDIATE = np.array(
     [name in ("mouth_open", "brow_tension", "yaw_velocity", "stillness") for name in FEATURES]
 )
 
 
-class Scene(Enum):
-    """Where a visit is; the value is what people are told."""
+class VisitState(Enum):
+    """The state of a visit; the values appear in the status line."""
 
-    EMPTY = "playing the score for nobody"
+    EMPTY = "playing the score, no visitor"
     GREET = "greeting"
     PLAY = "playing for a visitor"
-    FAREWELL = "playing on after a visit"
+    FAREWELL = "returning to the score"
 
 
 class Presence:
-    """Goes through the scenes of a visit.
+    """State machine of visits, and the features to play in each state.
 
     Parameters
     ----------
-    score : what plays while nobody is there
+    score : plays while there is no visitor
     grace_s : seconds until a visitor whose face is lost counts as gone
-    attract : whether the score is heard, and how loud
+    attract : whether the score is audible, and at which level
 
     Attributes
     ----------
-    scene : where the visit is
-    there : whether a face is seen right now
-    visits : how many have begun to play so far; a glimpse of a face is none
-    played_s : seconds for which visitors were greeted and played for
+    visit_state : state of the current visit
+    face_present : whether the eye detects a face right now
+    visits : visits so far that reached PLAY; a face seen for less than GREET_S is none
+    played_s : seconds spent in GREET and PLAY
     """
 
     def __init__(
@@ -61,86 +61,87 @@ class Presence:
     ) -> None:
         self.score, self.grace_s = score, grace_s
         self.attract = attract or Attract()
-        self.scene = Scene.EMPTY
-        self.there = False
+        self.visit_state = VisitState.EMPTY
+        self.face_present = False
         self.visits, self.played_s = 0, 0.0
         self._face = self._features = score.around(0.0)
-        self._origin = self._features  # what played when the visitor came
+        self._greet_from = self._features  # played when the visitor came
         self._score_s = 0.0
-        self._seen_ns = self._since_ns = 0
-        self._before_ns: int | None = None
+        self._last_face_ns = self._state_since_ns = 0
+        self._previous_ns: int | None = None
 
     @property
-    def visited(self) -> bool:
-        """Whether the instrument is a visitor's at present."""
-        return self.scene in (Scene.GREET, Scene.PLAY)
+    def has_visitor(self) -> bool:
+        """Whether a visitor controls the instrument."""
+        return self.visit_state in (VisitState.GREET, VisitState.PLAY)
 
     @property
     def gain_db(self) -> float:
-        """How much quieter than for a visitor it is to be: 0 or below, SILENCE_DB for nothing."""
-        if self.visited:
+        """Gain relative to a visitor's level: at most 0, SILENCE_DB for silence."""
+        if self.has_visitor:
             return 0.0
         return self.attract.level_db if self.attract.enabled else SILENCE_DB
 
     def step(self, state: FaceState | None, now_ns: int) -> FeatureVector:
         """Features to play at now_ns, given the newest state of the eye: (16,)."""
-        dt_s = 0.0 if self._before_ns is None else (now_ns - self._before_ns) / NS
-        self._before_ns = now_ns
-        self.there = state is not None and state.present and now_ns - state.time_ns < STALE_NS
-        if state is not None and self.there:
-            self._face, self._seen_ns = state.features, min(state.time_ns, now_ns)
-        self._go_on(now_ns)
-        if self.visited:
+        dt_s = 0.0 if self._previous_ns is None else (now_ns - self._previous_ns) / NS
+        self._previous_ns = now_ns
+        self.face_present = (
+            state is not None and state.present and now_ns - state.time_ns < STALE_NS
+        )
+        if state is not None and self.face_present:
+            self._face, self._last_face_ns = state.features, min(state.time_ns, now_ns)
+        self._advance(now_ns)
+        if self.has_visitor:
             self.played_s += dt_s
-        if self.scene in (Scene.EMPTY, Scene.FAREWELL):
-            self._score_s += dt_s  # it goes on where the last visitor interrupted it
-        self._features = self._played(now_ns)
+        if self.visit_state in (VisitState.EMPTY, VisitState.FAREWELL):
+            self._score_s += dt_s  # continues where the last visitor interrupted it
+        self._features = self._current_features(now_ns)
         return self._features
 
-    def _go_on(self, now_ns: int) -> None:
-        """To the next scene, if it is time."""
-        if self.there:
-            if not self.visited:
-                self._origin = self._features
-                self._enter(Scene.GREET, now_ns)
-            elif self.scene is Scene.GREET and self._share(now_ns, GREET_S) >= 1.0:
+    def _advance(self, now_ns: int) -> None:
+        """Enter the next state if its condition holds."""
+        if self.face_present:
+            if not self.has_visitor:
+                self._greet_from = self._features
+                self._enter(VisitState.GREET, now_ns)
+            elif self.visit_state is VisitState.GREET and self._progress(now_ns, GREET_S) >= 1.0:
                 self.visits += 1
-                self._enter(Scene.PLAY, now_ns)
-        elif self.visited and now_ns - self._seen_ns >= self.grace_s * NS:
-            self._enter(Scene.FAREWELL, now_ns)
-        elif self.scene is Scene.FAREWELL and self._share(now_ns, FAREWELL_S) >= 1.0:
-            self._enter(Scene.EMPTY, now_ns)
+                self._enter(VisitState.PLAY, now_ns)
+        elif self.has_visitor and now_ns - self._last_face_ns >= self.grace_s * NS:
+            self._enter(VisitState.FAREWELL, now_ns)
+        elif self.visit_state is VisitState.FAREWELL and self._progress(now_ns, FAREWELL_S) >= 1.0:
+            self._enter(VisitState.EMPTY, now_ns)
 
-    def _enter(self, scene: Scene, now_ns: int) -> None:
-        self.scene, self._since_ns = scene, now_ns
+    def _enter(self, visit_state: VisitState, now_ns: int) -> None:
+        self.visit_state, self._state_since_ns = visit_state, now_ns
 
-    def _share(self, now_ns: int, seconds: float) -> float:
-        """Of a scene that takes so long, 0..1."""
-        return min((now_ns - self._since_ns) / (seconds * NS), 1.0)
+    def _progress(self, now_ns: int, duration_s: float) -> float:
+        """Elapsed share of a state with this duration, 0..1."""
+        return min((now_ns - self._state_since_ns) / (duration_s * NS), 1.0)
 
-    def _played(self, now_ns: int) -> FeatureVector:
-        if self.scene is Scene.EMPTY:
+    def _current_features(self, now_ns: int) -> FeatureVector:
+        if self.visit_state is VisitState.EMPTY:
             return self.score.around(self._score_s)
-        face = self._face if self.there else at_rest_after(self._lost_s(now_ns), self._face)
-        if self.scene is Scene.PLAY:
+        face = self._face
+        if not self.face_present:
+            face = decay_to_neutral((now_ns - self._last_face_ns) / NS, face)
+        if self.visit_state is VisitState.PLAY:
             return face
-        if self.scene is Scene.GREET:
-            crossed = between(self._origin, face, self._share(now_ns, GREET_S))
-            return np.where(AT_ONCE, face, crossed)
+        if self.visit_state is VisitState.GREET:
+            mixed = interpolate(self._greet_from, face, self._progress(now_ns, GREET_S))
+            return np.where(IMMEDIATE, face, mixed)
         score = self.score.around(self._score_s)
-        return between(face, score, self._share(now_ns, FAREWELL_S))
-
-    def _lost_s(self, now_ns: int) -> float:
-        return (now_ns - self._seen_ns) / NS
+        return interpolate(face, score, self._progress(now_ns, FAREWELL_S))
 
 
-def at_rest_after(lost_s: float, face: FeatureVector) -> FeatureVector:
-    """A face that was lost so long ago: first as it was, then neutral and still; (16,)."""
+def decay_to_neutral(lost_s: float, face: FeatureVector) -> FeatureVector:
+    """Features of a face lost for lost_s: exponential decay to a neutral, still face; (16,)."""
     rest = neutral_features()
     rest[FEATURES.index("stillness")] = 1.0
-    return between(rest, face, math.exp(-lost_s / REST_S))
+    return interpolate(rest, face, math.exp(-lost_s / REST_S))
 
 
-def between(first: FeatureVector, second: FeatureVector, share: float) -> FeatureVector:
-    """From the first (share 0) to the second (1), each (16,)."""
+def interpolate(first: FeatureVector, second: FeatureVector, share: float) -> FeatureVector:
+    """Linear from the first (share 0) to the second (1), each (16,)."""
     return (first + (second - first) * np.float32(share)).astype(np.float32)

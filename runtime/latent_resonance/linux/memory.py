@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
-from latent_resonance.linux.realtime import stay_in_memory
+from latent_resonance.linux.realtime import lock_memory
 
 
 def return_freed_memory() -> None:
@@ -24,7 +24,7 @@ def return_freed_memory() -> None:
         libc.munlockall()
     trim(ctypes.c_size_t(0))
     if locked:
-        stay_in_memory()
+        lock_memory()
 
 
 def _is_locked() -> bool:

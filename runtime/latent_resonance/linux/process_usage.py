@@ -15,7 +15,7 @@ class Usage:
     resident_mib: float
 
 
-def usage_of(process: int) -> Usage | None:
+def read_usage(process: int) -> Usage | None:
     """Usage of a process by its number; None if it is gone."""
     folder = Path(f"/proc/{process}")
     try:

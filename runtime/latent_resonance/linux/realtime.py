@@ -23,7 +23,7 @@ CAP_IPC_LOCK = 14  # capabilities(7)
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # mlockall(2)
 
 
-def hurry(priority: int = SYNTHESIS, *, with_threads: bool = False) -> None:
+def request_realtime_priority(priority: int = SYNTHESIS, *, with_threads: bool = False) -> None:
     """Real-time priority for the calling thread, where the system allows it (LimitRTPRIO).
 
     What it starts does not inherit it (neither the eye nor a worker of a library), unless
@@ -34,7 +34,7 @@ def hurry(priority: int = SYNTHESIS, *, with_threads: bool = False) -> None:
         os.sched_setscheduler(0, policy, os.sched_param(priority))
 
 
-def stay_in_memory() -> None:
+def lock_memory() -> None:
     """Keeps every page once touched: when memory is short, code is not read from the card again.
 
     Only without a limit on locked memory (LimitMEMLOCK=infinity, or CAP_IPC_LOCK): under one,
@@ -45,12 +45,12 @@ def stay_in_memory() -> None:
         ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
 
 
-def settle() -> None:
+def prepare_realtime_process() -> None:
     """What a process does once that is to be on time for months."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # what is here now stays; collections need not walk it
-    stay_in_memory()
-    hurry()
+    lock_memory()
+    request_realtime_priority()
 
 
 def _has_capability(number: int) -> bool:
@@ -59,6 +59,6 @@ def _has_capability(number: int) -> bool:
     return any(capabilities >> number & 1 for capabilities in sets)
 
 
-def die_with_the_parent() -> None:
+def kill_with_parent() -> None:
     """SIGKILL when the thread that started this process ends, whatever this one waits for."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

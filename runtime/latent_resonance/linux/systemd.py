@@ -39,7 +39,7 @@ class Notifier:
         self._fed_s = -float("inf")
 
     @property
-    def listened_to(self) -> bool:
+    def connected(self) -> bool:
         """Whether systemd is there."""
         return self._socket is not None
 

@@ -5,12 +5,31 @@ Read every few seconds on a thread that may wait; what cannot be read is not kno
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-from latent_resonance.voice.load_shedding import Heat
-
 # Of a Raspberry Pi's firmware (`vcgencmd get_throttled`): capped, throttled, soft limit; now.
-SLOWED_DOWN = 0b1110
+THROTTLED = 0b1110
+HOT_C = 80.0  # a Raspberry Pi throttles from here on
+COOL_C = 72.0
+
+
+@dataclass(frozen=True)
+class ThermalState:
+    """Temperature in degrees Celsius, if known, and whether the firmware throttles the processor."""
+
+    celsius: float | None = None
+    throttled: bool = False
+
+    @property
+    def hot(self) -> bool:
+        """The machine is throttled or is about to be."""
+        return self.throttled or (self.celsius is not None and self.celsius >= HOT_C)
+
+    @property
+    def cool(self) -> bool:
+        """The temperature is well below the limit."""
+        return not self.throttled and (self.celsius is None or self.celsius <= COOL_C)
 
 
 class Thermometer:
@@ -25,12 +44,12 @@ class Thermometer:
         self.zones = sorted(root.glob("class/thermal/thermal_zone*/temp"))
         self.flags = sorted(root.glob("devices/platform/soc*/soc*firmware/get_throttled"))
 
-    def read(self) -> Heat:
+    def read(self) -> ThermalState:
         """The heat at present."""
         millidegrees = [n for n in (_number(path, 10) for path in self.zones) if n is not None]
         celsius = max(millidegrees) / 1000 if millidegrees else None
         flags = [n for n in (_number(path, 16) for path in self.flags) if n is not None]
-        return Heat(celsius, any(n & SLOWED_DOWN for n in flags))
+        return ThermalState(celsius, any(n & THROTTLED for n in flags))
 
 
 def _number(path: Path, base: int) -> int | None:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from latent_resonance import LatentResonanceError
 
-LONGEST_PATH = 107  # bytes; sockaddr_un holds 108 with the closing zero (unix(7))
-MOST_WAITING = 4  # connections not yet accepted
+MAX_PATH_BYTES = 107  # bytes; sockaddr_un holds 108 with the closing zero (unix(7))
+BACKLOG = 4  # connections not yet accepted
 
 
 class SocketPathTooLong(LatentResonanceError, ValueError):  # noqa: N818  # says what is wrong
@@ -26,7 +26,7 @@ class SocketPathTooLong(LatentResonanceError, ValueError):  # noqa: N818  # says
     exit_code = 2
 
 
-class SocketTaken(LatentResonanceError):  # noqa: N818  # says what happened, like FileExistsError
+class SocketInUse(LatentResonanceError):  # noqa: N818  # says what happened, like FileExistsError
     """The voice cannot listen on this path, since something else has it."""
 
     def __init__(self, path: Path, why: str = "another performance is listening there") -> None:
@@ -34,7 +34,7 @@ class SocketTaken(LatentResonanceError):  # noqa: N818  # says what happened, li
         self.path = path
 
 
-def bound(path: Path, kind: int) -> socket.socket:
+def bind_socket(path: Path, kind: int) -> socket.socket:
     """A socket of a kind (SOCK_DGRAM, SOCK_SEQPACKET), bound to a path.
 
     Only its owner may write to it, unless the folder lets a group in and nobody else: then that
@@ -48,14 +48,14 @@ def bound(path: Path, kind: int) -> socket.socket:
     SocketPathTooLong
         No Unix socket can have it.
     """
-    address_of(path)
+    checked_address(path)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _locked(path.parent):
         _clear(path, kind)
         return _made(path, kind)
 
 
-def address_of(path: Path) -> str:
+def checked_address(path: Path) -> str:
     """The path as an address.
 
     Raises
@@ -63,10 +63,10 @@ def address_of(path: Path) -> str:
     SocketPathTooLong
         No Unix socket can have it.
     """
-    if len(os.fsencode(path)) > LONGEST_PATH:
+    if len(os.fsencode(path)) > MAX_PATH_BYTES:
         raise SocketPathTooLong(
             f"socket_path has {len(os.fsencode(path))} bytes, a Unix socket's path at most "
-            f"{LONGEST_PATH}: {path}; choose a shorter one"
+            f"{MAX_PATH_BYTES}: {path}; choose a shorter one"
         )
     return str(path)
 
@@ -89,11 +89,11 @@ def _clear(path: Path, kind: int) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise SocketTaken(path, "it is not a socket, so it is left as it is")
+        raise SocketInUse(path, "it is not a socket, so it is left as it is")
     with socket.socket(socket.AF_UNIX, kind) as probe:
         failure = probe.connect_ex(str(path))
     if failure != errno.ECONNREFUSED:
-        raise SocketTaken(path)
+        raise SocketInUse(path)
     path.unlink()
 
 
@@ -111,7 +111,7 @@ def _made(path: Path, kind: int) -> socket.socket:
         os.fchmod(listening.fileno(), stat.S_IRUSR | stat.S_IWUSR)
         listening.bind(str(path))
         if kind != socket.SOCK_DGRAM:
-            listening.listen(MOST_WAITING)
+            listening.listen(BACKLOG)
         if _is_for_a_group(path.parent):
             path.chmod(stat.S_IRUSR | stat.S_IWUSR | stat.S_IRGRP | stat.S_IWGRP)
     except OSError:

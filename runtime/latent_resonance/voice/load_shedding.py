@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from latent_resonance.linux.thermal import ThermalState
+
 HIGH_LOAD = 0.85  # of real time taken by the synthesis: a hop now and then is late
 LOW_LOAD = 0.5  # the tier above costs less than twice this one
-HOT_C = 80.0  # a Raspberry Pi throttles from here on
-COOL_C = 72.0
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,6 @@ class Tier:
 
 
 TIERS = (Tier(1.0, 1.0), Tier(0.6, 0.7), Tier(0.3, 0.5), Tier(0.0, 0.25))
-
-
-@dataclass(frozen=True)
-class Heat:
-    """How hot the machine is, in degrees Celsius if known, and whether it slows itself down."""
-
-    celsius: float | None = None
-    throttled: bool = False
-
-    @property
-    def hot(self) -> bool:
-        """It is, or will be, slowed down."""
-        return self.throttled or (self.celsius is not None and self.celsius >= HOT_C)
-
-    @property
-    def cool(self) -> bool:
-        """It has come away from its limits."""
-        return not self.throttled and (self.celsius is None or self.celsius <= COOL_C)
 
 
 class Ladder:
@@ -96,14 +78,14 @@ class Health:
         self.heat = Ladder(len(TIERS), down_s=120.0, up_s=600.0)
         self.lowest = 0  # tier reached so far
         self.said = 0
-        self.last_heat = Heat()
+        self.last_heat = ThermalState()
 
     @property
     def tier(self) -> int:
         """Index in TIERS."""
         return max(self.time.rung, self.heat.rung)
 
-    def step(self, now_s: float, load: float, heat: Heat) -> int:
+    def step(self, now_s: float, load: float, heat: ThermalState) -> int:
         """The tier to play at.
 
         Parameters

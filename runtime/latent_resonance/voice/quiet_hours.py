@@ -9,12 +9,12 @@ from __future__ import annotations
 from datetime import datetime
 
 from latent_resonance.config.settings import BandPass, Noise, Settings, TimeStretch
-from latent_resonance.gallery.opening_hours import Hour, hour_at
+from latent_resonance.gallery.opening_hours import ScheduleState, schedule_state_at
 
 
-def hour_of(settings: Settings, now: datetime) -> Hour:
+def schedule_state_of(settings: Settings, now: datetime) -> ScheduleState:
     """What a moment of local time means under some settings."""
-    return hour_at(now, settings.hours.timetable(), settings.quiet.timetable())
+    return schedule_state_at(now, settings.hours.timetable(), settings.quiet.timetable())
 
 
 def hushed(settings: Settings) -> Settings:

@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Settings
-from latent_resonance.gallery.opening_hours import Door, local_time
+from latent_resonance.gallery.opening_hours import OpeningState, local_time
 from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.score import attract_score
 from latent_resonance.voice.output.device import Speaker
 from latent_resonance.voice.output.writer import RingWriter
-from latent_resonance.voice.quiet_hours import hour_of, hushed
+from latent_resonance.voice.quiet_hours import hushed, schedule_state_of
 from latent_resonance.voice.reload import check_together
 from latent_resonance.voice.synthesis.instrument import Instrument
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 
 
 def playable(settings: Settings, log: Callable[[str], None] | None) -> tuple[Settings, Pack, str]:
@@ -67,7 +67,7 @@ def speaker_for(
     output, rate = settings.output, pack.geometry.sample_rate
     writer = RingWriter(pack.geometry, output.buffer_s)
     speaker = Speaker(
-        writer.ring, rate, output.device, output.latency_s, log, writer.begin, program
+        writer.ring, rate, output.device, output.latency_s, log, writer.start_device, program
     )
     speaker.poll(time.monotonic())
     return writer, speaker
@@ -103,6 +103,6 @@ def first_instrument(
 
 def _of_the_hour(pack: Pack, settings: Settings, seed: int) -> Instrument:
     """A soft one if the hour is quiet."""
-    quiet = hour_of(settings, local_time()).door is Door.QUIET
+    quiet = schedule_state_of(settings, local_time()).opening is OpeningState.QUIET
     in_force = hushed(settings) if quiet else settings
-    return Instrument(pack, open_networks(pack, in_force.inference), in_force, seed)
+    return Instrument(pack, load_networks(pack, in_force.inference), in_force, seed)
