@@ -9,20 +9,18 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-from tests.support.small_loops import CUTTING, RATE, SMALL, Play
+from tests.support.small_loops import RATE, SETTINGS, SMALL, Play
 
-from latent_resonance.audio.griffin_lim import reconstruct
+from latent_resonance.audio.griffin_lim import griffin_lim
 from latent_resonance.audio.spectrogram import (
     Geometry,
-    amplitude_of_pixels,
-    magnitude_scale,
-    mel_interpolation,
-    spectrogram_of_loop,
+    loop_to_spectrogram,
+    spectrogram_to_magnitude,
 )
 from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 from latent_resonance_export.dataset.loops import close_loop, normalise_peak
-from latent_resonance_export.dataset.settings import Cutting
+from latent_resonance_export.dataset.settings import CurationSettings
 
 
 def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, play: Play) -> None:
@@ -31,7 +29,7 @@ def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, pla
     for name, (sound, rate) in takes.items():
         (tmp_path / name).mkdir()
         soundfile.write(tmp_path / name / "a.wav", sound, rate, subtype="FLOAT")
-        curate(tmp_path / name, tmp_path / f"{name}.out", replace(CUTTING, peak_db=(0.0, 0.0)))
+        curate(tmp_path / name, tmp_path / f"{name}.out", replace(SETTINGS, peak_db=(0.0, 0.0)))
     slow, quick = (open_dataset(tmp_path / f"{name}.out") for name in ("slow", "fast"))
     difference = np.abs(slow.pixels.astype(int) - quick.pixels) * SMALL.range_db / 256
     assert difference.mean() < 0.1
@@ -45,23 +43,22 @@ def test_from_audio_to_dataset_to_audio_only_the_inversions_own_error_is_added(
     geometry = Geometry(n_frames=128)
     sound = play(8.0, 48_000, 5)
     soundfile.write(tmp_path / "in" / "a.wav", sound, 48_000, subtype="FLOAT")
-    curate(tmp_path / "in", tmp_path / "out", Cutting(geometry, peak_db=(0.0, 0.0)))
-    stored = open_dataset(tmp_path / "out").pictures(np.arange(1))[0]
-    loop = close_loop(sound[: Cutting(geometry).needed], geometry.loop_length)
-    direct = spectrogram_of_loop(normalise_peak(loop, geometry, 0.0), geometry)
-    errors = [heard_error(picture, direct, geometry) for picture in (direct, stored)]
+    curate(tmp_path / "in", tmp_path / "out", CurationSettings(geometry, peak_db=(0.0, 0.0)))
+    stored = open_dataset(tmp_path / "out").spectrograms(np.arange(1))[0]
+    loop = close_loop(sound[: CurationSettings(geometry).source_length], geometry.loop_length)
+    direct = loop_to_spectrogram(normalise_peak(loop, geometry, 0.0), geometry)
+    errors = [heard_error(spectrogram, direct, geometry) for spectrogram in (direct, stored)]
     assert errors[0] < 3.0, "the inversion itself fails"
     assert errors[1] < errors[0] + 0.1
 
 
-def heard_error(picture: np.ndarray, truth: np.ndarray, geometry: Geometry) -> float:
+def heard_error(spectrogram: np.ndarray, truth: np.ndarray, geometry: Geometry) -> float:
     """Mean difference in dB between the truth and what a picture sounds like, down to -40 dB."""
-    amplitude = amplitude_of_pixels(picture, geometry.range_db)
-    magnitude = mel_interpolation(geometry) @ amplitude / magnitude_scale(geometry)
-    sound = reconstruct(np.concatenate([magnitude, magnitude], axis=1), geometry)
+    magnitude = spectrogram_to_magnitude(spectrogram, geometry)
+    sound = griffin_lim(np.concatenate([magnitude, magnitude], axis=1), geometry)
     turn = sound[geometry.loop_length // 2 :][: geometry.loop_length]
     turn = np.roll(turn, geometry.loop_length // 2)
-    heard = spectrogram_of_loop(turn, geometry)
+    heard = loop_to_spectrogram(turn, geometry)
     audible = truth > 0.0
     return float(np.abs(heard - truth)[audible].mean() * geometry.range_db / 2)
 
@@ -72,13 +69,13 @@ def test_a_short_recording_is_sustained_and_a_shorter_one_refused(
     (tmp_path / "in").mkdir()
     for seconds, name in ((6.0, "long"), (0.7, "short"), (0.4, "shorter")):
         soundfile.write(tmp_path / "in" / f"{name}.wav", play(seconds, RATE, len(name)), RATE)
-    curated = curate(tmp_path / "in", tmp_path / "out", CUTTING)
+    curated = curate(tmp_path / "in", tmp_path / "out", SETTINGS)
     sources = [clip.source for clip in read_clips(tmp_path / "out" / "clips.csv")]
     assert sources.count("short.wav") == 1
     assert "shorter.wav" not in sources
-    (refusal,) = (r for r in curated.refused if r.source == "shorter.wav")
-    assert refusal.detail == "0.40 s, shorter than 0.51 s"
-    curate(tmp_path / "in", tmp_path / "all", replace(CUTTING, shortest_s=0.3))
+    (rejection,) = (r for r in curated.rejected if r.source == "shorter.wav")
+    assert rejection.detail == "0.40 s, shorter than 0.51 s"
+    curate(tmp_path / "in", tmp_path / "all", replace(SETTINGS, shortest_s=0.3))
     assert "shorter.wav" in [c.source for c in read_clips(tmp_path / "all" / "clips.csv")]
 
 
@@ -90,7 +87,7 @@ def test_cut_by_onset_a_loop_begins_where_a_sound_does(tmp_path: Path, play: Pla
         note = play(1.2, RATE, 20 + i)
         sound[int(at * RATE) :][: len(note)] += note
     soundfile.write(tmp_path / "in" / "a.wav", sound, RATE)
-    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, cut="onset", stride_s=1.3))
+    curate(tmp_path / "in", tmp_path / "out", replace(SETTINGS, cut="onset", stride_s=1.3))
     offsets = [clip.offset_s for clip in read_clips(tmp_path / "out" / "clips.csv")]
     assert len(offsets) >= 4
     nearest = [min(abs(offset - begin) for begin in begins) for offset in offsets]
@@ -101,7 +98,7 @@ def test_with_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play
     (tmp_path / "in").mkdir()
     for i in range(12):
         soundfile.write(tmp_path / "in" / f"{i}.wav", play(2.5, RATE, 40 + i), RATE)
-    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, stride_s=0.25))
+    curate(tmp_path / "in", tmp_path / "out", replace(SETTINGS, stride_s=0.25))
     clips = read_clips(tmp_path / "out" / "clips.csv")
     held = {clip.source for clip in clips if clip.held_out}
     assert held
@@ -110,13 +107,13 @@ def test_with_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play
 
 def test_a_stretch_boundary_changes_no_sample(tmp_path: Path, play: Play) -> None:
     """Long recordings are read in stretches: a loop that begins in the second is as if alone."""
-    from latent_resonance_export.dataset.audio_reader import read_stretch
-    from latent_resonance_export.dataset.recordings import Recording, look
+    from latent_resonance_export.dataset.audio_reader import read_segment
+    from latent_resonance_export.dataset.recordings import Recording, probe
 
     soundfile.write(tmp_path / "a.flac", play(12.0, 44_100, 9), 44_100)
-    recording = look(("a.flac", os.fsencode(tmp_path / "a.flac")))
+    recording = probe(("a.flac", os.fsencode(tmp_path / "a.flac")))
     assert isinstance(recording, Recording)
-    whole = read_stretch(recording, 0, 12.0, RATE).audio
-    part = read_stretch(recording, 5, 4.0, RATE).audio
+    whole = read_segment(recording, 0, 12.0, RATE).audio
+    part = read_segment(recording, 5, 4.0, RATE).audio
     assert len(part) == 4 * RATE
     np.testing.assert_allclose(part, whole[5 * RATE : 9 * RATE], atol=1e-5)

@@ -12,19 +12,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.audio.griffin_lim import StreamingGriffinLim, reconstruct
-from latent_resonance.audio.spectrogram import (
-    Geometry,
-    amplitude_of_pixels,
-    magnitude_scale,
-    mel_interpolation,
-)
+from latent_resonance.audio.griffin_lim import StreamingGriffinLim, griffin_lim
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_to_magnitude
 from latent_resonance.audio.wav import WavFile
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
 FloatArray = NDArray[np.float32]
-RUN_UP = 32  # frames of the loop's end, heard before it begins so that the phases have settled
-DREAM_FRAMES = 10  # between two generated pictures, about as often as in the gallery
+WARM_UP_FRAMES = 32  # frames of the loop's end, heard before it begins so that the phases have settled
+FRAMES_PER_Z = 10  # between two generated pictures, about as often as in the gallery
 GLIDE = 0.5  # share of a turn in which z travels on to the next
 CROSSFADE_S = 0.6  # from one real loop to the next
 FADE_S = 0.1  # at both ends of a file
@@ -33,26 +28,20 @@ PEAK_DB = -1.5
 SILENCE = 1e-6  # RMS below which there is nothing to bring to a level
 
 
-def magnitudes(pixels: FloatArray, geometry: Geometry) -> FloatArray:
-    """(n_mels, n) in [-1, 1] -> |rfft| of windowed frames (n_bins, n)."""
-    amplitude = mel_interpolation(geometry) @ amplitude_of_pixels(pixels, geometry.range_db)
-    return (amplitude / magnitude_scale(geometry)).astype(np.float32)
-
-
-def sound_of_loop(pixels: FloatArray, geometry: Geometry) -> FloatArray:
+def loop_to_audio(pixels: FloatArray, geometry: Geometry) -> FloatArray:
     """One turn of a loop: (n_mels, n_frames) -> (loop_length,) samples."""
-    around = np.concatenate([pixels[:, -RUN_UP:], pixels], axis=1)
-    return reconstruct(magnitudes(around, geometry), geometry)[RUN_UP * geometry.hop_length :]
+    around = np.concatenate([pixels[:, -WARM_UP_FRAMES:], pixels], axis=1)
+    return griffin_lim(spectrogram_to_magnitude(around, geometry), geometry)[WARM_UP_FRAMES * geometry.hop_length :]
 
 
-def sound_of_columns(
+def columns_to_audio(
     columns: Iterable[FloatArray], geometry: Geometry, seed: int
 ) -> Iterator[FloatArray]:
     """Columns of pixels (n_mels,) to hops of samples, the latency taken off the beginning."""
-    stream = StreamingGriffinLim(geometry, seed=seed)
-    waiting = -(-stream.latency_samples // geometry.hop_length)
+    spectrograms_of = StreamingGriffinLim(geometry, seed=seed)
+    waiting = -(-spectrograms_of.latency_samples // geometry.hop_length)
     rest = (np.full(geometry.n_mels, -1.0, np.float32) for _ in range(waiting))
-    hops = (stream.push(magnitudes(c, geometry)) for c in chain(columns, rest))
+    hops = (spectrograms_of.push(spectrogram_to_magnitude(c, geometry)) for c in chain(columns, rest))
     for index, samples in enumerate(hops):
         if index >= waiting:
             yield samples
@@ -69,30 +58,30 @@ def real_columns(pictures: Iterable[FloatArray], geometry: Geometry) -> Iterator
 
 def generated_columns(pictures: Iterable[FloatArray], geometry: Geometry) -> Iterator[FloatArray]:
     """The loop goes round while a new picture melts in every DREAM_FRAMES."""
-    loop = SpectrogramLoop(geometry, DREAM_FRAMES * geometry.hop_s)
+    loop = SpectrogramLoop(geometry, FRAMES_PER_Z * geometry.hop_s)
     for picture in pictures:
         loop.receive(picture)
-        for _ in range(DREAM_FRAMES):
+        for _ in range(FRAMES_PER_Z):
             yield loop.column(1.0)
 
 
-def journey(stations: FloatArray, n_dreams: int) -> FloatArray:
+def z_path(waypoints: FloatArray, n_steps: int) -> FloatArray:
     """Way of a z that rests at each station (n, latent_dim), and travels on to the next.
 
     Returns
     -------
     (n_dreams, latent_dim) : evenly through all stations, the last followed by none.
     """
-    place = np.arange(n_dreams) * len(stations) / n_dreams
+    place = np.arange(n_steps) * len(waypoints) / n_steps
     at = place.astype(int)
     travelled = np.clip((place - at - (1 - GLIDE)) / GLIDE, 0, 1)
     eased = travelled * travelled * (3 - 2 * travelled)
-    following = np.minimum(at + 1, len(stations) - 1)
-    pairs = zip(stations[at], stations[following], eased, strict=True)
-    return np.stack([between(a, b, float(share)) for a, b, share in pairs])
+    following = np.minimum(at + 1, len(waypoints) - 1)
+    pairs = zip(waypoints[at], waypoints[following], eased, strict=True)
+    return np.stack([slerp(a, b, float(share)) for a, b, share in pairs])
 
 
-def between(a: FloatArray, b: FloatArray, share: float) -> FloatArray:
+def slerp(a: FloatArray, b: FloatArray, share: float) -> FloatArray:
     """Spherical interpolation (Shoemake 1985): a at 0, b at 1; lengths change in proportion."""
     norms = np.linalg.norm(a), np.linalg.norm(b)
     angle = np.arccos(np.clip(a @ b / max(norms[0] * norms[1], 1e-12), -1, 1))
@@ -104,7 +93,7 @@ def between(a: FloatArray, b: FloatArray, share: float) -> FloatArray:
     return (direction * ((1 - share) * norms[0] + share * norms[1])).astype(np.float32)
 
 
-def level_alike(sounds: list[FloatArray]) -> list[FloatArray]:
+def match_levels(sounds: list[FloatArray]) -> list[FloatArray]:
     """Brings all to one RMS level, LEVEL_DB or as near as lets no peak pass PEAK_DB."""
     rms = np.array([np.sqrt(np.mean(np.square(s, dtype=np.float64))) for s in sounds])
     peaks = np.array([np.abs(s).max() for s in sounds])

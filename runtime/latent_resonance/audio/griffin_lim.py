@@ -1,19 +1,19 @@
-"""Magnitudes to sound, one frame at a time: Griffin-Lim over a few frames of look-ahead.
+"""Streaming Griffin-Lim phase reconstruction with a few frames of look-ahead.
 
-Lives on the synthesis thread. In: the magnitudes of one frame a hop. Out: the hop of
-samples that no later frame can change.
+Runs on the synthesis thread. In: the magnitudes of one frame per hop. Out: one hop of
+samples, which no later frame changes.
 
-The newest `look_ahead` + 1 frames are *open*. A push opens one more, whose first phase is
-what the others already say of its place. Then the open frames are projected, in turn onto
-the spectra that a sound can have and onto the magnitudes asked for, with the momentum of
-fast Griffin-Lim: all of them once, then the newer half alone, where the error is. Then the
-oldest is committed.
+The newest `look_ahead` + 1 frames are *open*. Each push opens one more; its phase is
+initialised from the overlap of the frames already open. Then the open frames are projected
+alternately onto the consistent spectra and onto the given magnitudes, with the momentum of
+fast Griffin-Lim: all of them once, then only the newer half, where most of the error is.
+Then the oldest frame is committed.
 
 References
 ----------
 Zhu, Beauregard & Wyse (2007), "Real-time signal estimation from modified short-time Fourier
 transform magnitude spectra" (RTISI-LA). Perraudin, Balazs & Søndergaard (2013), "A fast
-Griffin-Lim algorithm". What was tried, with figures, is in docs/decisions.md.
+Griffin-Lim algorithm". docs/decisions.md compares the alternatives.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from latent_resonance.audio.spectrogram import ComplexArray, FloatArray, Geometry, window
 
-LOOK_AHEAD = 7  # frames; with the newest they are two whole batches
+LOOK_AHEAD = 7  # frames; with the newest they fill two batches
 ITERATIONS = 7
 MOMENTUM = 0.95
 MAX_MAGNITUDE = 1e9  # a million times full scale: nothing computed from it overflows a float32
-TINY = np.float32(1e-30)  # keeps 0 / 0 away, far below what can be heard
-EDGE_FLOOR = 0.03  # least sum of squared windows through which a first phase is read
-EXPLAINED = np.float32(2.0)  # an overlap with half the magnitude asked for gives the phase alone
-SPARK = np.float32(1e-3)  # least share of an attack in a first phase: sound after silence
-BLUR = 0.5  # rad, up to which an attack's phases stray from a click's
-LEAST_SQUARE = 1e-8  # of the windows summed, at the far end of the newest frame
-BATCH = 4  # rows that the FFT takes at once; whole batches cost least
+MIN_MAGNITUDE = np.float32(1e-30)  # avoids 0 / 0; far below audibility
+MIN_WINDOW_POWER = 0.03  # floor of the summed squared windows in the initial phase estimate
+OVERLAP_WEIGHT = np.float32(2.0)  # an overlap with half the given magnitude sets the phase alone
+MIN_ATTACK_SHARE = np.float32(1e-3)  # of the attack in an initial phase: for sound after silence
+ATTACK_PHASE_SPREAD_RAD = 0.5  # maximum deviation of an attack's phases from a click's
+MIN_EDGE_POWER = 1e-8  # floor of the summed squared windows at the end of the newest frame
+FFT_BATCH = 4  # rows that the FFT processes together; full batches are cheapest
 
 
 class StreamingGriffinLim:
@@ -42,10 +42,10 @@ class StreamingGriffinLim:
 
     Parameters
     ----------
-    look_ahead : frames that stay open behind the one being committed, 0 or more.
-    iterations : projections a hop, 1 or more: one of all open frames, then the newer half.
-    momentum : 0 (plain Griffin-Lim) to 1.
-    seed : varies the phases with which attacks begin.
+    look_ahead : open frames after the one being committed, 0 or more
+    iterations : projections per hop, 1 or more: one of all open frames, then the newer half
+    momentum : 0 (plain Griffin-Lim) to 1
+    seed : of the initial phases of attacks
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class StreamingGriffinLim:
         self.look_ahead = look_ahead
         self.iterations = iterations
         self.momentum = np.float32(momentum)
-        self._newer = _first_of_newer_half(look_ahead + 1)
+        self._first_newer = _first_of_newer_half(look_ahead + 1)
         self._window = window(geometry)
-        self._first_gain, self._gain, self._commit_gain = _gains(geometry, look_ahead + 1)
+        self._initial_gain, self._gain, self._commit_gain = _gains(geometry, look_ahead + 1)
         self._attack = _attack_phases(geometry, seed)
         self._allocate(look_ahead + 1)
 
@@ -77,53 +77,53 @@ class StreamingGriffinLim:
         self._frames = np.zeros((n_open, geometry.n_fft), np.float32)  # windowed syntheses
         length = geometry.n_fft + (n_open - 1) * geometry.hop_length
         self._committed = np.zeros(length, np.float32)  # overlap-added, not yet normalised
-        self._base = np.zeros(length, np.float32)  # the committed and the frames at rest
+        self._fixed_sum = np.zeros(length, np.float32)  # committed frames and the older half
         self._signal = np.zeros(length, np.float32)
-        self._places = sliding_window_view(self._signal, geometry.n_fft)[:: geometry.hop_length]
+        self._segments = sliding_window_view(self._signal, geometry.n_fft)[:: geometry.hop_length]
 
     @property
     def latency_samples(self) -> int:
-        """From the centre of the frame pushed back to the first sample that the push returns."""
+        """From the first sample that a push returns to the centre of the frame pushed."""
         return self.geometry.win_length // 2 + self.look_ahead * self.geometry.hop_length
 
     def reset(self) -> None:
-        """Back to silence; the same pushes then give the same bits."""
+        """Return to silence; the same pushes then give the same bits."""
         for buffer in (self._magnitude, self._previous, self._frames, self._committed):
             buffer.fill(0)
 
     def push(self, magnitude: FloatArray) -> FloatArray:
-        """Takes the next frame's magnitudes and returns the samples that are now final.
+        """Add the next frame's magnitudes and return the samples that are now final.
 
         Parameters
         ----------
-        magnitude : (n_bins,) linear, |rfft(windowed frame)|. What is negative or not finite
-            counts as 0: a fault upstream becomes silence, never a bang.
+        magnitude : (n_bins,) linear, |rfft(windowed frame)|. Negative and non-finite values
+            count as 0: a fault upstream becomes silence, never a bang.
 
         Returns
         -------
-        (hop_length,) float32, the caller's own.
+        (hop_length,) float32, a new array.
 
         Raises
         ------
         ValueError
             The magnitude has another shape.
         """
-        self._open(magnitude)
-        self._guess_phase()
+        self._shift_in(magnitude)
+        self._initialise_phase()
         self._project(0)
-        np.copyto(self._base, self._committed)
-        self._add_frames(self._base, 0, self._newer)
+        np.copyto(self._fixed_sum, self._committed)
+        self._add_frames(self._fixed_sum, 0, self._first_newer)
         for _ in range(self.iterations - 1):
-            np.copyto(self._signal, self._base)
-            self._add_frames(self._signal, self._newer, len(self._frames))
-            self._project(self._newer)
+            np.copyto(self._signal, self._fixed_sum)
+            self._add_frames(self._signal, self._first_newer, len(self._frames))
+            self._project(self._first_newer)
         return self._commit()
 
-    def _open(self, magnitude: FloatArray) -> None:
-        """Moves the open frames on by one and takes in the newest magnitudes."""
+    def _shift_in(self, magnitude: FloatArray) -> None:
+        """Shift the open frames by one and store the newest magnitudes."""
         newest = self._magnitude[-1]
         if magnitude.shape != newest.shape:
-            raise ValueError(f"magnitude has shape {magnitude.shape}, the geometry {newest.shape}")
+            raise ValueError(f"magnitude has shape {magnitude.shape}; it must be {newest.shape}")
         for buffer in (self._magnitude, self._previous, self._frames):
             buffer[:-1] = buffer[1:]
         self._previous[-1] = 0
@@ -131,34 +131,34 @@ class StreamingGriffinLim:
         newest[~np.isfinite(newest)] = 0.0
         np.clip(newest, 0.0, MAX_MAGNITUDE, out=newest)
 
-    def _guess_phase(self) -> None:
-        """First phase of the newest frame: the overlap's, or an attack's where it explains little.
+    def _initialise_phase(self) -> None:
+        """Initialise the newest frame's phase from the overlap, or as an attack where that is weak.
 
-        The overlap is divided by the squared windows summed there, the newest frame's own
-        not among them; its last hop, of which nothing is known, is tapered off. Leaves the
-        sum of all frames, the newest with that phase, in the signal.
+        The overlap is divided by the sum of the squared windows without the newest frame's;
+        its last hop, which no earlier frame covers, is tapered. Leaves the sum of all
+        frames, the newest with that phase, in the signal.
         """
         np.copyto(self._signal, self._committed)
         self._add_frames(self._signal, 0, self.look_ahead)
-        np.multiply(self._places[-1], self._first_gain, out=self._frames[-1])
+        np.multiply(self._segments[-1], self._initial_gain, out=self._frames[-1])
         spectrum = scipy.fft.rfft(self._frames[-1], overwrite_x=True)
         magnitude = self._magnitude[-1]
-        unexplained = magnitude - EXPLAINED * np.abs(spectrum)
-        spectrum += self._attack * np.maximum(unexplained, SPARK * magnitude)
+        attack_magnitude = magnitude - OVERLAP_WEIGHT * np.abs(spectrum)
+        spectrum += self._attack * np.maximum(attack_magnitude, MIN_ATTACK_SHARE * magnitude)
         self._spectrum[-1] = spectrum
         self._synthesise(self.look_ahead)
         self._add_frames(self._signal, self.look_ahead, len(self._frames))
 
     def _project(self, first: int) -> None:
-        """One fast Griffin-Lim iteration of the open frames from `first` on, out of the signal."""
+        """One fast Griffin-Lim iteration of the open frames from `first` on."""
         self._analyse(first)
         self._synthesise(first)
 
     def _analyse(self, first: int) -> None:
-        """Spectra that the sum of all frames has at each place, carried on by momentum."""
+        """Consistent spectra: of the sum of all frames, at each frame's position, with momentum."""
         self._signal *= self._gain
         frames, previous = self._frames[first:], self._previous[first:]
-        np.multiply(self._places[first:], self._window, out=frames)
+        np.multiply(self._segments[first:], self._window, out=frames)
         consistent = scipy.fft.rfft(frames, axis=1, overwrite_x=True)
         spectrum = np.subtract(consistent, previous, out=self._spectrum[first:])
         spectrum *= self.momentum
@@ -166,34 +166,34 @@ class StreamingGriffinLim:
         np.copyto(previous, consistent)
 
     def _synthesise(self, first: int) -> None:
-        """Windowed frames of the spectra's phases and the magnitudes asked for."""
+        """Windowed frames from the spectra's phases and the given magnitudes."""
         spectrum, norm = self._spectrum[first:], self._norm[first:]
         np.abs(spectrum, out=norm)
-        np.maximum(norm, TINY, out=norm)
+        np.maximum(norm, MIN_MAGNITUDE, out=norm)
         np.divide(self._magnitude[first:], norm, out=norm)
         spectrum *= norm
         frames = scipy.fft.irfft(spectrum, self.geometry.n_fft, axis=1, overwrite_x=True)
         np.multiply(frames, self._window, out=self._frames[first:])
 
     def _add_frames(self, signal: FloatArray, first: int, last: int) -> None:
-        """Overlap-adds the open frames from `first` to before `last`."""
+        """Overlap-add the open frames `first` to `last` - 1."""
         for index in range(first, last):
             start = index * self.geometry.hop_length
             signal[start : start + self.geometry.n_fft] += self._frames[index]
 
     def _commit(self) -> FloatArray:
-        """Adds the oldest open frame for good; no later frame reaches the samples returned."""
+        """Add the oldest open frame to the committed sum; return the hop that is complete."""
         geometry, committed = self.geometry, self._committed
         hop = geometry.hop_length
         committed[: geometry.n_fft] += self._frames[0]
-        first = _first_sample(geometry)
+        first = _window_start(geometry)
         samples = committed[first : first + hop] * self._commit_gain
         committed[:-hop] = committed[hop:]
         committed[-hop:] = 0
         return samples
 
 
-def reconstruct(
+def griffin_lim(
     magnitude: FloatArray,
     geometry: Geometry,
     *,
@@ -202,21 +202,28 @@ def reconstruct(
     momentum: float = MOMENTUM,
     seed: int = 0,
 ) -> FloatArray:
-    """A whole spectrogram to sound: the stream, frame by frame, without its latency.
+    """Reconstruct the samples of a whole magnitude spectrogram.
+
+    Gives the same bits as `StreamingGriffinLim`, with its latency removed; parameters as there.
 
     Parameters
     ----------
-    magnitude : (n_bins, n_frames), frame t centred on sample t * hop_length.
+    magnitude : (n_bins, n_frames) linear, |rfft|; frame t is centred on sample t * hop_length
 
     Returns
     -------
     (n_frames * hop_length,) samples.
+
+    Raises
+    ------
+    ValueError
+        The magnitude's shape, the hop length or a parameter breaks a rule.
     """
     stream = StreamingGriffinLim(
         geometry, look_ahead=look_ahead, iterations=iterations, momentum=momentum, seed=seed
     )
-    rest = -(-stream.latency_samples // geometry.hop_length)
-    frames = np.pad(magnitude.T, ((0, rest), (0, 0)))
+    n_flush = -(-stream.latency_samples // geometry.hop_length)
+    frames = np.pad(magnitude.T, ((0, n_flush), (0, 0)))
     samples = np.concatenate([stream.push(frame) for frame in frames])
     length = magnitude.shape[1] * geometry.hop_length
     return samples[stream.latency_samples : stream.latency_samples + length]
@@ -225,57 +232,57 @@ def reconstruct(
 def _check(geometry: Geometry, look_ahead: int, iterations: int, momentum: float) -> None:
     if 4 * geometry.hop_length > geometry.win_length:
         raise ValueError(
-            f"hop_length is {geometry.hop_length}; windows of {geometry.win_length} samples"
-            f" need at most a quarter of that, {geometry.win_length // 4}"
+            f"hop_length is {geometry.hop_length}; it must be at most win_length / 4,"
+            f" {geometry.win_length // 4}"
         )
     rules = (
         ("look_ahead", look_ahead, "0 or more", look_ahead >= 0),
         ("iterations", iterations, "1 or more", iterations >= 1),
         ("momentum", momentum, "from 0 to 1", 0.0 <= momentum <= 1.0),
     )
-    for name, value, rule, kept in rules:
-        if not kept:
+    for name, value, rule, valid in rules:
+        if not valid:
             raise ValueError(f"{name} is {value}; it must be {rule}")
 
 
 def _first_of_newer_half(n_open: int) -> int:
-    """Index of the first frame of the newer half, which is whole batches if there are enough."""
-    half = BATCH * max(1, round(n_open / (2 * BATCH)))
+    """Index of the first frame of the newer half, rounded to full batches if possible."""
+    half = FFT_BATCH * max(1, round(n_open / (2 * FFT_BATCH)))
     return max(0, n_open - half)
 
 
-def _first_sample(geometry: Geometry) -> int:
-    """Where the window begins within n_fft samples."""
+def _window_start(geometry: Geometry) -> int:
+    """First sample of the window within n_fft samples."""
     return (geometry.n_fft - geometry.win_length) // 2
 
 
 def _attack_phases(geometry: Geometry, seed: int) -> ComplexArray:
-    """Unit phases (n_bins,) of sound that begins in a frame: blurred clicks near its end.
+    """Unit phasors (n_bins,) of a sound that begins in a frame: a blurred click near its end.
 
-    What no earlier frame has heard can only lie where none of them reaches.
+    An attack that no earlier frame contains must lie in the last hop, which none of them covers.
     """
-    place = _first_sample(geometry) + geometry.win_length - geometry.hop_length
-    angle = -2.0 * np.pi * np.arange(geometry.n_bins) * place / geometry.n_fft
-    angle += np.random.default_rng(seed).uniform(-BLUR, BLUR, geometry.n_bins)
+    onset = _window_start(geometry) + geometry.win_length - geometry.hop_length
+    angle = -2.0 * np.pi * np.arange(geometry.n_bins) * onset / geometry.n_fft
+    angle += np.random.default_rng(seed).uniform(-ATTACK_PHASE_SPREAD_RAD, ATTACK_PHASE_SPREAD_RAD, geometry.n_bins)
     return np.exp(1j * angle).astype(np.complex64)
 
 
 def _gains(geometry: Geometry, n_open: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Reciprocals of the squared windows summed, for each of three readings.
+    """Reciprocals of the summed squared windows.
 
     Returns
     -------
-    for the first phase of the newest frame, its window included : (n_fft,)
+    for the initial phase of the newest frame, including its window : (n_fft,)
     for the open region : (n_fft + (n_open - 1) * hop_length,)
     for the hop being committed : (hop_length,)
     """
     hann, hop = window(geometry).astype(np.float64), geometry.hop_length
-    past = -(-geometry.n_fft // hop)  # frames that reach into the oldest open one
-    total = np.zeros((past + n_open - 1) * hop + geometry.n_fft)
-    for start in range(0, (past + n_open) * hop, hop):
-        total[start : start + geometry.n_fft] += np.square(hann)
-    known = total[-geometry.n_fft :] - np.square(hann)
-    first_gain = (hann / np.maximum(known, EDGE_FLOOR)).astype(np.float32)
-    gain = (1.0 / np.maximum(total[past * hop :], LEAST_SQUARE)).astype(np.float32)
-    first = _first_sample(geometry)
-    return first_gain, gain, gain[first : first + hop]
+    n_before = -(-geometry.n_fft // hop)  # frames that overlap the oldest open one
+    window_power = np.zeros((n_before + n_open - 1) * hop + geometry.n_fft)
+    for start in range(0, (n_before + n_open) * hop, hop):
+        window_power[start : start + geometry.n_fft] += np.square(hann)
+    known_power = window_power[-geometry.n_fft :] - np.square(hann)
+    initial_gain = (hann / np.maximum(known_power, MIN_WINDOW_POWER)).astype(np.float32)
+    gain = (1.0 / np.maximum(window_power[n_before * hop :], MIN_EDGE_POWER)).astype(np.float32)
+    first = _window_start(geometry)
+    return initial_gain, gain, gain[first : first + hop]

@@ -1,11 +1,11 @@
 """STFT and mel geometry, and the decibel scale of a spectrogram in [-1, 1].
 
-Pure functions, in no process or thread of their own. The workshop imports this
-module too, so what a network was trained on is what the gallery plays.
+Pure functions, used by both training (export) and playback (runtime).
 
-A spectrogram here is a *loop*: its frames are taken circularly, so the last
-frame flows into the first. Magnitudes are scaled so that a full-scale sinusoid
-has magnitude 1 (0 dB) at its peak.
+A spectrogram is a *loop*: its frames are computed circularly, so the last frame
+continues into the first. Its values, called *pixels*, are decibels mapped to [-1, 1].
+*Amplitude* is linear and scaled so that a full-scale sinusoid peaks at 1 (0 dB);
+*magnitude* is the unscaled |FFT| of a windowed frame.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ComplexArray = NDArray[np.complex64]
 
 @dataclass(frozen=True)
 class Geometry:
-    """Everything that ties a spectrogram's pixels to seconds, hertz and decibels."""
+    """The parameters that map a spectrogram's pixels to seconds, hertz and decibels."""
 
     sample_rate: int = 48_000  # Hz
     n_fft: int = 4096  # samples
@@ -43,12 +43,12 @@ class Geometry:
 
     @property
     def loop_length(self) -> int:
-        """Samples in one turn of the loop."""
+        """Samples in one pass of the loop."""
         return self.n_frames * self.hop_length
 
     @property
     def loop_s(self) -> float:
-        """Seconds in one turn of the loop."""
+        """Seconds in one pass of the loop."""
         return self.loop_length / self.sample_rate
 
     @property
@@ -70,27 +70,29 @@ def window(geometry: Geometry) -> FloatArray:
     return result
 
 
+@lru_cache(maxsize=8)
 def magnitude_scale(geometry: Geometry) -> float:
-    """Factor from |FFT| to a magnitude in which a full-scale sinusoid peaks at 1."""
+    """Factor from magnitude (|FFT|) to amplitude, where a full-scale sinusoid peaks at 1."""
     return 2.0 / float(window(geometry).sum())
 
 
 def stft_circular(loop: FloatArray, geometry: Geometry) -> ComplexArray:
-    """Short-time spectrum of a loop, frame t centred on sample t * hop_length.
+    """Circular short-time Fourier transform; frame t is centred on sample t * hop_length.
 
     Parameters
     ----------
-    loop : (loop_length,) samples, of which the last is followed by the first.
+    loop : (loop_length,) samples; the last is followed by the first
 
     Returns
     -------
     (n_bins, n_frames) complex, unscaled (librosa's convention).
     """
     half = geometry.n_fft // 2
-    around = np.concatenate([loop[-half:], loop, loop[:half]]).astype(np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(around, geometry.n_fft)
+    padded = np.concatenate([loop[-half:], loop, loop[:half]]).astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, geometry.n_fft)
     frames = frames[: geometry.loop_length : geometry.hop_length]
-    return scipy.fft.rfft(frames * window(geometry), axis=1).T
+    spectrum: ComplexArray = scipy.fft.rfft(frames * window(geometry), axis=1).T
+    return spectrum
 
 
 def hz_to_mel(frequency_hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
@@ -118,8 +120,8 @@ def mel_frequencies(geometry: Geometry) -> NDArray[np.float64]:
 def mel_filterbank(geometry: Geometry) -> scipy.sparse.csr_array:
     """Triangular mel filters over power, each row summing to 1: (n_mels, n_bins), sparse.
 
-    Same triangles as `librosa.filters.mel(norm=1)`, except that no side of a triangle
-    is narrower than one FFT bin, so that no band is empty at the bottom.
+    The triangles of `librosa.filters.mel(norm=1)`, except that no side is narrower than
+    one FFT bin, so that no low band is empty.
     """
     edges = mel_frequencies(geometry)
     bin_hz = geometry.sample_rate / geometry.n_fft
@@ -135,9 +137,9 @@ def mel_filterbank(geometry: Geometry) -> scipy.sparse.csr_array:
 
 @lru_cache(maxsize=8)
 def mel_interpolation(geometry: Geometry) -> scipy.sparse.csr_array:
-    """From mel amplitudes back to the amplitude of each FFT bin: (n_bins, n_mels), sparse.
+    """Matrix from mel amplitudes to FFT bin amplitudes: (n_bins, n_mels), sparse.
 
-    Linear interpolation between band centres; bins outside the outer centres stay silent.
+    Linear interpolation between band centres; bins outside the outer centres are zero.
     """
     centres = mel_frequencies(geometry)[1:-1]
     bins = np.arange(geometry.n_bins) * geometry.sample_rate / geometry.n_fft
@@ -154,41 +156,57 @@ def mel_interpolation(geometry: Geometry) -> scipy.sparse.csr_array:
 def mel_power(spectrum: ComplexArray, geometry: Geometry) -> FloatArray:
     """Mel power of a complex spectrum: (n_bins, n_frames) -> (n_mels, n_frames)."""
     power = np.square(np.abs(spectrum) * magnitude_scale(geometry))
-    return mel_filterbank(geometry) @ power.astype(np.float32)
+    mel: FloatArray = mel_filterbank(geometry) @ power.astype(np.float32)
+    return mel
 
 
 def power_to_db(power: FloatArray, range_db: float) -> FloatArray:
     """Power to decibels re full scale, floored at -range_db."""
     floor = 10.0 ** (-range_db / 10.0)
-    return (10.0 * np.log10(np.maximum(power, floor))).astype(np.float32)
+    level_db: FloatArray = (10.0 * np.log10(np.maximum(power, floor))).astype(np.float32)
+    return level_db
 
 
 def normalise_db(level_db: FloatArray, range_db: float) -> FloatArray:
     """-range_db..0 dB to -1..1, clipped."""
-    return np.clip(level_db * (2.0 / range_db) + 1.0, -1.0, 1.0).astype(np.float32)
+    pixels: FloatArray = np.clip(level_db * (2.0 / range_db) + 1.0, -1.0, 1.0).astype(np.float32)
+    return pixels
 
 
-def denormalise_db(pixels: FloatArray, range_db: float) -> FloatArray:
-    """-1..1 to -range_db..0 dB."""
-    return ((pixels - 1.0) * (0.5 * range_db)).astype(np.float32)
-
-
-def spectrogram_of_loop(loop: FloatArray, geometry: Geometry) -> FloatArray:
-    """What the networks learn: (loop_length,) samples -> (n_mels, n_frames) in [-1, 1]."""
+def loop_to_spectrogram(loop: FloatArray, geometry: Geometry) -> FloatArray:
+    """Mel spectrogram that the networks are trained on: (loop_length,) -> (n_mels, n_frames)."""
     power = mel_power(stft_circular(loop, geometry), geometry)
     return normalise_db(power_to_db(power, geometry.range_db), geometry.range_db)
 
 
-def amplitude_of_pixels(pixels: FloatArray, range_db: float) -> FloatArray:
-    """-1..1 to linear amplitude; the floor (-1) is silence, approached without a step."""
+def pixels_to_amplitude(pixels: FloatArray, range_db: float) -> FloatArray:
+    """-1..1 to linear amplitude; the floor (-1) becomes 0, without a step above it."""
     floor = np.float32(10.0 ** (-range_db / 20.0))
     nepers = (pixels - np.float32(1.0)) * np.float32(range_db * np.log(10.0) / 40.0)
-    return np.maximum(np.exp(nepers) - floor, np.float32(0.0))
+    amplitude: FloatArray = np.maximum(np.exp(nepers) - floor, np.float32(0.0))
+    return amplitude
 
 
-def pixels_of_amplitude(amplitude: FloatArray, range_db: float) -> FloatArray:
-    """Linear amplitude to -1..1, the inverse of `amplitude_of_pixels`."""
+def amplitude_to_pixels(amplitude: FloatArray, range_db: float) -> FloatArray:
+    """Linear amplitude to -1..1, the inverse of `pixels_to_amplitude`."""
     floor = np.float32(10.0 ** (-range_db / 20.0))
-    return np.log(amplitude + floor) * np.float32(40.0 / (range_db * np.log(10.0))) + np.float32(
-        1.0
-    )
+    scale = np.float32(40.0 / (range_db * np.log(10.0)))
+    pixels: FloatArray = np.log(amplitude + floor) * scale + np.float32(1.0)
+    return pixels
+
+
+def spectrogram_to_amplitude(spectrogram: FloatArray, geometry: Geometry) -> FloatArray:
+    """Mel spectrogram in [-1, 1] to FFT bin amplitudes: (n_mels, ...) -> (n_bins, ...)."""
+    mel_amplitude = pixels_to_amplitude(spectrogram, geometry.range_db)
+    amplitude: FloatArray = mel_interpolation(geometry) @ mel_amplitude
+    return amplitude
+
+
+def amplitude_to_magnitude(amplitude: FloatArray, geometry: Geometry) -> FloatArray:
+    """FFT bin amplitudes to the magnitudes that `griffin_lim` takes."""
+    return amplitude * np.float32(1.0 / magnitude_scale(geometry))
+
+
+def spectrogram_to_magnitude(spectrogram: FloatArray, geometry: Geometry) -> FloatArray:
+    """Mel spectrogram in [-1, 1] to FFT magnitudes: (n_mels, ...) -> (n_bins, ...)."""
+    return amplitude_to_magnitude(spectrogram_to_amplitude(spectrogram, geometry), geometry)

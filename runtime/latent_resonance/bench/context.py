@@ -1,4 +1,4 @@
-"""What is measured, and for how long."""
+"""What the bench measures, and for how long."""
 
 from __future__ import annotations
 
@@ -8,28 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
-from latent_resonance.audio.spectrogram import (
-    FloatArray,
-    Geometry,
-    amplitude_of_pixels,
-    magnitude_scale,
-    mel_interpolation,
-)
+from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.config.settings import Settings
 from latent_resonance.pack import Pack, find_pack, open_pack
-from latent_resonance.voice.synthesis.networks import Networks, open_networks
+from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
-N_PICTURES = 3
+N_SPECTROGRAMS = 3
 
 
 @dataclass(frozen=True)
-class Subject:
-    """The instrument under some settings.
+class Context:
+    """Settings, pack and duration of the measurements.
 
     Attributes
     ----------
-    seconds : how long a measurement goes on, at most
-    clip : a film of a face; None for a drawn one
+    seconds : longest duration of a measurement
+    clip : video of a face; None for the synthetic face
     """
 
     settings: Settings
@@ -38,17 +32,17 @@ class Subject:
 
     @property
     def long_s(self) -> float:
-        """For percentiles of what takes milliseconds: every single time is kept."""
+        """Duration for percentiles of calls that take milliseconds; every time is kept."""
         return min(self.seconds, 60.0)
 
     @property
     def short_s(self) -> float:
-        """For the median of what takes milliseconds."""
+        """Duration for the median of calls that take milliseconds."""
         return min(self.seconds, 1.0)
 
     @cached_property
     def pack(self) -> Pack:
-        """The pack that the settings name.
+        """The pack named in the settings.
 
         Raises
         ------
@@ -59,17 +53,11 @@ class Subject:
 
     @cached_property
     def networks(self) -> Networks:
-        """Its networks, as the settings run them."""
-        return open_networks(self.pack, self.settings.inference)
+        """The pack's networks with the settings' inference options."""
+        return load_networks(self.pack, self.settings.inference)
 
     @cached_property
-    def pictures(self) -> list[FloatArray]:
-        """What the pack dreams at some random points, each (n_mels, n_frames)."""
-        points = np.random.default_rng(0).standard_normal((N_PICTURES, self.pack.latent_dim))
+    def spectrograms(self) -> list[FloatArray]:
+        """The pack's spectrograms at a few random z, each (n_mels, n_frames)."""
+        points = np.random.default_rng(0).standard_normal((N_SPECTROGRAMS, self.pack.latent_dim))
         return [self.networks.spectrogram_of(z) for z in points.astype(np.float32)]
-
-
-def magnitude_of(picture: FloatArray, geometry: Geometry) -> FloatArray:
-    """What the voice makes of a picture: (n_mels, n_frames) -> (n_bins, n_frames)."""
-    amplitude = mel_interpolation(geometry) @ amplitude_of_pixels(picture, geometry.range_db)
-    return amplitude / float(magnitude_scale(geometry))

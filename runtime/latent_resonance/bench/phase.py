@@ -1,8 +1,8 @@
-"""Phase reconstruction along its whole curve: what more look-ahead and iterations cost and bring.
+"""Phase reconstruction: cost and quality of more look-ahead and iterations.
 
-Of a *picture*, the pack's own, whose magnitudes no sound has: what is left is mostly the
-picture's error. Of a *sound*, which there is: what is left is that of the phases. Spectral
-convergence is 20 log10(‖|STFT(y)| − M‖ / ‖M‖), Griffin & Lim (1984).
+Measured on a generated *spectrogram* of the pack, which is inconsistent: no sound has exactly
+these magnitudes, and most of the error remains. And on that of a *sound*, where only the error of
+the phases remains. Spectral convergence is 20 log10(‖|STFT(y)| − M‖ / ‖M‖), Griffin & Lim (1984).
 """
 
 from __future__ import annotations
@@ -11,10 +11,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from latent_resonance.audio.griffin_lim import reconstruct
-from latent_resonance.audio.spectrogram import FloatArray, Geometry, stft_circular
-from latent_resonance.bench.context import Subject, magnitude_of
-from latent_resonance.bench.measurement import Figure
+from latent_resonance.audio.griffin_lim import griffin_lim
+from latent_resonance.audio.spectrogram import (
+    FloatArray,
+    Geometry,
+    spectrogram_to_magnitude,
+    stft_circular,
+)
+from latent_resonance.bench.context import Context
+from latent_resonance.bench.measurement import Measurement
 from latent_resonance.bench.timing import times_of
 from latent_resonance.config.settings import Phase
 
@@ -34,36 +39,40 @@ CURVE = (
     (7, 12, 0.95),
     (11, 7, 0.95),
 )
-EDGE = 20  # frames at either end that are not measured: a stream begins and ends in silence
+EDGE = 20  # frames left out at either end: a stream starts and ends in silence
 
 
-def figures(subject: Subject) -> Iterator[Figure]:
-    """Cost and convergence at the settings' own point and along the curve."""
-    geometry = subject.pack.geometry
-    picture = magnitude_of(subject.pictures[0], geometry)
-    sound = np.abs(stft_circular(reconstruct(picture, geometry), geometry))
-    chosen = subject.settings.phase
-    for point in dict.fromkeys([(chosen.look_ahead, chosen.iterations, chosen.momentum), *CURVE]):
-        yield from _at(point, picture, sound, subject)
+def measure(context: Context) -> Iterator[Measurement]:
+    """Cost and convergence at the settings' own point, then along the curve."""
+    geometry = context.pack.geometry
+    spectrogram = spectrogram_to_magnitude(context.spectrograms[0], geometry)
+    sound = np.abs(stft_circular(griffin_lim(spectrogram, geometry), geometry))
+    configured = context.settings.phase
+    for point in dict.fromkeys(
+        [(configured.look_ahead, configured.iterations, configured.momentum), *CURVE]
+    ):
+        yield from _measure_point(point, spectrogram, sound, context)
 
 
-def _at(
-    point: tuple[int, int, float], picture: FloatArray, sound: FloatArray, subject: Subject
-) -> Iterator[Figure]:
-    geometry = subject.pack.geometry
+def _measure_point(
+    point: tuple[int, int, float], spectrogram: FloatArray, sound: FloatArray, context: Context
+) -> Iterator[Measurement]:
+    geometry = context.pack.geometry
     phase = Phase(look_ahead=point[0], iterations=point[1], momentum=point[2])
     name = "phase." + "-".join(f"{value:g}" for value in point)
-    seconds = subject.short_s
-    cpu_s = times_of(lambda: sounded(picture, geometry, phase), seconds, warm_up=0).usual_cpu_s
-    yield Figure(f"{name}.cpu", cpu_s / geometry.loop_s, "s/s")
-    for kind, magnitude in (("picture", picture), ("sound", sound)):
-        samples = sounded(magnitude, geometry, phase)
-        yield Figure(f"{name}.{kind}", convergence_db(samples, magnitude, geometry), "dB")
+    seconds = context.short_s
+    cpu_s = times_of(
+        lambda: resynthesise(spectrogram, geometry, phase), seconds, warm_up=0
+    ).median_cpu_s
+    yield Measurement(f"{name}.cpu", cpu_s / geometry.loop_s, "s/s")
+    for kind, magnitude in (("spectrogram", spectrogram), ("sound", sound)):
+        samples = resynthesise(magnitude, geometry, phase)
+        yield Measurement(f"{name}.{kind}", convergence_db(samples, magnitude, geometry), "dB")
 
 
-def sounded(magnitude: FloatArray, geometry: Geometry, phase: Phase) -> FloatArray:
-    """Magnitudes (n_bins, n_frames) to samples (loop_length,) as the settings say."""
-    return reconstruct(
+def resynthesise(magnitude: FloatArray, geometry: Geometry, phase: Phase) -> FloatArray:
+    """Samples (loop_length,) of magnitudes (n_bins, n_frames), by the given settings."""
+    return griffin_lim(
         magnitude,
         geometry,
         look_ahead=phase.look_ahead,
@@ -73,7 +82,7 @@ def sounded(magnitude: FloatArray, geometry: Geometry, phase: Phase) -> FloatArr
 
 
 def convergence_db(samples: FloatArray, magnitude: FloatArray, geometry: Geometry) -> float:
-    """How far the magnitudes of samples (loop_length,) are from those asked for."""
+    """Spectral convergence in dB of samples (loop_length,) to target magnitudes."""
     inner = slice(EDGE, -EDGE)
     found = np.abs(stft_circular(samples, geometry))
     error = np.linalg.norm((found - magnitude)[:, inner])

@@ -1,7 +1,7 @@
-"""The voice, a hop: the real instrument is played, and each of its stages is timed in its place.
+"""The voice, per hop: each stage of the real instrument, timed in place.
 
-It plays the bundled score, so that curves glide, pictures melt and glitches come as they do for a
-visitor. Times are by the clock, since a hop that is late is late for whatever reason.
+It plays the bundled score, so that controls glide, spectrograms change and glitches occur as with
+a visitor. Times are wall-clock, since a hop can be late for any reason.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.bench.context import Subject, magnitude_of
-from latent_resonance.bench.measurement import Figure, percentiles
-from latent_resonance.bench.phase import sounded
+from latent_resonance.audio.spectrogram import Geometry, spectrogram_to_magnitude
+from latent_resonance.bench.context import Context
+from latent_resonance.bench.measurement import Measurement, percentiles
+from latent_resonance.bench.phase import resynthesise
 from latent_resonance.bench.timing import times_of
 from latent_resonance.config.settings import Settings
 from latent_resonance.score import attract_score
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 
-# Each stage of a synthesiser and what it does, in the signal's order. A picture is received about
-# ten times a second, all else is done once a hop; the last is the sum of the four before it.
+# Stages of a synthesiser and their methods, in signal order. A spectrogram is received about ten
+# times a second, all others run once a hop; the last contains the four before it.
 STAGES = (
     "controls.step",
     "loop.receive",
@@ -36,97 +36,98 @@ STAGES = (
     "tone.limiter.process",
     "tone.process",
 )
-HOPS_A_DREAM = 9  # some ten pictures a second
+HOPS_PER_SPECTROGRAM = 9  # about ten spectrograms a second
 WARM_UP = 100  # hops
-OWED_WINDOWS, OWED_HOPS = 0.5, 8  # of algorithmic latency
-OWED_TIMES = 10.0  # real time, of a whole picture
-Play = Callable[[], object]
+TARGET_WINDOWS, TARGET_HOPS = 0.5, 8  # of algorithmic latency
+TARGET_REALTIME = 10.0  # times real time, for a whole spectrogram
+Call = Callable[[], object]
 
 
-class Timed:
-    """Does what it stands in for, and keeps how long that took."""
+class TimedCall:
+    """Wraps a function and records the duration of each call."""
 
-    def __init__(self, verb: Callable[..., Any]) -> None:
-        self.verb, self.taken_s = verb, list[float]()
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self.call, self.elapsed_s = call, list[float]()
 
     def __call__(self, *inputs: Any) -> Any:  # noqa: ANN401  whatever the stage takes and gives
-        """The same as `verb`."""
-        began_s = time.monotonic()
-        result = self.verb(*inputs)
-        self.taken_s.append(time.monotonic() - began_s)
+        """Call the function."""
+        started_s = time.monotonic()
+        result = self.call(*inputs)
+        self.elapsed_s.append(time.monotonic() - started_s)
         return result
 
 
-def figures(subject: Subject) -> Iterator[Figure]:
-    """Percentiles of each stage, of the whole hop, of a dream; latency; a picture to sound."""
-    geometry = subject.pack.geometry
-    synthesiser = Synthesiser(subject.pack, subject.settings, seed=0)
+def measure(context: Context) -> Iterator[Measurement]:
+    """Percentiles of each stage, a hop and a spectrogram; latency; real-time factor."""
+    geometry = context.pack.geometry
+    synthesiser = Synthesiser(context.pack, context.settings, seed=0)
     latency_ms = 1e3 * synthesiser.latency_samples / geometry.sample_rate
-    play = playing(synthesiser, subject)
+    play = hop_player(synthesiser, context)
     for _ in range(WARM_UP):
         play()
     stages = {stage: timed_stage(synthesiser, stage) for stage in STAGES}
-    hop = times_of(play, subject.long_s)
+    hop = times_of(play, context.long_s)
     for stage, timed in stages.items():
-        yield from percentiles(f"voice.{stage}", 1e6 * np.array(timed.taken_s), "µs")
+        yield from percentiles(f"voice.{stage}", 1e6 * np.array(timed.elapsed_s), "µs")
     yield from percentiles("voice.hop", 1e6 * hop.wall_s, "µs")
     yield from percentiles("voice.share_of_hop", 100 * hop.wall_s / geometry.hop_s, "%")
-    generate = times_of(dreaming(subject.settings, subject), subject.long_s)
-    yield from percentiles("voice.dream", 1e3 * generate.wall_s, "ms")
-    yield Figure("voice.latency", latency_ms, "ms", owed=longest_latency_ms(geometry))
-    yield Figure("voice.render", _times_real(subject), "× real", owed=OWED_TIMES, at_least=True)
+    generation = times_of(spectrogram_generation(context.settings, context), context.long_s)
+    yield from percentiles("voice.spectrogram", 1e3 * generation.wall_s, "ms")
+    yield Measurement("voice.latency", latency_ms, "ms", target=target_latency_ms(geometry))
+    factor = _realtime_factor(context)
+    yield Measurement("voice.render", factor, "× real", target=TARGET_REALTIME, at_least=True)
 
 
-def timed_stage(synthesiser: Synthesiser, name: str) -> Timed:
-    """Times what one of STAGES does from now on."""
-    place, _, verb = name.rpartition(".")
-    stage = attrgetter(place)(synthesiser)
-    timed = Timed(getattr(stage, verb))
-    setattr(stage, verb, timed)
+def timed_stage(synthesiser: Synthesiser, name: str) -> TimedCall:
+    """Replace the method of one of STAGES by a timed one."""
+    path, _, method = name.rpartition(".")
+    stage = attrgetter(path)(synthesiser)
+    timed = TimedCall(getattr(stage, method))
+    setattr(stage, method, timed)
     return timed
 
 
-def playing(synthesiser: Synthesiser, subject: Subject) -> Play:
-    """Plays one hop more of the bundled score at each call."""
-    score, hop_s = attract_score(Settings()), subject.pack.geometry.hop_s
-    pictures, hops = subject.pictures, 0
+def hop_player(synthesiser: Synthesiser, context: Context) -> Call:
+    """A function that plays the next hop of the bundled score."""
+    score, hop_s = attract_score(Settings()), context.pack.geometry.hop_s
+    spectrograms, hops = context.spectrograms, 0
 
     def play() -> None:
         nonlocal hops
-        if hops % HOPS_A_DREAM == 0:
-            synthesiser.receive(pictures[hops // HOPS_A_DREAM % len(pictures)])
+        if hops % HOPS_PER_SPECTROGRAM == 0:
+            synthesiser.receive(spectrograms[hops // HOPS_PER_SPECTROGRAM % len(spectrograms)])
         synthesiser.hop(score.around(hops * hop_s))
         hops += 1
 
     return play
 
 
-def dreaming(settings: Settings, subject: Subject) -> Play:
-    """Dreams one picture more of the bundled score at each call."""
+def spectrogram_generation(settings: Settings, context: Context) -> Call:
+    """A function that generates the next spectrogram of the bundled score."""
     score = attract_score(Settings())
-    generator = SpectrogramGenerator(subject.pack, subject.networks, settings, seed=0)
-    dream_s, dreams = 1.0 / settings.inference.spectrograms_per_s, 0
+    generator = SpectrogramGenerator(context.pack, context.networks, settings, seed=0)
+    interval_s, count = 1.0 / settings.inference.spectrograms_per_s, 0
 
     def generate() -> None:
-        nonlocal dreams
-        generator.step(score.around(dreams * dream_s), dream_s)
-        dreams += 1
+        nonlocal count
+        generator.step(score.around(count * interval_s), interval_s)
+        count += 1
 
     return generate
 
 
-def longest_latency_ms(geometry: Geometry) -> float:
-    """What is owed: half a window and some hops."""
-    samples = OWED_WINDOWS * geometry.win_length + OWED_HOPS * geometry.hop_length
+def target_latency_ms(geometry: Geometry) -> float:
+    """The latency target: half a window and some hops."""
+    samples = TARGET_WINDOWS * geometry.win_length + TARGET_HOPS * geometry.hop_length
     return 1e3 * samples / geometry.sample_rate
 
 
-def _times_real(subject: Subject) -> float:
-    """How much faster than it sounds a whole picture becomes sound, by processor time."""
-    geometry, picture = subject.pack.geometry, subject.pictures[0]
-    phase = subject.settings.phase
+def _realtime_factor(context: Context) -> float:
+    """Duration of a whole spectrogram's sound over the processor time to synthesise it."""
+    geometry, spectrogram = context.pack.geometry, context.spectrograms[0]
+    phase = context.settings.phase
     times = times_of(
-        lambda: sounded(magnitude_of(picture, geometry), geometry, phase),
-        subject.short_s,
+        lambda: resynthesise(spectrogram_to_magnitude(spectrogram, geometry), geometry, phase),
+        context.short_s,
     )
-    return geometry.loop_s / times.usual_cpu_s
+    return geometry.loop_s / times.median_cpu_s

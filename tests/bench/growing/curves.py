@@ -19,8 +19,8 @@ import torch
 from tests.support import faces
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.audio.spectrogram import FloatArray, Geometry
-from latent_resonance.bench.context import Context, magnitude_of
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, spectrogram_to_magnitude
+from latent_resonance.bench.context import Context
 from latent_resonance.bench.eye import run_tracker
 from latent_resonance.bench.phase import resynthesise
 from latent_resonance.bench.timing import times_of
@@ -199,7 +199,7 @@ def phase_of(phase: Phase, seconds: float) -> float:
 def magnitude() -> FloatArray:
     """Of the pack's own first picture, (n_bins, n_frames)."""
     context = Context(Settings(pack=str(PACK)), seconds=1.0)
-    return magnitude_of(context.spectrograms[0], context.pack.geometry)
+    return spectrogram_to_magnitude(context.spectrograms[0], context.pack.geometry)
 
 
 def pack_of(**geometry: float) -> Pack:

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
-    spectrogram_of_loop,
+    loop_to_spectrogram,
+    spectrogram_to_magnitude,
     stft_circular,
 )
-from latent_resonance.bench.context import magnitude_of
 from latent_resonance.config.settings import Inference
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance_export.dataset.fluidsynth_corpus import render_corpus
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
@@ -73,10 +73,10 @@ def signals(geometry: Geometry, pack: Path | None, *, modelled: bool) -> Iterato
     for name, loop in computed(geometry):
         yield Signal(name, "test", "computed", np.abs(stft_circular(loop, geometry)))
     for name, source, loop in sounds:
-        picture = spectrogram_of_loop(loop, geometry)
-        yield Signal(f"{name}, mel", "mel", source, magnitude_of(picture, geometry))
+        spectrogram = loop_to_spectrogram(loop, geometry)
+        yield Signal(f"{name}, mel", "mel", source, spectrogram_to_magnitude(spectrogram, geometry))
     if pack:
-        yield from pictures(pack)
+        yield from spectrograms(pack)
 
 
 def recorded(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
@@ -137,11 +137,11 @@ def computed(geometry: Geometry) -> Iterator[tuple[str, FloatArray]]:
     yield "clicks", (n % round(geometry.sample_rate / CLICKS_HZ) == 0).astype(np.float32)
 
 
-def pictures(folder: Path) -> Iterator[Signal]:
+def spectrograms(folder: Path) -> Iterator[Signal]:
     """What the pack dreams at random points: no sound has exactly these magnitudes."""
     pack = open_pack(folder)
-    networks = open_networks(pack, Inference())
+    networks = load_networks(pack, Inference())
     points = np.random.default_rng(0).standard_normal((N_POINTS, pack.latent_dim))
     for index, z in enumerate(points.astype(np.float32), 1):
-        magnitude = magnitude_of(networks.spectrogram_of(z), pack.geometry)
+        magnitude = spectrogram_to_magnitude(networks.spectrogram_of(z), pack.geometry)
         yield Signal(f"pack {index}", "pack", pack.name, magnitude)

@@ -12,9 +12,8 @@ from scipy.ndimage import uniform_filter1d
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
-    amplitude_of_pixels,
-    magnitude_scale,
-    mel_interpolation,
+    amplitude_to_magnitude,
+    spectrogram_to_amplitude,
 )
 from latent_resonance.voice.synthesis.controls import Controls
 
@@ -33,8 +32,6 @@ class SpectralEffects:
     def __init__(self, geometry: Geometry, seed: int) -> None:
         self.geometry = geometry
         self.seed = seed
-        self.to_bins = mel_interpolation(geometry)
-        self.per_amplitude = np.float32(1.0 / magnitude_scale(geometry))
         self.reset()
 
     def reset(self) -> None:
@@ -45,14 +42,13 @@ class SpectralEffects:
 
     def step(self, pixels: FloatArray, controls: Controls) -> FloatArray:
         """One column of pixels (n_mels,) to magnitudes (n_bins,)."""
-        range_db = self.geometry.range_db
         pixels = self._glitch(pixels, controls.noise)
         if controls.clarity > 0.0:
-            pixels = sharpen(pixels, controls.clarity, range_db)
-        amplitude = self.to_bins @ amplitude_of_pixels(pixels, range_db)
+            pixels = sharpen(pixels, controls.clarity, self.geometry.range_db)
+        amplitude = spectrogram_to_amplitude(pixels, self.geometry)
         if controls.noise > 0.0:
             amplitude = self._roughen(amplitude, controls.noise)
-        return amplitude * self.per_amplitude
+        return amplitude_to_magnitude(amplitude, self.geometry)
 
     def _roughen(self, amplitude: FloatArray, noise: float) -> FloatArray:
         """Static over every bin, and noise in the valleys up towards the envelope."""
