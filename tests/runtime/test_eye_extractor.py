@@ -89,9 +89,9 @@ def test_a_restless_visitor_is_not_taken_for_neutral() -> None:
 def test_whoever_stays_keeps_their_neutral_face() -> None:
     visit = Visit()
     visit.see(2.5, resting())
-    baseline = visit.extractor.baseline.baseline
+    baseline = visit.extractor.baseline.values
     visit.see(5.0, seen(0.2))
-    assert visit.extractor.baseline.baseline == pytest.approx(baseline, abs=0.01)
+    assert visit.extractor.baseline.values == pytest.approx(baseline, abs=0.01)
 
 
 @pytest.mark.parametrize(("gone_s", "forgotten"), [(2.8, False), (3.3, True)])

@@ -214,4 +214,4 @@ def test_the_eye_leaves_no_core(watched: Watched) -> None:
     assert any(
         "PR_SET_DUMPABLE, SUID_DUMP_DISABLE" in c.arguments for c in watched.successful(["prctl"])
     )
-    assert re.search(r"network is given up \((network namespace|seccomp filter)\)", watched.said)
+    assert re.search(r"network access dropped \((network namespace|seccomp filter)\)", watched.said)

@@ -46,7 +46,7 @@ def face_model(_settings: Settings) -> str:
 def tracker(settings: Settings) -> str:
     """Which tracker starts and why, without the network that MediaPipe would call home through."""
     _isolate(settings)
-    from latent_resonance.eye.tracking.select import tracker_choice, open_tracker
+    from latent_resonance.eye.tracking.select import open_tracker, tracker_choice
     from latent_resonance.pack import models_folder
 
     choice = tracker_choice(settings.eye)
@@ -67,14 +67,14 @@ def pack(settings: Settings) -> str:
 def camera(settings: Settings) -> str:
     """Whether the camera sends an image; of it, only the size is kept."""
     from latent_resonance.eye.camera.select import open_camera
-    from latent_resonance.eye.camera.v4l2 import devices
+    from latent_resonance.eye.camera.v4l2 import list_devices
 
     opened = open_camera(settings.camera)
     try:
         height, width = opened.read().pixels.shape[:2]
     finally:
         opened.close()
-    there = ", ".join(map(str, devices()))
+    there = ", ".join(map(str, list_devices()))
     size = f"{settings.camera.source} sends images of {width} × {height}"
     return f"{size} (there is {there})" if there else size
 

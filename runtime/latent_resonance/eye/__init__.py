@@ -1,4 +1,4 @@
-"""The eye: sees a visitor's face and tells the voice how it moves, and nothing else.
+"""The eye: tracks a visitor's face and sends its features to the voice, and nothing else.
 
-camera → reader → tracker → person → landmarks → features → watch, in the order of the signal.
+camera → tracking → features → `FaceState`; `pipeline` connects the stages and `main` runs them.
 """

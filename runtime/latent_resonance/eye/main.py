@@ -1,7 +1,7 @@
-"""The eye's process: gives up the network, then sees until it is told to stop.
+"""The eye's process: drops network access, then tracks faces until it is stopped.
 
-Nothing heavy is imported before the network is gone: this module needs the standard library and
-the settings. In: the settings, and where the voice listens. Out: `FaceState`s, and an exit code.
+Imports only the standard library and the settings until network access is dropped. In: the
+settings and the path of the voice's socket. Out: `FaceState`s and an exit code.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from latent_resonance.face_state import FaceState
 
 EXIT_CONFIG = 78  # sysexits.h, EX_CONFIG: another try will not help
-LEAVE_S = 3.0  # a driver or a library that hangs at the end is not waited for
+EXIT_TIMEOUT_S = 3.0  # SIGALRM ends the process if a driver or a library hangs during shutdown
 
 
-def watch(
+def run_eye(
     settings: Settings,
     socket_path: Path,
     stop: threading.Event,
@@ -36,27 +36,27 @@ def watch(
     config: Path | None = None,
     refused: str = "",
 ) -> int:
-    """See, and tell the voice, until `stop` is set.
+    """Track faces and send their states to the voice until `stop` is set.
 
     Call it on the process's only thread, before numpy and MediaPipe are imported.
 
     Parameters
     ----------
     socket_path
-        Where the voice listens, or will.
+        The voice's socket; it need not exist yet.
     config
-        The settings' file, looked at again and again: hours that change in it are kept.
+        The settings file. It is polled, and changed opening hours take effect.
     refused
-        What is wrong with that file already, and `settings` are the defaults.
+        The error in that file if it is already invalid; `settings` are then the defaults.
 
     Returns
     -------
     int
-        The exit code: 0; `EXIT_CANNOT_SEE` or `EXIT_START_AFRESH` after saying why.
+        The exit code: 0; `EXIT_CONFIG` or `EXIT_RESTART` after logging the reason.
     """
-    sys.dont_write_bytecode = True  # the eye writes no file, not even this kind
+    sys.dont_write_bytecode = True  # the eye writes no files, bytecode included
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # matrices of 3 × 3 need no more
-    notifier = Notifier()  # before the network is gone: systemd's address may go with it
+    notifier = Notifier()  # connects before the network namespace is left
     try:
         disable_core_dumps()
         _isolate(settings)
@@ -66,7 +66,7 @@ def watch(
         run_live(settings, socket_path, stop, _log, notifier, schedule)
     except RestartRequiredError as error:
         _log(str(error))
-        signal.setitimer(signal.ITIMER_REAL, LEAVE_S)
+        signal.setitimer(signal.ITIMER_REAL, EXIT_TIMEOUT_S)
         return EXIT_RESTART
     except LatentResonanceError as error:
         _log(str(error))
@@ -76,12 +76,12 @@ def watch(
 
 
 def states_of_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
-    """The states of every image of a clip, `time_ns` on the clip's own clock.
+    """The state for every image of a clip, with `time_ns` on the clip's own clock.
 
     Raises
     ------
     LatentResonanceError
-        At once, if the clip cannot be read or MediaPipe cannot run.
+        Immediately, if the clip cannot be read or the tracker cannot run.
     """
     from latent_resonance.eye.pipeline import clip_states
 
@@ -90,9 +90,9 @@ def states_of_clip(path: Path, settings: Settings) -> Iterator[FaceState]:
 
 def _isolate(settings: Settings) -> None:
     if settings.eye.allow_network:
-        _log("the network is left as it is, since eye.allow_network is true")
+        _log("keeping network access because eye.allow_network is true")
         return
-    _log(f"the network is given up ({drop_network()})")
+    _log(f"network access dropped ({drop_network()})")
 
 
 def _log(message: str) -> None:

@@ -1,7 +1,7 @@
-"""When an eye is better replaced by a fresh one: a process that leaks, hangs or fails.
+"""Limits the eye's memory: a process that leaks is restarted.
 
-Used by the eye's loop. In: this process's memory. Out: nothing, or `StartAfreshError`, after which
-the process ends in order and whoever supervises it starts another.
+Used by the eye's loop. In: this process's memory. Out: nothing, or `RestartRequiredError`, after
+which the process exits cleanly and its supervisor starts a new one.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ CHECK_EVERY_S = 2.0
 
 
 class RestartRequiredError(LatentResonanceError):
-    """The process can see no further, another one can; the message says why."""
+    """The process cannot go on, but a new one could; the message says why."""
 
     exit_code = EXIT_RESTART
 
 
 class MemoryLimit:
-    """Watches the process's own resident memory; MediaPipe and drivers are not ours to mend."""
+    """Checks the process's resident memory, because MediaPipe or a driver may leak."""
 
     def __init__(self, limit_mib: float) -> None:
         self._limit_mib, self._next_s = limit_mib, 0.0
 
     def step(self, now_s: float) -> None:
-        """Look, now and then.
+        """Check every `CHECK_EVERY_S`.
 
         Raises
         ------
-        StartAfreshError
-            If the process holds more than its limit.
+        RestartRequiredError
+            If the process uses more than its limit.
         """
         if now_s < self._next_s:
             return
@@ -41,6 +41,6 @@ class MemoryLimit:
         usage = read_usage(os.getpid())
         if usage is not None and usage.resident_mib > self._limit_mib:
             raise RestartRequiredError(
-                f"holds {usage.resident_mib:.0f} MiB, more than eye.memory_mib allows "
-                f"({self._limit_mib:.0f}); starting afresh"
+                f"uses {usage.resident_mib:.0f} MiB, more than eye.memory_mib allows "
+                f"({self._limit_mib:.0f}); restarting"
             )

@@ -1,7 +1,7 @@
-"""Puts the eye's stages together: camera → tracker → visitor → socket.
+"""Connects the eye's stages: camera → tracker → feature extractor → socket.
 
-Imported by `watch` once the network is given up, since it brings numpy, OpenCV and a tracker. Live
-it runs on the main thread of the eye's process; offline in whoever asks for a clip's states.
+`main` imports it after dropping network access, because it imports numpy, OpenCV and a tracker.
+Live, it runs on the main thread of the eye's process; offline, on the caller's thread.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from latent_resonance.face_state import FaceSender, FaceState
 from latent_resonance.linux.systemd import Notifier
 from latent_resonance.pack import models_folder
 
-TICK_S = 0.1  # how often the loop looks up while there is no image: it leaves and speaks in time
-HUNG_S = 20.0  # an image takes a second on the slowest board; this is not slow, it hangs
+TICK_S = 0.1  # longest wait for an image, so that the loop can stop and report in time
+HUNG_S = 20.0  # an image takes 1 s on the slowest board; a step longer than this hangs
 _NS = 1_000_000_000
 
 
@@ -46,40 +46,39 @@ def run_live(
     schedule: Schedule | None = None,
     hung_s: float = HUNG_S,
 ) -> None:
-    """Send a state for every image until `stop` is set; without a camera, states of nobody.
+    """Send a state for every image until `stop` is set; without a camera, absent states.
 
-    The camera is opened while the tracker starts. A loop that hangs for `hung_s` seconds, in
-    the tracker's own code too, ends the whole process with SIGALRM: whoever supervises it starts it
-    again.
+    The camera opens while the tracker starts. If a step hangs for `hung_s` seconds, even in the
+    tracker's native code, SIGALRM ends the process and its supervisor restarts it.
 
     Parameters
     ----------
     notifier
-        systemd's, made before the network was given up.
-    opening
-        Asked at every turn; outside opening hours the camera is closed.
+        systemd's, made before network access was dropped.
+    schedule
+        Checked at every step; outside opening hours the camera is closed.
 
     Raises
     ------
     StartAfreshError
-        If this process can see no further and another one can.
+        If this process cannot go on but a new one could.
     TrackerError
         If no tracker can run here.
-    SocketPathTooLong
+    SocketPathTooLongError
         If the socket's path is too long.
     """
     notifier = notifier or Notifier({})
     schedule = schedule or Schedule(settings, None, log)
-    with contextlib.ExitStack() as leaving:
-        leaving.callback(signal.setitimer, signal.ITIMER_REAL, 0.0)
+    with contextlib.ExitStack() as cleanup:
+        cleanup.callback(signal.setitimer, signal.ITIMER_REAL, 0.0)
         sender = FaceSender(socket_path)
-        leaving.callback(sender.close)
+        cleanup.callback(sender.close)
         paused = not schedule.is_open()
         reader = CameraReader(partial(open_camera, settings.camera), log, paused=paused)
-        leaving.callback(reader.close)
+        cleanup.callback(reader.close)
         tracker = open_tracker(models_folder(), settings.eye)
-        leaving.callback(tracker.close)
-        leaving.callback(notifier.stopping)
+        cleanup.callback(tracker.close)
+        cleanup.callback(notifier.stopping)
         pipeline = Pipeline(tracker, FeatureExtractor(settings.eye), settings.camera.images_per_s)
         memory, report = MemoryLimit(settings.eye.memory_mib), StatusReporter(notifier, log)
         loop = LiveLoop(reader, pipeline, sender, report, memory)
@@ -92,7 +91,7 @@ def run_live(
 
 @dataclass(frozen=True, slots=True)
 class LiveLoop:
-    """What is done with each image, or when there is none."""
+    """One step of the live loop, with or without a new image."""
 
     reader: CameraReader
     pipeline: Pipeline
@@ -101,12 +100,12 @@ class LiveLoop:
     memory: MemoryLimit
 
     def step(self) -> None:
-        """Look, tell the voice, and see that this process can go on.
+        """Process an image, send the state, report, and check that this process can go on.
 
         Raises
         ------
-        StartAfreshError
-            If it cannot, and another one can.
+        RestartRequiredError
+            If it cannot but a new process could.
         """
         image, now_ns = self.reader.take(TICK_S), time.monotonic_ns()
         state = self._state(image, now_ns)
@@ -116,34 +115,34 @@ class LiveLoop:
         self.report.step(image, self.reader, upside_down=upside_down, now_s=now_s)
         self.memory.step(now_s)
         if self.reader.is_hung:
-            raise RestartRequiredError("the camera's driver does not answer; starting afresh")
+            raise RestartRequiredError("the camera driver does not respond; restarting")
 
     def _state(self, image: Image | None, now_ns: int) -> FaceState | None:
         try:
             return self.pipeline.step(image, now_ns)
-        except TrackerError as error:  # it could start, so another one can
-            raise RestartRequiredError(f"{error}; starting afresh") from error
+        except TrackerError as error:  # this tracker could start, so a new one can too
+            raise RestartRequiredError(f"{error}; restarting") from error
 
 
 def clip_states(path: Path, settings: Settings) -> Iterator[FaceState]:
-    """The states of every image of a clip, as fast as they can be had, on the clip's clock.
+    """The state for every image of a clip, as fast as possible, on the clip's clock.
 
     Raises
     ------
     CameraError
-        At once, if the clip cannot be read.
+        Immediately, if the clip cannot be read.
     TrackerError, IsolationError
-        At once, if no tracker can run here, or not without the network.
+        Immediately, if no tracker can run here or network access cannot be dropped.
     """
     images = images_of_clip(path)
     return _states(images, _tracker_without_network(settings), FeatureExtractor(settings.eye))
 
 
 class Pipeline:
-    """From the newest image, or none, to what the voice is told.
+    """From the newest image, or none, to the state for the voice.
 
-    A camera may be slow or stop: between two images there is nothing to say, but when there has
-    been none for a while there is nobody to be seen.
+    Between two images of a slow camera there is no state. If no image arrives for a while, the
+    state is absent.
     """
 
     def __init__(self, tracker: Tracker, extractor: FeatureExtractor, images_per_s: float) -> None:
@@ -153,11 +152,11 @@ class Pipeline:
 
     @property
     def upside_down(self) -> bool:
-        """Whether faces turned out to stand on their heads."""
+        """Whether the camera was found to be upside down."""
         return self._orientation.upside_down
 
     def step(self, image: Image | None, now_ns: int) -> FaceState | None:
-        """The state to send, if there is anything to say."""
+        """The state to send, or None."""
         if image is not None:
             self._image_ns = image.time_ns
             return self._extractor.step(
@@ -168,7 +167,7 @@ class Pipeline:
         return self._extractor.step([], self._monotonic_ns(now_ns))
 
     def _monotonic_ns(self, time_ns: int) -> int:
-        """Never back in time: a driver's clock may be a little behind ours."""
+        """`time_ns`, but never before the last: a driver's clock may lag slightly behind ours."""
         self._last_time_ns = max(time_ns, self._last_time_ns)
         return self._last_time_ns
 
@@ -184,10 +183,10 @@ def _states(
 
 
 def _tracker_without_network(settings: Settings) -> Tracker:
-    """A tracker whose threads have no network, in a process that keeps its own.
+    """A tracker whose threads have no network, in a process that keeps its access.
 
-    MediaPipe does everything on threads that it starts when it is made, and these inherit the
-    filter of the thread that makes it.
+    MediaPipe works only on threads that it starts in its constructor; these inherit the socket
+    filter of the constructing thread.
     """
     isolate = None if settings.eye.allow_network else drop_thread_network
     with ThreadPoolExecutor(1, "tracker") as thread:

@@ -1,9 +1,9 @@
-"""Takes the network and core dumps away from the eye.
+"""Removes network access and core dumps from the eye.
 
-Runs first of all in the eye's process, on its only thread, before numpy and MediaPipe are
-imported: the standard library is enough. MediaPipe looks up its maker's logging host about a
-minute after it starts and again when it closes; the light tracker looks up nothing, and is shut in
-all the same. In: nothing. Out: how the network was given up.
+Runs first in the eye's process, on its only thread, before numpy and MediaPipe are imported; needs
+only the standard library. MediaPipe looks up Google's logging host about a minute after it starts
+and again when it closes. The light tracker makes no connection, but is isolated too. In: nothing.
+Out: the isolation method used.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ _PR_SET_NO_NEW_PRIVS = 38  # linux/prctl.h
 _SET_MODE_FILTER = 1  # linux/seccomp.h
 _FILTER_FLAG_TSYNC = 1
 
-# audit architecture and the numbers of seccomp, socket and socketpair (asm/unistd.h)
+# audit architecture and the syscall numbers of seccomp, socket and socketpair (asm/unistd.h)
 _MACHINES = {
     "x86_64": (0xC000003E, 317, 41, 53),
     "aarch64": (0xC00000B7, 277, 198, 199),
 }
-_IO_URING_SETUP = 425  # on every machine; a ring can open sockets behind a filter's back
-_X32 = 0x40000000  # x86-64's second set of system calls starts here
+_IO_URING_SETUP = 425  # on every machine; io_uring can open sockets without the socket syscall
+_X32 = 0x40000000  # first syscall number of x86-64's x32 ABI
 
 _LOAD, _EQUAL, _AT_LEAST, _RETURN = 0x20, 0x15, 0x35, 0x06  # linux/bpf_common.h
 _ALLOW = 0x7FFF0000
-_REFUSE = 0x00050000 | 97  # errno EAFNOSUPPORT, which every resolver takes for "no network"
+_REFUSE = 0x00050000 | 97  # errno EAFNOSUPPORT, which every resolver treats as "no network"
 _CALL, _ARCHITECTURE, _DOMAIN = 0, 4, 16  # offsets in struct seccomp_data; low word of args[0]
 
 
 class IsolationError(LatentResonanceError):
-    """The network cannot be given up, so the eye must not see."""
+    """Network access cannot be dropped, so the eye must not run."""
 
 
 def drop_network() -> str:
-    """Leave the network for good; AF_UNIX sockets go on working.
+    """Drop network access for good; AF_UNIX sockets keep working.
 
     Returns
     -------
     str
-        "network namespace" or "seccomp filter", whichever the machine allowed.
+        "network namespace" or "seccomp filter", whichever the machine supports.
 
     Raises
     ------
     IsolationError
-        If the machine allows neither.
+        If the machine supports neither.
     """
     try:
         enter_empty_namespace()
@@ -74,27 +74,28 @@ def enter_empty_namespace() -> None:
     Raises
     ------
     OSError
-        If the machine does not allow it, or other threads already run: they would stay behind.
+        If the machine does not allow it, or other threads already run: they would keep the old
+        namespace.
     """
     if len(list(Path("/proc/self/task").iterdir())) > 1:
-        raise OSError("other threads run already")
+        raise OSError("other threads are already running")
     libc = _libc()
     if libc.unshare(_CLONE_NEWNET) != 0 and libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
         raise _last_error()
 
 
 def install_socket_filter(*, in_all_threads: bool = True) -> None:
-    """Have the kernel refuse every socket but AF_UNIX ones (seccomp(2)).
+    """Make the kernel refuse every socket except AF_UNIX ones (seccomp(2)).
 
     Parameters
     ----------
     in_all_threads
-        Otherwise in the calling thread and those that it will start.
+        If false, only in the calling thread and those that it starts later.
 
     Raises
     ------
     OSError
-        If the machine does not allow it, or its processor is not one we know.
+        If the machine does not allow it, or its architecture is unknown.
     """
     if platform.machine() not in _MACHINES:
         raise OSError(f"no filter for {platform.machine()}")
@@ -111,7 +112,7 @@ def install_socket_filter(*, in_all_threads: bool = True) -> None:
 
 
 def drop_thread_network() -> None:
-    """Refuse the network to the calling thread and to those that it will start.
+    """Drop network access of the calling thread and those that it starts later.
 
     Raises
     ------
@@ -125,14 +126,14 @@ def drop_thread_network() -> None:
 
 
 def disable_core_dumps() -> None:
-    """Switch core dumps off: one would hold the last images.
+    """Disable core dumps: one would contain the last images.
 
-    The limit alone does not bind a collector that the kernel pipes dumps to (core(5)). A process
-    that is not dumpable leaves none at all, nor may its owner's other programs read its memory.
+    RLIMIT_CORE does not apply to dumps that the kernel pipes to a collector (core(5)). A process
+    that is not dumpable leaves none, and other processes of its user cannot read its memory.
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if _libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise IsolationError(f"the eye cannot switch core dumps off: {_last_error().strerror}")
+        raise IsolationError(f"the eye cannot disable core dumps: {_last_error().strerror}")
 
 
 def _libc() -> ctypes.CDLL:
@@ -149,7 +150,7 @@ def _bpf_program(machine: str) -> bytes:
     architecture, _, socket_call, socketpair_call = _MACHINES[machine]
     instructions = (
         (_LOAD, 0, 0, _ARCHITECTURE),
-        (_EQUAL, 0, 8, architecture),  # another machine's calls (32-bit): refuse
+        (_EQUAL, 0, 8, architecture),  # a 32-bit program's syscalls: refuse
         (_LOAD, 0, 0, _CALL),
         (_AT_LEAST, 6, 0, _X32),
         (_EQUAL, 5, 0, _IO_URING_SETUP),
@@ -165,7 +166,7 @@ def _bpf_program(machine: str) -> bytes:
 
 def _isolation_message(namespace_error: str, filter_error: OSError) -> str:
     return (
-        f"the eye cannot give up the network (namespace: {namespace_error}; seccomp: "
-        f"{filter_error}), so it does not see; allow user namespaces or seccomp on this machine, "
-        "or set eye.allow_network: true to let it see with the network at hand"
+        f"the eye cannot drop network access (namespace: {namespace_error}; seccomp: "
+        f"{filter_error}), so it does not start; allow user namespaces or seccomp on this machine, "
+        "or set eye.allow_network: true to run it with network access"
     )

@@ -1,7 +1,7 @@
-"""Tells the supervisor and people how seeing goes: ready, alive, and one line of status.
+"""Reports the eye's state: readiness, watchdog and a status line for systemd, problems to the log.
 
-A small stage with state in the eye's live loop. In: what came of each turn of the loop. Out: words
-to systemd (`Notifier`), and on the screen what a person should put right. Nothing of an image.
+A small stateful stage in the eye's live loop. In: the result of each step. Out: notifications to
+systemd (`Notifier`), and log messages about what a person should fix. No image content.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from latent_resonance.eye.camera.reader import CameraReader
 from latent_resonance.linux.systemd import Notifier
 
 STATUS_EVERY_S = 1.0
-BLACK_S = 3.0  # somebody may walk past very closely
-BLACK = "sees nothing but black; take the cap off the lens, or give light"
-UPSIDE_DOWN = "the camera hangs upside down, its images are turned; set camera.rotation"
+BLACK_S = 3.0  # a visitor may cover the lens for a moment in passing
+BLACK = "the images are black; take off the lens cap or turn on a light"
+UPSIDE_DOWN = "the camera is upside down, its images are rotated; set camera.rotation"
 
 
 class StatusReporter:
-    """What there is to say of the eye.
+    """Reports to systemd and to the log.
 
     Parameters
     ----------
     notifier
-        Where systemd listens, if it does.
-    say
-        For people; told of each trouble once.
+        The connection to systemd, if there is one.
+    log
+        Called once for each problem.
 
     Attributes
     ----------
     refused
-        What is wrong with the settings' file, set by the loop; empty if nothing is.
+        The error in the settings file, set by the loop; empty if it is valid.
     """
 
     def __init__(self, notifier: Notifier, log: Callable[[str], None]) -> None:
@@ -47,19 +47,17 @@ class StatusReporter:
     def step(
         self, image: Image | None, reader: CameraReader, *, upside_down: bool, now_s: float
     ) -> None:
-        """One turn of the loop, with an image or without."""
+        """Report one step of the loop, with or without an image."""
         if image is not None:
             self._images += 1
-        looked, self._failed_attempts = (
-            reader.failed_attempts != self._failed_attempts,
-            reader.failed_attempts,
-        )
-        if image is not None or reader.paused or looked:
+        attempted = reader.failed_attempts != self._failed_attempts
+        self._failed_attempts = reader.failed_attempts
+        if image is not None or reader.paused or attempted:
             self._notifier.ready()
             self._notifier.alive()
         if self._status_s is None:
             self._status_s = now_s
-        if looked or now_s - self._status_s >= STATUS_EVERY_S:
+        if attempted or now_s - self._status_s >= STATUS_EVERY_S:
             self._check_image(image, upside_down=upside_down, now_s=now_s)
             rate = self._images / max(now_s - self._status_s, STATUS_EVERY_S)
             self._images, self._status_s = 0, now_s
@@ -79,8 +77,8 @@ class StatusReporter:
 
     def _status(self, reader: CameraReader, rate: float) -> str:
         if reader.paused:
-            return "resting, the camera is closed"
+            return "closed outside opening hours"
         if reader.error is not None:
             return f"no camera: {reader.error.partition(';')[0]}; looking for it"
-        doing = BLACK if self._black else "seeing"
-        return f"{doing}, {rate:.0f} images/s" + (f"; {UPSIDE_DOWN}" if self._upside_down else "")
+        state = BLACK if self._black else "seeing"
+        return f"{state}, {rate:.0f} images/s" + (f"; {UPSIDE_DOWN}" if self._upside_down else "")

@@ -1,1 +1,1 @@
-"""Cameras, films and streams: opened, read in a process of their own, rate-limited and checked."""
+"""Cameras and clips: selected, read on a thread, rate-limited and checked."""

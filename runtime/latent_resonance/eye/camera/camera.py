@@ -1,8 +1,8 @@
-"""Where images come from: USB cameras, the Raspberry Pi's CSI cameras, and clips.
+"""Cameras, clips and the image operations of OpenCV.
 
-The only module that imports cv2. In the eye's process a camera is opened, read and closed by the
-reader's thread; offline a clip is read wherever it is needed. In: `settings.camera`. Out:
-`Image`s, RGB with the time they were taken.
+The eye's only module that imports cv2. Live, a camera is opened, read and closed by the reader's
+thread; offline, a clip is read on the caller's thread. In: `settings.camera`. Out: `Image`s, RGB
+with their capture times.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,18 +24,18 @@ from latent_resonance.config.settings import Camera as CameraSettings
 from latent_resonance.eye.camera.container import missing_bytes
 from latent_resonance.eye.camera.rate_limit import RateLimit
 
-# OpenCV reads these when it is imported: no warnings of its own on stderr, and a USB camera that
-# has stopped sending holds a read for two seconds, not ten.
+# OpenCV reads these when it is imported: no warnings on stderr, and a read from a USB camera that
+# has stopped sending blocks for two seconds, not ten.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 
 import cv2  # after the environment it reads
 
-MAX_SIDE = 1280  # pixels; a face that matters is large enough in a picture of this size
+MAX_SIDE = 1280  # pixels; a visitor's face is large enough in an image of this size
 _NS = 1_000_000_000
-_OLDEST_STAMP_NS = _NS  # a driver's timestamp further back than this is of another clock
-_TURNS = {
+_MAX_AGE_NS = _NS  # a driver's timestamp older than this comes from another clock
+_ROTATIONS = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
@@ -47,19 +47,19 @@ Pixels = NDArray[np.uint8]
 
 
 class CameraError(LatentResonanceError):
-    """A camera or a clip cannot be opened or read; the message says which and what to do."""
+    """A camera or clip cannot be opened or read; the message says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image:
-    """One picture.
+    """One image of a camera or clip.
 
     Attributes
     ----------
     pixels
-        Shape (height, width, 3), uint8, RGB, the longest side at most `LONGEST_SIDE`.
+        Shape (height, width, 3), uint8, RGB, the longer side at most `MAX_SIDE`.
     time_ns
-        CLOCK_MONOTONIC in nanoseconds; of a clip read offline, its own time from 0.
+        CLOCK_MONOTONIC in nanoseconds; for a clip read offline, the clip's own time from 0.
     """
 
     pixels: Pixels
@@ -67,36 +67,36 @@ class Image:
 
 
 class Camera(Protocol):
-    """Anything that images come from, at its own pace.
+    """A source of images at its own rate.
 
     Attributes
     ----------
-    patience_s
-        A `read` that takes longer hangs.
-    may_stand_still
-        Whether it may give the same image again; a sensor never does.
+    timeout_s
+        A `read` that takes longer counts as hung.
+    may_repeat
+        Whether it may return the same image again; a working sensor never does.
     """
 
     timeout_s: float
     may_repeat: bool
 
     def read(self) -> Image:
-        """Wait for the next image; raise `CameraError` when there will be none."""
+        """Wait for the next image; raise `CameraError` if there will be none."""
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
 
 
 class V4l2Camera:
-    """A camera that Linux drives itself: USB cameras, capture cards, HDMI adapters.
+    """A Video4Linux device: USB camera, capture card, HDMI adapter.
 
     Raises
     ------
     CameraError
-        If there is no such camera, or another program has it.
+        If there is no such camera or another program is using it.
     """
 
-    timeout_s = 5.0  # OpenCV gives up after two
+    timeout_s = 5.0  # OpenCV times out after 2 s
     may_repeat = False
 
     def __init__(self, device: Path, settings: CameraSettings) -> None:
@@ -109,52 +109,54 @@ class V4l2Camera:
             self._capture.set(cv2.CAP_PROP_FPS, settings.images_per_s)
         if not opened:
             raise CameraError(
-                f"no camera at {device}; plug it in, end what else uses it, or set camera.source"
+                f"no camera at {device}; plug it in, close other programs that use it, or set "
+                "camera.source"
             )
 
     def read(self) -> Image:
-        """Wait for the next image, two seconds at most; one too many is not even decoded."""
+        """Wait up to 2 s for the next image; images above the rate limit are not decoded."""
         with self._camera_errors():
-            while arrived := self._capture.grab():
+            while received := self._capture.grab():
                 if self._rate_limit.accepts(time.monotonic_ns()):
-                    arrived, pixels = self._capture.retrieve()
+                    received, pixels = self._capture.retrieve()
                     break
-            if arrived:
+            if received:
                 return Image(rgb_from_bgr(pixels), self._timestamp_ns())
-        raise CameraError(f"the camera at {self._device} sends no more images; see its cable")
+        raise CameraError(f"the camera at {self._device} sends no more images; check its cable")
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
         self._capture.release()
 
     @contextlib.contextmanager
     def _camera_errors(self) -> Iterator[None]:
-        """A driver that answers nonsense makes OpenCV raise, as do pixels without colours."""
+        """Convert OpenCV's errors, caused by invalid data from the driver, to `CameraError`."""
         try:
             yield
         except cv2.error as error:
             raise CameraError(
-                f"the camera at {self._device} answers nonsense; plug it in anew ({error.err})"
+                f"the camera at {self._device} sends invalid data; unplug it and plug it in again "
+                f"({error.err})"
             ) from error
 
     def _timestamp_ns(self) -> int:
-        """When the driver says that the image was taken, or now if it does not say."""
+        """The driver's capture time, or now if it gives no plausible one."""
         now_ns = time.monotonic_ns()
-        stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        return stamp_ns if 0 <= now_ns - stamp_ns < _OLDEST_STAMP_NS else now_ns
+        timestamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        return timestamp_ns if 0 <= now_ns - timestamp_ns < _MAX_AGE_NS else now_ns
 
 
 class ClipCamera:
-    """A video file that plays round and round at its own pace, as if it were a camera."""
+    """A video file that plays in a loop at its own rate, as if it were a camera."""
 
-    timeout_s = 60.0  # a film may be slow
+    timeout_s = 60.0  # a clip may have a low frame rate
     may_repeat = True
 
     def __init__(self, path: Path, images_per_s: float) -> None:
         self._path, self._rate_limit = path, RateLimit(images_per_s)
         self._images = images_of_clip(path)
         self._start_ns = self._last_ns = time.monotonic_ns()
-        self._pause_ns = round(_NS / images_per_s)  # between two rounds
+        self._gap_ns = round(_NS / images_per_s)  # from the clip's last image to its first
 
     def read(self) -> Image:
         """Wait until the next image is due."""
@@ -165,21 +167,21 @@ class ClipCamera:
         return image
 
     def _next(self) -> Image:
-        """The next image, whenever it is due, on the clock of the machine."""
+        """The next image without waiting, its time on CLOCK_MONOTONIC."""
         image = next(self._images, None)
         if image is None:
             self._images = images_of_clip(self._path)
-            self._start_ns = max(self._last_ns + self._pause_ns, time.monotonic_ns())
-            image = next(self._images)  # there is one: images_of_clip has looked
+            self._start_ns = max(self._last_ns + self._gap_ns, time.monotonic_ns())
+            image = next(self._images)  # images_of_clip guarantees one
         self._last_ns = self._start_ns + image.time_ns
         return Image(image.pixels, self._last_ns)
 
     def close(self) -> None:
-        """Nothing is held that the interpreter does not give back by itself."""
+        """Nothing to release: the capture is released with its iterator."""
 
 
 class RotatedCamera:
-    """A camera that hangs on its side or upside down, its images turned clockwise by `degrees`."""
+    """A camera mounted sideways or upside down; its images are rotated clockwise by `degrees`."""
 
     def __init__(self, camera: Camera, degrees: int) -> None:
         self._camera, self._degrees = camera, degrees
@@ -190,7 +192,7 @@ class RotatedCamera:
         return rotated(self._camera.read(), self._degrees)
 
     def close(self) -> None:
-        """Give the device back."""
+        """Release the device."""
         self._camera.close()
 
 
@@ -200,76 +202,79 @@ def images_of_clip(path: Path) -> Iterator[Image]:
     Raises
     ------
     CameraError
-        At once, if the file is missing, empty, cut off, not a video or without images.
+        Immediately, if the file is missing, empty, truncated, not a video or without images.
     """
-    images = _images(_opened(path))
+    images = _images(_open(path))
     first = next(images, None)
     if first is None:
-        raise CameraError(f"{path} holds no image that can be read; choose another clip")
+        raise CameraError(f"{path} contains no readable image; choose another clip")
     return itertools.chain((first,), images)
 
 
 def duration_of_clip_s(path: Path) -> float | None:
-    """The length that a video file declares, in seconds; None if it declares none.
+    """The duration that a video file declares, in seconds; None if it declares none.
 
     Raises
     ------
     CameraError
-        If the file is missing, empty, cut off or not a video.
+        If the file is missing, empty, truncated or not a video.
     """
-    capture = _opened(path)
+    capture = _open(path)
     images, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     capture.release()
     return images / rate if images > 0 and rate > 0 else None
 
 
-def rgb_from_bgr(bgr: Pixels) -> Pixels:
-    """OpenCV's own order of colours to RGB, no larger than the tracker needs."""
-    return downscaled(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+def rgb_from_bgr(bgr: cv2.typing.MatLike) -> Pixels:
+    """BGR pixels, OpenCV's channel order, to RGB, downscaled to `MAX_SIDE`."""
+    return downscaled(cast("Pixels", cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)))
 
 
 def rgb_from_i420(planes: Pixels, width: int) -> Pixels:
-    """Planar YUV 4:2:0, shape (height × 3/2, stride), to RGB without the padding of its rows."""
-    return downscaled(np.ascontiguousarray(cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420)[:, :width]))
+    """Planar YUV 4:2:0, shape (height × 3/2, stride), to RGB without the row padding."""
+    padded = cast("Pixels", cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_I420))
+    return downscaled(np.ascontiguousarray(padded[:, :width]))
 
 
 def rotated(image: Image, degrees: int) -> Image:
-    """The image turned clockwise by 90, 180 or 270 degrees."""
-    return Image(cv2.rotate(image.pixels, _TURNS[degrees]), image.time_ns)
+    """The image rotated clockwise by 90, 180 or 270 degrees."""
+    return Image(cast("Pixels", cv2.rotate(image.pixels, _ROTATIONS[degrees])), image.time_ns)
 
 
 def warped(pixels: Pixels, matrix: NDArray[np.float64], side: int, *, repeat_edge: bool) -> Pixels:
-    """A square picture of `side` pixels, each taken bilinearly from where the matrix leads it.
+    """An affine warp to a square of `side` pixels, with bilinear interpolation.
 
-    To a 32nd of a pixel: with exact places, as `cv2.warpAffine` takes them, a face's landmarks are
-    0.05 % of the distance between its eyes from MediaPipe's, so they are 0.001 %.
+    Source positions are rounded to 1/32 pixel, as in MediaPipe. Landmarks then differ from
+    MediaPipe's by 0.001 % of the distance between the eyes; with the exact positions of
+    `cv2.warpAffine` they differ by 0.05 %.
 
     Parameters
     ----------
     matrix
-        Shape (2, 3): from the pixels of the picture to those of the image.
+        Shape (2, 3): from pixels of the result to pixels of the source.
     repeat_edge
-        Whether what lies outside of the image looks like its edge; else it is black.
+        Repeat the edge pixels outside the source; otherwise it is black there.
     """
     steps = np.arange(side, dtype=np.float32)
-    across, down, start = matrix.T.astype(np.float32)[..., None]  # each (2, 1): x and y
-    x, y = (across * steps)[:, None] + (down * steps + start)[..., None]
+    x_axis, y_axis, origin = matrix.T.astype(np.float32)[..., None]  # each (2, 1): x and y
+    x, y = (x_axis * steps)[:, None] + (y_axis * steps + origin)[..., None]
     border = cv2.BORDER_REPLICATE if repeat_edge else cv2.BORDER_CONSTANT
-    positions = cv2.convertMaps(x, y, cv2.CV_16SC2)
-    return cv2.remap(pixels, *positions, cv2.INTER_LINEAR, borderMode=border)
+    integers, fractions = cv2.convertMaps(x, y, cv2.CV_16SC2)
+    result = cv2.remap(pixels, integers, fractions, cv2.INTER_LINEAR, borderMode=border)
+    return cast("Pixels", result)
 
 
 def downscaled(pixels: Pixels) -> Pixels:
-    """The image, made smaller if its longest side is above `LONGEST_SIDE`."""
+    """The image, downscaled if its longer side exceeds `MAX_SIDE`."""
     height, width = pixels.shape[:2]
     scale = MAX_SIDE / max(height, width)
     if scale >= 1:
         return pixels
     size = max(round(width * scale), 1), max(round(height * scale), 1)
-    return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return cast("Pixels", cv2.resize(pixels, size, interpolation=cv2.INTER_AREA))
 
 
-def _opened(path: Path) -> cv2.VideoCapture:
+def _open(path: Path) -> cv2.VideoCapture:
     try:
         missing = missing_bytes(path) if path.stat().st_size else None
     except OSError as error:
@@ -277,10 +282,10 @@ def _opened(path: Path) -> cv2.VideoCapture:
     if missing is None:
         raise CameraError(f"{path} is empty; copy it again")
     if missing:
-        raise CameraError(f"{path} was cut off, {missing} bytes are missing; copy it again")
+        raise CameraError(f"{path} is truncated, {missing} bytes are missing; copy it again")
     capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
     if not capture.isOpened():
-        raise CameraError(f"{path} is not a video that can be read; give an MP4, MKV or the like")
+        raise CameraError(f"{path} is not a readable video; use MP4, MKV or the like")
     return capture
 
 
@@ -288,12 +293,12 @@ def _images(capture: cv2.VideoCapture) -> Iterator[Image]:
     time_ns, shortest_ns = -1, _NS // 1000
     try:
         while True:
-            arrived, pixels = capture.read()
-            if not arrived:
+            received, pixels = capture.read()
+            if not received:
                 return
-            stamp_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-            # Some files repeat a time, or turn it back at an edit.
-            time_ns = stamp_ns if stamp_ns > time_ns else time_ns + shortest_ns
+            timestamp_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+            # Some files repeat a time, or jump back at an edit.
+            time_ns = timestamp_ns if timestamp_ns > time_ns else time_ns + shortest_ns
             yield Image(rgb_from_bgr(pixels), time_ns)
     finally:
         capture.release()

@@ -1,7 +1,7 @@
-"""How long a video file says it is, in bytes: tells one that was cut off in the middle.
+"""The size in bytes that a video file's container declares: detects truncated files.
 
-Pure but for reading a few bytes of the file; used when a clip is opened, in any process. Players
-stop silently where a truncated file ends; the instrument should say so before it plays.
+Reads a few bytes of the file when a clip is opened, in any process. Players stop silently at the
+end of a truncated file; the instrument reports it before it plays.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import struct
 from pathlib import Path
 from typing import BinaryIO
 
-_EBML = b"\x1a\x45\xdf\xa3"  # Matroska and WebM begin with it (RFC 8794)
+_EBML = b"\x1a\x45\xdf\xa3"  # the first bytes of Matroska and WebM (RFC 8794)
 _SEGMENT = b"\x18\x53\x80\x67"
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # ISO/IEC 14496-12
 
 
 def missing_bytes(path: Path) -> int:
-    """How many bytes the file lacks of what its container declares; 0 if whole or unknown."""
+    """How many bytes of the declared size are missing; 0 if the file is whole or unknown."""
     size = path.stat().st_size
     with path.open("rb") as file:
         declared = _declared_size(file, size)
@@ -36,7 +36,7 @@ def _declared_size(file: BinaryIO, size: int) -> int:
 
 
 def _matroska_end(file: BinaryIO) -> int:
-    """Where the segment ends; 0 where it is of unknown size, as a live recording's is."""
+    """Where the segment ends; 0 if its size is unknown, as in a live recording."""
     file.seek(len(_EBML))
     header = _variable_integer(file)
     file.seek(header or 0, 1)
@@ -47,12 +47,12 @@ def _matroska_end(file: BinaryIO) -> int:
 
 
 def _variable_integer(file: BinaryIO) -> int | None:
-    """EBML's integer: as many leading zero bits as bytes follow the first; all ones: unknown."""
+    """EBML integer: the number of leading zero bits is that of further bytes; all ones: unknown."""
     first = (file.read(1) or b"\0")[0]
-    more = 8 - first.bit_length()
-    bits = 7 * (more + 1)
-    value = int.from_bytes(bytes([first]) + file.read(more), "big") & ((1 << bits) - 1)
-    return None if more > 7 or value == (1 << bits) - 1 else value
+    n_more = 8 - first.bit_length()
+    bits = 7 * (n_more + 1)
+    value = int.from_bytes(bytes([first]) + file.read(n_more), "big") & ((1 << bits) - 1)
+    return None if n_more > 7 or value == (1 << bits) - 1 else value
 
 
 def _last_box_end(file: BinaryIO, size: int) -> int:
@@ -64,7 +64,7 @@ def _last_box_end(file: BinaryIO, size: int) -> int:
         if length == 1:  # a 64-bit length follows the type
             file.seek(4, 1)
             length = int.from_bytes(file.read(8), "big")
-        if length < 8:  # 0: to the end of the file, whatever that is
+        if length < 8:  # 0: up to the end of the file, so nothing can be missing
             return 0
         end += length
     return end

@@ -1,9 +1,9 @@
-"""What can be wrong with images that do arrive: always the same one, or nothing but black.
+"""Checks for images that arrive but show nothing: repeated or black ones.
 
-Pure, but for the last image. A sensor has noise, so no two of its images are equal to the byte: an
-image that is equal to the one before shows nothing new, and a camera that sends no other has
-frozen. Only black may be equal for ever, since a capped lens in a camera that removes noise is
-black and not a fault of the camera's. In: images. Out: whether they can be used.
+Sensor noise makes all images of a working camera different. An image that equals the previous one
+byte for byte is a repeat, and a camera that sends only repeats has frozen. Black images may repeat
+indefinitely: a covered lens on a camera with noise reduction is no fault. In: images. Out: whether
+they can be used.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ import numpy as np
 
 from latent_resonance.eye.camera.camera import CameraError, Image, Pixels
 
-FROZEN_S = 3.0  # a camera may repeat images in dim light, but not for so long
-BLACK = 32  # of 255; a capped sensor's noise stays below, any light in a room does not
-_SUBSAMPLE = slice(None, None, 16)  # a look at every 16th row and column costs some microseconds
+FROZEN_S = 3.0  # a camera may repeat images in dim light, but not for this long
+BLACK = 32  # of 255; above the noise of a covered sensor, below any light in a room
+_SUBSAMPLE = slice(None, None, 16)  # every 16th row and column: a check in microseconds
 
 
 class FreezeDetector:
-    """Tells images that are new from one that is sent again and again."""
+    """Distinguishes new images from repeats."""
 
     def __init__(self) -> None:
         self._last: Pixels | None = None
         self._repeated_since_s: float | None = None
 
     def reopened(self) -> None:
-        """The camera was opened anew: it has `FROZEN_S` again to show something else."""
+        """Restart the timeout of `FROZEN_S` after the camera was reopened."""
         self._repeated_since_s = None
 
     def step(self, image: Image, now_s: float) -> bool:
-        """Whether the image shows anything that the last one did not.
+        """Whether the image differs from the last one, or is black.
 
         Raises
         ------
         CameraError
-            If there has been nothing new for `FROZEN_S`.
+            If all images for `FROZEN_S` were repeats.
         """
         last, self._last = self._last, image.pixels
         if last is None or not identical(image.pixels, last) or is_black(image.pixels):
@@ -44,17 +44,17 @@ class FreezeDetector:
             self._repeated_since_s = now_s
         if now_s - self._repeated_since_s >= FROZEN_S:
             raise CameraError(
-                "the camera has frozen, it sends the same image over and over; plug it in anew"
+                "the camera has frozen and repeats one image; unplug it and plug it in again"
             )
         return False
 
 
 def identical(one: Pixels, other: Pixels) -> bool:
-    """Whether two images are equal to the byte."""
-    glance = np.array_equal(one[_SUBSAMPLE, _SUBSAMPLE], other[_SUBSAMPLE, _SUBSAMPLE])
-    return glance and np.array_equal(one, other)
+    """Whether two images are equal byte for byte."""
+    candidate = np.array_equal(one[_SUBSAMPLE, _SUBSAMPLE], other[_SUBSAMPLE, _SUBSAMPLE])
+    return candidate and np.array_equal(one, other)
 
 
 def is_black(pixels: Pixels) -> bool:
-    """Whether an image has no light in it, but for one pixel in a hundred."""
+    """Whether 99 % of an image's values are below `BLACK`."""
     return bool(np.percentile(pixels[_SUBSAMPLE, _SUBSAMPLE], 99) < BLACK)

@@ -1,8 +1,7 @@
-"""Which camera `camera.source` names.
+"""Opens the camera that `camera.source` names.
 
-Called by the reader's thread, again and again while there is none: a camera that is plugged in
-again is found by its name, whatever number it has now. In: `settings.camera`. Out: an open
-`Camera`.
+Called repeatedly by the reader's thread while there is none: a camera that is plugged in again is
+found by its name, whatever its device number. In: `settings.camera`. Out: an open `Camera`.
 """
 
 from __future__ import annotations
@@ -21,40 +20,45 @@ from latent_resonance.eye.camera.camera import (
     V4l2Camera,
 )
 from latent_resonance.eye.camera.rpicam import RpicamCamera
-from latent_resonance.eye.camera.v4l2 import Device, devices
+from latent_resonance.eye.camera.v4l2 import Device, list_devices
 
-NAMES = Path("/dev/v4l")  # udev's names: by-id, by-path
+UDEV_LINKS = Path("/dev/v4l")  # by-id, by-path
 FIRST_USB = "usb"
-_FILE = re.compile(r"/|\.[a-z0-9]{2,4}$", re.IGNORECASE)  # what only the name of a file has
+_FILE = re.compile(r"/|\.[a-z0-9]{2,4}$", re.IGNORECASE)  # matches only file names
 
 
 def open_camera(settings: CameraSettings) -> Camera:
-    """Open what the settings name: a device, part of its name, "usb", "rpicam", or a clip.
+    """Open the configured source: a device, part of its name, "usb", "rpicam", or a clip.
 
     Raises
     ------
     CameraError
-        If there is no such camera now.
+        If no such camera is connected.
     """
     source = str(settings.source)
     if source == "rpicam":
         return _orientation(RpicamCamera(settings), settings)
-    device = find_device(source, NAMES, devices())
+    device = find_device(source, UDEV_LINKS, list_devices())
     if device is None:
         return ClipCamera(Path(source), settings.images_per_s)
     return _orientation(V4l2Camera(device, settings), settings)
 
 
-def find_device(source: str, names: Path, present: Iterable[Device]) -> Path | None:
+def find_device(source: str, links: Path, connected: Iterable[Device]) -> Path | None:
     """The device that a source names, or None if it names a file.
 
     Parameters
     ----------
-    names
-        The folder of udev's links. A camera's end in video-index0 (images) and -index1 (their
-        description): the first wins.
-    present
-        The cameras that are there.
+    links
+        The folder of udev's links. A camera has links that end in video-index0 (images) and
+        -index1 (metadata); the first is used.
+    connected
+        The cameras that Linux has now.
+
+    Raises
+    ------
+    CameraError
+        If no camera matches.
     """
     if source.isdigit():
         return Path(f"/dev/video{source}")
@@ -63,28 +67,29 @@ def find_device(source: str, names: Path, present: Iterable[Device]) -> Path | N
         return path
     if path.exists():
         return None
-    there = list(present)
-    found = [device.path for device in there if device.on_usb] if source == FIRST_USB else []
-    found = found or _linked(source, names) or [d.path for d in there if d.matches(source)]
+    cameras = list(connected)
+    found = [device.path for device in cameras if device.on_usb] if source == FIRST_USB else []
+    found = found or _matching_links(source, links)
+    found = found or [device.path for device in cameras if device.matches(source)]
     if not found and not _FILE.search(source):
-        raise CameraError(_none_named(source, there))
+        raise CameraError(_not_found_message(source, cameras))
     return found[0] if found else None
 
 
-def _linked(source: str, names: Path) -> list[Path]:
-    return sorted(link for link in names.glob("by-*/*") if source.lower() in link.name.lower())
+def _matching_links(source: str, links: Path) -> list[Path]:
+    return sorted(link for link in links.glob("by-*/*") if source.lower() in link.name.lower())
 
 
-def _none_named(source: str, present: list[Device]) -> str:
-    """Why nothing answers to the name, and what would."""
+def _not_found_message(source: str, connected: list[Device]) -> str:
+    """Why no camera matches, and which ones are connected."""
     if source == FIRST_USB:
-        missing = "no USB camera is there; plug one in"
+        missing = "no USB camera is connected; plug one in"
     else:
         missing = f"no camera's name contains {source!r}; plug it in"
-    others = ", ".join(str(device) for device in present)
-    return f"{missing}, or set camera.source" + (f" (there is {others})" if others else "")
+    others = ", ".join(str(device) for device in connected)
+    return f"{missing}, or set camera.source" + (f" (connected: {others})" if others else "")
 
 
 def _orientation(camera: Camera, settings: CameraSettings) -> Camera:
-    """The camera, its images turned as the settings say."""
+    """The camera, its images rotated by `camera.rotation`."""
     return RotatedCamera(camera, settings.rotation) if settings.rotation else camera

@@ -1,8 +1,7 @@
-"""Which cameras Linux has at this moment, by the names that they give themselves.
+"""Lists the connected cameras with the names that their drivers report.
 
-Standard library only: the kernel is asked (VIDIOC_QUERYCAP), so it works without udev and its
-links, as in a sandbox. Called by the reader's thread, and by whoever examines the machine. In:
-/dev/video*. Out: `Device`s.
+Standard library only. Queries the kernel (VIDIOC_QUERYCAP), so it works without udev's links, as in
+a sandbox. Called by the reader's thread and by the doctor. In: /dev/video*. Out: `Device`s.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_DEVICES = 64  # numbers that are tried; a Raspberry Pi's image processor alone has some twenty
+MAX_DEVICES = 64  # device numbers to try; a Raspberry Pi's image processor alone has about twenty
 _QUERYCAP = 0x80685600  # linux/videodev2.h, VIDIOC_QUERYCAP
 _CAPABILITY = struct.Struct("16s32s32s3I12x")  # struct v4l2_capability
 _HAS_DEVICE_CAPS = 0x80000000
-_GIVES_IMAGES = 0x00000001 | 0x00001000  # V4L2_CAP_VIDEO_CAPTURE, in one plane or several
+_CAPTURES_VIDEO = 0x00000001 | 0x00001000  # V4L2_CAP_VIDEO_CAPTURE and _CAPTURE_MPLANE
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +27,11 @@ class Device:
     Attributes
     ----------
     path
-        Where it is now, such as /dev/video2: the next time it may be elsewhere.
+        Such as /dev/video2; may change when it is plugged in again.
     card
-        What it calls itself, such as "HD Pro Webcam C920".
+        Its name, such as "HD Pro Webcam C920".
     bus
-        Where it is plugged in, such as "usb-0000:01:00.0-1.2".
+        Its port, such as "usb-0000:01:00.0-1.2".
     """
 
     path: Path
@@ -41,11 +40,11 @@ class Device:
 
     @property
     def on_usb(self) -> bool:
-        """Whether it hangs on a USB cable."""
+        """Whether it is a USB device."""
         return self.bus.startswith("usb-")
 
     def matches(self, part: str) -> bool:
-        """Whether its name or its port contains `part`; a space or an underscore, as udev has."""
+        """Whether its name or port contains `part`; udev's underscores equal spaces."""
         return _normalized(part) in _normalized(self.card) or _normalized(part) in _normalized(
             self.bus
         )
@@ -54,16 +53,16 @@ class Device:
         return f"{self.card!r} at {self.path}"
 
 
-def devices() -> Iterator[Device]:
-    """Every camera that gives images, the lowest number first."""
+def list_devices() -> Iterator[Device]:
+    """Every device that captures video, in the order of their numbers."""
     for number in range(MAX_DEVICES):
-        device = _call_driver(Path(f"/dev/video{number}"))
+        device = _query(Path(f"/dev/video{number}"))
         if device is not None:
             yield device
 
 
-def _call_driver(path: Path) -> Device | None:
-    """What the camera at a path says of itself; None if there is none."""
+def _query(path: Path) -> Device | None:
+    """The camera at a path; None if there is none."""
     answer = bytearray(_CAPABILITY.size)
     try:
         handle = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -75,9 +74,10 @@ def _call_driver(path: Path) -> Device | None:
         return None
     finally:
         os.close(handle)
-    _, card, bus, _, capabilities, of_device = _CAPABILITY.unpack(answer)
-    able = of_device if capabilities & _HAS_DEVICE_CAPS else capabilities
-    return Device(path, _text(card), _text(bus)) if able & _GIVES_IMAGES else None
+    _, card, bus, _, all_capabilities, device_capabilities = _CAPABILITY.unpack(answer)
+    has_own = all_capabilities & _HAS_DEVICE_CAPS
+    capabilities = device_capabilities if has_own else all_capabilities
+    return Device(path, _text(card), _text(bus)) if capabilities & _CAPTURES_VIDEO else None
 
 
 def _text(field: bytes) -> str:

@@ -1,1 +1,1 @@
-"""From landmarks to the sixteen features of a FaceState."""
+"""Computes the sixteen features of a FaceState from landmarks."""

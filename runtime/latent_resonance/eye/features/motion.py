@@ -1,8 +1,8 @@
-"""How fast the face moves, and whether it is still: the seven features about time.
+"""Velocities, motion and stillness: the seven features about time.
 
-Small stages with state, in the eye's loop or offline; seconds throughout, so the image rate does
-not matter. In: filtered features and the places of the face's points. Out: velocities, motion,
-stillness.
+Small stateful stages, in the eye's loop or offline; all constants are in seconds, so results do not
+depend on the image rate. In: filtered features and the positions of the face's points. Out:
+velocities, motion, stillness.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-VELOCITY_S = 0.05  # smoothing of the velocities
-MOTION_S = 0.1  # smoothing of the movement of the points, before its length is taken
-SWAY = 0.15  # face units/s (8 mm/s): what a person standing at ease and a tracker move by
-MOTION_SCALE = 1.5  # face units/s of which motion is tanh(1) = 0.76
+VELOCITY_S = 0.05  # time constant of the velocities
+MOTION_S = 0.1  # time constant of the points' velocities, before their RMS is taken
+SWAY = 0.15  # face units/s (8 mm/s): sway of a person standing still, plus tracker noise
+MOTION_SCALE = 1.5  # face units/s at which motion is tanh(1) = 0.76
 
-STILL_BELOW = 0.3  # face units/s; a body at rest sways less
+STILL_BELOW = 0.3  # face units/s; a person at rest sways less
 MOVING_ABOVE = 0.6
 RISE_S = 1.0
 FALL_S = 0.3
@@ -33,42 +33,42 @@ class Rate:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next value does not move."""
+        """Forget the last value: the next rate is 0."""
         self._last: FloatArray | None = None
         self._rate = np.zeros(0)
 
     def step(self, values: FloatArray, dt_s: float) -> FloatArray:
-        """The rate at the values that come `dt_s` seconds after the last ones."""
+        """The rate, given values `dt_s` seconds after the last ones."""
         if self._last is None:
             self._rate = np.zeros_like(values)
         elif dt_s > 0:
-            share = -math.expm1(-dt_s / self._smoothing_s)
-            self._rate = self._rate + share * ((values - self._last) / dt_s - self._rate)
+            weight = -math.expm1(-dt_s / self._smoothing_s)
+            self._rate = self._rate + weight * ((values - self._last) / dt_s - self._rate)
         self._last = values.copy()
         return self._rate
 
 
 def rms_speed(rates: FloatArray) -> float:
-    """The root mean square speed of points, given their rates of change, shape (n, 2)."""
+    """The RMS speed of points, given their velocities, shape (n, 2)."""
     return float(np.sqrt((rates**2).sum(axis=1).mean()))
 
 
 def motion_from_speed(speed: float) -> float:
-    """The speed soft-clipped to 0..1; a body's sway is none."""
+    """The speed above `SWAY`, soft-clipped to 0..1."""
     return math.tanh(max(speed - SWAY, 0.0) / MOTION_SCALE)
 
 
 class Stillness:
     """Rises to 1 in `RISE_S` while the face rests, falls to 0 in `FALL_S` when it moves.
 
-    Between the two speeds it goes on with what it was doing, so that it does not flicker.
+    Between the two thresholds it keeps its direction (hysteresis), so that it does not flicker.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Start as one who has just moved."""
+        """Return to 0, as after movement."""
         self._resting = False
         self._level = 0.0
 

@@ -1,6 +1,6 @@
-"""The One Euro filter: smooth at rest, prompt when it moves, whatever the image rate.
+"""The One Euro filter: smooth at rest, low latency in motion, at any image rate.
 
-Pure state, in the eye's loop (and offline). In: values and their times. Out: filtered values.
+A stateful stage, in the eye's loop or offline. In: values and time steps. Out: filtered values.
 G. Casiez, N. Roussel, D. Vogel: "1 € Filter", CHI 2012.
 """
 
@@ -17,19 +17,19 @@ FloatArray = NDArray[np.float64]
 
 
 class OneEuroFilter:
-    """One filter over an array of any shape, every element by itself."""
+    """Filters an array of any shape element by element."""
 
     def __init__(self, settings: OneEuroSettings) -> None:
         self._settings = settings
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything: the next value passes as it is."""
+        """Forget the state: the next value passes unchanged."""
         self._last: FloatArray | None = None
         self._speed = self._filtered = np.zeros(0)
 
     def step(self, values: FloatArray, dt_s: float) -> FloatArray:
-        """Filter the values that come `dt_s` seconds after the last ones."""
+        """Filter values `dt_s` seconds after the last ones."""
         if self._last is None:
             self._filtered, self._speed = values.copy(), np.zeros_like(values)
         elif dt_s > 0:
@@ -48,5 +48,5 @@ class OneEuroFilter:
 
 
 def smoothing_factor(cutoff_hz: float | FloatArray, dt_s: float) -> FloatArray:
-    """How much of a new value a low-pass takes in `dt_s` seconds, exactly: 1 − e^(−2πf·dt)."""
+    """The exact weight of a new value in a first-order low-pass: 1 − e^(−2πf·dt)."""
     return -np.expm1(-2 * math.pi * np.asarray(cutoff_hz) * dt_s)

@@ -1,1 +1,1 @@
-"""From an image to face landmarks: two trackers, and the choice between them."""
+"""From an image to face landmarks: two trackers, and the selection of one."""

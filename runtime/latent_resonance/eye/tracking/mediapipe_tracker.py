@@ -1,7 +1,7 @@
 """Finds faces in images with MediaPipe's Face Landmarker.
 
-The only module that imports mediapipe; lives in the eye's loop (offline: in the caller's). In:
-`Image`s with rising times. Out: `Face`s, the landmarks of each in pixels and its pose.
+The only module that imports mediapipe. Runs in the eye's loop, or offline on the caller's thread.
+In: `Image`s with increasing times. Out: `Face`s with landmarks in pixels and pose.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mediapipe.tasks.python.vision import FaceLandmarker
 
 _NS_PER_MS = 1_000_000
-# MediaPipe imports these for pictures and microphones that we never make: 40 MiB and a second.
+# MediaPipe imports these for plots and audio, which the eye does not use: 40 MiB and 1 s.
 _UNUSED = ("matplotlib", "matplotlib.pyplot", "sounddevice", "cv2")
 
 
@@ -54,13 +54,13 @@ class MediaPipeTracker:
         TrackerError
             If MediaPipe fails; it does not recover.
         """
-        # MediaPipe takes whole milliseconds, and ends if one comes twice.
+        # MediaPipe requires strictly increasing whole milliseconds.
         self._last_ms = max(image.time_ns // _NS_PER_MS, self._last_ms + 1)
-        patch = self._mediapipe.Image(
+        mp_image = self._mediapipe.Image(
             image_format=self._mediapipe.ImageFormat.SRGB, data=image.pixels
         )
         try:
-            result = self._landmarker.detect_for_video(patch, self._last_ms)
+            result = self._landmarker.detect_for_video(mp_image, self._last_ms)
         except (RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise TrackerError(f"MediaPipe failed on an image: {reason}") from error
@@ -75,23 +75,23 @@ class MediaPipeTracker:
         ]
 
     def close(self) -> None:
-        """Let MediaPipe go; one that has failed cannot be closed and is left where it is."""
+        """Close MediaPipe; an instance that has failed cannot be closed and is abandoned."""
         try:
             self._landmarker.close()
         except RuntimeError:
-            # Its destructor would try once more, and wait for ever.
-            self._landmarker._handle = None  # type: ignore[assignment]  # noqa: SLF001
+            # Its destructor would close it again and block forever.
+            self._landmarker._handle = None  # noqa: SLF001  MediaPipe has no public way
 
 
 def _is_valid_pose(matrix: NDArray[np.float32]) -> bool:
-    """Whether a transformation has numbers and a size; a face crushed to a line has not."""
+    """Whether a transformation is finite and not degenerate, as of a face collapsed to a line."""
     return bool(np.isfinite(matrix).all() and np.linalg.det(matrix[:3, :3]) > 0)
 
 
 def _rotation(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The upper left of a 4 × 4 transformation without its scale."""
-    rotated = matrix[:3, :3].astype(np.float64)
-    return rotated / np.cbrt(np.linalg.det(rotated))
+    """The rotation of a 4 × 4 transformation, without its scale."""
+    scaled = matrix[:3, :3].astype(np.float64)
+    return np.asarray(scaled / np.cbrt(np.linalg.det(scaled)))
 
 
 def _landmarker(mediapipe: ModuleType, model: bytes, settings: EyeSettings) -> FaceLandmarker:
@@ -108,7 +108,7 @@ def _landmarker(mediapipe: ModuleType, model: bytes, settings: EyeSettings) -> F
     )
     try:
         return mediapipe.tasks.vision.FaceLandmarker.create_from_options(options)
-    except OSError as error:  # libmediapipe.so is opened here, not at the import
+    except OSError as error:  # libmediapipe.so is loaded here, not at the import
         raise TrackerError(
             f"MediaPipe cannot start ({error}); sudo apt install libegl1 libgles2"
         ) from error
@@ -117,12 +117,13 @@ def _landmarker(mediapipe: ModuleType, model: bytes, settings: EyeSettings) -> F
 def _import_mediapipe() -> ModuleType:
     with _stub_modules(_UNUSED):
         import mediapipe
-    return mediapipe
+    module: ModuleType = mediapipe
+    return module
 
 
 @contextlib.contextmanager
 def _stub_modules(names: tuple[str, ...]) -> Iterator[None]:
-    """Let empty modules answer to `names` for a while, where the real ones are not there yet."""
+    """Put empty modules into `sys.modules` for `names` that are not imported yet."""
     missing = [name for name in names if name not in sys.modules]
     sys.modules.update({name: ModuleType(name) for name in missing})
     for name in missing:
@@ -138,13 +139,13 @@ def _stub_modules(names: tuple[str, ...]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _quiet_stderr() -> Iterator[None]:
-    """Keep what MediaPipe's C++ writes while it starts from the screen; errors raise anyway."""
+    """Discard the startup log of MediaPipe's C++ code; its errors raise exceptions."""
     sys.stderr.flush()
-    screen, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
+        os.dup2(null, 2)
         yield
     finally:
-        os.dup2(screen, 2)
-        os.close(screen)
-        os.close(nowhere)
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(null)

@@ -1,10 +1,9 @@
-"""Finds faces also when the camera hangs upside down.
+"""Finds faces also when the camera is mounted upside down.
 
-MediaPipe sees nobody in a face that stands on its head (none in any image of the films it was
-tried with, and here and there a face with its mouth on the forehead). So while nobody is seen, one
-image a second is looked at upside down too, which costs one search for a face; when that finds
-somebody time and again, the camera is taken to hang that way. Not so at quarter turns: somebody may
-lie on the floor. One small stage with state in the eye's live loop. In: images. Out: faces.
+MediaPipe finds no inverted face (or occasionally one with its mouth on the forehead). So while no
+face is found, one image a second is also searched upside down, at the cost of one detection. When
+this finds a face repeatedly, the camera counts as inverted. Quarter turns are not tried: a visitor
+may lie on the floor. A small stateful stage in the eye's live loop. In: images. Out: faces.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from latent_resonance.eye.camera.camera import Image, rotated
 from latent_resonance.eye.tracking.tracker import Face
 
 TRY_EVERY_S = 1.0
-FLIP_AFTER_S = 3.0  # seconds' worth of faces upside down, less those of faces upright
+FLIP_AFTER_S = 3.0  # seconds with inverted faces minus seconds with upright ones
 _NS = 1_000_000_000
 
 
 class OrientationCheck:
-    """A tracker's `find` that turns the images once it is certain that it must.
+    """Wraps a tracker's `find` and rotates the images once the camera counts as inverted.
 
     Parameters
     ----------
@@ -35,16 +34,16 @@ class OrientationCheck:
         self.upside_down = False
 
     def find(self, image: Image) -> list[Face]:
-        """The faces in an image, in the image as it is or as it should have been."""
+        """The faces in an image, in pixels of the upright image."""
         upright = rotated(image, 180) if self.upside_down else image
         faces = self._find(upright)
-        self._update_evidence(upright, seen=bool(faces))
+        self._update_evidence(upright, found=bool(faces))
         return faces
 
-    def _update_evidence(self, image: Image, *, seen: bool) -> None:
+    def _update_evidence(self, image: Image, *, found: bool) -> None:
         since_s = min((image.time_ns - self._last_ns) / _NS, TRY_EVERY_S)
         self._last_ns = image.time_ns
-        if seen:
+        if found:
             self._evidence_s = max(self._evidence_s - since_s, 0.0)
         elif image.time_ns - self._tried_ns >= TRY_EVERY_S * _NS:
             self._tried_ns = image.time_ns

@@ -1,8 +1,8 @@
-"""Which tracker sees: MediaPipe where it can run, the light one elsewhere.
+"""Selects the tracker: MediaPipe where it can run, the light one elsewhere.
 
-Asked once, when an eye or a clip is opened, and by the doctor. The processor's flags are read
-before MediaPipe is imported: its library would not say what it lacks, but die of SIGILL. In:
-`eye.tracker` of the settings. Out: a tracker, and why this one.
+Called once, when the eye starts or a clip is opened, and by the doctor. Reads the processor's flags
+before importing MediaPipe, whose library would crash with SIGILL. In: `eye.tracker` of the
+settings. Out: a tracker, and the reason for it.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _HWCAP_ATOMICS = 1 << 8  # arm64's asm/hwcap.h
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tracker's name, `mediapipe` or `light`, and why it is this one."""
+    """A tracker's name, `mediapipe` or `light`, and the reason for it."""
 
     name: TrackerName
     reason: str
 
 
 def choose(requested: TrackerName, obstacle: str) -> Choice:
-    """The tracker for a wish, `auto` among them.
+    """Resolve the setting `eye.tracker`, which may be `auto`.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def choose(requested: TrackerName, obstacle: str) -> Choice:
     Raises
     ------
     TrackerError
-        MediaPipe is wished for and cannot run.
+        MediaPipe is requested and cannot run.
     """
     if requested == "light":
-        return Choice("light", "eye.tracker asks for it")
+        return Choice("light", "eye.tracker requests it")
     if not obstacle:
         return Choice("mediapipe", "it is installed and this processor can run it")
     if requested == "mediapipe":
-        raise TrackerError(f"MediaPipe cannot see here, {obstacle}; write eye.tracker: auto")
+        raise TrackerError(f"MediaPipe cannot run here, {obstacle}; set eye.tracker: auto")
     return Choice("light", obstacle)
 
 
@@ -63,11 +63,11 @@ def mediapipe_obstacle(
     Parameters
     ----------
     machine, capabilities
-        As `platform.machine()` and getauxval(AT_HWCAP) give them.
+        As returned by `platform.machine()` and getauxval(AT_HWCAP).
     installed
-        Whether the Python package is.
-    lacking
-        Debian's packages of the libraries that it is linked to and that are missing.
+        Whether the Python package is installed.
+    missing_packages
+        The Debian packages of the libraries that it needs and that are missing.
     """
     if machine == "aarch64" and not capabilities & _HWCAP_ATOMICS:
         return "this processor has no ARMv8.1 atomics, which MediaPipe needs"
@@ -84,10 +84,10 @@ def tracker_choice(settings: EyeSettings) -> Choice:
     Raises
     ------
     TrackerError
-        MediaPipe is wished for and cannot run.
+        MediaPipe is requested and cannot run.
     """
     if settings.tracker == "light":
-        return choose("light", "")  # so that no library of MediaPipe's is loaded to be asked for
+        return choose("light", "")  # without probing MediaPipe's libraries
     capabilities = ctypes.CDLL(None).getauxval(_AT_HWCAP)
     installed = find_spec("mediapipe") is not None
     missing_packages = tuple(missing(GRAPHICS).values()) if installed else ()
@@ -98,7 +98,7 @@ def tracker_choice(settings: EyeSettings) -> Choice:
 
 
 def open_tracker(models: Path, settings: EyeSettings) -> Tracker:
-    """The tracker for this machine, on the models in a folder.
+    """Open the tracker for this machine with the models in a folder.
 
     Raises
     ------

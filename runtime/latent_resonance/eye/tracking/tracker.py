@@ -1,7 +1,7 @@
-"""What a tracker is: it finds the faces in images that follow each other.
+"""The tracker interface: finds the faces in successive images.
 
-Two keep to it, `mediapipe_tracker` and `light`; `choice` says which. In: `Image`s with rising
-times. Out: `Face`s, the landmarks of each in pixels and its pose.
+Implemented by `mediapipe_tracker` and `onnx`; `select` chooses one. In: `Image`s with increasing
+times. Out: `Face`s with landmarks in pixels and pose.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.eye.camera.camera import Image
 
 BUNDLE, DETECTOR, MESH = "face_landmarker.task", "face_detector.onnx", "face_landmarks.onnx"
-MODELS = {  # file in models/ -> sha256; MediaPipe's own, and what export/ made of it
+MODELS = {  # file in models/ -> sha256; MediaPipe's file, and the ONNX files that export/ derives
     BUNDLE: "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
     DETECTOR: "25e2d1daba46a4d404945e3425b8d11aaae05aa414e6944de6eb73bcf8d20c39",
     MESH: "d8c7d8b5718164108e5c4dbe4456d128032a123bf8f0497bb7dff69c3adf48c9",
@@ -59,16 +59,16 @@ class Tracker(Protocol):
         """
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release its resources."""
 
 
 def checked_model(path: Path) -> bytes:
-    """The bytes of one of the `MODELS`.
+    """The content of one of the `MODELS`.
 
     Raises
     ------
     TrackerError
-        It is missing, or is not the one that was tested.
+        The file is missing or its checksum is wrong.
     """
     try:
         data = path.read_bytes()

@@ -1,9 +1,9 @@
-"""Where faces are: BlazeFace's short range network, decoded.
+"""Face detection: decodes the output of BlazeFace's short-range network.
 
-Pure. In: the network's raw outputs. Out: boxes and six keypoints of each face, from 0 to 1 in the
-picture that the network saw. V. Bazarevsky, Y. Kartynnik, A. Vakunov, K. Raveendran, M. Grundmann,
+Pure. In: the network's raw outputs. Out: a box and six keypoints of each face, from 0 to 1 in the
+network's input image. V. Bazarevsky, Y. Kartynnik, A. Vakunov, K. Raveendran, M. Grundmann,
 "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs", 2019, arXiv 1907.05047; the
-numbers are those of MediaPipe's `FaceDetectorGraph` (mediapipe/tasks/cc/vision/face_detector).
+constants are those of MediaPipe's `FaceDetectorGraph` (mediapipe/tasks/cc/vision/face_detector).
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-SIDE = 128  # pixels of the network's picture, and the unit of its outputs
+SIDE = 128  # pixels of the network's input, and the unit of its outputs
 LAYERS = ((16, 2), (8, 6))  # cells along a side, anchors in each cell
 NMS_IOU = 0.5  # boxes that overlap by more are one face (`min_suppression_threshold`)
 LOW, HIGH, EYES = 0, 1, slice(2, 4)  # rows of a detection: corners, both eyes, nose, mouth, ears
-_LARGEST_LOGIT = 80.0  # its exponential is a number in float32; the sigmoid is 1 long before
+_MAX_LOGIT = 80.0  # its exponential is finite in float32; the sigmoid saturates long before
 
 
 @cache
 def anchors() -> FloatArray:
-    """The middles of the cells that boxes are told relative to, (896, 2), x and y from 0 to 1.
+    """The cell centres that boxes are relative to, (896, 2), x and y from 0 to 1.
 
     `SsdAnchorsCalculator` with anchors of fixed size: strides 8, 16, 16, 16 of 128 pixels.
     """
@@ -41,38 +41,38 @@ def _cell_centres(cells: int) -> FloatArray:
 def detections(
     boxes: NDArray[np.float32], logits: NDArray[np.float32], min_score: float
 ) -> FloatArray:
-    """The faces in a picture, the surest first, shape (n, 8, 2).
+    """The detected faces, the highest score first, shape (n, 8, 2).
 
     Parameters
     ----------
     boxes, logits
-        Shapes (896, 16) and (896,), as the network gives them.
-    least
-        The score, 0 to 1, that makes a face.
+        Shapes (896, 16) and (896,), as the network returns them.
+    min_score
+        The lowest score of a face, 0 to 1.
     """
-    scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_LARGEST_LOGIT, _LARGEST_LOGIT)))
-    likely = (scores >= min_score) & np.isfinite(boxes).all(axis=1)  # NaN is not likely
-    points, scores = decode_boxes(boxes[likely], anchors()[likely]), scores[likely]
-    sound = (points[:, HIGH] > points[:, LOW]).all(axis=1)
-    return weighted_nms(points[sound], scores[sound])
+    scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -_MAX_LOGIT, _MAX_LOGIT)))
+    confident = (scores >= min_score) & np.isfinite(boxes).all(axis=1)  # False for NaN
+    points, scores = decode_boxes(boxes[confident], anchors()[confident]), scores[confident]
+    valid = (points[:, HIGH] > points[:, LOW]).all(axis=1)
+    return weighted_nms(points[valid], scores[valid])
 
 
 def decode_boxes(boxes: NDArray[np.float32], centres: FloatArray) -> FloatArray:
-    """Corners and keypoints, (n, 8, 2), of raw boxes (n, 16) around `middles` (n, 2).
+    """Corners and keypoints, (n, 8, 2), of raw boxes (n, 16) around `centres` (n, 2).
 
     `TensorsToDetectionsCalculator`: a box is x, y, width, height, and x, y of each keypoint.
     """
     raw = boxes.reshape(-1, 8, 2).astype(np.float64) / SIDE
-    middle, half = raw[:, 0] + centres, raw[:, 1] / 2
-    corners = np.stack([middle - half, middle + half], axis=1)
+    centre, half = raw[:, 0] + centres, raw[:, 1] / 2
+    corners = np.stack([centre - half, centre + half], axis=1)
     return np.concatenate([corners, raw[:, 2:] + centres[:, None]], axis=1)
 
 
 def weighted_nms(points: FloatArray, scores: FloatArray) -> FloatArray:
-    """Weighted non-maximum suppression: boxes of one face become their mean by score.
+    """Weighted non-maximum suppression: boxes of one face become their score-weighted mean.
 
-    The paper's "tie resolution strategy" (section 3.3): a face does not jump between the boxes that
-    claim it. `NonMaxSuppressionCalculator`, WEIGHTED.
+    The paper's "tie resolution strategy" (section 3.3): a face does not jump between overlapping
+    boxes. `NonMaxSuppressionCalculator`, WEIGHTED.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ def weighted_nms(points: FloatArray, scores: FloatArray) -> FloatArray:
 
 
 def iou(one: FloatArray, others: FloatArray) -> FloatArray:
-    """The intersection over the union of one box and others, shapes (8, 2) and (n, 8, 2)."""
+    """The intersection over union of one box and others, shapes (8, 2) and (n, 8, 2)."""
     low = np.maximum(one[LOW], others[:, LOW])
     high = np.minimum(one[HIGH], others[:, HIGH])
     common = np.prod(np.maximum(high - low, 0), axis=1)
-    return common / (area(one) + area(others) - common)
+    return np.asarray(common / (area(one) + area(others) - common))
 
 
 def area(points: FloatArray) -> FloatArray:
     """The area of boxes, shape (…, 8, 2) to (…)."""
-    return np.prod(points[..., HIGH, :] - points[..., LOW, :], axis=-1)
+    return np.asarray(np.prod(points[..., HIGH, :] - points[..., LOW, :], axis=-1))

@@ -1,9 +1,9 @@
-"""From the landmark network's output to points in the image, and to where the face will be next.
+"""Face mesh: from the landmark network's output to points in the image, and to the next ROI.
 
-Pure. In: the raw landmarks and the `Region` that was cut out for them. Out: points in pixels of the
+Pure. In: the raw landmarks and the `Roi` that the network was given. Out: points in pixels of the
 image. The network follows Y. Kartynnik, A. Ablavatski, I. Grishchenko and M. Grundmann, "Real-time
 Facial Surface Geometry from Monocular Video on Mobile GPUs", 2019, arXiv 1907.06724, and for the
-irises arXiv 2006.11341; the way back is MediaPipe's `SingleFaceLandmarksDetectorGraph`.
+irises arXiv 2006.11341; the projection is MediaPipe's `SingleFaceLandmarksDetectorGraph`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from latent_resonance.eye.tracking.onnx.roi import Roi, roi_from_box, to_image
 
 FloatArray = NDArray[np.float64]
 
-SIDE = 256  # pixels of the network's picture, and the unit of its landmarks
+SIDE = 256  # pixels of the network's input, and the unit of its landmarks
 EYE_CORNERS = [33, 263]  # the outer ones, the image's left first
 
 
 def probability(logit: NDArray[np.float32]) -> float:
-    """The presence score, 0 to 1, of its logit; NaN of NaN."""
+    """The presence score, 0 to 1, from its logit; NaN stays NaN."""
     return float(1 / (1 + np.exp(-np.clip(np.float64(logit), -80.0, 80.0))))
 
 
@@ -30,7 +30,7 @@ def landmarks_in_image(raw: NDArray[np.float32], roi: Roi, width: int, height: i
     Parameters
     ----------
     raw
-        Shape (478, 3), pixels of the network's picture; z has the scale of x.
+        Shape (478, 3), pixels of the network's input; z has the scale of x.
     """
     points = raw.astype(np.float64) / SIDE
     depth = points[:, 2] * _depth_scale(roi, width, height)
@@ -38,18 +38,18 @@ def landmarks_in_image(raw: NDArray[np.float32], roi: Roi, width: int, height: i
 
 
 def _depth_scale(roi: Roi, width: int, height: int) -> float:
-    """Pixels in a unit of z: the region's width, measured as MediaPipe does.
+    """Pixels per unit of z: the ROI's width, measured as MediaPipe does.
 
-    `LandmarkProjectionCalculator` takes the length of the region's upper edge in an image whose
-    sides are both 1. So where an image is no square a tilted face is deeper than an upright one.
-    That is not sensible, but the features and their ranges were made with it.
+    `LandmarkProjectionCalculator` takes the length of the ROI's upper edge in an image whose sides
+    are both 1. So in an image that is not square, a tilted face is deeper than an upright one. This
+    is a flaw, but the features and their ranges depend on it.
     """
-    across, down = np.cos(roi.angle), np.sin(roi.angle) * width / height
-    return roi.width * float(np.hypot(across, down))
+    x, y = np.cos(roi.angle), np.sin(roi.angle) * width / height
+    return roi.width * float(np.hypot(x, y))
 
 
 def roi_from_landmarks(landmarks: FloatArray) -> Roi:
-    """Where to look in the next image: a square around the landmarks, turned like the eyes."""
+    """The ROI for the next image: a square around the landmarks, rotated like the eyes."""
     points = landmarks[:, :2]
     around = roi_from_box(points.min(axis=0), points.max(axis=0), points[EYE_CORNERS])
     side = max(around.width, around.height)

@@ -1,10 +1,10 @@
-"""How a head is turned: the canonical face laid over the landmarks, seen through a virtual camera.
+"""Head rotation: fits the canonical face to the landmarks, seen through a virtual camera.
 
-Pure. In: landmarks in pixels. Out: a rotation, or None of a face without one. MediaPipe's
+Pure. In: landmarks in pixels. Out: a rotation, or None for a degenerate face. MediaPipe's
 `ScreenToMetricSpaceConverter` (mediapipe/tasks/cc/vision/face_geometry/libs/geometry_pipeline.cc);
-the weighted orthogonal Procrustes problem within is solved as in D. Akca, "Generalized Procrustes
-analysis and its applications in photogrammetry", ETH Zürich 2003, section 2.4, and kept from
-mirroring as in J. C. Gower and G. B. Dijksterhuis, "Procrustes Problems", 2004, section 4.6.
+the weighted orthogonal Procrustes problem is solved as in D. Akca, "Generalized Procrustes
+analysis and its applications in photogrammetry", ETH Zürich 2003, section 2.4, and reflections are
+excluded as in J. C. Gower and G. B. Dijksterhuis, "Procrustes Problems", 2004, section 4.6.
 """
 
 from __future__ import annotations
@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-FIELD_OF_VIEW = np.radians(63.0)  # from top to bottom, of a camera at the face's middle distance
-# Of the image: a face whose points are all closer to its middle has no pose, nor has one that
-# reaches so much farther than any image shows.
-TOO_SMALL, TOO_LARGE = 1e-3, 100.0
-NO_SCALE = 1e-9
-_SURFACE = slice(468)  # the landmarks but for the irises
-_TO_THE_CAMERA = (1.0, 1.0, -1.0)  # the landmarks' z points away from it
+FIELD_OF_VIEW = np.radians(63.0)  # vertical, of the virtual camera
+# Limits of a face's radius, in image sizes: outside of them the landmarks are degenerate.
+MIN_RADIUS, MAX_RADIUS = 1e-3, 100.0
+MIN_SCALE = 1e-9
+_SURFACE = slice(468)  # the landmarks without the irises
+_TOWARDS_CAMERA = (1.0, 1.0, -1.0)  # the landmarks' z points away from the camera
 
-# The canonical face's points that a pose rests upon, from geometry_pipeline_metadata_landmarks in
+# The canonical face's points used for the pose, from geometry_pipeline_metadata_landmarks in
 # the .task file: x to the image's right, y up, z towards the camera, in cm; and their weights.
 _MIDDLE = (  # landmark, y, z, weight; x is 0
     (4, -0.46317, 7.58658, 0.07090994),
@@ -54,7 +53,7 @@ POSE_LANDMARKS = _TABLE[:, 0].astype(int)  # (33,)
 CANONICAL = _TABLE[:, 1:4]  # (33, 3)
 WEIGHTS = _TABLE[:, 4] / _TABLE[:, 4].sum()  # (33,)
 _CENTRED = CANONICAL - WEIGHTS @ CANONICAL
-_SPREAD = float(WEIGHTS @ (_CENTRED**2).sum(axis=1))
+_VARIANCE = float(WEIGHTS @ (_CENTRED**2).sum(axis=1))
 
 
 def head_rotation(landmarks: FloatArray, width: int, height: int) -> FloatArray | None:
@@ -65,41 +64,41 @@ def head_rotation(landmarks: FloatArray, width: int, height: int) -> FloatArray 
     landmarks
         Shape (478, 3), finite, pixels of an image of `width` × `height`.
     """
-    if not TOO_SMALL < _radius(landmarks / (width, height, 1)) < TOO_LARGE:
+    if not MIN_RADIUS < _radius(landmarks / (width, height, 1)) < MAX_RADIUS:
         return None
     screen = to_screen(landmarks[_SURFACE], width, height)
     points, depth = screen[POSE_LANDMARKS], float(screen[:, 2].mean())
-    # z is only relative to the face: guess its scale, then guess it again without perspective.
-    _, flat = fit_canonical_face(points * _TO_THE_CAMERA)
-    if flat < NO_SCALE:
+    # z is relative to the face: estimate its scale, then again with the perspective removed.
+    _, flat = fit_canonical_face(points * _TOWARDS_CAMERA)
+    if flat < MIN_SCALE:
         return None
     _, correction = fit_canonical_face(unproject(points, depth, flat))
-    if flat * correction < NO_SCALE:
+    if flat * correction < MIN_SCALE:
         return None
     return fit_canonical_face(unproject(points, depth, flat * correction))[0]
 
 
 def _radius(points: FloatArray) -> float:
-    """How far the farthest point is from the middle of all, in the picture's plane."""
+    """The largest distance of a point from the centroid, in the image plane."""
     return float(np.linalg.norm((points - points.mean(axis=0))[:, :2], axis=1).max())
 
 
 def to_screen(points: FloatArray, width: int, height: int) -> FloatArray:
-    """Pixels on the plane at distance 1 before the virtual camera: x right, y up, z like x."""
+    """Pixels to the plane at distance 1 from the virtual camera: x right, y up, z like x."""
     pixel = 2 * np.tan(FIELD_OF_VIEW / 2) / height
-    return (points - (width / 2, height / 2, 0)) * (pixel, -pixel, pixel)
+    return np.asarray((points - (width / 2, height / 2, 0)) * (pixel, -pixel, pixel))
 
 
 def unproject(points: FloatArray, depth: float, scale: float) -> FloatArray:
-    """Points on the screen as points in space, their mean z `depth` at the distance 1 / scale."""
+    """Points on the screen to points in space, with their mean z `depth` at distance 1 / scale."""
     z = (points[:, 2:] - depth + 1) / scale
-    return np.concatenate([points[:, :2] * z, z], axis=1) * _TO_THE_CAMERA
+    return np.concatenate([points[:, :2] * z, z], axis=1) * _TOWARDS_CAMERA
 
 
 def fit_canonical_face(points: FloatArray) -> tuple[FloatArray, float]:
-    """Rotation and scale that bring the canonical face closest to points, shape (33, 3)."""
+    """Rotation and scale of the canonical face that best fit points, shape (33, 3)."""
     covariance = (points * WEIGHTS[:, None]).T @ _CENTRED
-    left, stretch, right = np.linalg.svd(covariance)
-    if np.linalg.det(left) * np.linalg.det(right) < 0:  # a mirrored face is none
-        left[:, 2], stretch[2] = -left[:, 2], -stretch[2]
-    return left @ right, float(stretch.sum() / _SPREAD)
+    left, singular_values, right = np.linalg.svd(covariance)
+    if np.linalg.det(left) * np.linalg.det(right) < 0:  # exclude reflections
+        left[:, 2], singular_values[2] = -left[:, 2], -singular_values[2]
+    return left @ right, float(singular_values.sum() / _VARIANCE)

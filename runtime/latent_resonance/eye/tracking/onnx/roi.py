@@ -1,7 +1,7 @@
-"""Where a face is in an image, as an upright or turned rectangle, and pictures cut out of it.
+"""Regions of interest: rotated rectangles around faces, and crops of them.
 
-Pure, but for OpenCV's warping. In and out: `Region`s in pixels of the image. The rules are those of
-MediaPipe's calculators, named at each function (mediapipe/calculators/util and …/tensor).
+Pure. In and out: `Roi`s in pixels of the image. The rules are those of MediaPipe's calculators,
+named at each function (mediapipe/calculators/util and …/tensor).
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from latent_resonance.eye.camera.camera import Pixels, warped
 
 FloatArray = NDArray[np.float64]
 
-MARGIN = 1.5  # RectTransformationCalculator's scale: a face that moves stays within
+MARGIN = 1.5  # RectTransformationCalculator's scale: a moving face stays inside
 
 
 @dataclass(frozen=True, slots=True)
 class Roi:
-    """A rectangle that may be turned.
+    """A region of interest: a rectangle that may be rotated.
 
     Attributes
     ----------
     x, y
-        Its middle.
+        Its centre.
     width, height
         Pixels, along its own axes.
     angle
@@ -40,13 +40,13 @@ class Roi:
 
 
 def letterbox(width: int, height: int) -> Roi:
-    """The square around a whole image: nothing is lost when it is scaled (a letterbox)."""
+    """The smallest square around a whole image."""
     side = max(width, height)
     return Roi(width / 2, height / 2, side, side)
 
 
 def roi_from_box(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Roi:
-    """The region around a box whose upper edge is parallel to the eyes.
+    """The ROI around a box, with its upper edge parallel to the eyes.
 
     `DetectionsToRectsCalculator` and `RectTransformationCalculator`.
 
@@ -55,7 +55,7 @@ def roi_from_box(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Roi:
     low, high
         Shape (2,), opposite corners of the upright box.
     eyes
-        Shape (2, 2): the eye at the image's left, and the other one.
+        Shape (2, 2): the eye at the image's left, then the other one.
     """
     (x, y), (width, height) = (low + high) / 2, (high - low) * MARGIN
     across, down = eyes[1] - eyes[0]
@@ -63,22 +63,22 @@ def roi_from_box(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Roi:
 
 
 def to_image(roi: Roi, points: FloatArray) -> FloatArray:
-    """Points (…, 2) of a region, from 0 at its first to 1 at its last corner, in the image.
+    """Points (…, 2) from ROI coordinates, 0 to 1 along its sides, to pixels of the image.
 
-    `LandmarkProjectionCalculator`, in the pixels of the image.
+    `LandmarkProjectionCalculator`.
     """
     return (points - 0.5) @ _axes(roi).T + (roi.x, roi.y)
 
 
 def crop(pixels: Pixels, roi: Roi, side: int, *, repeat_edge: bool) -> Pixels:
-    """The region of an image, shape (side, side, 3).
+    """The ROI of an image, shape (side, side, 3).
 
-    `ImageToTensorCalculator` on the CPU: bilinear, corner upon corner.
+    `ImageToTensorCalculator` on the CPU: bilinear, with aligned corners.
 
     Parameters
     ----------
     repeat_edge
-        Whether what lies outside of the image looks like its edge; else it is black.
+        Repeat the edge pixels outside the image; otherwise it is black there.
     """
     corner = to_image(roi, np.zeros(2))
     from_patch = np.column_stack([_axes(roi) / side, corner])
@@ -86,7 +86,7 @@ def crop(pixels: Pixels, roi: Roi, side: int, *, repeat_edge: bool) -> Pixels:
 
 
 def _axes(roi: Roi) -> FloatArray:
-    """The region's width and height as arrows in the image, the columns of a (2, 2)."""
+    """The ROI's width and height as vectors in the image, the columns of a (2, 2)."""
     cosine, sine = np.cos(roi.angle), np.sin(roi.angle)
     return np.array(
         [
@@ -97,7 +97,7 @@ def _axes(roi: Roi) -> FloatArray:
 
 
 def iou(one: Roi, other: Roi) -> float:
-    """The intersection over the union of two regions as if neither were turned, 0 to 1."""
+    """The intersection over union of two ROIs, 0 to 1; their rotation is ignored."""
     across = _overlap_1d(one.x, one.width, other.x, other.width)
     down = _overlap_1d(one.y, one.height, other.y, other.height)
     common = across * down
@@ -110,13 +110,13 @@ def _overlap_1d(one: float, one_length: float, other: float, other_length: float
     return max(end - max(one - one_length / 2, other - other_length / 2), 0.0)
 
 
-def merge_rois(followed: list[Roi], found: list[Roi], max_iou: float) -> list[Roi]:
-    """The regions of both, each face once: of two that overlap by more the later one.
+def merge_rois(tracked: list[Roi], detected: list[Roi], max_iou: float) -> list[Roi]:
+    """The union of both lists; of two ROIs that overlap by more than `max_iou`, the later one.
 
-    `AssociationNormRectCalculator`: what has just been found replaces what was followed.
+    `AssociationNormRectCalculator`: a new detection replaces the tracked ROI.
     """
     kept: list[Roi] = []
-    for roi in (*followed, *found):
+    for roi in (*tracked, *detected):
         kept = [each for each in kept if iou(roi, each) <= max_iou]
         kept.append(roi)
     return kept

@@ -1,7 +1,7 @@
 """The two face networks on ONNX Runtime, on one thread.
 
-This module and the voice's generator are the only ones that import onnxruntime. In the eye's loop,
-or offline in the caller's. In: a picture of the network's size. Out: its raw outputs.
+The only module of the eye that imports onnxruntime. Runs in the eye's loop, or offline on the
+caller's thread. In: an image of the network's size. Out: its raw outputs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# See voice/synthesis/networks.py: else it reports to its makers.
+# Read at the import; see voice/synthesis/networks.py.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
@@ -27,16 +27,16 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """What a network's input is like.
+    """A network's file and input format.
 
     Attributes
     ----------
     file
-        In the models' folder.
+        Its name in the models folder.
     side
-        Pixels of its square picture.
+        Width and height of its input, pixels.
     low, high
-        What black and white become (the original files' `NormalizationOptions`).
+        The values of black and white (the original files' `NormalizationOptions`).
     """
 
     file: str
@@ -50,7 +50,7 @@ MESH = InputSpec(tracker.MESH, side=256, low=0.0, high=1.0)
 
 
 class Network:
-    """One network, opened.
+    """An inference session of one network.
 
     Raises
     ------
@@ -72,7 +72,7 @@ class Network:
             raise TrackerError(f"{spec.file} cannot be run here: {_reason(error)}") from error
 
     def run(self, patch: Pixels) -> tuple[FloatArray, FloatArray]:
-        """Both outputs for a picture of shape (side, side, 3), each without its batch.
+        """Both outputs for an image of shape (side, side, 3), without the batch dimension.
 
         Raises
         ------
@@ -82,17 +82,17 @@ class Network:
         np.multiply(patch, self._scale, out=self._input[0])
         self._input += self._low
         try:
-            one, other = self._session.run(None, {"image": self._input})
+            first, second = self._session.run(None, {"image": self._input})
         except Exception as error:  # onnxruntime's own exceptions share no other base class
             raise TrackerError(f"{self._file} failed on an image: {_reason(error)}") from error
-        return one[0], other[0]
+        return first[0], second[0]
 
 
 def _options() -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors only; they come as exceptions too
-    options.enable_mem_pattern = False  # 8 MiB less, for 0.2 ms more of an image's 7
+    options.log_severity_level = 3  # errors only; they are raised as exceptions too
+    options.enable_mem_pattern = False  # saves 8 MiB, costs 0.2 ms of 7 ms an image
     return options
 
 

@@ -1,7 +1,7 @@
-"""The light tracker: detect where no face is followed yet, and follow.
+"""The light tracker: detects new faces and tracks known ones.
 
-Lives in the eye's loop (offline: in the caller's). In: `Image`s with rising times. Out: `Face`s, as
-MediaPipe's Face Landmarker gives them in VIDEO mode without its own smoothing.
+Runs in the eye's loop, or offline on the caller's thread. In: `Image`s with increasing times. Out:
+`Face`s, as MediaPipe's Face Landmarker returns them in VIDEO mode without its smoothing.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ from latent_resonance.eye.tracking.tracker import Face
 
 
 class FaceNetwork(Protocol):
-    """A network: a square picture in, two arrays out."""
+    """A network with a square input image and two output arrays."""
 
     side: int
 
     def run(self, patch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Its outputs for a picture of shape (side, side, 3)."""
+        """Its outputs for an image of shape (side, side, 3)."""
 
 
 class OnnxTracker:
-    """Follows faces with two small networks.
+    """Tracks faces with two small networks.
 
     Parameters
     ----------
     detector, mesh
-        The networks: where faces are, and what one is like.
+        The networks for detection and for landmarks.
     """
 
     def __init__(self, detector: FaceNetwork, mesh: FaceNetwork, settings: EyeSettings) -> None:
         self._detector, self._mesh = detector, mesh
-        self._min_confidence, self._places = settings.min_confidence, settings.max_faces
+        self._min_confidence, self._max_faces = settings.min_confidence, settings.max_faces
         self._rois: list[Roi] = []
 
     def find(self, image: Image) -> list[Face]:
@@ -65,33 +65,33 @@ class OnnxTracker:
             If ONNX Runtime fails.
         """
         rois = self._rois
-        if len(rois) < self._places:
-            rois = merge_rois(rois, self._detect(image.pixels), self._min_confidence)[
-                : self._places
-            ]
-        seen = [face for each in rois if (face := self._face(image.pixels, each)) is not None]
-        self._rois = [roi_from_landmarks(face.landmarks) for face in seen]
-        return seen
+        if len(rois) < self._max_faces:
+            merged = merge_rois(rois, self._detect(image.pixels), self._min_confidence)
+            rois = merged[: self._max_faces]
+        faces = [face for roi in rois if (face := self._face(image.pixels, roi)) is not None]
+        self._rois = [roi_from_landmarks(face.landmarks) for face in faces]
+        return faces
 
     def close(self) -> None:
-        """Forget whom it followed; the networks go with it."""
+        """Forget the tracked faces."""
         self._rois = []
 
     def _detect(self, pixels: Pixels) -> list[Roi]:
         height, width = pixels.shape[:2]
-        everything = letterbox(width, height)
-        patch = crop(pixels, everything, self._detector.side, repeat_edge=False)
-        found = to_image(everything, detections(*self._detector.run(patch), self._min_confidence))
-        return [roi_from_box(each[LOW], each[HIGH], each[EYES]) for each in found[: self._places]]
+        whole = letterbox(width, height)
+        patch = crop(pixels, whole, self._detector.side, repeat_edge=False)
+        found = to_image(whole, detections(*self._detector.run(patch), self._min_confidence))
+        return [
+            roi_from_box(face[LOW], face[HIGH], face[EYES]) for face in found[: self._max_faces]
+        ]
 
     def _face(self, pixels: Pixels, roi: Roi) -> Face | None:
-        """The face in a region, if there is one."""
+        """The face in an ROI, if there is one."""
         height, width = pixels.shape[:2]
         patch = crop(pixels, roi, self._mesh.side, repeat_edge=True)
         raw, presence = self._mesh.run(patch)
-        if not (
-            probability(presence) > self._min_confidence and np.isfinite(raw).all()
-        ):  # NaN is nobody
+        is_face = probability(presence) > self._min_confidence  # False for NaN
+        if not (is_face and np.isfinite(raw).all()):
             return None
         landmarks = landmarks_in_image(raw, roi, width, height)
         rotation = head_rotation(landmarks, width, height)
@@ -99,11 +99,11 @@ class OnnxTracker:
 
 
 def open_onnx_tracker(models: Path, settings: EyeSettings) -> OnnxTracker:
-    """The tracker on the networks in the models' folder.
+    """Open the tracker with the networks in the models folder.
 
     Raises
     ------
     TrackerError
-        One is missing or damaged.
+        A network is missing or damaged.
     """
     return OnnxTracker(Network(models, DETECTOR), Network(models, MESH), settings)
