@@ -137,7 +137,7 @@ class FaceSender:
 
     Raises
     ------
-    SocketPathTooLong
+    SocketPathTooLongError
         If it is too long for a Unix socket.
     """
 
@@ -168,9 +168,9 @@ class FaceReceiver:
 
     Raises
     ------
-    SocketTaken
+    SocketInUseError
         If another receiver listens there, or the path is something other than a socket.
-    SocketPathTooLong
+    SocketPathTooLongError
         If it is too long for a Unix socket.
     """
 

@@ -1,4 +1,4 @@
-"""The commands as a person meets them: help, exit codes, one line for what went wrong."""
+"""The command line: help, exit codes, and one line per error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
 
 @pytest.fixture
 def config(tmp_path: Path, pack_folder: Path) -> Path:
-    """Settings with the tiny pack and two seconds of a score that moves."""
+    """Settings with a tiny pack and a score of two seconds."""
     score = tmp_path / "score.csv"
     score.write_text("time_s,presence,mouth_open\n0,1,0\n1,1,0.6\n2,1,0\n")
     path = tmp_path / "settings.yaml"
@@ -64,15 +64,15 @@ def test_help_names_every_command_and_every_exit_code() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_of_its_own(command: str) -> None:
+def test_every_command_has_its_own_help(command: str) -> None:
     done = run(command, "-h")
     assert done.returncode == 0
     assert done.stdout.startswith(f"Usage: latent-resonance {command}")
     assert all(len(line) <= 92 for line in done.stdout.splitlines())
 
 
-def test_the_examples_of_the_help_are_valid_commands() -> None:
-    """Each example line parses: with --help added it ends well instead of in a usage error."""
+def test_the_examples_in_the_help_are_valid_commands() -> None:
+    """Each example parses: with --help appended it succeeds instead of being a usage error."""
     examples = []
     for command in ((), *((name,) for name in COMMANDS)):
         lines = run(*command, "--help").stdout.splitlines()
@@ -103,7 +103,7 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (("rendr",), "Did you mean 'render'"),
         (("render",), "Missing option '-o' / '--output'"),
@@ -120,18 +120,16 @@ def test_the_version_is_the_same_everywhere() -> None:
         (("features", "a.csv", "-o", "a.csv"), "a.csv is named twice"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_says_what_is_right(
-    arguments: tuple[str, ...], sentence: str
+def test_wrong_usage_exits_with_2_and_names_the_rule(
+    arguments: tuple[str, ...], message: str
 ) -> None:
     done = run(*arguments)
     assert done.returncode == 2
-    assert sentence in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize("command", ["render -o x.wav", "features a.mp4 -o x.csv", "voice", "eye"])
-def test_wrong_settings_end_every_command_with_2_and_all_messages(
-    tmp_path: Path, command: str
-) -> None:
+def test_invalid_settings_exit_with_2_and_print_all_messages(tmp_path: Path, command: str) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("camera: {width: 0}\nnonsense: 1\n")
     done = run(*command.split(), "--config", path)
@@ -151,7 +149,7 @@ def test_wrong_settings_end_every_command_with_2_and_all_messages(
         ("render", "-o", "no/such/folder/x.wav"),
     ],
 )
-def test_what_cannot_be_done_ends_with_1_and_one_line(
+def test_a_failure_exits_with_1_and_one_line(
     tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -163,7 +161,7 @@ def test_what_cannot_be_done_ends_with_1_and_one_line(
     assert set(tmp_path.iterdir()) == before
 
 
-def test_render_writes_the_take_and_says_so_in_one_line(tmp_path: Path, config: Path) -> None:
+def test_render_writes_the_take_and_reports_it_in_one_line(tmp_path: Path, config: Path) -> None:
     take = tmp_path / "take.wav"
     done = run("render", "-o", take, "--config", config)
     assert done.returncode == 0, done.stderr
@@ -187,13 +185,13 @@ def test_an_interrupted_render_leaves_no_file_behind(
         assert process.poll() is None
         time.sleep(0.02)
     process.send_signal(number)
-    _, said = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=30)
     assert process.returncode == code
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
     assert list(folder.iterdir()) == []
 
 
-def test_a_refused_output_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_rejected_output_leaves_the_file_unchanged(tmp_path: Path) -> None:
     clip = tmp_path / "face.csv"
     clip.write_text("time_s,presence\n0,1\n1,1\n")
     assert run("render", clip, "-o", clip).returncode == 2

@@ -25,7 +25,7 @@ from latent_resonance.face_state import (
     encode,
     neutral_features,
 )
-from latent_resonance.linux.unix_socket import SocketTaken
+from latent_resonance.linux.unix_socket import SocketInUseError
 
 HEADER_BYTES = 24
 
@@ -178,7 +178,7 @@ def test_a_group_may_write_to_the_socket_where_the_folder_is_for_that_group(
 def test_a_second_voice_is_told_that_the_first_one_listens(
     receiver: FaceReceiver, path: Path
 ) -> None:
-    with pytest.raises(SocketTaken, match="another performance is listening"):
+    with pytest.raises(SocketInUseError, match="another performance is listening"):
         FaceReceiver(path)
     FaceSender(path).send(a_state())
     assert receiver.receive(1.0) is not None
@@ -194,7 +194,7 @@ def test_the_socket_of_a_voice_that_died_is_replaced(path: Path) -> None:
 def test_a_file_in_the_way_is_refused_and_left_alone(path: Path) -> None:
     path.parent.mkdir()
     path.write_text("a letter")
-    with pytest.raises(SocketTaken, match="not a socket"):
+    with pytest.raises(SocketInUseError, match="not a socket"):
         FaceReceiver(path)
     assert path.read_text() == "a letter"
 

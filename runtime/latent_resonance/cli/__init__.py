@@ -80,7 +80,7 @@ def commands() -> None:
     """The command group; its help text is PAGE."""
 
 
-@commands.command(short_help="Turn a clip, a score, or nothing at all into a WAV.")
+@commands.command(short_help="Render a clip, a score, or the bundled score to a WAV.")
 @click.argument("clip", type=FILE, required=False)
 @click.option("-o", "--output", type=NEW_FILE, required=True, metavar="WAV", help="Output file.")
 @click.option("--picture", "plot", type=NEW_FILE, metavar="PNG", help="Also plot the spectrogram.")

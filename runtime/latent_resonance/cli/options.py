@@ -1,6 +1,6 @@
-"""Options that several commands share, and what they refuse before any work is done.
+"""Options that several commands share, and their validation.
 
-Pure but for a look at the paths; on the main thread, before anything heavy is imported.
+Runs on the main thread before any heavy import; pure except for checks of paths.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import click
 
 
 class NewFile(click.Path):
-    """A file to write: a device or a pipe is refused, for it would be renamed away."""
+    """An output file. Devices and pipes are rejected, since a rename would replace them."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
@@ -24,7 +24,7 @@ class NewFile(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Path:
-        """The path, whether there is a file yet or not."""
+        """The path; the file need not exist."""
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if path.exists() and not (path.is_file() or path.is_dir()):
             self.fail(f"{path} is a device or a pipe; name an ordinary file", param, ctx)
@@ -39,13 +39,13 @@ def _duration(
     return value
 
 
-def keep_apart(*paths: Path | None) -> None:
-    """Refuses to write over a file that the same command reads or writes.
+def require_distinct(*paths: Path | None) -> None:
+    """Check that no file is both read and written, or written twice.
 
     Raises
     ------
     click.UsageError
-        Two of the paths are one file.
+        Two of the paths are the same file.
     """
     seen: set[Path] = set()
     for path in filter(None, paths):
@@ -57,10 +57,10 @@ def keep_apart(*paths: Path | None) -> None:
 FILE = click.Path(path_type=Path)
 NEW_FILE = NewFile()
 config_option = click.option(
-    "--config", type=FILE, metavar="FILE", help="Settings (YAML). Without it, the defaults."
+    "--config", type=FILE, metavar="FILE", help="Settings (YAML); the defaults if omitted."
 )
 pack_option = click.option(
-    "--pack", metavar="DIR", help="A pack's folder, or its name in models/; outranks the settings."
+    "--pack", metavar="DIR", help="A pack's folder, or its name in models/; overrides the settings."
 )
 seed_option = click.option(
     "--seed",
@@ -68,7 +68,7 @@ seed_option = click.option(
     default=0,
     show_default="0",
     metavar="N",
-    help="Where all chance starts, 0 to 4294967295; another seed, another take.",
+    help="Seed of all random numbers, 0 to 4294967295.",
 )
 seconds_option = click.option(
     "--seconds", type=float, callback=_duration, metavar="N", help="Stop after N seconds."
@@ -76,5 +76,5 @@ seconds_option = click.option(
 unattended_option = click.option(
     "--unattended",
     is_flag=True,
-    help="Nobody is there: go on with the defaults where the settings cannot be used, and say so.",
+    help="For services: report invalid settings and continue with the defaults.",
 )

@@ -1,12 +1,11 @@
-"""What the command line shows a person: sentences, a progress bar, and no traceback.
+"""Messages, progress bar and error handling of the command line.
 
-Used by the commands only, on the main thread. Standard output is kept for what was asked
-for; everything here goes to standard error.
+Used only by the commands, on the main thread. Standard output is reserved for results;
+everything here goes to standard error.
 """
 
 from __future__ import annotations
 
-import ctypes
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,19 +15,19 @@ from types import FrameType
 import click
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.linux.realtime import set_parent_death_signal
 
-PR_SET_PDEATHSIG = 1  # prctl(2)
 INTERRUPTED = 128 + signal.SIGINT
 
 
-def log(sentence: str) -> None:
-    """One line to whoever watches."""
-    click.echo(sentence, err=True)
+def log(message: str) -> None:
+    """Print one line to standard error."""
+    click.echo(message, err=True)
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
-    """A bar on a terminal, nothing elsewhere; told the share done, 0..1."""
+    """A function that shows progress, 0..1, as a bar on a terminal; elsewhere it does nothing."""
     if not sys.stderr.isatty():
         yield lambda _share: None
         return
@@ -37,8 +36,8 @@ def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
 
 
 def run(command: click.Command, name: str) -> None:
-    """Runs a command to its exit code; what a user can put right is said in a line each."""
-    signal.signal(signal.SIGTERM, _terminated)
+    """Run a command and exit with its code; errors of the user are printed without traceback."""
+    signal.signal(signal.SIGTERM, _exit_on_signal)
     try:
         command.main(prog_name=name, standalone_mode=False)
     except click.ClickException as error:
@@ -53,12 +52,12 @@ def run(command: click.Command, name: str) -> None:
         sys.exit(error.exit_code)
 
 
-def _terminated(number: int, _frame: FrameType | None) -> None:
-    """SIGTERM unwinds the stack, so that no half-written file is left behind."""
+def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
+    """Unwind the stack, so that partial output files are removed."""
     sys.exit(128 + number)
 
 
-def leave_with_the_parent() -> None:
-    """Ctrl-C reaches the whole group: the voice decides when its children close, or dies first."""
+def exit_with_parent() -> None:
+    """Ignore Ctrl-C, which reaches the whole process group, and exit when the parent does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    set_parent_death_signal(signal.SIGTERM)

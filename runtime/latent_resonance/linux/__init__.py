@@ -1,1 +1,1 @@
-"""What is particular to Linux: sockets, systemd, real-time priority, temperatures, atomic files."""
+"""Linux interfaces: Unix sockets, systemd, real-time priority, temperatures, atomic files."""

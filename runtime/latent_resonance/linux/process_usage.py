@@ -1,4 +1,4 @@
-"""What a process has taken of the machine, as /proc tells it."""
+"""Processor time and memory of a process, from /proc."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Usage:
-    """Processor time in seconds since it started, resident memory in MiB."""
+    """Processor time since the start in seconds, resident memory in MiB."""
 
     cpu_s: float
     resident_mib: float
 
 
-def read_usage(process: int) -> Usage | None:
-    """Usage of a process by its number; None if it is gone."""
-    folder = Path(f"/proc/{process}")
+def read_usage(pid: int) -> Usage | None:
+    """Usage of a process; None if it has exited."""
+    folder = Path(f"/proc/{pid}")
     try:
         times = (folder / "stat").read_text().rpartition(")")[2].split()
         pages = int((folder / "statm").read_text().split()[1])

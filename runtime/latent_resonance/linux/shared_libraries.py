@@ -1,7 +1,6 @@
-"""Libraries of the system that Python's wheels are linked to, and Debian's packages of them.
+"""Shared libraries that Python wheels link to, and the Debian packages that contain them.
 
-Asked by the eye where it chooses a tracker and by the doctor. In: names of files. Out: which of
-them cannot be loaded.
+Checked by the eye when it selects a tracker, and by the doctor.
 """
 
 from __future__ import annotations
@@ -9,15 +8,15 @@ from __future__ import annotations
 import ctypes
 
 PORTAUDIO = {"libportaudio.so.2": "libportaudio2"}  # file -> package
-GRAPHICS = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}  # MediaPipe's
+GRAPHICS = {"libEGL.so.1": "libegl1", "libGLESv2.so.2": "libgles2"}  # for MediaPipe
 
 
 def missing(libraries: dict[str, str]) -> dict[str, str]:
-    """Those of the libraries, file -> package, that cannot be loaded."""
-    return {file: libraries[file] for file in libraries if not _can_be_loaded(file)}
+    """The libraries, file -> package, that cannot be loaded."""
+    return {file: libraries[file] for file in libraries if not _can_load(file)}
 
 
-def _can_be_loaded(file: str) -> bool:
+def _can_load(file: str) -> bool:
     try:
         ctypes.CDLL(file)
     except OSError:

@@ -1,8 +1,8 @@
-"""Tells systemd how it goes: ready, a line of status, still alive, leaving (sd_notify(3)).
+"""Service notifications to systemd: ready, status line, watchdog, stopping (sd_notify(3)).
 
-Standard library only. Used by the eye's loop and by the voice's main thread; each makes one
-`Notifier`, the eye before it gives up its network, since an abstract address stays behind. In:
-NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Out: datagrams; without NOTIFY_SOCKET, nothing.
+Standard library only. The eye's loop, the voice's main thread and the monitor each create one
+`Notifier`; the eye does so before it drops its network, which abstract addresses belong to. In:
+NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID. Out: datagrams; none without NOTIFY_SOCKET.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import socket
 import time
 from collections.abc import Mapping
 
-FEEDS_PER_DEADLINE = 4  # systemd asks for at least two
-LONGEST_STATUS = 200  # characters; one line of `systemctl status`
+FEEDS_PER_DEADLINE = 4  # systemd recommends at least two
+MAX_STATUS_CHARACTERS = 200  # one line of `systemctl status`
 
 
 class Notifier:
-    """The service's side of Type=notify; every verb is free to call as often as one likes.
+    """The service's side of Type=notify; every method may be called at any rate.
 
     Parameters
     ----------
     environment
-        Where the variables are looked up.
+        Source of the variables.
 
     Attributes
     ----------
     watchdog_s
-        Seconds without `alive` after which systemd kills the service; None if it never does.
+        Seconds without `alive` after which systemd kills the service; None without a watchdog.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
-        self._socket = _connected(environment.get("NOTIFY_SOCKET", ""))
+        self._socket = _connect(environment.get("NOTIFY_SOCKET", ""))
         self.watchdog_s = _watchdog_s(environment)
         self._status = ""
         self._ready = False
@@ -40,53 +40,53 @@ class Notifier:
 
     @property
     def connected(self) -> bool:
-        """Whether systemd is there."""
+        """Whether systemd receives the notifications."""
         return self._socket is not None
 
     def ready(self) -> None:
-        """The loop really turns; only the first call says so."""
+        """The main loop runs; sent by the first call only."""
         if not self._ready:
             self._ready = True
             self._send("READY=1")
 
     def status(self, text: str) -> None:
-        """One line for people, sent when it has changed."""
-        line = " ".join(text.split())[:LONGEST_STATUS]
+        """One line for people, sent if it has changed."""
+        line = " ".join(text.split())[:MAX_STATUS_CHARACTERS]
         if line != self._status:
             self._status = line
             self._send(f"STATUS={line}")
 
     def alive(self) -> None:
-        """The loop has advanced; sent a few times within each deadline of the watchdog."""
+        """The main loop has advanced; sent FEEDS_PER_DEADLINE times per watchdog deadline."""
         now_s = time.monotonic()
         if self.watchdog_s and now_s - self._fed_s >= self.watchdog_s / FEEDS_PER_DEADLINE:
             self._fed_s = now_s
             self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Settings are being read again; the next `ready` ends it."""
+        """Settings are being reloaded, until the next `ready`."""
         self._ready = False
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """It leaves, on purpose."""
+        """The service exits on purpose."""
         self._send("STOPPING=1")
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
     def _send(self, message: str) -> None:
-        """Never blocks and never raises: whoever listens may be busy or gone."""
+        """Never blocks and never raises, even if the receiver is busy or gone."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
                 self._socket.send(message.encode())
 
 
-def _connected(address: str) -> socket.socket | None:
-    """A socket to systemd's: a path, or an abstract name, which is written with an @."""
+def _connect(address: str) -> socket.socket | None:
+    """A socket connected to a path, or to an abstract name, written with an @."""
     if not address.startswith(("/", "@")):
         return None
     abstract = address.startswith("@")
@@ -101,7 +101,7 @@ def _connected(address: str) -> socket.socket | None:
 
 
 def _watchdog_s(environment: Mapping[str, str]) -> float | None:
-    """WATCHDOG_USEC in seconds, if it is meant for this process (sd_watchdog_enabled(3))."""
+    """WATCHDOG_USEC in seconds, if set for this process (sd_watchdog_enabled(3))."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     try:

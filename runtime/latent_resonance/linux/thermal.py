@@ -1,6 +1,6 @@
-"""How hot the machine is, as Linux tells it under /sys.
+"""Temperature and throttling of the machine, from /sys.
 
-Read every few seconds on a thread that may wait; what cannot be read is not known.
+Polled every few seconds on a thread that may block; unreadable sensors count as unknown.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-# Of a Raspberry Pi's firmware (`vcgencmd get_throttled`): capped, throttled, soft limit; now.
+# Bits of a Raspberry Pi's get_throttled for the present: capped, throttled, soft limit.
 THROTTLED = 0b1110
 HOT_C = 80.0  # a Raspberry Pi throttles from here on
 COOL_C = 72.0
@@ -16,24 +16,24 @@ COOL_C = 72.0
 
 @dataclass(frozen=True)
 class ThermalState:
-    """Temperature in degrees Celsius, if known, and whether the firmware throttles the processor."""
+    """Temperature in degrees Celsius, if known, and whether the firmware throttles."""
 
     celsius: float | None = None
     throttled: bool = False
 
     @property
     def hot(self) -> bool:
-        """The machine is throttled or is about to be."""
+        """Whether the processor is throttled or about to be."""
         return self.throttled or (self.celsius is not None and self.celsius >= HOT_C)
 
     @property
     def cool(self) -> bool:
-        """The temperature is well below the limit."""
+        """Whether the temperature is well below the limit."""
         return not self.throttled and (self.celsius is None or self.celsius <= COOL_C)
 
 
 class Thermometer:
-    """Reads the hottest zone and the firmware's throttling flags.
+    """Reads the hottest thermal zone and the firmware's throttling flags.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Thermometer:
         self.flags = sorted(root.glob("devices/platform/soc*/soc*firmware/get_throttled"))
 
     def read(self) -> ThermalState:
-        """The heat at present."""
+        """The present state."""
         millidegrees = [n for n in (_number(path, 10) for path in self.zones) if n is not None]
         celsius = max(millidegrees) / 1000 if millidegrees else None
         flags = [n for n in (_number(path, 16) for path in self.flags) if n is not None]
@@ -55,5 +55,5 @@ class Thermometer:
 def _number(path: Path, base: int) -> int | None:
     try:
         return int(path.read_text(), base)
-    except (OSError, ValueError):  # a sensor that is asleep answers with an error
+    except (OSError, ValueError):  # a suspended sensor returns an error
         return None
