@@ -9,7 +9,7 @@ import pytest
 import scipy.fft
 from numpy.typing import NDArray
 
-from latent_resonance.audio.griffin_lim import StreamingGriffinLim, reconstruct
+from latent_resonance.audio.griffin_lim import StreamingGriffinLim, griffin_lim
 from latent_resonance.audio.spectrogram import Geometry, stft_circular, window
 from latent_resonance.voice.output.ring import Ring
 
@@ -77,7 +77,7 @@ def test_streaming_gives_the_bits_of_the_whole_reconstruction(geometry: Geometry
     magnitude = magnitude_of(harmonic(geometry), geometry)
     stream = StreamingGriffinLim(geometry)
     streamed = play(stream, magnitude.T)
-    whole = reconstruct(magnitude, geometry)
+    whole = griffin_lim(magnitude, geometry)
     latency = stream.latency_samples
     assert np.array_equal(streamed[latency:], whole[: len(streamed) - latency])
     assert np.abs(streamed[latency:]).max() > 0.05
@@ -86,7 +86,7 @@ def test_streaming_gives_the_bits_of_the_whole_reconstruction(geometry: Geometry
 @pytest.mark.parametrize("size", [1, 100, 128, 441, 700])
 def test_blocks_of_any_size_are_the_whole_reconstruction_before_and_after_reset(size: int) -> None:
     magnitude = magnitude_of(harmonic(SMALL), SMALL)
-    whole, stream = reconstruct(magnitude, SMALL), StreamingGriffinLim(SMALL)
+    whole, stream = griffin_lim(magnitude, SMALL), StreamingGriffinLim(SMALL)
     for _ in range(2):
         heard = play_in_blocks(stream, magnitude.T, size)[stream.latency_samples :]
         assert len(heard) > SMALL.loop_length - stream.latency_samples - size
@@ -114,7 +114,7 @@ def test_after_reset_the_same_frames_give_the_same_bits() -> None:
 
 def test_another_seed_gives_other_samples_of_the_same_quality() -> None:
     magnitude = magnitude_of(harmonic(SMALL), SMALL)
-    takes = [reconstruct(magnitude, SMALL, seed=seed) for seed in (1, 2)]
+    takes = [griffin_lim(magnitude, SMALL, seed=seed) for seed in (1, 2)]
     assert not np.array_equal(*takes)
     figures = [convergence_db(take, magnitude, SMALL) for take in takes]
     assert abs(figures[0] - figures[1]) < 5.0
@@ -218,14 +218,14 @@ def test_the_latency_of_the_defaults_is_within_half_a_window_and_eight_hops() ->
 @pytest.mark.parametrize("geometry", [GEOMETRY, SMALL, UNEVEN])
 def test_a_harmonic_sound_comes_back_from_its_magnitudes(geometry: Geometry) -> None:
     magnitude = magnitude_of(harmonic(geometry), geometry)
-    assert convergence_db(reconstruct(magnitude, geometry), magnitude, geometry) <= -30.0
+    assert convergence_db(griffin_lim(magnitude, geometry), magnitude, geometry) <= -30.0
 
 
 def test_each_part_of_the_method_earns_its_cost() -> None:
     magnitude = magnitude_of(harmonic(GEOMETRY), GEOMETRY)
 
     def figure(**settings: float) -> float:
-        return convergence_db(reconstruct(magnitude, GEOMETRY, **settings), magnitude, GEOMETRY)
+        return convergence_db(griffin_lim(magnitude, GEOMETRY, **settings), magnitude, GEOMETRY)
 
     default = figure()
     assert default < figure(momentum=0.0) - 2.0

@@ -12,21 +12,21 @@ import scipy.signal
 from tests.support.audio_measures import RATE, face, play, settings_of
 
 from latent_resonance.audio.loudness import (
-    HIGHEST_DBTP,
-    HIGHEST_LUFS,
+    MAX_DBTP,
+    MAX_LUFS,
     MOMENTARY_S,
     KWeighting,
     LoudnessCap,
-    Window,
+    LoudnessWindow,
     k_response,
 )
 from latent_resonance.config.settings import Settings
 from latent_resonance.gallery.visit import Presence
 from latent_resonance.pack import open_pack
 from latent_resonance.score import attract_score
-from latent_resonance.voice.quiet_hours import hushed
+from latent_resonance.voice.quiet_hours import quiet_settings
 from latent_resonance.voice.synthesis.instrument import Instrument
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance.voice.synthesis.tone import Tone
 
 Sound = np.ndarray
@@ -87,7 +87,7 @@ def test_the_weighting_is_that_of_the_standards_tables() -> None:
 @pytest.mark.parametrize("length", [100, 512, 4096])
 def test_a_tone_is_as_loud_as_pyloudnorm_says(hz: float, length: int) -> None:
     tone = (0.1 * np.sin(2 * np.pi * hz * np.arange(2 * RATE) / RATE)).astype(np.float32)
-    ear, window = KWeighting(RATE), Window(RATE, MOMENTARY_S)
+    ear, window = KWeighting(RATE), LoudnessWindow(RATE, MOMENTARY_S)
     for i in range(0, len(tone), length):
         block = tone[i : i + length]
         heard = window.add(ear.energy(block), len(block))
@@ -97,7 +97,7 @@ def test_a_tone_is_as_loud_as_pyloudnorm_says(hz: float, length: int) -> None:
 def test_a_full_tone_of_997_hz_is_three_decibels_below_full_scale() -> None:
     """BS.1770-4's own calibration."""
     tone = np.sin(2 * np.pi * 997 * np.arange(RATE) / RATE).astype(np.float32)
-    ear, window = KWeighting(RATE), Window(RATE, MOMENTARY_S)
+    ear, window = KWeighting(RATE), LoudnessWindow(RATE, MOMENTARY_S)
     for i in range(0, RATE, BLOCK):
         heard = window.add(ear.energy(tone[i : i + BLOCK]), len(tone[i : i + BLOCK]))
     assert heard == pytest.approx(-3.01, abs=0.02)
@@ -176,9 +176,9 @@ def test_an_hour_of_wild_sound_passes_neither_cap(
         [tone.process(sound[i : i + BLOCK], cutoffs[i // BLOCK // 50]) for i in blocks]
     )
     assert np.isfinite(out).all()
-    assert momentary_lufs(out).max() <= HIGHEST_LUFS
-    assert true_peak_db(out) <= HIGHEST_DBTP
-    assert momentary_lufs(out).max() > HIGHEST_LUFS - 16  # and it is not simply silent
+    assert momentary_lufs(out).max() <= MAX_LUFS
+    assert true_peak_db(out) <= MAX_DBTP
+    assert momentary_lufs(out).max() > MAX_LUFS - 16  # and it is not simply silent
 
 
 def test_without_the_cap_the_same_settings_are_far_too_loud() -> None:
@@ -186,7 +186,7 @@ def test_without_the_cap_the_same_settings_are_far_too_loud() -> None:
     tone = tone_of(**SETTINGS[0])
     tone.cap.process = lambda block: block
     out = in_blocks(lambda block: tone.process(block, 16_000.0), swell(30.0))
-    assert momentary_lufs(out).max() > HIGHEST_LUFS + 4
+    assert momentary_lufs(out).max() > MAX_LUFS + 4
 
 
 def test_the_cap_leaves_alone_what_is_not_too_loud() -> None:
@@ -222,8 +222,8 @@ def test_wild_faces_pass_neither_cap_and_are_about_as_loud_as_was_asked(
     settings = settings_of(pack_folder)
     output = settings.output.model_copy(update={"volume_db": volume_db})
     sound = played(pack_folder, settings.model_copy(update={"output": output}), wild_faces(60.0))
-    assert momentary_lufs(sound).max() <= HIGHEST_LUFS
-    assert true_peak_db(sound) <= HIGHEST_DBTP
+    assert momentary_lufs(sound).max() <= MAX_LUFS
+    assert true_peak_db(sound) <= MAX_DBTP
     if volume_db == 0.0:
         target = settings.output.loudness_lufs
         assert target - 8 < integrated_lufs(sound[5 * RATE :]) < target + 1
@@ -232,7 +232,7 @@ def test_wild_faces_pass_neither_cap_and_are_about_as_loud_as_was_asked(
 def played(folder: Path, settings: Settings, faces: list[Sound]) -> Sound:
     """What an instrument makes of a face for every hop."""
     pack = open_pack(folder)
-    instrument = Instrument(pack, open_networks(pack, settings.inference), settings, seed=0)
+    instrument = Instrument(pack, load_networks(pack, settings.inference), settings, seed=0)
     hops = []
     for i, features in enumerate(faces):
         if i % 10 == 0:
@@ -254,7 +254,7 @@ def test_an_open_mouth_is_as_loud_as_was_asked_and_a_closed_one_never_louder(
 def test_quiet_hours_are_quieter_darker_and_without_noise(pack_folder: Path) -> None:
     settings = settings_of(pack_folder)
     faces = [face(mouth_open=0.8, brow_tension=0.8)] * 450
-    loud, soft = (played(pack_folder, s, faces)[2 * RATE :] for s in (settings, hushed(settings)))
+    loud, soft = (played(pack_folder, s, faces)[2 * RATE :] for s in (settings, quiet_settings(settings)))
     assert integrated_lufs(soft) == pytest.approx(-30.0, abs=3.0)
     assert integrated_lufs(soft) < integrated_lufs(loud) - 6
     high = scipy.signal.butter(6, 6000.0, "highpass", fs=RATE, output="sos")

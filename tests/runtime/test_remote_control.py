@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.audio.loudness import amplitude
+from latent_resonance.audio.loudness import db_to_amplitude
 from latent_resonance.audio.reference_tone import FREQUENCY_HZ, LEVEL_DB, ReferenceTone
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
-from latent_resonance.link.requests import HELD_S, request
+from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, request
 from latent_resonance.voice.remote_control import RemoteControl
 
 NS = 1_000_000_000
@@ -53,15 +53,15 @@ def test_whoever_overrides_features_is_a_visitor_though_nobody_is_seen() -> None
 def test_an_override_ends_by_itself_when_nobody_says_it_again() -> None:
     remote = asked(RemoteControl(), 10.0, override={"mouth_open": 0.75})
     seen = FaceState(5, 10 * NS, True, neutral_features())
-    assert remote.overridden(10.0 + 0.99 * HELD_S)
-    assert remote.steered(seen, int((10.0 + HELD_S) * NS)) is seen
+    assert remote.overridden(10.0 + 0.99 * OVERRIDE_TIMEOUT_S)
+    assert remote.steered(seen, int((10.0 + OVERRIDE_TIMEOUT_S) * NS)) is seen
 
 
 def test_z_is_held_for_the_pack_it_was_meant_for_and_ends_by_itself() -> None:
     remote = asked(RemoteControl(), 0.0, z=[1.0, 2.0])
     assert remote.z(1.0, 2).tolist() == [1.0, 2.0]
     assert remote.z(1.0, 128) is None
-    assert remote.z(HELD_S, 2) is None
+    assert remote.z(OVERRIDE_TIMEOUT_S, 2) is None
     asked(remote, 1.0, z=None)
     assert remote.z(1.0, 2) is None
 
@@ -75,7 +75,7 @@ def test_being_muted_is_stronger_than_a_test_tone() -> None:
 
 def tone_of(hops: int, *, until: int, gain_db: float = 0.0) -> np.ndarray:
     tone, silence = ReferenceTone(RATE, HOP), np.zeros(HOP, np.float32)
-    return np.concatenate([tone.over(silence, gain_db, target=i < until) for i in range(hops)])
+    return np.concatenate([tone.process(silence, gain_db, enabled=i < until) for i in range(hops)])
 
 
 def test_the_test_tone_has_its_pitch_and_level_and_does_not_click() -> None:
@@ -83,7 +83,7 @@ def test_the_test_tone_has_its_pitch_and_level_and_does_not_click() -> None:
     steady = sound[20 * HOP : 140 * HOP]
     spectrum = np.abs(np.fft.rfft(steady * np.hanning(len(steady))))
     assert np.argmax(spectrum) * RATE / len(steady) == pytest.approx(FREQUENCY_HZ, abs=1)
-    assert np.sqrt(np.mean(steady**2)) == pytest.approx(amplitude(LEVEL_DB), rel=0.01)
+    assert np.sqrt(np.mean(steady**2)) == pytest.approx(db_to_amplitude(LEVEL_DB), rel=0.01)
     step = 2 * np.pi * FREQUENCY_HZ / RATE
     assert np.abs(np.diff(sound, 2)).max() < 1.2 * step**2 * np.abs(sound).max()
     assert not sound[165 * HOP :].any()
@@ -96,4 +96,4 @@ def test_the_test_tone_is_as_much_quieter_as_the_volume_says() -> None:
 
 def test_without_a_test_tone_a_block_is_handed_on_untouched() -> None:
     block = np.random.default_rng(0).standard_normal(HOP).astype(np.float32)
-    assert ReferenceTone(RATE, HOP).over(block, 0.0, target=False) is block
+    assert ReferenceTone(RATE, HOP).process(block, 0.0, enabled=False) is block

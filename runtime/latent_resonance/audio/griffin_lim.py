@@ -263,8 +263,11 @@ def _attack_phases(geometry: Geometry, seed: int) -> ComplexArray:
     """
     onset = _window_start(geometry) + geometry.win_length - geometry.hop_length
     angle = -2.0 * np.pi * np.arange(geometry.n_bins) * onset / geometry.n_fft
-    angle += np.random.default_rng(seed).uniform(-ATTACK_PHASE_SPREAD_RAD, ATTACK_PHASE_SPREAD_RAD, geometry.n_bins)
-    return np.exp(1j * angle).astype(np.complex64)
+    angle += np.random.default_rng(seed).uniform(
+        -ATTACK_PHASE_SPREAD_RAD, ATTACK_PHASE_SPREAD_RAD, geometry.n_bins
+    )
+    phasors: ComplexArray = np.exp(1j * angle).astype(np.complex64)
+    return phasors
 
 
 def _gains(geometry: Geometry, n_open: int) -> tuple[FloatArray, FloatArray, FloatArray]:

@@ -1,6 +1,6 @@
-"""What was played, as columns of a mel spectrogram. Never what was planned, and never who played.
+"""Mel spectrogram of the output, one column at a time.
 
-Used by the picture of a take and by the voice's telling thread. In: samples, a hop or more at a
+Used by the plot of a render and by the voice's telemetry thread. In: samples, a hop or more at a
 time. Out: one column each.
 """
 
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
-    magnitude_scale,
-    mel_filterbank,
+    mel_power,
     normalise_db,
     power_to_db,
     window,
@@ -21,11 +20,11 @@ from latent_resonance.audio.spectrogram import (
 
 
 class StreamingMel:
-    """The newest n_fft samples, looked at whenever some are added.
+    """Mel spectrum of the newest n_fft samples.
 
     Parameters
     ----------
-    range_db : decibels below full scale that are black
+    range_db : range below full scale, dB; the bottom of it and below is black
     """
 
     def __init__(self, geometry: Geometry, range_db: float) -> None:
@@ -33,9 +32,8 @@ class StreamingMel:
         self.recent = np.zeros(geometry.n_fft, np.float32)
 
     def column(self, samples: FloatArray) -> NDArray[np.uint8]:
-        """(n_mels,) from black (0) to full scale (255), low bands first."""
+        """Add samples; return (n_mels,) from black (0) to full scale (255), low bands first."""
         self.recent = np.concatenate([self.recent[len(samples) :], samples])
-        spectrum = np.fft.rfft(self.recent * window(self.geometry))
-        power = np.square(np.abs(spectrum) * magnitude_scale(self.geometry)).astype(np.float32)
-        level_db = power_to_db(mel_filterbank(self.geometry) @ power, self.range_db)
+        spectrum = np.fft.rfft(self.recent * window(self.geometry)).astype(np.complex64, copy=False)
+        level_db = power_to_db(mel_power(spectrum, self.geometry), self.range_db)
         return (255 * (normalise_db(level_db, self.range_db) + 1) / 2).astype(np.uint8)

@@ -14,10 +14,10 @@ WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 
 
 class WavFile:
-    """A mono 16-bit WAV, dithered (triangular, one step), the same samples every time.
+    """Writer of a mono 16-bit WAV with triangular dither of one step from a fixed seed.
 
-    Its header is there from the first and completed in place, so a disk that fills up leaves
-    a file that can be played.
+    The header is written first and completed in place, so that a full disk leaves a
+    playable file.
     """
 
     def __init__(self, path: Path, sample_rate: int) -> None:
@@ -27,15 +27,15 @@ class WavFile:
         self.file.write(_wav_header(0, sample_rate))
 
     def write(self, block: FloatArray) -> None:
-        """Appends samples in -1..1."""
+        """Append samples in -1..1."""
         dither = self.rng.random((2, len(block)), dtype=np.float32)
         steps = np.rint(block * 32767.0 + dither[0] - dither[1])
-        rest = memoryview(np.clip(steps, -32768, 32767).astype("<i2").tobytes())
-        while rest:  # the last bytes of a disk are taken before it says that it is full
-            rest = rest[self.file.write(rest) :]
+        data = memoryview(np.clip(steps, -32768, 32767).astype("<i2").tobytes())
+        while data:  # a disk that fills up writes a part before it reports an error
+            data = data[self.file.write(data) :]
 
     def close(self) -> None:
-        """Completes the header with what is really there."""
+        """Complete the header with the number of bytes on disk, and close the file."""
         try:
             n_bytes = (os.fstat(self.file.fileno()).st_size - WAV_HEADER.size) & ~1
             self.file.seek(0)
@@ -45,6 +45,6 @@ class WavFile:
 
 
 def _wav_header(n_bytes: int, sample_rate: int) -> bytes:
-    """RIFF, one format chunk (PCM, mono, 16 bits), and the head of `n_bytes` of samples."""
-    form = (b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
-    return WAV_HEADER.pack(b"RIFF", 36 + n_bytes, b"WAVE", *form, b"data", n_bytes)
+    """RIFF header, format chunk (PCM, mono, 16 bits), and header of a data chunk of `n_bytes`."""
+    format_chunk = (b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    return WAV_HEADER.pack(b"RIFF", 36 + n_bytes, b"WAVE", *format_chunk, b"data", n_bytes)

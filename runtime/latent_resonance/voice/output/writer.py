@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 
+from latent_resonance.audio.fades import fade_out_gains
 from latent_resonance.audio.resample import Resampler
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.voice.output.ring import Ring, wait_for_space
-from latent_resonance.voice.synthesis.crossfade import falling
 
 FADE_IN_S = 0.1
 
@@ -29,7 +29,7 @@ class RingWriter:
         self.requested: tuple[int, int] = (0, geometry.sample_rate)  # device count, Hz
         self.active = self.requested
         self.resampler: Resampler | None = None
-        self.fade_in_gains = falling(geometry, FADE_IN_S)
+        self.fade_in_gains = fade_out_gains(geometry, FADE_IN_S)
 
     def start_device(self, sample_rate: int) -> None:
         """Switch to a new device's rate, and fade in from silence (main thread)."""
@@ -68,4 +68,4 @@ class RingWriter:
         rate = self.active[1]
         same = rate == self.geometry.sample_rate
         self.resampler = None if same else Resampler(self.geometry.sample_rate, rate)
-        self.fade_in_gains = falling(self.geometry, FADE_IN_S)
+        self.fade_in_gains = fade_out_gains(self.geometry, FADE_IN_S)

@@ -6,9 +6,9 @@ Pure but for the smoothing's memory. The synthesis and the dreaming thread each 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
+from latent_resonance.audio.fades import approach
 from latent_resonance.config.settings import Controls as ControlSettings
 from latent_resonance.config.settings import Curve
 from latent_resonance.face_state import FEATURES, FeatureVector
@@ -45,11 +45,6 @@ def geometric(curve: Curve, place: float) -> float:
     """0..1 to the curve's output range, in equal ratios (for frequencies)."""
     low, high = curve.output
     return low * (high / low) ** place
-
-
-def approach(value: float, target: float, dt_s: float, time_constant_s: float) -> float:
-    """One step of exponential smoothing, the same at any step length."""
-    return target + (value - target) * math.exp(-dt_s / max(time_constant_s, 1e-6))
 
 
 class ControlGlide:

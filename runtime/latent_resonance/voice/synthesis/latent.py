@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latent_resonance.audio.fades import approach
 from latent_resonance.config.settings import Latent as LatentSettings
-from latent_resonance.voice.synthesis.controls import Controls, approach
+from latent_resonance.voice.synthesis.controls import Controls
 
 Latent = NDArray[np.float32]
 LET_GO = 0.05  # clarity below which the anchor is chosen anew

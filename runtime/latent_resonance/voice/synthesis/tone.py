@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from scipy.ndimage import minimum_filter1d
 from scipy.special import i0
 
+from latent_resonance.audio.fades import apply_ramp, approach
 from latent_resonance.audio.loudness import (
-    HIGHEST_DBTP,
+    MAX_DBTP,
     MOMENTARY_S,
     KWeighting,
     LoudnessCap,
-    Window,
-    amplitude,
+    LoudnessWindow,
+    db_to_amplitude,
     lufs,
-    ramped,
 )
 from latent_resonance.audio.spectrogram import FloatArray
-from latent_resonance.voice.synthesis.controls import approach
 
 LOW_EDGE_HZ = 40.0  # below this a small speaker only suffers
 ComplexArray = NDArray[np.complex128]
@@ -124,7 +123,7 @@ class Leveller:
         self.loudness_lufs = loudness_lufs
         self.first_gain_db = float(np.clip(loudness_lufs - expected_db, *self.GAIN_DB))
         self.ear = KWeighting(sample_rate)
-        self.window = Window(sample_rate, MOMENTARY_S)
+        self.window = LoudnessWindow(sample_rate, MOMENTARY_S)
         self.reset()
 
     def reset(self) -> None:
@@ -147,7 +146,7 @@ class Leveller:
             self.gain_db = approach(
                 before_db, wanted_db, len(block) / self.sample_rate, time_constant_s
             )
-        return ramped(block, amplitude(before_db), amplitude(self.gain_db))
+        return apply_ramp(block, db_to_amplitude(before_db), db_to_amplitude(self.gain_db))
 
 
 def interpolator(phases: int = 4, taps: int = 24) -> FloatArray:
@@ -235,7 +234,7 @@ class Tone:
         self.band_pass = BandPass(sample_rate)
         self.volume = np.float32(10.0 ** (volume_db / 20.0))
         self.cap = LoudnessCap(sample_rate)
-        self.limiter = Limiter(min(ceiling_dbtp, HIGHEST_DBTP))
+        self.limiter = Limiter(min(ceiling_dbtp, MAX_DBTP))
 
     def reset(self) -> None:
         """Every stage back to its beginning."""
