@@ -1,4 +1,4 @@
-"""Who may look at the monitor's pages and who may ask: hostile headers, guesses, origins."""
+"""Access control of the monitor: untrusted headers, guessed tokens, origins."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 
 from latent_resonance.monitor.auth import (
-    FREE_TRIES,
-    LONGEST_PAUSE_S,
-    MOST_ADDRESSES,
-    Gate,
+    FREE_ATTEMPTS,
+    MAX_ADDRESSES,
+    MAX_BACKOFF_S,
+    Authenticator,
     TokenError,
-    is_for_us,
+    is_local_host,
     is_same_origin,
-    names_of_this_machine,
-    token_at,
+    load_or_create_token,
+    local_host_names,
     token_path,
 )
 
-NAMES = names_of_this_machine(("gallery.example",))
+NAMES = local_host_names(("gallery.example",))
 TOKEN = "a-token-of-some-length"
 RIGHT, WRONG = f"Bearer {TOKEN}", "Bearer another"
 
@@ -29,90 +29,90 @@ RIGHT, WRONG = f"Bearer {TOKEN}", "Bearer another"
     "host",
     ["localhost:8765", "127.0.0.1:8765", "[::1]:8765", "192.168.1.9", "GALLERY.example:80"],
 )
-def test_this_machine_is_called_by_its_addresses_and_names(host: str) -> None:
-    assert is_for_us(host, NAMES)
+def test_addresses_and_names_of_this_machine_are_accepted(host: str) -> None:
+    assert is_local_host(host, NAMES)
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "", "localhost.evil.example", "[::1", "127.0.0.1.nip.io"]
 )
-def test_a_name_that_somebody_else_points_here_is_not_this_machine(host: str) -> None:
-    assert not is_for_us(host, NAMES)
+def test_a_foreign_name_that_resolves_here_is_rejected(host: str) -> None:
+    assert not is_local_host(host, NAMES)
 
 
-def test_a_page_of_our_own_is_told_from_others() -> None:
+def test_only_our_own_pages_have_the_same_origin() -> None:
     host = {"Host": "gallery:8765"}
-    assert is_same_origin(host | {"Origin": "http://gallery:8765"}, must_say=True)
+    assert is_same_origin(host | {"Origin": "http://gallery:8765"}, required=True)
     for other in ("http://evil.example", "http://gallery:80", "null", "http://[", ""):
-        assert not is_same_origin(host | {"Origin": other}, must_say=False)
+        assert not is_same_origin(host | {"Origin": other}, required=False)
 
 
-def test_a_program_may_ask_without_an_origin_and_a_browsers_socket_may_not() -> None:
-    assert is_same_origin({"Host": "gallery"}, must_say=False)
-    assert not is_same_origin({"Host": "gallery"}, must_say=True)
+def test_only_websockets_require_an_origin() -> None:
+    assert is_same_origin({"Host": "gallery"}, required=False)
+    assert not is_same_origin({"Host": "gallery"}, required=True)
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", f"Basic {TOKEN}", WRONG, f"Bearer {TOKEN}x", "ä"])
-def test_only_the_token_opens(header: str) -> None:
-    gate = Gate(TOKEN)
-    assert not gate.opens(header, "a", 0.0)
-    assert gate.opens(RIGHT, "a", 0.0)
+def test_only_the_token_is_accepted(header: str) -> None:
+    authenticator = Authenticator(TOKEN)
+    assert not authenticator.accepts(header, "a", 0.0)
+    assert authenticator.accepts(RIGHT, "a", 0.0)
 
 
-def test_whoever_guesses_waits_longer_and_longer_and_others_do_not() -> None:
-    gate, pauses = Gate(TOKEN), []
-    for _ in range(FREE_TRIES + 12):
-        gate.opens(WRONG, "guesser", 0.0)
-        pauses.append(gate.pause_s("guesser", 0.0))
-    assert pauses[: FREE_TRIES - 1] == [0.0] * (FREE_TRIES - 1)
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == LONGEST_PAUSE_S
-    assert gate.pause_s("guesser", LONGEST_PAUSE_S) == 0.0
-    assert gate.pause_s("staff", 0.0) == 0.0
+def test_back_off_grows_for_the_guessing_address_only() -> None:
+    authenticator, delays = Authenticator(TOKEN), []
+    for _ in range(FREE_ATTEMPTS + 12):
+        authenticator.accepts(WRONG, "attacker", 0.0)
+        delays.append(authenticator.retry_after_s("attacker", 0.0))
+    assert delays[: FREE_ATTEMPTS - 1] == [0.0] * (FREE_ATTEMPTS - 1)
+    assert delays == sorted(delays)
+    assert delays[-1] == MAX_BACKOFF_S
+    assert authenticator.retry_after_s("attacker", MAX_BACKOFF_S) == 0.0
+    assert authenticator.retry_after_s("staff", 0.0) == 0.0
 
 
-def test_the_right_token_makes_wrong_ones_forgotten() -> None:
-    gate = Gate(TOKEN)
-    for _ in range(FREE_TRIES + 1):
-        gate.opens(WRONG, "a", 0.0)
-    assert gate.opens(RIGHT, "a", 1000.0)
-    assert gate.pause_s("a", 1000.0) == 0.0
+def test_the_right_token_clears_the_failures() -> None:
+    authenticator = Authenticator(TOKEN)
+    for _ in range(FREE_ATTEMPTS + 1):
+        authenticator.accepts(WRONG, "a", 0.0)
+    assert authenticator.accepts(RIGHT, "a", 1000.0)
+    assert authenticator.retry_after_s("a", 1000.0) == 0.0
 
 
-def test_guesses_from_ever_new_addresses_are_braked_together_and_fill_no_memory() -> None:
-    gate = Gate(TOKEN)
-    for number in range(2 * MOST_ADDRESSES):
-        gate.opens(WRONG, str(number), 0.0)
-    assert len(gate._failures) <= MOST_ADDRESSES + 1
-    assert gate.pause_s("a newcomer", 0.0) > 0.0
+def test_guesses_from_many_addresses_share_one_back_off_and_bounded_memory() -> None:
+    authenticator = Authenticator(TOKEN)
+    for number in range(2 * MAX_ADDRESSES):
+        authenticator.accepts(WRONG, str(number), 0.0)
+    assert len(authenticator._failures) <= MAX_ADDRESSES + 1
+    assert authenticator.retry_after_s("a new address", 0.0) > 0.0
 
 
-def test_a_token_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
+def test_a_token_is_created_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
     path = tmp_path / "state" / "monitor-token"
-    token = token_at(path)
+    token = load_or_create_token(path)
     assert len(token) == 32
-    assert token_at(path) == token
+    assert load_or_create_token(path) == token
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 40])
-def test_a_damaged_token_is_said_with_its_remedy(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_token_is_an_error_with_its_remedy(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "monitor-token"
     path.write_bytes(content)
-    with pytest.raises(TokenError, match="remove it, and a new one is made"):
-        token_at(path)
+    with pytest.raises(TokenError, match="remove it to have a new one created"):
+        load_or_create_token(path)
 
 
-def test_where_no_token_can_be_made_the_setting_is_named(tmp_path: Path) -> None:
+def test_a_token_that_cannot_be_created_names_the_setting(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     with pytest.raises(TokenError, match=r"set monitor\.token_file"):
-        token_at(tmp_path / "state" / "monitor-token")
+        load_or_create_token(tmp_path / "state" / "monitor-token")
 
 
-def test_the_token_is_where_it_was_set_where_the_unit_has_it_or_in_ones_own_state() -> None:
+def test_the_token_path_is_configured_or_the_units_or_the_users() -> None:
     credentials = {"CREDENTIALS_DIRECTORY": "/run/credentials/x"}
     assert token_path("/a/b", credentials) == Path("/a/b")
     assert token_path(None, credentials) == Path("/run/credentials/x/monitor-token")
-    own = token_path(None, {"XDG_STATE_HOME": "/state"})
-    assert own == Path("/state/latent-resonance/monitor-token")
+    user_state = token_path(None, {"XDG_STATE_HOME": "/state"})
+    assert user_state == Path("/state/latent-resonance/monitor-token")
     assert os.fspath(token_path(None, {})).startswith(os.fspath(Path.home()))

@@ -1,4 +1,4 @@
-"""The monitor's hub and its call to the voice: who is slow misses, who is gone is called again."""
+"""Distribution of the voice's messages, and the connection to the voice."""
 
 from __future__ import annotations
 
@@ -13,133 +13,136 @@ import pytest
 from tests.support.status_reports import PLAYING
 
 from latent_resonance.link.requests import request
-from latent_resonance.link.server import Listener, monitor_path
-from latent_resonance.link.telemetry import Columns, Report
-from latent_resonance.monitor.broadcast import PICTURE, STATE, WAITING, Hub
-from latent_resonance.monitor.voice_client import VoiceGone, VoiceLink
+from latent_resonance.link.server import MonitorServer, monitor_path
+from latent_resonance.link.telemetry import Columns, Energies, Report
+from latent_resonance.monitor.broadcast import QUEUE_LENGTH, Broadcaster
+from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
 
 def columns(number: int) -> Columns:
     return Columns(number, 0, np.zeros((1, 4), np.uint8))
 
 
-def hub() -> Hub:
-    return Hub(lambda: 10.0)
+def make_broadcaster() -> Broadcaster:
+    return Broadcaster(lambda: 10.0)
 
 
-def test_each_is_told_what_it_asked_for_in_order() -> None:
-    async def scene() -> None:
-        there = hub()
-        with there.subscribed(*PICTURE) as picture, there.subscribed(*STATE) as state:
+def test_each_subscriber_receives_its_kinds_in_order() -> None:
+    async def scenario() -> None:
+        broadcaster = make_broadcaster()
+        with (
+            broadcaster.subscribe(Columns) as received_columns,
+            broadcaster.subscribe(Energies, Report) as state,
+        ):
             for message in (columns(1), PLAYING, columns(2)):
-                there.publish(message)
-            assert [(await picture.next()).sequence for _ in range(2)] == [1, 2]
+                broadcaster.publish(message)
+            assert [(await received_columns.next()).sequence for _ in range(2)] == [1, 2]
             assert await state.next() is PLAYING
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_who_is_slow_misses_the_oldest_and_keeps_the_newest() -> None:
-    async def scene() -> None:
-        there = hub()
-        with there.subscribed(*PICTURE) as slow:
-            for number in range(WAITING + 5):
-                there.publish(columns(number))
+def test_a_slow_subscriber_loses_the_oldest_messages() -> None:
+    async def scenario() -> None:
+        broadcaster = make_broadcaster()
+        with broadcaster.subscribe(Columns) as slow:
+            for number in range(QUEUE_LENGTH + 5):
+                broadcaster.publish(columns(number))
             assert (await slow.next()).sequence == 5
-            assert slow.missed == 5
+            assert slow.dropped == 5
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_who_has_left_is_told_nothing_more() -> None:
-    there = hub()
-    with there.subscribed(*PICTURE) as left:
+def test_a_subscription_ends_with_its_context() -> None:
+    broadcaster = make_broadcaster()
+    with broadcaster.subscribe(Columns) as left:
         pass
-    there.publish(columns(1))
-    assert not left._waiting
+    broadcaster.publish(columns(1))
+    assert not left._queue
 
 
-def test_a_voice_that_has_gone_leaves_no_stale_report() -> None:
-    there = hub()
-    there.connected()
-    there.publish(PLAYING)
-    there.lost()
-    assert (there.linked, there.report, there.energies) == (False, None, None)
+def test_a_disconnected_voice_leaves_no_stale_report() -> None:
+    broadcaster = make_broadcaster()
+    broadcaster.on_connected()
+    broadcaster.publish(PLAYING)
+    broadcaster.on_disconnected()
+    assert (broadcaster.linked, broadcaster.report, broadcaster.energies) == (False, None, None)
 
 
-async def until(true: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not true():
+        while not condition():
             await asyncio.sleep(0.01)
 
 
-async def first_asked(listening: Listener) -> list[str]:
-    """What is asked as soon as something is."""
-    asked: list[str] = []
+async def first_requests(server: MonitorServer) -> list[str]:
+    """The first requests that arrive."""
+    kinds: list[str] = []
 
-    def some() -> bool:
-        asked.extend(request.kind for request in listening.asked())
-        return bool(asked)
+    def received() -> bool:
+        kinds.extend(request.kind for request in server.asked())
+        return bool(kinds)
 
-    await until(some)
-    return asked
+    await until(received)
+    return kinds
 
 
-def served(folder: Path, scene: Callable[[Hub, VoiceLink], object]) -> list[str]:
-    """Runs a scene beside a link that calls; returns what it said."""
-    said: list[str] = []
+def run_client(folder: Path, scenario: Callable[[Broadcaster, VoiceClient], object]) -> list[str]:
+    """Run a scenario beside a client; return the client's log."""
+    log: list[str] = []
 
-    async def both() -> None:
-        there = Hub(asyncio.get_running_loop().time)
-        link = VoiceLink(monitor_path(folder / "face.sock"), there, said.append)
-        calling = asyncio.create_task(link.run())
+    async def run() -> None:
+        broadcaster = Broadcaster(asyncio.get_running_loop().time)
+        client = VoiceClient(monitor_path(folder / "face.sock"), broadcaster, log.append)
+        running = asyncio.create_task(client.run())
         try:
-            await scene(there, link)
+            await scenario(broadcaster, client)
         finally:
-            calling.cancel()
+            running.cancel()
             with suppress(asyncio.CancelledError):
-                await calling
+                await running
 
-    asyncio.run(both())
-    return said
-
-
-def voice(folder: Path) -> Listener:
-    return Listener(monitor_path(folder / "face.sock"))
+    asyncio.run(run())
+    return log
 
 
-def test_a_voice_is_called_until_it_answers_and_told_again_what_was_set(tmp_path: Path) -> None:
-    async def scene(there: Hub, link: VoiceLink) -> None:
-        with pytest.raises(VoiceGone):
-            link.ask(request({"muted": True}))
-        with pytest.raises(VoiceGone):
-            link.ask(request({"tone": 2.0}))
-        await asyncio.sleep(0.2)  # it has called in vain
-        for _ in range(2):  # the second has started afresh
-            listening = voice(tmp_path)
-            await until(listening.answer)
-            asked = await first_asked(listening)
-            assert asked == ["muted"]  # what a person set, and not the tone of an hour ago
-            listening.tell(PLAYING.encode())
-            await until(lambda: there.report == PLAYING)
-            listening.close()
-            await until(lambda: not there.linked)
-
-    said = served(tmp_path, scene)
-    assert said.count("the voice answers") == 2
-    assert said[0] == "no voice answers; calling again until one does"
+def voice(folder: Path) -> MonitorServer:
+    return MonitorServer(monitor_path(folder / "face.sock"))
 
 
-def test_what_cannot_be_read_is_counted_and_the_link_stays(tmp_path: Path) -> None:
-    async def scene(there: Hub, link: VoiceLink) -> None:
-        listening = voice(tmp_path)
-        await until(listening.answer)
+def test_the_client_retries_and_resends_persistent_settings(tmp_path: Path) -> None:
+    async def scenario(broadcaster: Broadcaster, client: VoiceClient) -> None:
+        with pytest.raises(VoiceUnavailableError):
+            client.send(request({"muted": True}))
+        with pytest.raises(VoiceUnavailableError):
+            client.send(request({"tone": 2.0}))
+        await asyncio.sleep(0.2)  # it has tried in vain
+        for _ in range(2):  # the second is a restarted voice
+            server = voice(tmp_path)
+            await until(server.answer)
+            kinds = await first_requests(server)
+            assert kinds == ["muted"]  # the setting, not the outdated tone
+            server.tell(PLAYING.encode())
+            await until(lambda: broadcaster.report == PLAYING)
+            server.close()
+            await until(lambda: not broadcaster.linked)
+
+    log = run_client(tmp_path, scenario)
+    assert log.count("connected to the voice") == 2
+    assert log[0] == "not connected to the voice; retrying"
+
+
+def test_invalid_messages_are_counted_and_the_link_stays_up(tmp_path: Path) -> None:
+    async def scenario(broadcaster: Broadcaster, client: VoiceClient) -> None:
+        server = voice(tmp_path)
+        await until(server.answer)
         for data in (b"nonsense", b"LRRE\x01{}", b"LRCO\x01\xff\xff\xff"):
-            listening.tell(data)
-        listening.tell(replace(PLAYING, pack="voices").encode())
-        await until(lambda: isinstance(there.report, Report))
-        assert there.report.pack == "voices"
-        assert link.damaged == 3
-        listening.close()
+            server.tell(data)
+        server.tell(replace(PLAYING, pack="voices").encode())
+        await until(lambda: isinstance(broadcaster.report, Report))
+        assert broadcaster.report.pack == "voices"
+        assert client.invalid_messages == 3
+        server.close()
 
-    served(tmp_path, scene)
+    run_client(tmp_path, scenario)

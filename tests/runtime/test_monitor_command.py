@@ -1,4 +1,4 @@
-"""The command `monitor`: what it says when it cannot begin, and the sound goes on without it."""
+"""The command `monitor`: errors at start, and its supervision by the voice."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import pytest
 import yaml
 from tests.support.pulse_server import environment_in
 
-from latent_resonance.voice.monitor_process import MonitorProcess
+from latent_resonance.voice.child_process import MonitorProcess
 
 WITHOUT_THE_EXTRA = """
 import sys
-class Wall:
+class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == "aiohttp":
             raise ModuleNotFoundError("No module named 'aiohttp'", name="aiohttp")
-sys.meta_path.insert(0, Wall())
+sys.meta_path.insert(0, Blocker())
 from latent_resonance.cli import main
 sys.argv = ["latent-resonance", *sys.argv[1:]]
 main()
@@ -40,7 +40,7 @@ def run(*arguments: str, environment: dict[str, str]) -> subprocess.CompletedPro
     )
 
 
-def test_without_its_packages_it_says_how_to_get_them(tmp_path: Path) -> None:
+def test_missing_packages_are_an_error_with_the_remedy(tmp_path: Path) -> None:
     done = run("-c", WITHOUT_THE_EXTRA, "monitor", environment=environment_in(tmp_path))
     assert done.returncode == 2
     assert "needs aiohttp" in done.stderr
@@ -51,11 +51,14 @@ def test_without_its_packages_it_says_how_to_get_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("monitor", "rule"),
     [
-        ({"port": "taken"}, "port {port}: cannot be listened on"),
-        ({"osc": {"listen": "127.0.0.1:taken"}}, "monitor.osc.listen: 127.0.0.1:{port} cannot"),
+        ({"port": "taken"}, "port {port}: cannot listen"),
+        (
+            {"osc": {"listen": "127.0.0.1:taken"}},
+            "127.0.0.1:{port}: cannot listen",
+        ),
     ],
 )
-def test_a_port_that_is_taken_is_said_with_the_remedy(
+def test_a_port_in_use_is_an_error_with_the_remedy(
     tmp_path: Path, monitor: dict[str, object], rule: str
 ) -> None:
     with socket.socket() as tcp:
@@ -75,14 +78,14 @@ def test_a_port_that_is_taken_is_said_with_the_remedy(
     assert "Traceback" not in done.stderr
 
 
-def test_settings_that_are_wrong_are_said(tmp_path: Path) -> None:
+def test_invalid_settings_are_an_error(tmp_path: Path) -> None:
     config = tmp_path / "gallery.yaml"
     config.write_text("monitor: {port: 99999, osc: {send_to: [nowhere]}}\n")
     arguments = ("-m", "latent_resonance", "monitor", "--config", str(config))
     done = run(*arguments, environment=dict(os.environ))
     assert done.returncode == 2
     assert "monitor.port" in done.stderr
-    assert "192.168.1.20:9000" in done.stderr  # what an address looks like
+    assert "192.168.1.20:9000" in done.stderr  # the expected form of an address
 
 
 def program(folder: Path, text: str) -> tuple[str, ...]:
@@ -91,36 +94,38 @@ def program(folder: Path, text: str) -> tuple[str, ...]:
     return (sys.executable, str(path))
 
 
-def tended(process: MonitorProcess, true: Callable[[], bool], within_s: float = 10.0) -> None:
+def poll_until(
+    process: MonitorProcess, condition: Callable[[], bool], within_s: float = 10.0
+) -> None:
     end_s = time.monotonic() + within_s
-    while not true():
+    while not condition():
         assert time.monotonic() < end_s
         process.poll(time.monotonic())
         time.sleep(0.01)
 
 
-def test_a_monitor_that_ends_is_started_again_and_that_is_said_once(tmp_path: Path) -> None:
+def test_a_monitor_that_exits_is_restarted_and_logged_once(tmp_path: Path) -> None:
     said: list[str] = []
     text = f"open({str(tmp_path / 'starts')!r}, 'a').write('x')"
     process = MonitorProcess(tmp_path / "face.sock", None, said.append, program(tmp_path, text))
     starts = tmp_path / "starts"
-    tended(process, lambda: starts.exists() and len(starts.read_text()) >= 2)
+    poll_until(process, lambda: starts.exists() and len(starts.read_text()) >= 2)
     process.close()
     assert said == ["the monitor has ended; starting it again, playing on"]
 
 
-def test_a_monitor_that_cannot_run_here_is_left_alone(tmp_path: Path) -> None:
+def test_a_monitor_that_cannot_run_is_not_restarted(tmp_path: Path) -> None:
     said: list[str] = []
     text = "raise SystemExit(2)"
     process = MonitorProcess(tmp_path / "face.sock", None, said.append, program(tmp_path, text))
-    tended(process, lambda: bool(said))
+    poll_until(process, lambda: bool(said))
     for second in range(200):
         process.poll(time.monotonic() + second)
     assert process.process is None
     assert said == ["the monitor cannot run here; playing on without it"]
 
 
-def test_a_monitor_that_does_not_leave_is_killed(tmp_path: Path) -> None:
+def test_a_monitor_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     text = "import signal, time; signal.signal(15, signal.SIG_IGN); print('up'); time.sleep(60)"
     process = MonitorProcess(tmp_path / "face.sock", None, print, program(tmp_path, text))
     process.poll(time.monotonic())

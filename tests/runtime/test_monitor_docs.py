@@ -1,4 +1,4 @@
-"""What the docs promise about the numbers: the table, the dashboard and the alert rules."""
+"""The documentation of the metrics: the table, the dashboard and the alert rules."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 COLUMNS = 24  # of Grafana's grid
 
 
-def read() -> list[Metric]:
-    """All that Prometheus reads of an instrument that plays."""
+def exported() -> list[Metric]:
+    """The metrics of an instrument that plays."""
     metrics = Metrics()
-    metrics.linked(True)
-    metrics.take(report())
-    metrics.take(energies(0.05))
-    body, _ = metrics.page("application/openmetrics-text;version=1.0.0")
+    metrics.on_link(True)
+    metrics.on_message(report())
+    metrics.on_message(energies(0.05))
+    body, _ = metrics.exposition("application/openmetrics-text;version=1.0.0")
     return list(text_string_to_metric_families(body.decode()))
 
 
@@ -53,27 +53,27 @@ def test_every_expression_of_the_docs_is_promql(where: str, expression: str) -> 
     assert promql_parser.parse(expression) is not None, where
 
 
-def test_a_broken_expression_would_be_noticed() -> None:
+def test_an_invalid_expression_is_detected() -> None:
     with pytest.raises(ValueError, match="unclosed"):
         promql_parser.parse("sum(rate(latent_resonance_visits_total[5m])")
 
 
-def test_the_docs_name_no_metric_that_is_not_read() -> None:
-    there = {sample.name for family in read() for sample in family.samples}
+def test_the_docs_name_only_exported_metrics() -> None:
+    names = {sample.name for family in exported() for sample in family.samples}
     text = " ".join(expression for _, expression in expressions())
-    named = set(re.findall(r"latent_resonance_\w+", text))
-    assert len(named) > 12
-    assert named <= there
+    used = set(re.findall(r"latent_resonance_\w+", text))
+    assert len(used) > 12
+    assert used <= names
 
 
-def test_the_table_of_the_docs_names_every_metric_that_is_read() -> None:
+def test_the_table_of_the_docs_lists_every_exported_metric() -> None:
     table = (ROOT / "docs/monitoring.md").read_text()
     listed = set(re.findall(r"^\| `(latent_resonance_\w+)", table, re.MULTILINE))
     kinds = {"counter": "_total", "info": "_info"}
-    assert listed == {family.name + kinds.get(family.type, "") for family in read()}
+    assert listed == {family.name + kinds.get(family.type, "") for family in exported()}
 
 
-def test_every_alert_says_how_grave_it_is_and_what_to_do() -> None:
+def test_every_alert_has_a_severity_and_an_explanation() -> None:
     explained = (ROOT / "docs/monitoring.md").read_text()
     for rule in RULES:
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
@@ -82,7 +82,7 @@ def test_every_alert_says_how_grave_it_is_and_what_to_do() -> None:
         assert f"`{rule['alert']}`" in explained
 
 
-def test_every_panel_of_the_dashboard_asks_the_chosen_source_for_the_chosen_instruments() -> None:
+def test_every_panel_queries_the_selected_source_and_instruments() -> None:
     names = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
     assert names == {"datasource", "instance"}
     for panel in DASHBOARD["panels"]:
@@ -93,7 +93,7 @@ def test_every_panel_of_the_dashboard_asks_the_chosen_source_for_the_chosen_inst
             assert all('instance=~"$instance"' in selector for selector in selectors)
 
 
-def test_the_panels_of_the_dashboard_lie_beside_one_another() -> None:
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         at = panel["gridPos"]
@@ -110,7 +110,7 @@ def test_the_panels_of_the_dashboard_lie_beside_one_another() -> None:
     assert len(ids) == len(set(ids))
 
 
-def test_the_dashboard_can_be_imported_beside_others() -> None:
+def test_the_dashboard_can_be_imported() -> None:
     assert DASHBOARD["id"] is None
     assert DASHBOARD["uid"] == "latent-resonance"
     assert not any("uid" in panel and panel["uid"] for panel in DASHBOARD["panels"])
@@ -124,16 +124,16 @@ def promtool(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_alert_rules_are_prometheus_own() -> None:
+def test_promtool_accepts_the_alert_rules() -> None:
     assert f"{len(RULES)} rules found" in promtool("check", "rules", str(ROOT / "docs/alerts.yaml"))
 
 
-def test_the_alerts_fire_when_they_should_and_at_no_other_time() -> None:
+def test_the_alerts_fire_when_they_should_and_only_then() -> None:
     cases = Path(__file__).with_name("alerts.test.yaml")
     assert "SUCCESS" in promtool("test", "rules", str(cases))
 
 
-def test_every_alert_is_tried() -> None:
+def test_every_alert_is_tested() -> None:
     cases = Path(__file__).with_name("alerts.test.yaml").read_text()
-    tried = set(re.findall(r'alertname="(\w+)", instance=', cases))
-    assert tried == {rule["alert"] for rule in RULES}
+    tested = set(re.findall(r'alertname="(\w+)", instance=', cases))
+    assert tested == {rule["alert"] for rule in RULES}

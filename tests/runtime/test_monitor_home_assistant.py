@@ -1,4 +1,4 @@
-"""What is told of an instrument by MQTT, to whom, and what is not: the words, without a broker."""
+"""The MQTT payloads and settings, without a broker."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tests.support.status_reports import report
 
 from latent_resonance.config.settings import SettingsError, load_settings
 from latent_resonance.monitor.health import STATES
-from latent_resonance.monitor.home_assistant import Seldom, discovery, state_of
-from latent_resonance.monitor.mqtt import VISITS_S, identity_of
+from latent_resonance.monitor.home_assistant import ThrottledCount, discovery_payload, state_payload
+from latent_resonance.monitor.mqtt import VISITS_S, machine_identity
 
 
 @pytest.mark.parametrize(
@@ -27,33 +27,33 @@ from latent_resonance.monitor.mqtt import VISITS_S, identity_of
         "port: 0",
     ],
 )
-def test_settings_that_no_broker_understands_are_refused(tmp_path: Path, line: str) -> None:
+def test_invalid_mqtt_settings_are_refused(tmp_path: Path, line: str) -> None:
     file = tmp_path / "settings.yaml"
     file.write_text(f"monitor: {{mqtt: {{{line}}}}}")
     with pytest.raises(SettingsError, match=r"monitor\.mqtt\."):
         load_settings(file)
 
 
-def test_an_instrument_has_one_id_for_ever_and_keeps_its_machines_to_itself(tmp_path: Path) -> None:
+def test_the_id_is_permanent_and_does_not_reveal_the_machine_id(tmp_path: Path) -> None:
     ids = []
     for name, machine in (("a", "0" * 32), ("b", "1" * 32), ("again", "0" * 32)):
         (tmp_path / name).write_text(f"{machine}\n")
-        ids.append(identity_of(tmp_path / name).id)
+        ids.append(machine_identity(tmp_path / name).id)
         assert machine[:8] not in ids[-1].removeprefix("latent-")
     assert ids[0] == ids[2] != ids[1]
-    assert len(ids[0]) <= 23  # what every broker takes
-    assert identity_of(tmp_path / "absent").id == identity_of(tmp_path / "absent").id
+    assert len(ids[0]) <= 23  # what every broker accepts
+    assert machine_identity(tmp_path / "absent").id == machine_identity(tmp_path / "absent").id
 
 
-def test_home_assistant_finds_every_value_that_it_is_promised_and_nothing_to_switch() -> None:
-    about = discovery("id", "name", "t/state", "t/availability", "0.2.0")
-    state = state_of(report(), 0.1, 12)
-    components = about["components"]
-    asked = {
+def test_discovery_lists_existing_values_and_no_command() -> None:
+    payload = discovery_payload("id", "name", "t/state", "t/availability", "0.2.0")
+    state = state_payload(report(), 0.1, 12)
+    components = payload["components"]
+    used = {
         component["value_template"].removeprefix("{{ value_json.").removesuffix(" }}")
         for component in components.values()
     }
-    assert asked <= set(state)
+    assert used <= set(state)
     assert {
         "state",
         "visits",
@@ -63,29 +63,38 @@ def test_home_assistant_finds_every_value_that_it_is_promised_and_nothing_to_swi
         "underflows",
         "faults",
         "problem",
-    } <= asked
+    } <= used
     assert len({component["unique_id"] for component in components.values()}) == len(components)
     assert components["state"]["options"] == list(STATES)
     assert components["problem"]["platform"] == "binary_sensor"
-    assert "command" not in json.dumps(about)
-    assert {"device", "origin", "components", "state_topic", "availability_topic"} == set(about)
+    assert "command" not in json.dumps(payload)
+    assert {"device", "origin", "components", "state_topic", "availability_topic"} == set(payload)
 
 
-def test_no_time_of_a_visit_is_said() -> None:
-    seldom = Seldom(VISITS_S)
-    shown = [seldom.step(second, float(second)) for second in range(3600)]  # a visit a second
-    assert len(set(shown)) == 4
+def test_the_time_of_a_visit_is_not_revealed() -> None:
+    throttled = ThrottledCount(VISITS_S)
+    published = [
+        throttled.update(second, float(second)) for second in range(3600)
+    ]  # a visit a second
+    assert len(set(published)) == 4
     scenes = ("empty", "greet", "play", "farewell")
-    told = [state_of(report(scene=scene, doing=scene), 0.1, 3) for scene in scenes]
-    assert told[0] == told[1] == told[2] == told[3]
+    payloads = [state_payload(report(scene=scene, doing=scene), 0.1, 3) for scene in scenes]
+    assert payloads[0] == payloads[1] == payloads[2] == payloads[3]
 
 
-def test_visits_that_began_anew_are_shown_at_once() -> None:
-    seldom = Seldom(VISITS_S)
-    assert [seldom.step(n, t) for n, t in ((9, 0.0), (10, 1.0), (0, 2.0), (1, 3.0))] == [9, 9, 0, 0]
+def test_a_reset_visit_count_is_published_at_once() -> None:
+    throttled = ThrottledCount(VISITS_S)
+    assert [throttled.update(n, t) for n, t in ((9, 0.0), (10, 1.0), (0, 2.0), (1, 3.0))] == [
+        9,
+        9,
+        0,
+        0,
+    ]
 
 
-def test_the_reason_names_refused_settings_and_what_is_given_up() -> None:
-    told = state_of(report(refused="camera.widht: unknown key", tier=2, tier_reason="hot"), 0.1, 0)
-    assert (told["problem"], told["reason"]) == ("OFF", "camera.widht: unknown key; hot")
-    assert len(state_of(report(refused="x" * 999), 0.1, 0)["reason"]) <= 255
+def test_the_reason_names_refused_settings_and_reduced_quality() -> None:
+    payload = state_payload(
+        report(refused="camera.widht: unknown key", tier=2, tier_reason="hot"), 0.1, 0
+    )
+    assert (payload["problem"], payload["reason"]) == ("OFF", "camera.widht: unknown key; hot")
+    assert len(state_payload(report(refused="x" * 999), 0.1, 0)["reason"]) <= 255

@@ -1,4 +1,4 @@
-"""What a broker is told of an instrument, by a real one: absent, restarted, hanging, distrusted."""
+"""Publishing to a real MQTT broker: absent, restarted, hanging."""
 
 from __future__ import annotations
 
@@ -12,21 +12,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.mqtt_broker import AT_ONCE_S, ID, Clock, Instrument, Mosquitto, Subscriber, until
+from tests.support.mqtt_broker import (
+    ID,
+    NON_BLOCKING_S,
+    Clock,
+    Instrument,
+    Mosquitto,
+    Subscriber,
+    until,
+)
 from tests.support.status_reports import report
 
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.link.telemetry import Report
 from latent_resonance.monitor.mqtt import STATE_S
 
-SAID_BY_A_CHILD = """
+CHILD_PROGRAM = """
 import sys, time
-from latent_resonance.monitor.mqtt import Broker, Identity
+from latent_resonance.monitor.mqtt import Identity, MqttPublisher
 from latent_resonance.config.monitor import Mqtt
 from tests.support.status_reports import report
-broker = Broker(Mqtt(host="127.0.0.1", port=int(sys.argv[1])), print, Identity("killed", "x"))
+settings = Mqtt(host="127.0.0.1", port=int(sys.argv[1]))
+publisher = MqttPublisher(settings, print, Identity("killed", "x"))
 while True:
-    broker.tell(report(), 0.1)
+    publisher.publish(report(), 0.1)
     time.sleep(0.05)
 """
 
@@ -58,13 +67,13 @@ def make() -> Iterator[Callable[..., Instrument]]:
 
     yield make_one
     for instrument in made:
-        instrument.broker.close()
+        instrument.publisher.close()
 
 
-def test_whoever_comes_later_knows_at_once_how_it_is(
+def test_a_late_subscriber_receives_the_retained_state(
     make: Callable[..., Instrument], mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
-    assert make(mosquitto.port).tells_until(subscriber.states)
+    assert make(mosquitto.port).publish_until(subscriber.states)
     late = Subscriber(mosquitto)
     assert until(lambda: len(late.retained) == 3)
     late.close()
@@ -90,38 +99,39 @@ def test_whoever_comes_later_knows_at_once_how_it_is(
     ]
 
 
-def test_it_is_told_every_ten_seconds_and_when_the_state_changes(
+def test_the_state_is_published_every_ten_seconds_and_on_a_change(
     make: Callable[..., Instrument], mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
     clock = Clock()
     instrument = make(mosquitto.port, clock)
-    assert instrument.tells_until(subscriber.states)
+    assert instrument.publish_until(subscriber.states)
     for _ in range(20):  # other numbers, the same state
         clock.now_s += 0.9 * STATE_S / 20
-        instrument.tells(report(celsius=clock.now_s, scene="greet"))
-    instrument.tells(report(muted=True))
+        instrument.publish(report(celsius=clock.now_s, scene="greet"))
+    instrument.publish(report(muted=True))
     assert until(lambda: len(subscriber.states()) >= 2)
     clock.now_s += STATE_S
-    instrument.tells(report(muted=True, celsius=50.0))
+    instrument.publish(report(muted=True, celsius=50.0))
     assert until(lambda: len(subscriber.states()) >= 3)
-    told = [(state["state"], state["celsius"]) for state in subscriber.states()]
-    assert told == [("playing", 61.5), ("muted", 61.5), ("muted", 50.0)]
+    published = [(state["state"], state["celsius"]) for state in subscriber.states()]
+    assert published == [("playing", 61.5), ("muted", 61.5), ("muted", 50.0)]
 
 
 @pytest.mark.parametrize(
-    ("heard", "age_s", "words"), [(None, 0.1, "not heard"), (report(), 9.0, "said nothing for 9 s")]
+    ("latest", "age_s", "words"),
+    [(None, 0.1, "no report from the voice"), (report(), 9.0, "no report from the voice for 9 s")],
 )
-def test_a_voice_that_is_lost_is_a_problem_with_a_reason_and_without_numbers(
+def test_a_lost_voice_is_a_problem_with_a_reason_and_no_values(
     make: Callable[..., Instrument],
     mosquitto: Mosquitto,
     subscriber: Subscriber,
-    heard: Report | None,
+    latest: Report | None,
     age_s: float,
     words: str,
 ) -> None:
     instrument = make(mosquitto.port)
-    assert instrument.tells_until(subscriber.states)
-    instrument.tells(heard, age_s)
+    assert instrument.publish_until(subscriber.states)
+    instrument.publish(latest, age_s)
     assert until(lambda: len(subscriber.states()) == 2)
     last = subscriber.states()[-1]
     assert (last["state"], last["problem"]) == ("unheard", "ON")
@@ -129,10 +139,10 @@ def test_a_voice_that_is_lost_is_a_problem_with_a_reason_and_without_numbers(
     assert {last[key] for key in last if key not in ("state", "problem", "reason")} == {None}
 
 
-def test_a_monitor_that_is_killed_leaves_its_last_will(
+def test_a_killed_monitor_leaves_its_last_will(
     mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
-    command = [sys.executable, "-c", SAID_BY_A_CHILD, str(mosquitto.port)]
+    command = [sys.executable, "-c", CHILD_PROGRAM, str(mosquitto.port)]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as child:
         assert until(subscriber.states)
         child.kill()
@@ -140,106 +150,106 @@ def test_a_monitor_that_is_killed_leaves_its_last_will(
     assert subscriber.availability() == ["online", "offline"]
 
 
-def test_a_monitor_that_leaves_says_so(
+def test_a_monitor_that_stops_publishes_offline(
     make: Callable[..., Instrument], mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
     instrument = make(mosquitto.port)
-    assert instrument.tells_until(subscriber.states)
-    instrument.broker.close()
+    assert instrument.publish_until(subscriber.states)
+    instrument.publisher.close()
     assert until(lambda: subscriber.availability() == ["online", "offline"])
-    assert instrument.said == []
+    assert instrument.log == []
 
 
-def test_a_broker_that_was_restarted_is_told_all_again(
+def test_everything_is_published_again_after_a_broker_restart(
     make: Callable[..., Instrument], mosquitto: Mosquitto
 ) -> None:
-    instrument = make(mosquitto.port, Clock())  # on which ten seconds never pass
-    assert instrument.tells_until(lambda: instrument.broker.online)
-    instrument.tells(report())
+    instrument = make(mosquitto.port, Clock())  # which never advances
+    assert instrument.publish_until(lambda: instrument.publisher.online)
+    instrument.publish(report())
     mosquitto.stop()
-    assert instrument.tells_until(lambda: len(instrument.said) == 2)
+    assert instrument.publish_until(lambda: len(instrument.log) == 2)
     mosquitto.start()
     late = Subscriber(mosquitto)
-    assert instrument.tells_until(late.states)
+    assert instrument.publish_until(late.states)
     late.close()
     assert late.availability() == ["online"]
-    assert len(late.heard) == 3
-    lost, absent, found = instrument.said
-    assert "is lost: " in lost
-    assert "cannot be reached: " in absent
-    assert "refused" in absent
-    assert found.endswith("is told again")
-    assert instrument.longest_s < AT_ONCE_S
+    assert len(late.payloads) == 3
+    disconnected, unreachable, connected = instrument.log
+    assert "disconnected: " in disconnected
+    assert "cannot be reached: " in unreachable
+    assert "refused" in unreachable
+    assert connected.endswith("connected again")
+    assert instrument.longest_s < NON_BLOCKING_S
 
 
-def test_a_broker_that_is_absent_is_told_of_once_and_found_when_it_comes(
+def test_an_absent_broker_is_logged_once_and_connected_when_it_starts(
     make: Callable[..., Instrument], tmp_path: Path
 ) -> None:
     broker = Mosquitto(tmp_path)
     instrument = make(broker.port)
-    limit_s = time.monotonic() + 2.5  # some calls in vain
+    limit_s = time.monotonic() + 2.5  # several failed attempts
     while time.monotonic() < limit_s:
-        instrument.tells(report())
+        instrument.publish(report())
         time.sleep(0.05)
-    (sentence,) = instrument.said
+    (sentence,) = instrument.log
     assert sentence.startswith(f"MQTT: 127.0.0.1:{broker.port} cannot be reached: ")
     broker.start()
     subscriber = Subscriber(broker)
-    assert instrument.tells_until(subscriber.states)
+    assert instrument.publish_until(subscriber.states)
     subscriber.close()
     broker.stop()
-    assert instrument.longest_s < AT_ONCE_S
+    assert instrument.longest_s < NON_BLOCKING_S
 
 
-def test_a_broker_that_hangs_costs_no_time_and_nothing_is_kept_for_it(
+def test_a_hanging_broker_does_not_block_and_nothing_is_queued_for_it(
     make: Callable[..., Instrument], mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
     clock = Clock()
     instrument = make(mosquitto.port, clock)
-    assert instrument.tells_until(subscriber.states)
+    assert instrument.publish_until(subscriber.states)
     mosquitto.hang(signal.SIGSTOP)
     for second in range(600):  # 30 MB, several times what the sockets hold
         clock.now_s += STATE_S
-        instrument.tells(report(pack="x" * 50_000, underflows=second))
+        instrument.publish(report(pack="x" * 50_000, underflows=second))
         time.sleep(0.002)
     mosquitto.hang(signal.SIGCONT)
     clock.now_s += STATE_S
-    assert instrument.tells_until(
+    assert instrument.publish_until(
         lambda: subscriber.states()[-1]["underflows"] == -1, report(underflows=-1, muted=True)
     )
     assert 1 < len(subscriber.states()) < 300
-    assert instrument.longest_s < AT_ONCE_S
+    assert instrument.longest_s < NON_BLOCKING_S
 
 
-def test_what_accepts_calls_and_is_no_broker_is_left_alone(
+def test_a_server_that_is_not_a_broker_does_not_block(
     make: Callable[..., Instrument],
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        instrument = make(mute.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as silent_server:
+        instrument = make(silent_server.getsockname()[1])
         for _ in range(20):
-            instrument.tells(report())
+            instrument.publish(report())
             time.sleep(0.01)
-        began_s = time.monotonic()
-        instrument.broker.close()
-        assert time.monotonic() - began_s < 1.5
-    assert instrument.longest_s < AT_ONCE_S
+        start_s = time.monotonic()
+        instrument.publisher.close()
+        assert time.monotonic() - start_s < 1.5
+    assert instrument.longest_s < NON_BLOCKING_S
 
 
-def test_switching_discovery_off_takes_back_what_was_made_known(
+def test_switching_discovery_off_revokes_the_discovery_message(
     make: Callable[..., Instrument], mosquitto: Mosquitto
 ) -> None:
-    assert known_after(make(mosquitto.port), mosquitto, 1)
-    assert not known_after(make(mosquitto.port, discovery=False), mosquitto, 2)
+    assert is_discovered(make(mosquitto.port), mosquitto, 1)
+    assert not is_discovered(make(mosquitto.port, discovery=False), mosquitto, 2)
 
 
-def known_after(instrument: Instrument, mosquitto: Mosquitto, visits: int) -> bool:
-    """Whether Home Assistant, started after the instrument was, finds it."""
+def is_discovered(instrument: Instrument, mosquitto: Mosquitto, visits: int) -> bool:
+    """Whether a subscriber that starts after the instrument receives its discovery."""
     present = Subscriber(mosquitto)
-    assert instrument.tells_until(
+    assert instrument.publish_until(
         lambda: any(state["visits"] == visits for state in present.states()),  # after discovery
         report(visits=visits),
     )
-    instrument.broker.close()
+    instrument.publisher.close()
     present.close()
     late = Subscriber(mosquitto)
     found = until(lambda: any(t.startswith("homeassistant/") for t in late.retained.copy()), 1.0)
@@ -247,13 +257,13 @@ def known_after(instrument: Instrument, mosquitto: Mosquitto, visits: int) -> bo
     return found
 
 
-def test_it_asks_for_nothing_and_hears_nothing(
+def test_messages_to_the_instrument_are_ignored(
     make: Callable[..., Instrument], mosquitto: Mosquitto, subscriber: Subscriber
 ) -> None:
     instrument = make(mosquitto.port)
-    assert instrument.tells_until(subscriber.states)
+    assert instrument.publish_until(subscriber.states)
     for leaf in ("set", "command", "muted/set"):
         subscriber.client.publish(f"latent-resonance/{ID.id}/{leaf}", '{"muted": true}')
-    instrument.tells(report(standby=True))
+    instrument.publish(report(standby=True))
     assert until(lambda: len(subscriber.states()) == 2)
     assert subscriber.states()[-1]["state"] == "standby"

@@ -1,4 +1,4 @@
-"""A broker that asks for a password or proves who it is: told, or not told and said why."""
+"""Brokers with a password or TLS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.mqtt_broker import ID, Instrument, Mosquitto, Subscriber, fre
 
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.config.settings import SettingsError
-from latent_resonance.monitor.mqtt import Broker
+from latent_resonance.monitor.mqtt import MqttPublisher
 
 
 @pytest.fixture
@@ -36,21 +36,24 @@ def make() -> Iterator[Callable[..., Instrument]]:
 
     yield make_one
     for instrument in made:
-        instrument.broker.close()
+        instrument.publisher.close()
 
 
-def test_a_wrong_password_is_said_with_its_remedy(
+def test_a_wrong_password_is_logged_with_the_remedy(
     make: Callable[..., Instrument], tmp_path: Path
 ) -> None:
     broker = with_password(tmp_path, "right")
     (tmp_path / "password").write_text("wrong\n")
     instrument = make(broker.port, username="u", password_file=str(tmp_path / "password"))
-    assert instrument.tells_until(lambda: instrument.said)
-    time.sleep(1.5)  # it calls again, and says no more
+    assert instrument.publish_until(lambda: instrument.log)
+    time.sleep(1.5)  # it retries without logging again
     broker.stop()
-    first = instrument.said[0]
-    assert "refuses: Not authorized; see monitor.mqtt.username and password_file" in first
-    assert sum("refuses" in sentence for sentence in instrument.said) == 1
+    first = instrument.log[0]
+    assert (
+        "refuses the connection: Not authorized; see monitor.mqtt.username and password_file"
+        in first
+    )
+    assert sum("refuses" in sentence for sentence in instrument.log) == 1
 
 
 def test_the_right_password_is_the_first_line_of_its_file(
@@ -59,13 +62,13 @@ def test_the_right_password_is_the_first_line_of_its_file(
     broker = with_password(tmp_path, "right")
     (tmp_path / "password").write_text("right\n# for the gallery\n")
     instrument = make(broker.port, username="u", password_file=str(tmp_path / "password"))
-    assert instrument.tells_until(lambda: instrument.broker.online)
-    assert instrument.said == []
+    assert instrument.publish_until(lambda: instrument.publisher.online)
+    assert instrument.log == []
     broker.stop()
 
 
 def with_password(folder: Path, password: str) -> Mosquitto:
-    """A broker that knows one user, u."""
+    """A broker with one user, u."""
     broker = Mosquitto(folder, "allow_anonymous false", f"password_file {folder / 'users'}")
     subprocess.run(
         ["mosquitto_passwd", "-b", "-c", str(folder / "users"), "u", password], check=True
@@ -76,9 +79,9 @@ def with_password(folder: Path, password: str) -> Mosquitto:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A house's own certificate, for 127.0.0.1, and another that nobody knows."""
+    """A self-signed certificate for 127.0.0.1, and an unrelated one."""
     folder = tmp_path_factory.mktemp("certificates")
-    for name in ("house", "stranger"):
+    for name in ("house", "unrelated"):
         command = [
             "openssl",
             "req",
@@ -116,24 +119,24 @@ def encrypted(tmp_path: Path, certificates: Path) -> Iterator[Mosquitto]:
     broker.stop()
 
 
-def test_an_encrypted_broker_that_proves_who_it_is_is_told(
+def test_a_broker_with_a_trusted_certificate_is_connected(
     make: Callable[..., Instrument], encrypted: Mosquitto, certificates: Path
 ) -> None:
     instrument = make(encrypted.port, tls=True, ca_file=str(certificates / "house.pem"))
-    assert instrument.tells_until(lambda: instrument.broker.online)
-    assert instrument.said == []
+    assert instrument.publish_until(lambda: instrument.publisher.online)
+    assert instrument.log == []
 
 
-@pytest.mark.parametrize("known", ["stranger.pem", None])
-def test_an_encrypted_broker_that_does_not_is_told_nothing(
-    make: Callable[..., Instrument], encrypted: Mosquitto, certificates: Path, known: str | None
+@pytest.mark.parametrize("trusted", ["unrelated.pem", None])
+def test_a_broker_with_an_untrusted_certificate_is_not_connected(
+    make: Callable[..., Instrument], encrypted: Mosquitto, certificates: Path, trusted: str | None
 ) -> None:
-    ca_file = known and str(certificates / known)
+    ca_file = trusted and str(certificates / trusted)
     instrument = make(encrypted.port, tls=True, ca_file=ca_file)
-    assert instrument.tells_until(lambda: instrument.said)
-    assert "cannot be reached: " in instrument.said[0]
-    assert "certificate verify failed" in instrument.said[0]
-    assert not instrument.broker.online
+    assert instrument.publish_until(lambda: instrument.log)
+    assert "cannot be reached: " in instrument.log[0]
+    assert "certificate verify failed" in instrument.log[0]
+    assert not instrument.publisher.online
 
 
 @pytest.mark.parametrize(
@@ -144,11 +147,11 @@ def test_an_encrypted_broker_that_does_not_is_told_nothing(
         ({"tls": True, "ca_file": __file__}, "holds no certificates (PEM)"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_named_before_anything_starts(
+def test_an_unusable_file_is_an_error_before_anything_starts(
     changes: dict[str, Any], sentence: str
 ) -> None:
-    before = threading.active_count()
+    threads = threading.active_count()
     with pytest.raises(SettingsError, match=r"monitor\.mqtt\.") as caught:
-        Broker(Mqtt(host="127.0.0.1", port=free_port(), **changes), print, ID)
+        MqttPublisher(Mqtt(host="127.0.0.1", port=free_port(), **changes), print, ID)
     assert sentence in str(caught.value)
-    assert threading.active_count() == before
+    assert threading.active_count() == threads

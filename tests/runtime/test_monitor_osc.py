@@ -1,4 +1,4 @@
-"""OSC: what is told, what may be asked, and what strangers send."""
+"""OSC: messages sent, requests received, and invalid packets."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tests.support.status_reports import PLAYING
 
 from latent_resonance.config.monitor import Osc
 from latent_resonance.face_state import FEATURES, neutral_features
-from latent_resonance.link.requests import HELD_S, Request
+from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request
 from latent_resonance.link.telemetry import Energies
-from latent_resonance.monitor.osc import MOST_PER_S, OscIn, OscOut
+from latent_resonance.monitor.osc import MAX_PACKETS_PER_S, OscReceiver, OscSender
 
 HERE = ("127.0.0.1", 4711)
 ENERGIES = Energies(1, 1, "play", True, -21.5, 0.0625, neutral_features())
 
 
 class Clock:
-    """Seconds, as a test wants them."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now_s = 100.0
@@ -38,98 +38,98 @@ class Clock:
 
 
 @pytest.fixture
-def light() -> Iterator[socket.socket]:
-    """Somebody who is told."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.settimeout(2.0)
-        yield listening
+def target() -> Iterator[socket.socket]:
+    """A socket that receives OSC."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.settimeout(2.0)
+        yield sock
 
 
-def out(light: socket.socket, clock: Clock, *more: str) -> OscOut:
-    address = "{}:{}".format(*light.getsockname())
-    return OscOut(Osc(send_to=(address, *more)), clock, print)
+def make_sender(target: socket.socket, clock: Clock, *more: str) -> OscSender:
+    address = "{}:{}".format(*target.getsockname())
+    return OscSender(Osc(send_to=(address, *more)), clock, print)
 
 
-def told(light: socket.socket) -> dict[str, list[object]]:
-    packet = OscPacket(light.recv(65_536))
+def received(target: socket.socket) -> dict[str, list[object]]:
+    packet = OscPacket(target.recv(65_536))
     return {timed.message.address: timed.message.params for timed in packet.messages}
 
 
-def test_energies_are_told_by_their_names(light: socket.socket) -> None:
-    out(light, Clock()).take(ENERGIES)
-    heard = told(light)
-    assert {f"/latent/{name}" for name in FEATURES} <= set(heard)
-    assert heard["/latent/eye_open"] == [1.0]
-    assert heard["/latent/features"] == neutral_features().tolist()
-    assert heard["/latent/scene"] == ["play"]
-    assert heard["/latent/present"] == [1]
-    assert heard["/latent/level_db"] == [-21.5]
-    assert heard["/latent/latency_s"] == [0.0625]
+def test_energies_are_sent_under_their_names(target: socket.socket) -> None:
+    make_sender(target, Clock()).on_message(ENERGIES)
+    messages = received(target)
+    assert {f"/latent/{name}" for name in FEATURES} <= set(messages)
+    assert messages["/latent/eye_open"] == [1.0]
+    assert messages["/latent/features"] == neutral_features().tolist()
+    assert messages["/latent/scene"] == ["play"]
+    assert messages["/latent/present"] == [1]
+    assert messages["/latent/level_db"] == [-21.5]
+    assert messages["/latent/latency_s"] == [0.0625]
 
 
-def test_a_latency_that_is_not_known_is_told_as_minus_one(light: socket.socket) -> None:
-    out(light, Clock()).take(replace(ENERGIES, latency_s=math.nan))
-    assert told(light)["/latent/latency_s"] == [-1.0]
+def test_an_unknown_latency_is_sent_as_minus_one(target: socket.socket) -> None:
+    make_sender(target, Clock()).on_message(replace(ENERGIES, latency_s=math.nan))
+    assert received(target)["/latent/latency_s"] == [-1.0]
 
 
-def test_a_report_and_the_link_are_told(light: socket.socket) -> None:
-    sender = out(light, Clock())
-    sender.take(replace(PLAYING, muted=True, pack="voices"))
-    heard = told(light)
-    assert (heard["/latent/pack"], heard["/latent/muted"]) == (["voices"], [1])
-    sender.linked(False)
-    assert told(light) == {"/latent/playing": [False]}
+def test_reports_and_the_link_are_sent(target: socket.socket) -> None:
+    sender = make_sender(target, Clock())
+    sender.on_message(replace(PLAYING, muted=True, pack="voices"))
+    messages = received(target)
+    assert (messages["/latent/pack"], messages["/latent/muted"]) == (["voices"], [1])
+    sender.on_link(False)
+    assert received(target) == {"/latent/playing": [False]}
 
 
-def test_no_more_is_told_in_a_second_than_was_set(light: socket.socket) -> None:
+def test_the_rate_is_limited_to_the_setting(target: socket.socket) -> None:
     clock = Clock()
-    sender = OscOut(
-        Osc(send_to=("{}:{}".format(*light.getsockname()),), rate_hz=10.0), clock, print
+    sender = OscSender(
+        Osc(send_to=("{}:{}".format(*target.getsockname()),), rate_hz=10.0), clock, print
     )
     for step in range(300):  # three seconds
         clock.now_s = 100.0 + step / 100
-        sender.take(ENERGIES)
-    light.settimeout(0.1)
-    heard = 0
+        sender.on_message(ENERGIES)
+    target.settimeout(0.1)
+    count = 0
     with suppress(TimeoutError):
-        while told(light):
-            heard += 1
-    assert 28 <= heard <= 32
+        while received(target):
+            count += 1
+    assert 28 <= count <= 32
 
 
-def test_who_is_not_there_keeps_nobody_from_being_told(light: socket.socket) -> None:
-    sender = out(light, Clock(), "127.0.0.1:9", "255.255.255.255:9")
+def test_an_unreachable_target_does_not_affect_the_others(target: socket.socket) -> None:
+    sender = make_sender(target, Clock(), "127.0.0.1:9", "255.255.255.255:9")
     for _ in range(3):
-        sender.linked(True)
-        assert told(light) == {"/latent/playing": [True]}
+        sender.on_link(True)
+        assert received(target) == {"/latent/playing": [True]}
 
 
-def test_an_address_that_cannot_be_found_is_said() -> None:
-    said: list[str] = []
-    OscOut(Osc(send_to=("nobody.invalid:9000",)), Clock(), said.append)
-    assert "nobody.invalid:9000 cannot be found" in said[0]
+def test_an_unresolvable_address_is_logged() -> None:
+    log: list[str] = []
+    OscSender(Osc(send_to=("host.invalid:9000",)), Clock(), log.append)
+    assert "host.invalid:9000 cannot be resolved" in log[0]
 
 
-class Stage:
-    """A controller's other end."""
+class Controller:
+    """A controller, and the receiver that it sends to."""
 
     def __init__(self, **settings: object) -> None:
-        self.clock, self.asked = Clock(), list[Request]()
-        self.hearing = OscIn(Osc(**settings), self.asked.append, self.clock)
+        self.clock, self.requests = Clock(), list[Request]()
+        self.receiver = OscReceiver(Osc(**settings), self.requests.append, self.clock)
 
-    def hear(self, address: str, *values: object, sender: tuple = HERE) -> None:
+    def send(self, address: str, *values: object, sender: tuple = HERE) -> None:
         message = OscMessageBuilder(address)
         for value in values:
             message.add_arg(value)
-        self.hearing.datagram_received(message.build().dgram, sender)
+        self.receiver.datagram_received(message.build().dgram, sender)
 
-    def signals(self) -> list[tuple[str, object]]:
-        return [(request.kind, request.value) for request in self.asked]
+    def requested(self) -> list[tuple[str, object]]:
+        return [(request.kind, request.value) for request in self.requests]
 
 
 @pytest.mark.parametrize(
-    ("address", "value", "wish"),
+    ("address", "value", "expected"),
     [
         ("/latent/muted", 1, ("muted", True)),
         ("/latent/muted", 0.0, ("muted", False)),
@@ -141,10 +141,10 @@ class Stage:
         ("/latent/tone", 1.5, ("tone", 1.5)),
     ],
 )
-def test_what_may_be_asked_is_asked(address: str, value: object, wish: tuple) -> None:
-    stage = Stage()
-    stage.hear(address, value)
-    assert stage.signals() == [wish]
+def test_a_valid_message_becomes_a_request(address: str, value: object, expected: tuple) -> None:
+    controller = Controller()
+    controller.send(address, value)
+    assert controller.requested() == [expected]
 
 
 @pytest.mark.parametrize(
@@ -168,65 +168,65 @@ def test_what_may_be_asked_is_asked(address: str, value: object, wish: tuple) ->
         ("/latent/override/mouth_open", ["wide"]),
     ],
 )
-def test_what_breaks_a_rule_is_counted_and_ignored(address: str, values: list[object]) -> None:
-    stage = Stage()
-    stage.hear(address, *values)
-    assert [wish for wish in stage.signals() if wish != ("override", {})] == []
-    assert stage.hearing.ignored["against the rules"] == 1
+def test_an_invalid_message_is_counted_and_ignored(address: str, values: list[object]) -> None:
+    controller = Controller()
+    controller.send(address, *values)
+    assert [request for request in controller.requested() if request != ("override", {})] == []
+    assert controller.receiver.ignored["invalid"] == 1
 
 
-def test_a_dancers_controller_plays_several_features_and_gives_them_back() -> None:
-    stage = Stage()
+def test_several_features_are_overridden_and_released() -> None:
+    controller = Controller()
     for step, (name, value) in enumerate([("mouth_open", 0.4), ("head_yaw", -0.5)]):
-        stage.clock.now_s += step
-        stage.hear(f"/latent/override/{name}", value)
-    assert stage.signals()[-1] == (
+        controller.clock.now_s += step
+        controller.send(f"/latent/override/{name}", value)
+    assert controller.requested()[-1] == (
         "override",
         {"mouth_open": pytest.approx(0.4), "head_yaw": -0.5},
     )
-    stage.clock.now_s += 1
-    stage.hear("/latent/override/head_yaw")
-    assert stage.signals()[-1] == ("override", {"mouth_open": pytest.approx(0.4)})
-    stage.clock.now_s += 1
-    stage.hear("/latent/override")
-    assert stage.signals()[-1] == ("override", {})
+    controller.clock.now_s += 1
+    controller.send("/latent/override/head_yaw")
+    assert controller.requested()[-1] == ("override", {"mouth_open": pytest.approx(0.4)})
+    controller.clock.now_s += 1
+    controller.send("/latent/override")
+    assert controller.requested()[-1] == ("override", {})
 
 
-def test_a_controller_that_falls_silent_lets_go() -> None:
-    stage = Stage()
-    stage.hear("/latent/override/mouth_open", 0.4)
-    stage.clock.now_s += HELD_S
-    stage.hearing.pass_on()
-    assert stage.signals()[-1] == ("override", {})
+def test_an_override_expires_when_the_controller_stops() -> None:
+    controller = Controller()
+    controller.send("/latent/override/mouth_open", 0.4)
+    controller.clock.now_s += OVERRIDE_TIMEOUT_S
+    controller.receiver.send_overrides()
+    assert controller.requested()[-1] == ("override", {})
 
 
-def test_of_many_values_the_newest_is_handed_on_sixty_times_a_second() -> None:
-    stage = Stage()
+def test_of_many_values_the_newest_is_sent_on_sixty_times_a_second() -> None:
+    controller = Controller()
     for step in range(400):  # in a second
-        stage.clock.now_s = 100.0 + step / 400
-        stage.hear("/latent/override/mouth_open", step / 400)
-    stage.clock.now_s += 1
-    stage.hearing.pass_on()
-    assert 55 <= len(stage.asked) <= 62
-    assert stage.signals()[-1][1] == {"mouth_open": pytest.approx(399 / 400)}
+        controller.clock.now_s = 100.0 + step / 400
+        controller.send("/latent/override/mouth_open", step / 400)
+    controller.clock.now_s += 1
+    controller.receiver.send_overrides()
+    assert 55 <= len(controller.requests) <= 62
+    assert controller.requested()[-1][1] == {"mouth_open": pytest.approx(399 / 400)}
 
 
-def test_a_flood_is_counted_and_ignored() -> None:
-    stage = Stage()
-    for _ in range(3 * MOST_PER_S):
-        stage.hear("/latent/volume_db", -3.0)
-    assert stage.hearing.ignored["flood"] == 2 * MOST_PER_S
-    stage.clock.now_s += 1.0
-    stage.hear("/latent/muted", 1)
-    assert stage.signals()[-1] == ("muted", True)
+def test_packets_over_the_rate_are_counted_and_ignored() -> None:
+    controller = Controller()
+    for _ in range(3 * MAX_PACKETS_PER_S):
+        controller.send("/latent/volume_db", -3.0)
+    assert controller.receiver.ignored["rate limit"] == 2 * MAX_PACKETS_PER_S
+    controller.clock.now_s += 1.0
+    controller.send("/latent/muted", 1)
+    assert controller.requested()[-1] == ("muted", True)
 
 
-def test_only_those_that_are_named_are_heard() -> None:
-    stage = Stage(senders=("192.168.1.20",))
-    stage.hear("/latent/muted", 1)
-    assert stage.hearing.ignored["stranger"] == 1
-    stage.hear("/latent/muted", 1, sender=("192.168.1.20", 9))
-    assert stage.signals() == [("muted", True)]
+def test_only_configured_senders_are_accepted() -> None:
+    controller = Controller(senders=("192.168.1.20",))
+    controller.send("/latent/muted", 1)
+    assert controller.receiver.ignored["unknown sender"] == 1
+    controller.send("/latent/muted", 1, sender=("192.168.1.20", 9))
+    assert controller.requested() == [("muted", True)]
 
 
 def nested(depth: int) -> bytes:
@@ -239,7 +239,7 @@ def nested(depth: int) -> bytes:
     return bundle.build().dgram
 
 
-HOSTILE = [
+MALFORMED = [
     b"",
     b"/",
     b"/latent/muted",
@@ -257,15 +257,15 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
-def test_a_hostile_packet_asks_nothing_and_ends_nothing(data: bytes) -> None:
-    stage = Stage()
-    stage.hearing.datagram_received(data, HERE)
-    assert stage.asked == []
-    stage.hear("/latent/muted", 1)
-    assert stage.signals() == [("muted", True)]
+@pytest.mark.parametrize("data", MALFORMED, ids=range(len(MALFORMED)))
+def test_a_malformed_packet_has_no_effect(data: bytes) -> None:
+    controller = Controller()
+    controller.receiver.datagram_received(data, HERE)
+    assert controller.requests == []
+    controller.send("/latent/muted", 1)
+    assert controller.requested() == [("muted", True)]
 
 
 @given(st.binary(max_size=400), st.sampled_from([b"", b"/latent/muted\0\0\0,", b"#bundle\0"]))
-def test_whatever_comes_nothing_is_raised(data: bytes, head: bytes) -> None:
-    Stage().hearing.datagram_received(head + data, HERE)
+def test_no_packet_raises_an_exception(data: bytes, head: bytes) -> None:
+    Controller().receiver.datagram_received(head + data, HERE)

@@ -1,4 +1,4 @@
-"""Teaching on site: holding, walking, keeping, forgetting, and what becomes of the file."""
+"""Teaching on setup: holding, moving z, keeping and forgetting pairs, and their file."""
 
 from __future__ import annotations
 
@@ -13,124 +13,128 @@ import yaml
 from tests.support.status_reports import PLAYING
 
 from latent_resonance.face_state import FEATURES, neutral_features
-from latent_resonance.link.requests import HELD_S, MOST_PAIRS, Request
+from latent_resonance.link.requests import MAX_PAIRS, OVERRIDE_TIMEOUT_S, Request
 from latent_resonance.link.telemetry import Energies
-from latent_resonance.monitor.examples_file import TaughtError, read_pairs
-from latent_resonance.monitor.ganspace import COUNT, directions_of, principal_directions
-from latent_resonance.monitor.teaching import Teaching, TeachingError, turned
+from latent_resonance.monitor.examples_file import ExamplesFileError, read_pairs
+from latent_resonance.monitor.ganspace import (
+    N_DIRECTIONS,
+    ganspace_directions,
+    principal_directions,
+)
+from latent_resonance.monitor.teaching import Teaching, TeachingError, rotated
 
 DIM = 8
 REPORT = replace(PLAYING, pack="cello", z=tuple(float(x) for x in np.linspace(-1, 1, DIM)))
-AXES = np.eye(COUNT, DIM, dtype=np.float32)
+AXES = np.eye(N_DIRECTIONS, DIM, dtype=np.float32)
 
 
-class Site:
-    """A monitor's teaching, and the voice that it asks."""
+class Setup:
+    """A monitor's teaching, and the requests that it sends."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.asked: list[Request] = []
-        self.teaching = Teaching(folder, self.asked.append, lambda _pack: AXES, seed=1)
-        self.teaching.take(REPORT)
-        self.see(mouth_open=0.5)
+        self.requests: list[Request] = []
+        self.teaching = Teaching(folder, self.requests.append, lambda _pack: AXES, seed=1)
+        self.teaching.on_message(REPORT)
+        self.set_features(mouth_open=0.5)
 
-    def see(self, **values: float) -> None:
+    def set_features(self, **values: float) -> None:
         features = neutral_features()
         for name, value in values.items():
             features[FEATURES.index(name)] = value
-        self.teaching.take(Energies(1, 1, "play", True, -20.0, 0.06, features))
+        self.teaching.on_message(Energies(1, 1, "play", True, -20.0, 0.06, features))
 
-    def do(self, what: str, **more: Any) -> None:
-        asyncio.run(self.teaching.do({"do": what} | more))
+    def do(self, name: str, **more: Any) -> None:
+        asyncio.run(self.teaching.do({"do": name} | more))
 
     def last(self, kind: str) -> Any:
-        return [request.value for request in self.asked if request.kind == kind][-1]
+        return [request.value for request in self.requests if request.kind == kind][-1]
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
-    return Site(tmp_path / "taught")
+def setup(tmp_path: Path) -> Setup:
+    return Setup(tmp_path / "taught")
 
 
-def test_a_face_that_is_held_stays_though_the_visitor_moves_on(site: Site) -> None:
-    site.do("hold")
-    site.see(mouth_open=0.0)
-    (again,) = site.teaching.due(100.0)
-    assert (again.kind, again.value["mouth_open"]) == ("override", 0.5)
-    assert set(again.value) == set(FEATURES)
+def test_a_held_face_stays_when_the_visitor_moves(setup: Setup) -> None:
+    setup.do("hold")
+    setup.set_features(mouth_open=0.0)
+    (repeated,) = setup.teaching.due(100.0)
+    assert (repeated.kind, repeated.value["mouth_open"]) == ("override", 0.5)
+    assert set(repeated.value) == set(FEATURES)
 
 
-def test_what_is_held_is_said_again_in_time_and_not_too_often(site: Site) -> None:
-    site.do("hold")
-    times = [t for t in np.arange(0.0, 30.0, 0.5) if site.teaching.due(t)]
-    assert max(np.diff(times)) < HELD_S
+def test_held_requests_are_repeated_in_time_and_not_too_often(setup: Setup) -> None:
+    setup.do("hold")
+    times = [t for t in np.arange(0.0, 30.0, 0.5) if setup.teaching.due(t)]
+    assert max(np.diff(times)) < OVERRIDE_TIMEOUT_S
     assert len(times) <= 31
 
 
-def test_letting_go_gives_face_and_sound_back(site: Site) -> None:
-    site.do("hold")
-    site.do("random")
-    site.do("let go")
-    assert (site.last("override"), site.last("z")) == ({}, None)
-    assert site.teaching.due(100.0) == []
+def test_letting_go_releases_face_and_sound(setup: Setup) -> None:
+    setup.do("hold")
+    setup.do("random")
+    setup.do("let go")
+    assert (setup.last("override"), setup.last("z")) == ({}, None)
+    assert setup.teaching.due(100.0) == []
 
 
-def test_every_sound_that_is_walked_to_has_the_length_of_the_packs_own(site: Site) -> None:
+def test_every_z_has_unit_mean_square(setup: Setup) -> None:
     for step in ("random", "near", "near", "random"):
-        site.do(step)
-        assert np.mean(np.square(site.last("z"))) == pytest.approx(1.0, rel=1e-5)
+        setup.do(step)
+        assert np.mean(np.square(setup.last("z"))) == pytest.approx(1.0, rel=1e-5)
 
 
-def test_a_sound_near_by_is_near_by(site: Site) -> None:
-    site.do("random")
-    before = site.last("z")
-    site.do("near")
-    after = site.last("z")
+def test_a_near_sound_is_at_a_small_angle(setup: Setup) -> None:
+    setup.do("random")
+    before = setup.last("z")
+    setup.do("near")
+    after = setup.last("z")
     assert 0.9 < before @ after / DIM < 0.96  # the cosine of 0.35
 
 
-def test_along_a_direction_the_middle_is_where_the_walk_began_and_the_end_is_the_direction(
-    site: Site,
+def test_a_direction_is_followed_from_the_current_z(
+    setup: Setup,
 ) -> None:
-    site.do("random")
-    began = site.last("z")
+    setup.do("random")
+    origin = setup.last("z")
     for amount, index in ((0.7, 2), (0.0, 2)):
-        site.do("direction", index=index, amount=amount)
-    assert np.allclose(site.last("z"), began, atol=1e-4)
-    site.do("direction", index=2, amount=2.0)
-    assert abs(site.last("z") @ AXES[2]) > 0.9 * np.sqrt(DIM) * np.sqrt(1 - began[2] ** 2 / DIM)
+        setup.do("direction", index=index, amount=amount)
+    assert np.allclose(setup.last("z"), origin, atol=1e-4)
+    setup.do("direction", index=2, amount=2.0)
+    assert abs(setup.last("z") @ AXES[2]) > 0.9 * np.sqrt(DIM) * np.sqrt(1 - origin[2] ** 2 / DIM)
 
 
-def test_a_pair_that_is_kept_corrects_at_once_and_is_there_after_a_restart(site: Site) -> None:
-    site.do("hold")
-    site.do("random")
-    site.do("keep")
-    (pair,) = site.last("pairs")
+def test_a_kept_pair_is_sent_at_once_and_again_after_a_restart(setup: Setup) -> None:
+    setup.do("hold")
+    setup.do("random")
+    setup.do("keep")
+    (pair,) = setup.last("pairs")
     assert pair.features[FEATURES.index("mouth_open")] == 0.5
-    later = Site(site.folder)
-    (again,) = later.last("pairs")
-    assert np.allclose(again.z, pair.z, atol=1e-4)
-    assert np.allclose(again.features, pair.features, atol=1e-4)
+    later = Setup(setup.folder)
+    (restored,) = later.last("pairs")
+    assert np.allclose(restored.z, pair.z, atol=1e-4)
+    assert np.allclose(restored.features, pair.features, atol=1e-4)
     assert "mouth open 0.50" in later.teaching.state()["pairs"][0]
 
 
-def test_a_pair_can_be_forgotten(site: Site) -> None:
-    site.do("hold")
+def test_a_pair_can_be_forgotten(setup: Setup) -> None:
+    setup.do("hold")
     for _ in range(3):
-        site.do("random")
-        site.do("keep")
-    kept = site.last("pairs")
-    site.do("forget", index=1)
-    assert [pair.z.tolist() for pair in site.last("pairs")] == [
+        setup.do("random")
+        setup.do("keep")
+    kept = setup.last("pairs")
+    setup.do("forget", index=1)
+    assert [pair.z.tolist() for pair in setup.last("pairs")] == [
         kept[0].z.tolist(),
         kept[2].z.tolist(),
     ]
 
 
-def test_the_file_holds_features_and_z_and_nothing_else(site: Site) -> None:
-    site.do("hold")
-    site.do("keep")
-    (path,) = site.folder.iterdir()
+def test_the_file_holds_only_features_and_z(setup: Setup) -> None:
+    setup.do("hold")
+    setup.do("keep")
+    (path,) = setup.folder.iterdir()
     (entry,) = yaml.safe_load(path.read_text())
     assert set(entry) == {"face", "sound"}
     assert set(entry["face"]) == set(FEATURES)
@@ -138,32 +142,32 @@ def test_the_file_holds_features_and_z_and_nothing_else(site: Site) -> None:
     assert path.stat().st_size < 2000
 
 
-def test_another_pack_has_pairs_of_its_own(site: Site) -> None:
-    site.do("hold")
-    site.do("keep")
-    site.teaching.take(replace(REPORT, pack="voices"))
-    assert site.last("pairs") == ()
-    site.teaching.take(REPORT)
-    assert len(site.last("pairs")) == 1
+def test_each_pack_has_its_own_pairs(setup: Setup) -> None:
+    setup.do("hold")
+    setup.do("keep")
+    setup.teaching.on_message(replace(REPORT, pack="voices"))
+    assert setup.last("pairs") == ()
+    setup.teaching.on_message(REPORT)
+    assert len(setup.last("pairs")) == 1
 
 
-def test_a_voice_that_has_started_afresh_is_taught_again(site: Site) -> None:
-    site.do("hold")
-    site.do("keep")
-    site.teaching.linked(False)
-    site.asked.clear()
-    site.teaching.linked(True)
-    site.teaching.take(REPORT)
-    assert len(site.last("pairs")) == 1
+def test_a_restarted_voice_receives_the_pairs_again(setup: Setup) -> None:
+    setup.do("hold")
+    setup.do("keep")
+    setup.teaching.on_link(False)
+    setup.requests.clear()
+    setup.teaching.on_link(True)
+    setup.teaching.on_message(REPORT)
+    assert len(setup.last("pairs")) == 1
 
 
 @pytest.mark.parametrize("content", ["{", "nonsense", "- face: {}\n  sound: {z: [1]}", "- 3"])
-def test_a_damaged_file_is_moved_aside_and_said(site: Site, content: str) -> None:
-    site.do("hold")
-    site.do("keep")
-    (path,) = site.folder.iterdir()
+def test_a_damaged_file_is_renamed_and_reported(setup: Setup, content: str) -> None:
+    setup.do("hold")
+    setup.do("keep")
+    (path,) = setup.folder.iterdir()
     path.write_text(content)
-    later = Site(site.folder)
+    later = Setup(setup.folder)
     assert later.last("pairs") == ()
     assert "is kept as" in later.teaching.state()["problem"]
     assert path.with_suffix(".damaged.yaml").read_text() == content
@@ -172,21 +176,21 @@ def test_a_damaged_file_is_moved_aside_and_said(site: Site, content: str) -> Non
     assert len(read_pairs(path, DIM)) == 1
 
 
-def test_a_file_that_cannot_be_written_is_said_and_the_pairs_stay(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    site = Site(tmp_path / "file" / "taught")
-    site.do("hold")
-    with pytest.raises(TeachingError, match="cannot be kept"):
-        site.do("keep")
-    assert site.teaching.state()["pairs"] == []
+    setup = Setup(tmp_path / "file" / "taught")
+    setup.do("hold")
+    with pytest.raises(TeachingError, match="cannot be saved"):
+        setup.do("keep")
+    assert setup.teaching.state()["pairs"] == []
 
 
 @pytest.mark.parametrize(
     ("step", "rule"),
     [
-        ({"do": "dance"}, "there are nothing, hold"),
-        ({}, "is no step"),
-        ({"do": ["hold"]}, "is no step"),
+        ({"do": "dance"}, "should be one of nothing, hold"),
+        ({}, "should be one of"),
+        ({"do": ["hold"]}, "should be one of"),
         ({"do": "keep"}, "hold a face first"),
         ({"do": "forget", "index": 0}, "whole number below 0"),
         ({"do": "direction", "index": 9, "amount": 0}, "below 6"),
@@ -195,51 +199,51 @@ def test_a_file_that_cannot_be_written_is_said_and_the_pairs_stay(tmp_path: Path
         ({"do": "correct", "on": "yes"}, "true or false"),
     ],
 )
-def test_a_step_that_cannot_be_made_is_refused_with_the_rule(
-    site: Site, step: dict[str, Any], rule: str
+def test_an_impossible_step_is_refused_with_the_rule(
+    setup: Setup, step: dict[str, Any], rule: str
 ) -> None:
     with pytest.raises(TeachingError, match=rule):
-        asyncio.run(site.teaching.do(step))
+        asyncio.run(setup.teaching.do(step))
 
 
-def test_before_the_voice_has_said_anything_there_is_nothing_to_teach(tmp_path: Path) -> None:
+def test_teaching_needs_a_message_from_the_voice(tmp_path: Path) -> None:
     teaching = Teaching(tmp_path, lambda _request: None)
-    for what in ("hold", "near"):
+    for name in ("hold", "near"):
         with pytest.raises(TeachingError, match="is it running"):
-            asyncio.run(teaching.do({"do": what}))
+            asyncio.run(teaching.do({"do": name}))
 
 
-def test_more_pairs_than_a_voice_takes_are_refused(site: Site) -> None:
-    site.do("hold")
-    site.do("keep")
-    site.teaching.pairs *= MOST_PAIRS
+def test_the_number_of_pairs_is_limited(setup: Setup) -> None:
+    setup.do("hold")
+    setup.do("keep")
+    setup.teaching.pairs *= MAX_PAIRS
     with pytest.raises(TeachingError, match="forget one first"):
-        site.do("keep")
+        setup.do("keep")
 
 
-def test_turning_by_a_right_angle_is_the_other_direction() -> None:
+def test_rotating_by_a_right_angle_gives_the_other_direction() -> None:
     z, towards = np.float32([3, 0, 0]), np.float32([5, 2, 0])
-    assert np.allclose(turned(z, towards, np.pi / 2), [0, 3, 0], atol=1e-6)
+    assert np.allclose(rotated(z, towards, np.pi / 2), [0, 3, 0], atol=1e-6)
 
 
-def test_the_directions_that_are_found_are_those_that_were_heard_most() -> None:
+def test_the_directions_are_those_that_change_the_output_most() -> None:
     rng = np.random.default_rng(5)
     z = rng.standard_normal((400, DIM)).astype(np.float32)
     strengths = np.diag([5.0, 3.0, 0.0, 0, 0, 0, 0, 0])
-    heard = z @ strengths + 0.1 * rng.standard_normal((400, DIM))
-    found = principal_directions(z, np.float32(heard), 2)
+    outputs = z @ strengths + 0.1 * rng.standard_normal((400, DIM))
+    found = principal_directions(z, np.float32(outputs), 2)
     assert abs(found[0, 0]) > 0.95
     assert abs(found[1, 1]) > 0.95
 
 
-def test_directions_of_a_pack_are_unit_vectors_and_the_same_each_time(pack_folder: Path) -> None:
-    found = directions_of(pack_folder)
-    assert found.shape == (COUNT, DIM)
+def test_the_directions_of_a_pack_are_deterministic_unit_vectors(pack_folder: Path) -> None:
+    found = ganspace_directions(pack_folder)
+    assert found.shape == (N_DIRECTIONS, DIM)
     assert np.allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
-    assert np.array_equal(found, directions_of(pack_folder))
+    assert np.array_equal(found, ganspace_directions(pack_folder))
 
 
-def test_a_folder_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pairs.yaml").mkdir()
-    with pytest.raises(TaughtError):
+    with pytest.raises(ExamplesFileError):
         read_pairs(tmp_path / "pairs.yaml", DIM)

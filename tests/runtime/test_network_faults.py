@@ -1,4 +1,4 @@
-"""A network that fails while it plays: the last good picture stays, and the fault is told."""
+"""Networks that fail during playback: the last valid spectrogram stays, and the fault is logged."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from tests.support.audio_measures import face, settings_of
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Latent
-from latent_resonance.voice.synthesis.networks import NetworkError, Networks, open_networks
+from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
 
 NAN, INFINITY = float("nan"), float("inf")
 
 
 class FailingNetworks:
-    """The real networks, until told to give something else."""
+    """The real networks, with faults injected on demand."""
 
     def __init__(self, networks: Networks) -> None:
         self.networks = networks
         self.z: float | Exception | None = None
-        self.picture: float | Exception | None = None
+        self.spectrogram: float | Exception | None = None
 
     def z_of(self, features: np.ndarray) -> Latent:
-        return _instead(self.z, self.networks.z_of(features))
+        return _inject(self.z, self.networks.z_of(features))
 
     def spectrogram_of(self, z: Latent) -> np.ndarray:
-        return _instead(self.picture, self.networks.spectrogram_of(z))
+        return _inject(self.spectrogram, self.networks.spectrogram_of(z))
 
 
-def _instead(fault: float | Exception | None, good: np.ndarray) -> np.ndarray:
+def _inject(fault: float | Exception | None, good: np.ndarray) -> np.ndarray:
     if isinstance(fault, Exception):
         raise fault
     if fault is None:
         return good
-    bad = good.copy()
-    bad[..., :3] = fault
-    return bad
+    faulty = good.copy()
+    faulty[..., :3] = fault
+    return faulty
 
 
 @pytest.fixture
 def generator(pack_folder: Path) -> SpectrogramGenerator:
     settings, pack = settings_of(pack_folder), open_pack(pack_folder)
-    networks = FailingNetworks(open_networks(pack, settings.inference))
+    networks = FailingNetworks(load_networks(pack, settings.inference))
     return SpectrogramGenerator(pack, networks, settings, seed=0)
 
 
@@ -53,22 +53,22 @@ FAULTS = [NAN, INFINITY, -INFINITY, 7.0, NetworkError("out of memory")]
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_picture_that_is_none_leaves_the_last_good_one_and_says_why(
+def test_an_invalid_spectrogram_leaves_the_last_valid_one_and_a_reason(
     generator: SpectrogramGenerator, fault: float | Exception
 ) -> None:
     for features in MOVING[:10]:
         good = generator.step(features, 0.1)
     assert generator.fault is None
-    generator.networks.picture = fault
+    generator.networks.spectrogram = fault
     for features in MOVING[10:20]:
         assert generator.step(features, 0.1) is good
     assert generator.fault
-    generator.networks.picture = None
+    generator.networks.spectrogram = None
     assert generator.step(MOVING[20], 0.1) is not good
 
 
 @pytest.mark.parametrize("fault", [NAN, INFINITY, NetworkError("out of memory")], ids=str)
-def test_a_z_that_is_none_does_not_stay_in_the_glide(
+def test_an_invalid_z_does_not_remain_in_the_glide(
     generator: SpectrogramGenerator, fault: float | Exception
 ) -> None:
     for features in MOVING[:10]:
@@ -84,7 +84,7 @@ def test_a_z_that_is_none_does_not_stay_in_the_glide(
 
 
 @pytest.mark.parametrize("level", [-1.0, 0.0, 1.0])
-def test_a_picture_of_one_colour_is_not_played(
+def test_a_constant_spectrogram_is_not_played(
     generator: SpectrogramGenerator, level: float
 ) -> None:
     good = generator.step(MOVING[0], 0.1)
@@ -93,10 +93,10 @@ def test_a_picture_of_one_colour_is_not_played(
     assert "everywhere" in generator.fault
 
 
-def test_a_network_that_never_works_is_silence_and_no_crash(
+def test_a_network_that_never_works_gives_silence(
     generator: SpectrogramGenerator, pack_folder: Path
 ) -> None:
-    generator.networks.picture = NAN
+    generator.networks.spectrogram = NAN
     synthesiser = Synthesiser(open_pack(pack_folder), settings_of(pack_folder), seed=0)
     for features in MOVING:
         synthesiser.receive(generator.step(features, 0.1))
@@ -105,18 +105,18 @@ def test_a_network_that_never_works_is_silence_and_no_crash(
         assert np.abs(block).max() < 1e-3
 
 
-def test_whatever_is_in_a_picture_the_sound_keeps_below_the_ceiling(pack_folder: Path) -> None:
+def test_no_spectrogram_exceeds_the_ceiling(pack_folder: Path) -> None:
     settings, rng = settings_of(pack_folder), np.random.default_rng(5)
     synthesiser = Synthesiser(open_pack(pack_folder), settings, seed=0)
     ceiling = 10 ** (settings.output.ceiling_dbtp / 20)
     for _ in range(12):
-        picture = rng.choice([-1.0, 1.0], (512, 512)).astype(np.float32)
-        synthesiser.receive(picture)
+        spectrogram = rng.choice([-1.0, 1.0], (512, 512)).astype(np.float32)
+        synthesiser.receive(spectrogram)
         for _ in range(8):
             assert np.abs(synthesiser.hop(MOVING[39])).max() <= ceiling
 
 
-def test_a_session_that_fails_is_a_network_error_not_a_crash(pack_folder: Path) -> None:
-    networks = open_networks(open_pack(pack_folder), settings_of(pack_folder).inference)
+def test_a_session_that_fails_raises_a_network_error(pack_folder: Path) -> None:
+    networks = load_networks(open_pack(pack_folder), settings_of(pack_folder).inference)
     with pytest.raises(NetworkError, match="spectrogram"):
         networks.spectrogram_of(np.zeros(5, np.float32))

@@ -1,4 +1,4 @@
-"""A real broker of this test's own, and somebody who listens there."""
+"""A real MQTT broker for a test, a subscriber, and an instrument that publishes."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from tests.support.status_reports import report
 
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.link.telemetry import Report
-from latent_resonance.monitor.mqtt import Broker, Identity
+from latent_resonance.monitor.mqtt import Identity, MqttPublisher
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 PATH = f"{os.environ.get('PATH', '')}:/usr/sbin"  # where Debian puts it
 
 ID = Identity("latent-0123456789abcdef", "Latent Resonance here")
-AT_ONCE_S = 0.5  # on a busy machine; a broker that is waited for takes seconds
+NON_BLOCKING_S = 0.5  # limit on a busy machine; blocking on a broker takes seconds
 
 
-def until(holds: Callable[[], object], patience_s: float = PATIENCE_S) -> bool:
-    """Whether it came to hold in time."""
-    limit_s = time.monotonic() + patience_s
+def until(condition: Callable[[], object], timeout_s: float = TIMEOUT_S) -> bool:
+    """Whether the condition became true in time."""
+    limit_s = time.monotonic() + timeout_s
     while time.monotonic() < limit_s:
-        if holds():
+        if condition():
             return True
         time.sleep(0.01)
     return False
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """Eclipse Mosquitto; what it keeps is gone when it stops."""
+    """Eclipse Mosquitto, without persistence."""
 
     def __init__(self, folder: Path, *lines: str) -> None:
         if (program := shutil.which("mosquitto", path=PATH)) is None:
@@ -81,10 +81,10 @@ class Mosquitto:
 
 
 class Subscriber:
-    """Hears everything at a broker, and keeps it by topic, in the order that it came."""
+    """Receives every message of a broker, by topic and in order."""
 
     def __init__(self, broker: Mosquitto) -> None:
-        self.heard: dict[str, list[bytes]] = {}
+        self.payloads: dict[str, list[bytes]] = {}
         self.retained: set[str] = set()
         self._subscribed = threading.Event()
         self.client = Client(CallbackAPIVersion.VERSION2)
@@ -94,60 +94,60 @@ class Subscriber:
         self.client.reconnect_delay_set(1, 1)
         self.client.connect("127.0.0.1", broker.port)
         self.client.loop_start()
-        assert self._subscribed.wait(PATIENCE_S)
+        assert self._subscribed.wait(TIMEOUT_S)
 
     def states(self) -> list[dict[str, Any]]:
-        """All that were heard."""
-        return [json.loads(payload) for payload in self._of("/state")]
+        """All payloads received."""
+        return [json.loads(payload) for payload in self._with_suffix("/state")]
 
     def availability(self) -> list[str]:
-        """All that were heard."""
-        return [payload.decode() for payload in self._of("/availability")]
+        """All payloads received."""
+        return [payload.decode() for payload in self._with_suffix("/availability")]
 
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
 
-    def _of(self, end: str) -> list[bytes]:
+    def _with_suffix(self, suffix: str) -> list[bytes]:
         return [
             payload
-            for topic, all_ in list(self.heard.items())
-            if topic.endswith(end)
-            for payload in list(all_)
+            for topic, received in list(self.payloads.items())
+            if topic.endswith(suffix)
+            for payload in list(received)
         ]
 
     def _on_message(self, _: Client, __: object, message: MQTTMessage) -> None:
-        self.heard.setdefault(message.topic, []).append(message.payload)
+        self.payloads.setdefault(message.topic, []).append(message.payload)
         if message.retain:
             self.retained.add(message.topic)
 
 
 class Instrument:
-    """One that is told at a broker; its reports come when the test says so."""
+    """An instrument that publishes to a broker when the test says so."""
 
     def __init__(self, settings: Mqtt, clock: Callable[[], float] = time.monotonic) -> None:
-        self.said: list[str] = []
-        began_s = time.monotonic()
-        self.broker = Broker(settings, self.said.append, ID, (1, 1), clock)
-        self.longest_s = time.monotonic() - began_s
+        self.log: list[str] = []
+        start_s = time.monotonic()
+        self.publisher = MqttPublisher(settings, self.log.append, ID, (1, 1), clock)
+        self.longest_s = time.monotonic() - start_s
 
-    def tells(self, heard: Report | None = None, age_s: float = 0.1) -> None:
-        began_s = time.monotonic()
-        self.broker.tell(heard, age_s)
-        self.longest_s = max(self.longest_s, time.monotonic() - began_s)
+    def publish(self, latest: Report | None = None, age_s: float = 0.1) -> None:
+        start_s = time.monotonic()
+        self.publisher.publish(latest, age_s)
+        self.longest_s = max(self.longest_s, time.monotonic() - start_s)
 
-    def tells_until(self, holds: Callable[[], object], heard: Report | None = None) -> bool:
-        """Reports, as a monitor does, until it holds."""
+    def publish_until(self, condition: Callable[[], object], latest: Report | None = None) -> bool:
+        """Publish repeatedly, as a monitor does, until the condition is true."""
 
-        def told() -> bool:
-            self.tells(heard or report())
-            return bool(holds())
+        def published() -> bool:
+            self.publish(latest or report())
+            return bool(condition())
 
-        return until(told)
+        return until(published)
 
 
 class Clock:
-    """Stands where time passes."""
+    """A clock that the test sets."""
 
     now_s = 100.0
 

@@ -1,4 +1,4 @@
-"""The command `monitor`: the picture, the staff's page, figures, OSC and MQTT."""
+"""The command `monitor`: web pages, metrics, OSC and MQTT."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import click
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.cli.options import FILE, config_option, unattended_option
-from latent_resonance.cli.terminal import leave_with_the_parent, log
-from latent_resonance.config.load import settings_to_begin_with
+from latent_resonance.cli.terminal import exit_with_parent, log
+from latent_resonance.config.load import initial_settings
 
 
-class ExtraMissing(LatentResonanceError):  # noqa: N818  # says what is wrong
-    """The monitor's own packages are not installed."""
+class MissingExtraError(LatentResonanceError):
+    """The packages of the extra `monitor` are not installed."""
 
     exit_code = 2
 
 
-@click.command(short_help="The picture on a wall, the staff's page, and numbers for a fleet.")
+@click.command(short_help="Wall display, staff page, metrics, OSC and MQTT.")
 @config_option
 @unattended_option
-@click.option("--socket", type=FILE, metavar="PATH", help="The voice's socket for faces.")
-@click.option("--child", is_flag=True, hidden=True, help="Started by perform: leave with it.")
+@click.option("--socket", type=FILE, metavar="PATH", help="The voice's socket for face states.")
+@click.option("--child", is_flag=True, hidden=True, help="Started by perform: exit with it.")
 def monitor(config: Path | None, socket: Path | None, unattended: bool, child: bool) -> None:
-    """Show what a voice plays that was started elsewhere, and let staff and machines ask of it.
+    """Serve web pages, metrics, OSC and MQTT for a voice that runs in another process.
 
     \b
-      /          the living spectrogram, for a wall
-      /staff     meters, state, controls and teaching; controls ask for the token
-      /metrics   numbers for Prometheus; /healthz for a probe
-    OSC and MQTT are off until monitor.osc and monitor.mqtt name somebody. It listens on
-    127.0.0.1:8765 unless monitor.host and monitor.port say otherwise. It knows columns of the
-    sound and numbers; no image and no landmark ever reaches it. The voice plays on, whatever
-    happens to it.
+      /          live spectrogram, for a wall display
+      /staff     meters, state, controls and teaching; the controls require the token
+      /metrics   metrics for Prometheus
+      /healthz   health check
+    OSC and MQTT are off until monitor.osc and monitor.mqtt name an address. It listens on
+    127.0.0.1:8765 unless monitor.host and monitor.port are set. It receives spectrogram columns
+    and numbers, never an image or a landmark. The voice keeps playing if the monitor fails.
 
     \b
     Examples:
@@ -42,12 +42,12 @@ def monitor(config: Path | None, socket: Path | None, unattended: bool, child: b
       latent-resonance monitor --config gallery.yaml
     """
     if child:
-        leave_with_the_parent()
-    settings, _refused = settings_to_begin_with(config, None, unattended=unattended, log=log)
+        exit_with_parent()
+    settings, _refused = initial_settings(config, None, unattended=unattended, log=log)
     try:
         from latent_resonance.monitor.app import run
     except ModuleNotFoundError as error:
-        raise ExtraMissing(
+        raise MissingExtraError(
             f"the monitor needs {error.name}, which is not installed; run it with "
             "`uv run --extra monitor latent-resonance …`, or sudo systemd/install.sh --monitor"
         ) from error

@@ -1,6 +1,6 @@
-"""The monitor's section of the settings: who may look, who may ask, and who else is told.
+"""The section `monitor` of the settings: web pages, access, OSC and MQTT.
 
-Pure. `settings.py` puts it beside the others; every field has a unit and a default.
+Pure. `settings.py` includes it; every field has a unit and a default.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _host(text: str) -> str:
 
 def _named_host(text: str) -> str:
     try:
-        _host(text).encode("idna")  # what is no name of a host is no OSError to socket either
+        _host(text).encode("idna")  # on which socket raises something else than OSError
     except UnicodeError as error:
         raise ValueError("should be an address or a name, such as broker.local") from error
     return text
@@ -40,7 +40,7 @@ def _named_host(text: str) -> str:
 
 def _topic(text: str) -> str:
     if not TOPIC.fullmatch(text):
-        raise ValueError("should be letters, digits, . _ - and single / between them")
+        raise ValueError("should be letters, digits, . _ -, separated by single /")
     return text
 
 
@@ -57,38 +57,38 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 class Osc(Section):
     """Open Sound Control, for lights and other instruments."""
 
-    send_to: Addresses = Field((), description='addresses that are told: ["192.168.1.20:9000"]')
+    send_to: Addresses = Field((), description='addresses to send to: ["192.168.1.20:9000"]')
     rate_hz: float = Field(30.0, ge=1.0, le=60.0, description="messages a second, 1 to 60")
     listen: Address | None = Field(
-        None, description='where requests are heard: "0.0.0.0:9001"; blank hears none'
+        None, description='address to listen on: "0.0.0.0:9001"; blank is none'
     )
-    senders: Hosts = Field((), description="addresses that are heard; empty hears every one")
+    senders: Hosts = Field((), description="addresses to accept; empty accepts all")
 
 
 class Mqtt(Section):
-    """A broker that is told how it goes; it can ask for nothing."""
+    """Publishing the state to an MQTT broker, which cannot control anything."""
 
-    host: NamedHost | None = Field(None, description="the broker; blank tells none")
+    host: NamedHost | None = Field(None, description="the broker; blank is none")
     port: Port = Field(1883, description="of the broker, 1 to 65535; 8883 is usual with tls")
-    tls: bool = Field(False, description="encrypted, and the broker has to prove who it is")
+    tls: bool = Field(False, description="encrypted, and the broker has to present a certificate")
     ca_file: Name | None = Field(
-        None, description="certificates (PEM) that prove it; blank is the system's"
+        None, description="certificates (PEM) to trust; blank is the system's"
     )
-    username: Name | None = Field(None, description="at the broker, if it asks")
+    username: Name | None = Field(None, description="at the broker, if it requires one")
     password_file: Name | None = Field(None, description="a file whose first line is the password")
-    topic: Topic = Field("latent-resonance", description="under which it is told")
-    discovery: bool = Field(True, description="makes itself known to Home Assistant")
+    topic: Topic = Field("latent-resonance", description="prefix of its topics")
+    discovery: bool = Field(True, description="lets Home Assistant discover it")
 
 
 class Monitor(Section):
-    """The page, the figures and the link to other machines."""
+    """The web pages, and the interfaces for other machines."""
 
-    host: Host = Field("127.0.0.1", description="where it listens; 0.0.0.0 is every network")
-    port: Port = Field(8765, description="of the page, 1 to 65535")
-    names: Hosts = Field((), description="by which else it may be called: [gallery.local]")
-    viewers: int = Field(64, ge=1, le=1000, description="pages that may be open, 1 to 1000")
+    host: Host = Field("127.0.0.1", description="address to listen on; 0.0.0.0 is every network")
+    port: Port = Field(8765, description="of the web pages, 1 to 65535")
+    names: Hosts = Field((), description="further host names of this machine: [gallery.local]")
+    viewers: int = Field(64, ge=1, le=1000, description="pages that may be open at once, 1 to 1000")
     token_file: Name | None = Field(
-        None, description="holds what controls ask for; blank is the installation's, or a new one"
+        None, description="file of the controls' token; blank is the installation's, or a new one"
     )
     osc: Osc = Osc()
     mqtt: Mqtt = Mqtt()

@@ -1,5 +1,5 @@
-"""The room's picture, the staff's page, and what other machines hear and ask.
+"""The wall display, the staff page, and the interfaces for other machines.
 
-A process of its own, off by default. It has the network that eye and voice do not have; of the
-performance it knows what `link/` can say, columns of the sound and numbers, and nothing else.
+A separate process, off by default. It has the network access that eye and voice lack. It knows the
+performance only through `link/`: spectrogram columns and numbers.
 """

@@ -1,7 +1,7 @@
-"""The monitor, put together: link, hub, pages, figures, OSC, MQTT and teaching in one event loop.
+"""Assembles the monitor: voice client, pages, metrics, OSC, MQTT and teaching in one event loop.
 
-A process of its own. In: settings and the voice's socket. Out: pages on a port, and packets to
-whom the settings name. It ends when it is told to, and never with the voice.
+A separate process. In: settings and the voice's socket. Out: pages on a port, and packets to the
+addresses in the settings. It stops on a signal, never because the voice stops.
 """
 
 from __future__ import annotations
@@ -23,160 +23,170 @@ from latent_resonance.config.settings import Settings, socket_path_of
 from latent_resonance.link.requests import Request
 from latent_resonance.link.server import monitor_path
 from latent_resonance.linux.systemd import Notifier
-from latent_resonance.monitor.auth import Gate, names_of_this_machine, token_at, token_path
-from latent_resonance.monitor.broadcast import Hub
-from latent_resonance.monitor.http import Desk, application
+from latent_resonance.monitor.auth import (
+    Authenticator,
+    load_or_create_token,
+    local_host_names,
+    token_path,
+)
+from latent_resonance.monitor.broadcast import Broadcaster
+from latent_resonance.monitor.http import Services, application
 from latent_resonance.monitor.metrics import Metrics
-from latent_resonance.monitor.mqtt import Broker
-from latent_resonance.monitor.osc import ASK_S, OscIn, OscOut
+from latent_resonance.monitor.mqtt import MqttPublisher
+from latent_resonance.monitor.osc import OVERRIDE_INTERVAL_S, OscReceiver, OscSender
 from latent_resonance.monitor.teaching import Teaching
-from latent_resonance.monitor.voice_client import VoiceGone, VoiceLink
+from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
-BEAT_S = 0.5
-LEAVING_S = 1.0  # in which open pages are told good-bye
+TICK_S = 0.5
+SHUTDOWN_TIMEOUT_S = 1.0  # for closing open pages
 
 
 class MonitorError(LatentResonanceError):
-    """The monitor cannot begin."""
+    """The monitor cannot start."""
 
 
 def run(settings: Settings, socket: Path | None, log: Callable[[str], None]) -> int:
-    """Serves until SIGINT or SIGTERM; returns the exit code.
+    """Serve until SIGINT or SIGTERM; return the exit code.
 
     Raises
     ------
     LatentResonanceError
-        The port is taken, or the token can neither be read nor made.
+        The port is in use, or the token can be neither read nor created.
     """
     return asyncio.run(_serve(settings, socket or socket_path_of(settings), log))
 
 
 async def _serve(settings: Settings, socket: Path, log: Callable[[str], None]) -> int:
-    leave = _asked_to_leave()
-    desk = _desk(settings, monitor_path(socket), log)
+    stop = _stop_event()
+    services = _services(settings, monitor_path(socket), log)
     monitor = settings.monitor
-    with _broker(monitor.mqtt, log) as broker, _told_by_osc(desk.hub, monitor.osc, log):
+    with (
+        _mqtt_publisher(monitor.mqtt, log) as publisher,
+        _osc_output(services.broadcaster, monitor.osc, log),
+    ):
         async with (
-            _heard_by_osc(desk.link, monitor.osc),
-            _pages(desk, monitor, log) as address,
-            _under_way(desk.link.run()),
+            _osc_input(services.voice, monitor.osc),
+            _web_server(services, monitor, log) as address,
+            _background(services.voice.run()),
         ):
-            log(f"the picture is at {address}/, the staff's page at {address}/staff")
-            await _until(leave, desk, broker)
+            log(f"spectrogram at {address}/, staff page at {address}/staff")
+            await _run_until(stop, services, publisher)
     return 0
 
 
-def _asked_to_leave() -> asyncio.Event:
-    """Set by SIGTERM, and by SIGINT unless that is the parent's to hear."""
-    leave = asyncio.Event()
-    own = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
-    for number in (signal.SIGTERM, *([signal.SIGINT] if own else [])):
-        asyncio.get_running_loop().add_signal_handler(number, leave.set)
-    return leave
+def _stop_event() -> asyncio.Event:
+    """Event set by SIGTERM, and by SIGINT unless it is ignored (the parent handles it)."""
+    stop = asyncio.Event()
+    handles_sigint = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    for number in (signal.SIGTERM, *([signal.SIGINT] if handles_sigint else [])):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
 
 
-def _desk(settings: Settings, path: Path, log: Callable[[str], None]) -> Desk:
+def _services(settings: Settings, path: Path, log: Callable[[str], None]) -> Services:
     monitor = settings.monitor
-    hub = Hub(asyncio.get_running_loop().time)
-    hub.observe(metrics := Metrics())
-    token = token_at(token_path(monitor.token_file))
-    link = VoiceLink(path, hub, log)
-    hub.observe(teaching := Teaching(taught_folder(), link.ask))
-    return Desk(
-        hub=hub,
-        link=link,
-        gate=Gate(token),
+    broadcaster = Broadcaster(asyncio.get_running_loop().time)
+    broadcaster.add_observer(metrics := Metrics())
+    token = load_or_create_token(token_path(monitor.token_file))
+    voice = VoiceClient(path, broadcaster, log)
+    broadcaster.add_observer(teaching := Teaching(examples_folder(), voice.send))
+    return Services(
+        broadcaster=broadcaster,
+        voice=voice,
+        authenticator=Authenticator(token),
         teaching=teaching,
         metrics=metrics,
-        names=names_of_this_machine(monitor.names),
-        viewers=monitor.viewers,
+        names=local_host_names(monitor.names),
+        max_pages=monitor.viewers,
     )
 
 
 @contextlib.asynccontextmanager
-async def _pages(desk: Desk, monitor: Monitor, log: Callable[[str], None]) -> AsyncIterator[str]:
-    """The site on its port; gives its address.
+async def _web_server(
+    services: Services, monitor: Monitor, log: Callable[[str], None]
+) -> AsyncIterator[str]:
+    """Serve the site; yields its address.
 
     Raises
     ------
     MonitorError
-        The port cannot be listened on.
+        The port cannot be opened.
     """
     runner = web.AppRunner(
-        application(desk), access_log=None, keepalive_timeout=15.0, logger=_server_logger(log)
+        application(services), access_log=None, keepalive_timeout=15.0, logger=_server_logger(log)
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, monitor.host, monitor.port, shutdown_timeout=LEAVING_S)
+        site = web.TCPSite(runner, monitor.host, monitor.port, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await site.start()
-        yield f"http://{_shown(monitor.host)}:{monitor.port}"
+        yield f"http://{_url_host(monitor.host)}:{monitor.port}"
     except OSError as error:
         raise MonitorError(
-            f"{monitor.host} port {monitor.port}: cannot be listened on ({error.strerror}); set "
-            "monitor.host and monitor.port, or stop what listens there"
+            f"{monitor.host} port {monitor.port}: cannot listen ({error.strerror}); set "
+            "monitor.host and monitor.port, or stop the program that uses the port"
         ) from error
     finally:
         await runner.cleanup()
 
 
-def _shown(host: str) -> str:
-    """As it is written in an address; for every network, this machine."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104  what the settings ask for
+def _url_host(host: str) -> str:
+    """Host part of a URL; localhost for a wildcard address."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104  compared, not bound
         return "localhost"
     return f"[{host}]" if ":" in host else host
 
 
 @contextlib.contextmanager
-def _told_by_osc(hub: Hub, osc: Osc, log: Callable[[str], None]) -> Iterator[None]:
-    """Lights and other machines, if the settings name any."""
-    with contextlib.closing(OscOut(osc, hub.clock, log)) as out:
+def _osc_output(broadcaster: Broadcaster, osc: Osc, log: Callable[[str], None]) -> Iterator[None]:
+    """Send OSC, if the settings name a target."""
+    with contextlib.closing(OscSender(osc, broadcaster.clock, log)) as sender:
         if osc.send_to:
-            hub.observe(out)
+            broadcaster.add_observer(sender)
         yield
 
 
 @contextlib.asynccontextmanager
-async def _heard_by_osc(link: VoiceLink, osc: Osc) -> AsyncIterator[None]:
-    """Controllers, if the settings say where they are heard.
+async def _osc_input(voice: VoiceClient, osc: Osc) -> AsyncIterator[None]:
+    """Receive OSC, if the settings name an address to listen on.
 
     Raises
     ------
     MonitorError
-        Nobody can be heard there.
+        The address cannot be opened.
     """
     if osc.listen is None:
         yield
         return
     loop = asyncio.get_running_loop()
 
-    def ask(request: Request) -> None:
-        with contextlib.suppress(VoiceGone):  # a controller has nobody to tell
-            link.ask(request)
+    def send(request: Request) -> None:
+        with contextlib.suppress(VoiceUnavailableError):  # OSC has no replies
+            voice.send(request)
 
     host, _, port = osc.listen.rpartition(":")
     try:
-        transport, hearing = await loop.create_datagram_endpoint(
-            lambda: OscIn(osc, ask, loop.time), local_addr=(host.strip("[]"), int(port))
+        transport, receiver = await loop.create_datagram_endpoint(
+            lambda: OscReceiver(osc, send, loop.time), local_addr=(host.strip("[]"), int(port))
         )
     except OSError as error:
-        reason = f"cannot be listened on ({error.strerror}); set another"
-        raise MonitorError(f"monitor.osc.listen: {osc.listen} {reason}") from error
+        reason = f"cannot listen ({error.strerror}); set another address"
+        raise MonitorError(f"monitor.osc.listen: {osc.listen}: {reason}") from error
     try:
-        async with _under_way(_passing_on(hearing)):
+        async with _background(_expire_overrides(receiver)):
             yield
     finally:
         transport.close()
 
 
-async def _passing_on(hearing: OscIn) -> None:
-    """Overrides that end do so when nothing comes any more."""
+async def _expire_overrides(receiver: OscReceiver) -> None:
+    """End overrides on time even if no packet arrives."""
     while True:
-        await asyncio.sleep(ASK_S)
-        hearing.pass_on()
+        await asyncio.sleep(OVERRIDE_INTERVAL_S)
+        receiver.send_overrides()
 
 
-def taught_folder(environment: Mapping[str, str] = os.environ) -> Path:
-    """Where what is taught is kept: the unit's state, or this user's own."""
+def examples_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Folder of the pairs recorded on site: the unit's state, or the user's."""
     if unit := environment.get("STATE_DIRECTORY"):  # systemd.exec(5)
         return Path(unit)
     state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
@@ -184,39 +194,39 @@ def taught_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def _server_logger(log: Callable[[str], None]) -> logging.Logger:
-    """Aiohttp's log: what breaks here is said in a line, what breaks HTTP's rules is not."""
+    """Logger for aiohttp: our own errors in one line each, clients' errors not at all."""
     logger = logging.getLogger("latent_resonance.monitor")
     logger.setLevel(logging.ERROR)
-    logger.propagate, logger.handlers = False, [_Sayer(log)]
-    logging.getLogger().setLevel(logging.ERROR)  # python-osc warns of strangers' packets
+    logger.propagate, logger.handlers = False, [_LogHandler(log)]
+    logging.getLogger().setLevel(logging.ERROR)  # python-osc warns of every invalid packet
     return logger
 
 
-class _Sayer(logging.Handler):
+class _LogHandler(logging.Handler):
     def __init__(self, log: Callable[[str], None]) -> None:
         super().__init__()
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Says it, but for what whoever calls is to blame for."""
+        """Log an error, unless the client caused it."""
         error = record.exc_info[1] if record.exc_info else None
         if not isinstance(error, HttpProcessingError | ConnectionError):
-            self._log(f"a page could not be served ({error!r:.200}); serving on")
+            self._log(f"a page could not be served ({error!r:.200}); continuing")
 
 
 @contextlib.contextmanager
-def _broker(mqtt: Mqtt, log: Callable[[str], None]) -> Iterator[Broker | None]:
-    """Whoever is told by MQTT; None if nobody is."""
+def _mqtt_publisher(mqtt: Mqtt, log: Callable[[str], None]) -> Iterator[MqttPublisher | None]:
+    """The MQTT publisher; None if the settings name no broker."""
     if mqtt.host is None:
         yield None
         return
-    with contextlib.closing(Broker(mqtt, log)) as broker:
-        yield broker
+    with contextlib.closing(MqttPublisher(mqtt, log)) as publisher:
+        yield publisher
 
 
 @contextlib.asynccontextmanager
-async def _under_way(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Something that goes on for as long as the rest does."""
+async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Run a coroutine in the background within the context."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         yield
@@ -226,20 +236,21 @@ async def _under_way(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
             await task
 
 
-async def _until(leave: asyncio.Event, desk: Desk, broker: Broker | None) -> None:
-    """Once a beat: what the voice, the broker and systemd have to be told again."""
+async def _run_until(
+    stop: asyncio.Event, services: Services, publisher: MqttPublisher | None
+) -> None:
+    """Twice a second: update systemd and the MQTT broker, repeat teaching requests."""
     notifier = Notifier()
     notifier.ready()
-    while not leave.is_set():
+    while not stop.is_set():
         notifier.alive()
-        notifier.status(
-            f"{desk.watching} pages open, voice {'there' if desk.hub.linked else 'gone'}"
-        )
-        if broker:
-            broker.tell(desk.hub.report, desk.hub.age_s)
-        for request in desk.teaching.due(asyncio.get_running_loop().time()):
-            with contextlib.suppress(VoiceGone):
-                desk.link.ask(request)
+        link = "connected" if services.broadcaster.linked else "not connected"
+        notifier.status(f"{services.open_pages} pages open, voice {link}")
+        if publisher:
+            publisher.publish(services.broadcaster.report, services.broadcaster.age_s)
+        for request in services.teaching.due(asyncio.get_running_loop().time()):
+            with contextlib.suppress(VoiceUnavailableError):
+                services.voice.send(request)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(leave.wait(), BEAT_S)
+            await asyncio.wait_for(stop.wait(), TICK_S)
     notifier.stopping()

@@ -1,7 +1,7 @@
-"""Who may look and who may ask: names, origins, the token, and a brake on guessing it.
+"""Access control: host names, origins, the token, and a limit on guessing it.
 
-Pure but for the token's file. In: headers and addresses of requests, which are hostile until
-shown otherwise. Out: yes, or why not.
+Pure except for the token file. In: headers and addresses of requests, which are untrusted. Out:
+whether to accept them.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.audio.wav import written_beside
+from latent_resonance.linux.atomic_file import atomic_path
 
 TOKEN_BYTES = 24  # 192 bits, 32 characters
-SHORTEST_TOKEN = 16  # characters
-FREE_TRIES = 5
-LONGEST_PAUSE_S = 300.0
-FORGOTTEN_S = 3600.0
-MOST_ADDRESSES = 1024  # remembered; the rest share one memory
-EVERYBODY = ""
+MIN_TOKEN_LENGTH = 16  # characters
+FREE_ATTEMPTS = 5
+MAX_BACKOFF_S = 300.0
+FAILURES_EXPIRE_S = 3600.0
+MAX_ADDRESSES = 1024  # counted one by one; all others share one counter
+OTHER_ADDRESSES = ""
 
 
 class TokenError(LatentResonanceError):
-    """There is no token that controls could ask for."""
+    """The token for the controls can be neither read nor created."""
 
 
-def names_of_this_machine(names: tuple[str, ...]) -> frozenset[str]:
-    """By which a browser may call it, beside addresses; `names` are the settings' own."""
+def local_host_names(names: tuple[str, ...]) -> frozenset[str]:
+    """Names by which a browser may address this machine; `names` come from the settings."""
     host = socket.gethostname().lower()
     return frozenset({"localhost", host, f"{host}.local", *(name.lower() for name in names)})
 
 
-def is_for_us(host_header: str, names: frozenset[str]) -> bool:
-    """Whether a Host header means this machine: an address, or one of its names.
+def is_local_host(host_header: str, names: frozenset[str]) -> bool:
+    """Whether a Host header addresses this machine: an IP address, or one of its names.
 
-    A name that somebody else has pointed here (DNS rebinding) is none of them.
+    Rejects a foreign name that resolves to this machine (DNS rebinding).
     """
     try:
         host = urlsplit(f"//{host_header}").hostname or ""
@@ -59,26 +59,27 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def is_same_origin(headers: Mapping[str, str], *, must_say: bool) -> bool:
-    """Whether a request comes from a page of ours.
+def is_same_origin(headers: Mapping[str, str], *, required: bool) -> bool:
+    """Whether a request comes from one of our pages.
 
     Parameters
     ----------
-    must_say : browsers always do for WebSockets; other programs need not for the rest
+    required : whether a missing Origin header is refused. Browsers always send it for WebSockets;
+        other programs need not send it for the rest
     """
     origin = headers.get("Origin")
     if origin is None:
-        return not must_say
+        return not required
     try:
         return urlsplit(origin).netloc.lower() == headers.get("Host", "").lower() != ""
     except ValueError:
         return False
 
 
-def token_path(target: str | None, environment: Mapping[str, str] = os.environ) -> Path:
-    """Where the token is: as set, as the unit was handed it, or in this user's own state."""
-    if target is not None:
-        return Path(target).expanduser()
+def token_path(configured: str | None, environment: Mapping[str, str] = os.environ) -> Path:
+    """Path of the token: as configured, else the unit's credential, else the user's state."""
+    if configured is not None:
+        return Path(configured).expanduser()
     if unit := environment.get("CREDENTIALS_DIRECTORY"):  # systemd.exec(5)
         return Path(unit) / "monitor-token"
     state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
@@ -86,76 +87,78 @@ def token_path(target: str | None, environment: Mapping[str, str] = os.environ) 
 
 
 def read_token(path: Path) -> str:
-    """The token of a file.
+    """Read the token from a file.
 
     Raises
     ------
     TokenError
-        It cannot be read, or is too short to be one.
+        It cannot be read, or is too short.
     """
     try:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, ValueError) as error:
-        reason = f"{path}: cannot be read ({error}); remove it, and a new one is made"
+        reason = f"{path}: cannot be read ({error}); remove it to have a new one created"
         raise TokenError(reason) from error
-    if len(token) < SHORTEST_TOKEN:
+    if len(token) < MIN_TOKEN_LENGTH:
         raise TokenError(
-            f"{path}: {len(token)} characters should be at least {SHORTEST_TOKEN}; "
-            "remove it, and a new one is made"
+            f"{path}: {len(token)} characters should be at least {MIN_TOKEN_LENGTH}; "
+            "remove it to have a new one created"
         )
     return token
 
 
-def token_at(path: Path) -> str:
-    """The token of a file, which is made if there is none; only its owner may read it.
+def load_or_create_token(path: Path) -> str:
+    """Read the token from a file, or create it, readable by its owner only.
 
     Raises
     ------
     TokenError
-        It can neither be read nor made.
+        It can be neither read nor created.
     """
     if path.exists():
         return read_token(path)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with written_beside(path) as beside:
+        with atomic_path(path) as beside:
             beside.chmod(0o600)
             beside.write_text(f"{token}\n", encoding="ascii")
     except OSError as error:
-        reason = f"{path}: cannot be made ({error.strerror}); set monitor.token_file"
+        reason = f"{path}: cannot be created ({error.strerror}); set monitor.token_file"
         raise TokenError(reason) from error
     return token
 
 
-class Gate:
-    """Compares tokens in constant time, and makes who guesses wait longer and longer."""
+class Authenticator:
+    """Compares tokens in constant time, with exponential back-off per address."""
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
         self._failures: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
-    def pause_s(self, address: str, now_s: float) -> float:
-        """Seconds for which an address is not even listened to."""
-        tries, last_s = self._failures.get(address, self._failures.get(EVERYBODY, (0, -math.inf)))
-        if tries < FREE_TRIES or now_s - last_s > FORGOTTEN_S:
+    def retry_after_s(self, address: str, now_s: float) -> float:
+        """Seconds for which requests of an address are still refused unread."""
+        attempts, last_s = self._failures.get(
+            address, self._failures.get(OTHER_ADDRESSES, (0, -math.inf))
+        )
+        if attempts < FREE_ATTEMPTS or now_s - last_s > FAILURES_EXPIRE_S:
             return 0.0
-        return max(last_s + min(2.0 ** (tries - FREE_TRIES), LONGEST_PAUSE_S) - now_s, 0.0)
+        return max(last_s + min(2.0 ** (attempts - FREE_ATTEMPTS), MAX_BACKOFF_S) - now_s, 0.0)
 
-    def opens(self, authorization: str, address: str, now_s: float) -> bool:
-        """Whether an Authorization header holds the token; a wrong one is remembered."""
+    def accepts(self, authorization: str, address: str, now_s: float) -> bool:
+        """Whether an Authorization header holds the token; counts a failure if not."""
         scheme, _, given = authorization.partition(" ")
-        right = hmac.compare_digest(given.strip().encode(), self._token)
-        if right and scheme.lower() == "bearer":
+        matches = hmac.compare_digest(given.strip().encode(), self._token)
+        if matches and scheme.lower() == "bearer":
             self._failures.pop(address, None)
             return True
-        self._remember(address, now_s)
+        self._count_failure(address, now_s)
         return False
 
-    def _remember(self, address: str, now_s: float) -> None:
-        if address not in self._failures and len(self._failures) >= MOST_ADDRESSES:
-            address = EVERYBODY
-        tries, last_s = self._failures.get(address, (0, now_s))
-        tries = 0 if now_s - last_s > FORGOTTEN_S else tries
-        self._failures[address] = (tries + 1, now_s)
+    def _count_failure(self, address: str, now_s: float) -> None:
+        if address not in self._failures and len(self._failures) >= MAX_ADDRESSES:
+            address = OTHER_ADDRESSES
+        attempts, last_s = self._failures.get(address, (0, now_s))
+        attempts = 0 if now_s - last_s > FAILURES_EXPIRE_S else attempts
+        self._failures[address] = (attempts + 1, now_s)
         self._failures.move_to_end(address)

@@ -1,7 +1,8 @@
-"""What the voice said last, and everybody who wants to hear what it says next.
+"""Distributes the voice's messages to everything in the monitor that needs them.
 
-Lives in the monitor's event loop. In: messages of the link. Out: the same to each subscriber, by a
-queue that holds a moment only: who is slow misses the oldest and delays nobody.
+Runs in the monitor's event loop. In: messages of the link. Out: the same messages to observers,
+which are called at once, and to subscribers, each with a short queue: a slow subscriber loses its
+oldest messages and delays no one.
 """
 
 from __future__ import annotations
@@ -13,53 +14,53 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from latent_resonance.link.telemetry import Columns, Energies, Message, Report
+from latent_resonance.link.telemetry import Energies, Message, Report
 
-WAITING = 32  # messages; of columns some three seconds
+QUEUE_LENGTH = 32  # messages; about three seconds of columns
 
 
 class Subscription:
-    """One listener's queue."""
+    """One subscriber's queue."""
 
     def __init__(self, kinds: tuple[type[Message], ...]) -> None:
         self.kinds = kinds
-        self.missed = 0
-        self._waiting: deque[Message] = deque(maxlen=WAITING)
-        self._some = asyncio.Event()
+        self.dropped = 0
+        self._queue: deque[Message] = deque(maxlen=QUEUE_LENGTH)
+        self._not_empty = asyncio.Event()
 
     def put(self, message: Message) -> None:
-        """Keeps a message, for which the oldest may have to go."""
-        self.missed += len(self._waiting) == WAITING
-        self._waiting.append(message)
-        self._some.set()
+        """Append a message; a full queue drops its oldest."""
+        self.dropped += len(self._queue) == QUEUE_LENGTH
+        self._queue.append(message)
+        self._not_empty.set()
 
     async def next(self) -> Message:
-        """The oldest that waits, or the next to come."""
-        await self._some.wait()
-        message = self._waiting.popleft()
-        if not self._waiting:
-            self._some.clear()
+        """Take the oldest message, waiting for one if the queue is empty."""
+        await self._not_empty.wait()
+        message = self._queue.popleft()
+        if not self._queue:
+            self._not_empty.clear()
         return message
 
 
 class Observer(Protocol):
-    """Somebody who is told all of it, and does not wait."""
+    """Receives every message; must not block."""
 
-    def take(self, message: Message) -> None:
-        """What the voice has said."""
+    def on_message(self, message: Message) -> None:
+        """Handle a message of the voice."""
 
-    def linked(self, up: bool) -> None:
-        """Whether a voice is there."""
+    def on_link(self, up: bool) -> None:
+        """Handle a new connection to the voice (True) or its loss (False)."""
 
 
-class Hub:
-    """The one place where what the voice says is known.
+class Broadcaster:
+    """The latest state of the voice, and its distribution.
 
     Attributes
     ----------
-    linked : whether a voice is there
-    report, energies : the newest; None before the first, and when the voice has gone
-    heard_s : when it last said something, in the loop's time
+    linked : whether the voice is connected
+    report, energies : the latest; None before the first and after a disconnection
+    last_message_s : when the latest message arrived, on `clock`
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -67,22 +68,22 @@ class Hub:
         self.linked = False
         self.report: Report | None = None
         self.energies: Energies | None = None
-        self.heard_s = -math.inf
+        self.last_message_s = -math.inf
         self._subscriptions: set[Subscription] = set()
         self._observers: list[Observer] = []
 
     @property
     def age_s(self) -> float:
-        """Since the voice said something."""
-        return self.clock() - self.heard_s
+        """Seconds since the latest message."""
+        return self.clock() - self.last_message_s
 
-    def observe(self, observer: Observer) -> None:
-        """Has every message handed on to somebody who does not wait."""
+    def add_observer(self, observer: Observer) -> None:
+        """Pass every message on to an observer."""
         self._observers.append(observer)
 
     @contextmanager
-    def subscribed(self, *kinds: type[Message]) -> Iterator[Subscription]:
-        """A queue of every message of these kinds, for as long as it is wanted."""
+    def subscribe(self, *kinds: type[Message]) -> Iterator[Subscription]:
+        """Queue every message of these kinds within the context."""
         subscription = Subscription(kinds)
         self._subscriptions.add(subscription)
         try:
@@ -91,32 +92,28 @@ class Hub:
             self._subscriptions.discard(subscription)
 
     def publish(self, message: Message) -> None:
-        """Hands on what the voice has said."""
-        self.heard_s = self.clock()
+        """Distribute a message of the voice."""
+        self.last_message_s = self.clock()
         if isinstance(message, Report):
             self.report = message
         elif isinstance(message, Energies):
             self.energies = message
         for observer in self._observers:
-            observer.take(message)
+            observer.on_message(message)
         for subscription in self._subscriptions:
             if isinstance(message, subscription.kinds):
                 subscription.put(message)
 
-    def connected(self) -> None:
-        """A voice is there."""
-        self._link(up=True)
+    def on_connected(self) -> None:
+        """The voice is connected."""
+        self._set_linked(up=True)
 
-    def lost(self) -> None:
-        """The voice has gone; what it said is no longer so."""
+    def on_disconnected(self) -> None:
+        """The voice is disconnected; its last report no longer holds."""
         self.report = self.energies = None
-        self._link(up=False)
+        self._set_linked(up=False)
 
-    def _link(self, *, up: bool) -> None:
+    def _set_linked(self, *, up: bool) -> None:
         self.linked = up
         for observer in self._observers:
-            observer.linked(up)
-
-
-PICTURE: tuple[type[Message], ...] = (Columns,)
-STATE: tuple[type[Message], ...] = (Energies, Report)
+            observer.on_link(up)

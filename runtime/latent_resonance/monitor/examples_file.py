@@ -1,7 +1,7 @@
-"""The pairs that were taught for one pack, in a file that the workshop reads as it is.
+"""The file of (face, sound) pairs recorded on site for one pack.
 
-In the monitor's event loop. In and out: a YAML as `train-regressor --examples` takes it, features
-and z only. It is written beside and renamed; one that is damaged is moved aside, never lost.
+In the monitor's event loop. In and out: YAML as `train-regressor --examples` reads it, with
+features and z only. It is replaced atomically; a damaged file is renamed, never deleted.
 """
 
 from __future__ import annotations
@@ -12,64 +12,64 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from latent_resonance.audio.wav import OutputFileError, written_beside
 from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, neutral_features
-from latent_resonance.link.requests import MOST_PAIRS, Pair, RequestError, request
+from latent_resonance.link.requests import MAX_PAIRS, Pair, RequestError, request
+from latent_resonance.linux.atomic_file import OutputFileError, atomic_path
 
-LARGEST = 512 * 1024  # bytes
-DIGITS = 4
+MAX_BYTES = 512 * 1024
+DECIMALS = 4
 
 
-class TaughtError(Exception):
+class ExamplesFileError(Exception):
     """The file of pairs cannot be read or written; the message says why."""
 
 
 def read_pairs(path: Path, latent_dim: int) -> tuple[Pair, ...]:
-    """The pairs of a file; none if there is no file.
+    """Read the pairs of a file; empty if there is no file.
 
     Raises
     ------
-    TaughtError
-        It is damaged, and has been moved aside; or it cannot be read.
+    ExamplesFileError
+        It is damaged and has been renamed, or it cannot be read.
     """
     if not path.exists():
         return ()
     try:
         return tuple(_pair(entry, latent_dim) for entry in _entries(path))
     except (YamlError, RequestError, KeyError, TypeError) as error:
-        aside = path.with_suffix(".damaged.yaml")
+        renamed = path.with_suffix(".damaged.yaml")
         try:
-            path.replace(aside)
-        except OSError as problem:
-            raise TaughtError(f"{path}: {problem.strerror}") from error
-        raise TaughtError(
-            f"what was taught cannot be read ({error}); it is kept as {aside.name}"
+            path.replace(renamed)
+        except OSError as os_error:
+            raise ExamplesFileError(f"{path}: {os_error.strerror}") from error
+        raise ExamplesFileError(
+            f"the examples cannot be read ({error}); the file is kept as {renamed.name}"
         ) from error
 
 
 def write_pairs(path: Path, pairs: tuple[Pair, ...]) -> None:
-    """Replaces the file.
+    """Replace the file.
 
     Raises
     ------
-    TaughtError
-        It cannot be written; the one before is still there.
+    ExamplesFileError
+        It cannot be written; the previous file is unchanged.
     """
     text = yaml.safe_dump([_entry(pair) for pair in pairs], sort_keys=False, width=100)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with written_beside(path) as beside:
+        with atomic_path(path) as beside:
             beside.write_text(text if pairs else "[]\n", encoding="utf-8")
     except (OSError, OutputFileError) as error:
-        raise TaughtError(f"what was taught cannot be kept: {error}") from error
+        raise ExamplesFileError(f"the examples cannot be saved: {error}") from error
 
 
 def _entries(path: Path) -> list[object]:
-    found = read_yaml(path, LARGEST)
-    if not isinstance(found, list) or len(found) > MOST_PAIRS:
-        raise YamlError(f"should be a list of at most {MOST_PAIRS} pairs")
-    return found
+    content = read_yaml(path, MAX_BYTES)
+    if not isinstance(content, list) or len(content) > MAX_PAIRS:
+        raise YamlError(f"should be a list of at most {MAX_PAIRS} pairs")
+    return content
 
 
 def _pair(entry: object, latent_dim: int) -> Pair:
@@ -86,14 +86,14 @@ def _pair(entry: object, latent_dim: int) -> Pair:
 
 def _entry(pair: Pair) -> dict[str, object]:
     face = {
-        name: _within(float(value), *FEATURE_RANGES[name])
+        name: _rounded(float(value), *FEATURE_RANGES[name])
         for name, value in zip(FEATURES, pair.features, strict=True)
     }
-    return {"face": face, "sound": {"z": [round(float(x), DIGITS) for x in pair.z]}}
+    return {"face": face, "sound": {"z": [round(float(x), DECIMALS) for x in pair.z]}}
 
 
-def _within(value: float, low: float, high: float) -> float:
-    """Rounded, and not out of its range by that."""
-    scale = 10**DIGITS
+def _rounded(value: float, low: float, high: float) -> float:
+    """Round a value without leaving its range."""
+    scale = 10**DECIMALS
     low, high = math.ceil(low * scale) / scale, math.floor(high * scale) / scale
-    return float(np.clip(round(value, DIGITS), low, high))
+    return float(np.clip(round(value, DECIMALS), low, high))

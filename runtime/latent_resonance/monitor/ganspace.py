@@ -1,9 +1,9 @@
-"""Directions through the latent space that change the sound most.
+"""Directions in the latent space that change the sound most.
 
-In a worker thread of the monitor's process, some seconds long, when first asked for. In: a pack.
-Out: directions of z. GANSpace (Härkönen et al. 2020, section 3.2) for a generator whose latent
-space is z itself: principal components of what it generates, and of each the z that brings it
-about, by least squares.
+Runs in a worker thread of the monitor on first use; takes some seconds. In: a pack. Out:
+directions of z. GANSpace (Härkönen et al. 2020, section 3.2) for a generator whose latent space is
+z itself: principal components of the generated spectrograms, each mapped back to z by least
+squares.
 """
 
 from __future__ import annotations
@@ -16,38 +16,41 @@ from latent_resonance.config.settings import Inference
 from latent_resonance.link.requests import FloatArray
 from latent_resonance.pack import open_pack
 
-SAMPLES = 160
-COUNT = 6
-BANDS, STEPS = 128, 16  # in which a spectrogram is compared: its timbre, and its rhythm roughly
+N_SAMPLES = 160
+N_DIRECTIONS = 6
+COARSE_BANDS, COARSE_FRAMES = 128, 16  # enough for timbre, and roughly for rhythm
 
 
-def directions_of(folder: Path) -> FloatArray:
-    """(COUNT, latent_dim) unit vectors, the strongest first; the same for the same pack.
+def ganspace_directions(folder: Path) -> FloatArray:
+    """Unit vectors (N_DIRECTIONS, latent_dim), strongest first; deterministic for a pack.
 
     Raises
     ------
     PackError
         The pack cannot be opened.
     """
-    from latent_resonance.voice.synthesis.networks import open_networks
+    from latent_resonance.voice.synthesis.networks import load_networks
 
     pack = open_pack(folder)
-    networks = open_networks(pack, Inference())
-    z = np.random.default_rng(0).standard_normal((SAMPLES, pack.latent_dim)).astype(np.float32)
-    heard = np.stack([_outline(networks.spectrogram_of(each)) for each in z])
-    return principal_directions(z, heard, COUNT)
+    networks = load_networks(pack, Inference())
+    z = np.random.default_rng(0).standard_normal((N_SAMPLES, pack.latent_dim)).astype(np.float32)
+    outputs = np.stack([_downsampled(networks.spectrogram_of(each)) for each in z])
+    return principal_directions(z, outputs, N_DIRECTIONS)
 
 
-def principal_directions(z: FloatArray, heard: FloatArray, count: int) -> FloatArray:
-    """(count, latent_dim) from samples z (n, latent_dim) and what they sound like (n, anything)."""
-    components, _strengths, _ = np.linalg.svd(heard - heard.mean(axis=0), full_matrices=False)
-    found = components[:, :count].T @ (z - z.mean(axis=0))
-    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
+def principal_directions(z: FloatArray, outputs: FloatArray, count: int) -> FloatArray:
+    """Directions (count, latent_dim) from samples z (n, latent_dim) and outputs (n, anything)."""
+    components, _, _ = np.linalg.svd(outputs - outputs.mean(axis=0), full_matrices=False)
+    directions: FloatArray = components[:, :count].T @ (z - z.mean(axis=0))
+    norms: FloatArray = np.linalg.norm(directions, axis=1, keepdims=True)
+    return (directions / norms).astype(np.float32)
 
 
-def _outline(picture: FloatArray) -> FloatArray:
-    """A spectrogram (n_mels, n_frames), coarsely: (BANDS * STEPS,) or fewer if it is smaller."""
-    bands, steps = min(BANDS, picture.shape[0]), min(STEPS, picture.shape[1])
-    whole = picture[: picture.shape[0] // bands * bands, : picture.shape[1] // steps * steps]
-    shape = (bands, whole.shape[0] // bands, steps, whole.shape[1] // steps)
-    return whole.reshape(shape).mean(axis=(1, 3)).ravel()
+def _downsampled(spectrogram: FloatArray) -> FloatArray:
+    """Block means of a spectrogram (n_mels, n_frames): (COARSE_BANDS * COARSE_FRAMES,) or fewer."""
+    bands = min(COARSE_BANDS, spectrogram.shape[0])
+    frames = min(COARSE_FRAMES, spectrogram.shape[1])
+    per_band, per_frame = spectrogram.shape[0] // bands, spectrogram.shape[1] // frames
+    whole = spectrogram[: per_band * bands, : per_frame * frames]
+    means: FloatArray = whole.reshape(bands, per_band, frames, per_frame).mean(axis=(1, 3))
+    return means.ravel()

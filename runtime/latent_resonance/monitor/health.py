@@ -1,7 +1,7 @@
-"""Whether it goes well, in one word and in one sentence: for `/healthz` and for a broker. Pure.
+"""Whether the instrument works, as one word and one sentence: for `/healthz` and MQTT. Pure.
 
-In: the newest report of the voice, and how old it is. Out: what anybody outside may know of it,
-which is how the instrument is and never whether somebody stands before it.
+In: the voice's latest report and its age. Out: the state of the instrument. It never says whether
+a visitor is present.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 
 from latent_resonance.link.telemetry import Report
 
-SILENT_S = 5.0  # a voice reports twice a second; after so long it counts as gone
-UNHEARD, STANDBY, CLOSED, SPEAKERLESS, MUTED, QUIET, PLAYING = STATES = (
+REPORT_TIMEOUT_S = 5.0  # a voice reports twice a second
+NO_VOICE, STANDBY, CLOSED, NO_SPEAKER, MUTED, QUIET, PLAYING = STATES = (
     "unheard",
     "standby",
     "closed",
@@ -26,45 +26,45 @@ UNHEARD, STANDBY, CLOSED, SPEAKERLESS, MUTED, QUIET, PLAYING = STATES = (
 
 
 @dataclass(frozen=True)
-class Condition:
-    """How the instrument is: one of STATES, and what is wrong (empty if nothing is)."""
+class Health:
+    """The state, one of STATES, and the problem in words (empty if there is none)."""
 
     state: str
     problem: str = ""
 
 
-def condition_of(report: Report | None, age_s: float) -> Condition:
-    """How the instrument is, by a report that came `age_s` ago (None: none has come)."""
+def health_of(report: Report | None, age_s: float) -> Health:
+    """Health according to a report received `age_s` ago (None: none received)."""
     if report is None:
-        return Condition(UNHEARD, "the voice is not heard; is its unit running?")
-    if not age_s <= SILENT_S:  # nan is no age
-        return Condition(UNHEARD, f"the voice has said nothing for {age_s:.0f} s; does it hang?")
+        return Health(NO_VOICE, "no report from the voice; is its unit running?")
+    if not age_s <= REPORT_TIMEOUT_S:  # also true for NaN
+        return Health(NO_VOICE, f"no report from the voice for {age_s:.0f} s; has it hung?")
     if report.standby or report.scene == "closed":
-        return Condition(STANDBY if report.standby else CLOSED)
+        return Health(STANDBY if report.standby else CLOSED)
     if not report.speaker:
-        return Condition(SPEAKERLESS, "no speaker plays; is the amplifier's cable in?")
+        return Health(NO_SPEAKER, "no speaker is playing; is the amplifier connected?")
     if report.muted:
-        return Condition(MUTED)
-    return Condition(QUIET if report.quiet else PLAYING)
+        return Health(MUTED)
+    return Health(QUIET if report.quiet else PLAYING)
 
 
 def healthz(report: Report | None, age_s: float) -> tuple[int, dict[str, Any]]:
-    """The answer of `/healthz`: an HTTP status, and an object for JSON.
+    """HTTP status and JSON object of `/healthz`.
 
-    200 while the voice speaks and plays, or rightly does not (closed, in standby, muted); 503 with
-    the reason in words otherwise.
+    200 while the voice plays or is silent on purpose (closed, standby, muted); otherwise 503 with
+    the reason.
 
     Parameters
     ----------
-    report : the newest of the voice, None before the first
-    age_s : seconds since it came
+    report : latest report of the voice, None before the first
+    age_s : its age
     """
-    condition = condition_of(report, age_s)
-    status = HTTPStatus.SERVICE_UNAVAILABLE if condition.problem else HTTPStatus.OK
+    health = health_of(report, age_s)
+    status = HTTPStatus.SERVICE_UNAVAILABLE if health.problem else HTTPStatus.OK
     content = {
-        "healthy": not condition.problem,
-        "state": condition.state,
-        "reason": condition.problem,
+        "healthy": not health.problem,
+        "state": health.state,
+        "reason": health.problem,
         "build": report.build if report else None,
         "age_s": round(age_s, 1) if math.isfinite(age_s) else None,
     }

@@ -1,9 +1,9 @@
-"""The MQTT payloads: an instrument's state, and how Home Assistant discovers it. Pure.
+"""The MQTT payloads: the instrument's state, and its discovery by Home Assistant. Pure.
 
 The discovery message describes the device and everything that can be read from it
 (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload). It is read-only: no
 component has a command topic. The state is one JSON object; unknown values, and all values of a
-voice that has stopped reporting, are null rather than stale.
+voice that does not report, are null rather than stale.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from collections.abc import Callable
 from typing import Any
 
 from latent_resonance.link.telemetry import Report
-from latent_resonance.monitor.health import STATES, UNHEARD, condition_of
+from latent_resonance.monitor.health import NO_VOICE, STATES, health_of
 from latent_resonance.monitor.metrics import UNDERFLOW
 
-EXPIRE_S = 60  # without a state for so long, nothing is known; one comes every ten
+EXPIRE_S = 60  # after which a state is unknown; one is published every ten seconds
 DIAGNOSTIC = {"entity_category": "diagnostic"}
 MEASUREMENT = {"state_class": "measurement"}
 TOTAL = {"state_class": "total_increasing"}
-# By the key that each has in the state: what Home Assistant calls and shows it by.
+# Home Assistant's description of each key of the state.
 COMPONENTS: dict[str, dict[str, Any]] = {
     "state": {"name": "State", "device_class": "enum", "options": list(STATES)},
     "problem": {"platform": "binary_sensor", "name": "Problem", "device_class": "problem"},
@@ -36,7 +36,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "underflows": {"name": "Underflows", **TOTAL, **DIAGNOSTIC},
     "faults": {"name": "Faults", **TOTAL, **DIAGNOSTIC},
 }
-LONGEST_REASON = 250  # characters; Home Assistant takes 255
+MAX_REASON = 250  # characters; Home Assistant accepts 255
 VALUES: dict[str, Callable[[Report], object]] = {
     "images_per_s": lambda report: round(report.images_per_s, 1),
     "celsius": lambda report: report.celsius,
@@ -49,16 +49,16 @@ VALUES: dict[str, Callable[[Report], object]] = {
 }
 
 
-def discovery(
+def discovery_payload(
     device: str, name: str, state_topic: str, availability_topic: str, version: str
 ) -> dict[str, Any]:
-    """The message.
+    """The discovery message.
 
     Parameters
     ----------
-    device : its id, the same for ever
+    device : permanent id
     name : for people
-    state_topic, availability_topic : where it tells how it is
+    state_topic, availability_topic : where the instrument publishes them
     version : of the program
     """
     return {
@@ -86,42 +86,42 @@ def _component(device: str, key: str) -> dict[str, Any]:
     }
 
 
-class Seldom:
-    """A number that is renewed so seldom that it does not tell when it rose."""
+class ThrottledCount:
+    """A counter published so rarely that it does not reveal when it increased."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
-        self._shown, self._due_s = 0, 0.0
+        self._published, self._due_s = 0, 0.0
 
-    def step(self, number: int, now_s: float) -> int:
-        """What may be shown at now_s; a number that fell has begun anew, and is shown."""
-        if now_s >= self._due_s or number < self._shown:
-            self._shown, self._due_s = number, now_s + self._every_s
-        return self._shown
+    def update(self, count: int, now_s: float) -> int:
+        """Value to publish at now_s; a counter that has been reset is published at once."""
+        if now_s >= self._due_s or count < self._published:
+            self._published, self._due_s = count, now_s + self._every_s
+        return self._published
 
 
-def state_of(report: Report | None, age_s: float, visits: int) -> dict[str, Any]:
-    """The object.
+def state_payload(report: Report | None, age_s: float, visits: int) -> dict[str, Any]:
+    """The state message.
 
     Parameters
     ----------
-    report : the newest of the voice, None before the first
-    age_s : seconds since it came
-    visits : since the voice's start, as they may be shown
+    report : latest report of the voice, None before the first
+    age_s : its age
+    visits : since the voice's start, throttled
     """
-    condition = condition_of(report, age_s)
-    heard = None if condition.state == UNHEARD else report
+    health = health_of(report, age_s)
+    current = None if health.state == NO_VOICE else report
     state = {
-        "state": condition.state,
-        "problem": "ON" if condition.problem else "OFF",
-        "reason": _reason(condition.problem, heard),
-        "visits": visits if heard else None,
+        "state": health.state,
+        "problem": "ON" if health.problem else "OFF",
+        "reason": _reason(health.problem, current),
+        "visits": visits if current else None,
     }
-    return state | {key: of(heard) if heard else None for key, of in VALUES.items()}
+    return state | {key: value(current) if current else None for key, value in VALUES.items()}
 
 
 def _reason(problem: str, report: Report | None) -> str:
-    remarks = [problem]
+    reasons = [problem]
     if report:
-        remarks += [report.refused, report.tier_reason if report.tier else ""]
-    return "; ".join(filter(None, remarks))[:LONGEST_REASON] or "all well"
+        reasons += [report.refused, report.tier_reason if report.tier else ""]
+    return "; ".join(filter(None, reasons))[:MAX_REASON] or "all well"

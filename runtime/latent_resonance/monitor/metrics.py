@@ -1,19 +1,19 @@
-"""What Prometheus reads: the instrument's numbers as OpenMetrics, by prometheus_client.
+"""The instrument's metrics for Prometheus, as OpenMetrics, by prometheus_client.
 
-Lives on the monitor's event loop; nothing here waits. In: the voice's reports and energies. Out: a
-page of numbers in the form that the reader asks for.
+Runs in the monitor's event loop and never blocks. In: the voice's reports and energies. Out: the
+exposition in the format that the client accepts.
 
-The totals are the voice's own and count from its start. They are therefore handed on as they are
-by a custom collector, which is prometheus_client's way for numbers that are counted elsewhere
-(https://prometheus.github.io/client_python/collector/custom/): a voice that starts again begins at
-0, which is the counter reset that `rate()` and `increase()` are made for. A `Counter` that is
-raised by differences could only guess at a restart, would lose what was counted while no monitor
-ran, and would start at 0 with every monitor. The histogram of the latency alone is counted here,
-for nobody counts it elsewhere; it starts with the monitor.
+The totals are the voice's own and count from its start. A custom collector passes them on
+unchanged, prometheus_client's way for values counted elsewhere
+(https://prometheus.github.io/client_python/collector/custom/). A voice that restarts begins at 0,
+the counter reset that `rate()` and `increase()` handle. A `Counter` incremented by differences
+would have to guess at restarts, would miss what was counted while no monitor ran, and would start
+at 0 with every monitor. Only the latency histogram is counted here, as nothing else counts it; it
+starts with the monitor.
 
-A voice that is not heard has no numbers: its series are left out, not repeated and not NaN.
-Prometheus then marks them as ended, so that no alert rests on what was true an hour ago and a sum
-over ten instruments is the sum over those that are heard. `latent_resonance_up` is always there.
+A voice that does not report has no values: its series are left out, neither repeated nor NaN.
+Prometheus then marks them as stale, so no alert rests on values of an hour ago, and a sum over ten
+instruments is the sum over those that report. `latent_resonance_up` is always present.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from latent_resonance.link.telemetry import Energies, Message, Report
-from latent_resonance.monitor.health import SILENT_S
+from latent_resonance.monitor.health import REPORT_TIMEOUT_S
 
 PREFIX = "latent_resonance_"
-# What the voice's attendant calls the faults that it counts. They are 0 before the first one: the
-# `increase()` of a series that appears at 1 would be 0, and the first fault would be missed.
+# The fault kinds that the voice's supervisor counts. They are exported as 0 before the first fault:
+# the `increase()` of a series that appears at 1 is 0, and the first fault would be missed.
 FAULTS = (
     "eye silent",
     "speaker lost",
@@ -42,50 +42,50 @@ FAULTS = (
     "short of time or hot",
     "settings refused",
 )
-UNDERFLOW = "underflow"  # the attendant counts them among the faults; they are their own metric
-MOST_FAULTS = 32  # kinds; the rest is OTHER
+UNDERFLOW = "underflow"  # counted among the faults by the supervisor; a metric of its own here
+MAX_FAULT_KINDS = 32  # all others count as OTHER
 OTHER = "other"
 LATENCY_BUCKETS_S = (0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.125, 0.15, 0.2, 0.3, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One number of a report: its name without PREFIX, unit (the name's end), meaning, and where.
+class ReportMetric:
+    """One metric of a report: name without PREFIX, unit (the name's suffix), help, and value.
 
-    `of` answers None for what is not known.
+    `value` returns None if it is unknown.
     """
 
     name: str
     unit: str
-    meaning: str
-    of: Callable[[Report], float | None]
+    documentation: str
+    value: Callable[[Report], float | None]
 
 
-TOTALS = (
-    Figure("visits", "", "Visits since the voice's start.", lambda r: r.visits),
-    Figure("played_seconds", "seconds", "Time played for visitors.", lambda r: r.played_s),
-    Figure("underflows", "", "Blocks that came too late to the speaker.", lambda r: r.underflows),
+COUNTERS = (
+    ReportMetric("visits", "", "Visits since the voice's start.", lambda r: r.visits),
+    ReportMetric("played_seconds", "seconds", "Time played for visitors.", lambda r: r.played_s),
+    ReportMetric("underflows", "", "Blocks too late for the speaker.", lambda r: r.underflows),
 )
-PRESENT = (
-    Figure("uptime_seconds", "seconds", "Since the voice's start.", lambda r: r.uptime_s),
-    Figure("images_per_second", "", "Images that the eye reads.", lambda r: r.images_per_s),
-    Figure("load_ratio", "ratio", "Share of real time the synthesis takes.", lambda r: r.load),
-    Figure("tier", "", "What it gives up to keep up: 0 is nothing.", lambda r: r.tier),
-    Figure("temperature_celsius", "celsius", "Of the hottest zone.", lambda r: r.celsius),
-    Figure("throttled", "", "Whether the machine slows itself down.", lambda r: r.throttled),
-    Figure("loudness_lufs", "lufs", "Momentary, BS.1770-4.", lambda r: r.loudness_lufs),
-    Figure("volume_decibels", "decibels", "Asked for, re the settings.", lambda r: r.volume_db),
-    Figure("speaker_playing", "", "Whether a speaker plays.", lambda r: bool(r.speaker)),
-    Figure("closed", "", "Whether it is closed, or as if.", lambda r: r.scene == "closed"),
-    Figure("standby", "", "Whether staff have put it to rest.", lambda r: r.standby),
-    Figure("muted", "", "Whether staff have muted it.", lambda r: r.muted),
-    Figure("quiet", "", "Whether it has the quiet hours' manners.", lambda r: r.quiet),
-    Figure("settings_refused", "", "Whether changed settings wait.", lambda r: bool(r.refused)),
+GAUGES = (
+    ReportMetric("uptime_seconds", "seconds", "Since the voice's start.", lambda r: r.uptime_s),
+    ReportMetric("images_per_second", "", "Rate at the eye.", lambda r: r.images_per_s),
+    ReportMetric("load_ratio", "ratio", "Synthesis time over real time.", lambda r: r.load),
+    ReportMetric("tier", "", "Load-shedding tier; 0 is full quality.", lambda r: r.tier),
+    ReportMetric("temperature_celsius", "celsius", "Hottest zone.", lambda r: r.celsius),
+    ReportMetric("throttled", "", "Whether the CPU is throttled.", lambda r: r.throttled),
+    ReportMetric("loudness_lufs", "lufs", "Momentary, BS.1770-4.", lambda r: r.loudness_lufs),
+    ReportMetric("volume_decibels", "decibels", "Relative to the settings.", lambda r: r.volume_db),
+    ReportMetric("speaker_playing", "", "Whether a speaker plays.", lambda r: bool(r.speaker)),
+    ReportMetric("closed", "", "Closed by hours or standby.", lambda r: r.scene == "closed"),
+    ReportMetric("standby", "", "Whether staff set standby.", lambda r: r.standby),
+    ReportMetric("muted", "", "Whether staff muted it.", lambda r: r.muted),
+    ReportMetric("quiet", "", "Whether the quiet-hours preset is on.", lambda r: r.quiet),
+    ReportMetric("settings_refused", "", "Changed file is invalid.", lambda r: bool(r.refused)),
 )
 
 
 class Metrics(Collector):
-    """The numbers of one instrument.
+    """The metrics of one instrument.
 
     Parameters
     ----------
@@ -93,97 +93,96 @@ class Metrics(Collector):
 
     Attributes
     ----------
-    pages : that are open; counted by whoever serves them
+    open_pages : gauge of open pages, counted by the web server
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._linked = False
         self._report: Report | None = None
-        self._came_s = -math.inf
+        self._received_s = -math.inf
         self._registry = CollectorRegistry()
         self._latency = Histogram(
             f"{PREFIX}latency_seconds",
-            "From the newest image to the speaker, thirty times a second while a face is seen.",
+            "From the newest image to the speaker, thirty times a second while a face is visible.",
             buckets=LATENCY_BUCKETS_S,
             registry=self._registry,
         )
-        self.pages = Gauge(f"{PREFIX}pages", "Pages that are open.", registry=self._registry)
+        self.open_pages = Gauge(f"{PREFIX}pages", "Open pages.", registry=self._registry)
         self._registry.register(self)
 
-    def take(self, message: Message) -> None:
-        """What the voice has said."""
+    def on_message(self, message: Message) -> None:
+        """Record a message of the voice."""
         if isinstance(message, Report):
-            self._report, self._came_s = message, self._clock()
+            self._report, self._received_s = message, self._clock()
         elif isinstance(message, Energies) and not math.isnan(message.latency_s):
             self._latency.observe(message.latency_s)
 
-    def linked(self, up: bool) -> None:
-        """Whether there is a link to the voice; without one, what it said is forgotten."""
+    def on_link(self, up: bool) -> None:
+        """Record whether the voice is connected; a lost connection discards its report."""
         self._linked = up
         if not up:
             self._report = None
 
-    def page(self, accept: str) -> tuple[bytes, str]:
-        """Body and content type, OpenMetrics or the older text, by the reader's Accept header."""
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """Body and content type, OpenMetrics or the older text format, by the Accept header."""
         try:
             encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # a version that is no number
+        except (TypeError, ValueError):  # a version that is not a number
             encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
     def collect(self) -> Iterator[Metric]:
-        """As prometheus_client asks for them."""
-        report = self._heard()
-        up = GaugeMetricFamily(
-            f"{PREFIX}up", "Whether the voice is heard.", float(report is not None)
+        """Implement prometheus_client's Collector."""
+        report = self._current_report()
+        yield GaugeMetricFamily(
+            f"{PREFIX}up", "Whether the voice reports.", float(report is not None)
         )
-        yield up
         if report is not None:
-            yield from _present(report)
-            yield from _totals(report)
+            yield from _gauges(report)
+            yield from _counters(report)
             yield _faults(report.faults)
-            yield _info("build", "What plays.", version=report.build)
-            yield _info("pack", "Which sounds.", pack=report.pack, quality=report.quality)
+            yield _info("build", "Version of the program.", version=report.build)
+            yield _info("pack", "The pack.", pack=report.pack, quality=report.quality)
 
-    def _heard(self) -> Report | None:
-        fresh = self._clock() - self._came_s <= SILENT_S
+    def _current_report(self) -> Report | None:
+        fresh = self._clock() - self._received_s <= REPORT_TIMEOUT_S
         return self._report if self._linked and fresh else None
 
 
-def _present(report: Report) -> Iterator[Metric]:
-    for figure in PRESENT:
-        value = figure.of(report)
+def _gauges(report: Report) -> Iterator[Metric]:
+    for metric in GAUGES:
+        value = metric.value(report)
         if value is not None:
-            name = PREFIX + figure.name
-            yield GaugeMetricFamily(name, figure.meaning, float(value), unit=figure.unit)
+            name = PREFIX + metric.name
+            yield GaugeMetricFamily(name, metric.documentation, float(value), unit=metric.unit)
 
 
-def _totals(report: Report) -> Iterator[Metric]:
-    for figure in TOTALS:
-        name = PREFIX + figure.name
-        yield CounterMetricFamily(name, figure.meaning, figure.of(report), unit=figure.unit)
+def _counters(report: Report) -> Iterator[Metric]:
+    for metric in COUNTERS:
+        name, value = PREFIX + metric.name, metric.value(report)
+        yield CounterMetricFamily(name, metric.documentation, value, unit=metric.unit)
 
 
-def _faults(counted: Mapping[str, int]) -> Metric:
-    meaning = "How often something began to be wrong, by kind."
-    family = CounterMetricFamily(f"{PREFIX}faults", meaning, labels=["kind"])
-    for kind, number in bounded(counted).items():
-        family.add_metric([kind], number)
+def _faults(counts: Mapping[str, int]) -> Metric:
+    documentation = "Number of times a fault began, by kind."
+    family = CounterMetricFamily(f"{PREFIX}faults", documentation, labels=["kind"])
+    for kind, count in limit_kinds(counts).items():
+        family.add_metric([kind], count)
     return family
 
 
-def bounded(counted: Mapping[str, int], most: int = MOST_FAULTS) -> dict[str, int]:
-    """Faults by kind: those of FAULTS, then others as they came up, at most `most` and OTHER.
+def limit_kinds(counts: Mapping[str, int], limit: int = MAX_FAULT_KINDS) -> dict[str, int]:
+    """Faults by kind: those of FAULTS, then others in order of appearance; `limit` and OTHER.
 
-    The voice only ever adds kinds, at the end, so none moves to OTHER later on.
+    The voice only ever appends kinds, so none moves to OTHER later.
     """
-    counts = dict.fromkeys(FAULTS, 0) | dict(counted)
-    counts.pop(UNDERFLOW, None)
-    named = dict(list(counts.items())[:most])
-    rest = sum(counts.values()) - sum(named.values())
-    return named | ({OTHER: named.get(OTHER, 0) + rest} if len(counts) > most else {})
+    by_kind = dict.fromkeys(FAULTS, 0) | dict(counts)
+    by_kind.pop(UNDERFLOW, None)
+    listed = dict(list(by_kind.items())[:limit])
+    rest = sum(by_kind.values()) - sum(listed.values())
+    return listed | ({OTHER: listed.get(OTHER, 0) + rest} if len(by_kind) > limit else {})
 
 
-def _info(name: str, meaning: str, **labels: str) -> Metric:
-    return InfoMetricFamily(PREFIX + name, meaning, value=labels)
+def _info(name: str, documentation: str, **labels: str) -> Metric:
+    return InfoMetricFamily(PREFIX + name, documentation, value=labels)

@@ -1,18 +1,18 @@
-"""What a broker is told: how the instrument is, as MQTT, by paho-mqtt.
+"""Publishes the instrument's state to an MQTT broker, by paho-mqtt.
 
-Lives on the monitor's event loop, which never waits here, and on paho's own thread, which calls
-the broker, again and again if need be. In: the voice's newest report. Out, all of it retained:
+Runs in the monitor's event loop, which never blocks here, and in paho's own thread, which connects
+to the broker and reconnects. In: the voice's latest report. Out, all retained:
 
-    TOPIC/ID/availability           online, or offline; also by last will, when the monitor dies
-    TOPIC/ID/state                  one JSON object, every STATE_S and when its state changes
-    homeassistant/device/ID/config  what Home Assistant makes of that
+    TOPIC/ID/availability           online or offline; offline also as the last will
+    TOPIC/ID/state                  one JSON object, every STATE_S and on a change of state
+    homeassistant/device/ID/config  discovery by Home Assistant
 
-Nothing is subscribed to: a broker is often open to a whole network and knows no Origin and no
-token of ours, so whoever reaches it may look and may ask for nothing. And no visit's time is said:
-the state does not say whether somebody is there, and the number of visits is renewed every
-VISITS_S. (The loudness is told, for it can be heard in the next room as well.)
+It subscribes to nothing: a broker is often open to a whole network and checks neither Origin nor
+token, so its clients may read the state and control nothing. Nor does it reveal the times of
+visits: the state does not say whether a visitor is present, and the number of visits is updated
+only every VISITS_S. (The loudness is published: it is audible in the next room as well.)
 
-Newest wins: at most one state is on its way, and what a broker does not take is not kept.
+Newest wins: at most one state is in flight, and what a broker does not accept is not kept.
 """
 
 from __future__ import annotations
@@ -38,13 +38,17 @@ from latent_resonance import __version__
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.config.settings import SettingsError
 from latent_resonance.link.telemetry import Report
-from latent_resonance.monitor.home_assistant import Seldom, discovery, state_of
+from latent_resonance.monitor.home_assistant import (
+    ThrottledCount,
+    discovery_payload,
+    state_payload,
+)
 
 STATE_S = 10.0
 VISITS_S = 900.0
-KEEPALIVE_S = 20  # a broker that hangs is called anew after this, one that misses us says so
-AGAIN_S = (1, 60)  # between two calls of a broker that does not answer: at first, at most
-GOODBYE_S = 1.0  # for the last message, at leaving
+KEEPALIVE_S = 20  # after which either side notices that the other is gone
+RECONNECT_S = (1, 60)  # delay between attempts: initial, maximum
+CLOSE_TIMEOUT_S = 1.0  # for the last message
 APPLICATION = b"latent-resonance"
 MACHINE_ID = Path("/etc/machine-id")
 ONLINE, OFFLINE = "online", "offline"
@@ -52,17 +56,17 @@ ONLINE, OFFLINE = "online", "offline"
 
 @dataclass(frozen=True)
 class Identity:
-    """Who speaks: an id that is the same for ever and tells nothing, and a name for people."""
+    """A permanent id that does not reveal the machine's own, and a name for people."""
 
     id: str
     name: str
 
 
-def identity_of(machine_id: Path = MACHINE_ID) -> Identity:
-    """Who this machine is.
+def machine_identity(machine_id: Path = MACHINE_ID) -> Identity:
+    """Identity of this machine.
 
-    machine-id(5) asks that the machine's id be not shown on a network but hashed with a key of
-    the application; where there is none, the machine's name stands for it.
+    machine-id(5) asks applications not to expose the machine's id on a network but to hash it with
+    a key of their own. Without one, the host name is used.
     """
     host = socket.gethostname()
     try:
@@ -70,25 +74,25 @@ def identity_of(machine_id: Path = MACHINE_ID) -> Identity:
     except OSError:
         secret = host
     digest = hmac.new(secret.encode(), APPLICATION, hashlib.sha256).hexdigest()
-    # 23 characters, which is what every broker takes as a client's id (MQTT 3.1.1, 3.1.3.1).
+    # 23 characters, the client id that every broker accepts (MQTT 3.1.1, 3.1.3.1).
     return Identity(f"latent-{digest[:16]}", f"Latent Resonance {host}")
 
 
-class Broker:
-    """One instrument's place at a broker.
+class MqttPublisher:
+    """Publishes one instrument at one broker.
 
     Parameters
     ----------
-    settings : where the broker is; they have to name its host
-    say : told in a sentence when the broker is lost and found; called on paho's thread
-    identity : who speaks
-    again_s : seconds between two calls of a broker that does not answer: at first, at most
+    settings : the broker's; `host` must be set
+    log : called with a sentence when the connection is lost or restored; on paho's thread
+    identity : of the instrument
+    reconnect_s : delay between attempts to reconnect: initial, maximum
     clock : seconds, monotonic
 
     Raises
     ------
     SettingsError
-        The file with the password or the certificates cannot be used.
+        The file of the password or of the certificates cannot be used.
     """
 
     def __init__(
@@ -96,56 +100,56 @@ class Broker:
         settings: Mqtt,
         log: Callable[[str], None],
         identity: Identity | None = None,
-        again_s: tuple[int, int] = AGAIN_S,
+        reconnect_s: tuple[int, int] = RECONNECT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._log, self._clock = settings, log, clock
-        self._identity = identity or identity_of()
-        self._said = ""
-        self._visits = Seldom(VISITS_S)
-        self._manner, self._due_s = ("", ""), 0.0  # as told last; when to tell it again
+        self._identity = identity or machine_identity()
+        self._last_logged = ""
+        self._visits = ThrottledCount(VISITS_S)
+        self._last_state, self._due_s = ("", ""), 0.0  # when to publish it again
         self._online = False
-        self._on_its_way: MQTTMessageInfo | None = None
-        self._client = self._called(again_s)
+        self._in_flight: MQTTMessageInfo | None = None
+        self._client = self._connecting_client(reconnect_s)
 
-    def tell(self, report: Report | None, age_s: float) -> None:
-        """How the instrument is; to be called twice a second, never waits.
+    def publish(self, report: Report | None, age_s: float) -> None:
+        """Publish the state if it is due; call twice a second. Never blocks.
 
         Parameters
         ----------
-        report : the newest of the voice, None before the first and without a link
-        age_s : seconds since it came
+        report : latest report of the voice, None before the first and while it is disconnected
+        age_s : its age
         """
         now_s = self._clock()
-        visits = self._visits.step(report.visits, now_s) if report else 0
-        state = state_of(report, age_s, visits)
-        manner = (state["state"], state["problem"])
-        if (manner != self._manner or now_s >= self._due_s) and self._sent(state):
-            self._manner, self._due_s = manner, now_s + STATE_S
+        visits = self._visits.update(report.visits, now_s) if report else 0
+        payload = state_payload(report, age_s, visits)
+        state = (payload["state"], payload["problem"])
+        if (state != self._last_state or now_s >= self._due_s) and self._publish_state(payload):
+            self._last_state, self._due_s = state, now_s + STATE_S
 
     @property
     def online(self) -> bool:
-        """Whether there is a broker that listens."""
+        """Whether the broker is connected."""
         return self._online
 
     def close(self) -> None:
-        """Says goodbye, for which it waits GOODBYE_S at most."""
+        """Publish `offline` and disconnect, within CLOSE_TIMEOUT_S."""
         if self._online:
-            goodbye = self._client.publish(self._topic("availability"), OFFLINE, retain=True)
+            message = self._client.publish(self._topic("availability"), OFFLINE, retain=True)
             try:
-                goodbye.wait_for_publish(GOODBYE_S)
-            except (RuntimeError, ValueError):  # paho's, for a broker that has just gone
+                message.wait_for_publish(CLOSE_TIMEOUT_S)
+            except (RuntimeError, ValueError):  # paho's, if the broker has just disconnected
                 self._online = False
-        self._client.disconnect()  # ends paho's thread, also while it waits to call again
+        self._client.disconnect()  # also ends paho's thread while it waits to reconnect
 
-    def _called(self, again_s: tuple[int, int]) -> Client:
+    def _connecting_client(self, reconnect_s: tuple[int, int]) -> Client:
         settings = self._settings
         client = Client(CallbackAPIVersion.VERSION2, client_id=self._identity.id)
         client.username_pw_set(settings.username, _password(settings.password_file))
         if settings.tls:
-            client.tls_set_context(_trust(settings.ca_file))
+            client.tls_set_context(_tls_context(settings.ca_file))
         client.will_set(self._topic("availability"), OFFLINE, retain=True)
-        client.reconnect_delay_set(*again_s)
+        client.reconnect_delay_set(*reconnect_s)
         client.on_connect, client.on_connect_fail = self._on_connect, self._on_connect_fail
         client.on_disconnect = self._on_disconnect
         client.connect_async(settings.host or "", settings.port, keepalive=KEEPALIVE_S)
@@ -155,57 +159,69 @@ class Broker:
     def _topic(self, leaf: str) -> str:
         return f"{self._settings.topic}/{self._identity.id}/{leaf}"
 
-    def _sent(self, state: dict[str, Any]) -> bool:
-        """Whether it is on its way; not without a broker, or while the last one still is."""
-        if not self._online or (self._on_its_way and not _gone(self._on_its_way)):
+    def _publish_state(self, state: dict[str, Any]) -> bool:
+        """Send a state; False without a broker, or while the previous one is still in flight."""
+        if not self._online or (self._in_flight and not _is_done(self._in_flight)):
             return False
-        content = json.dumps(state, allow_nan=False)
-        self._on_its_way = self._client.publish(self._topic("state"), content, retain=True)
+        payload = json.dumps(state, allow_nan=False)
+        self._in_flight = self._client.publish(self._topic("state"), payload, retain=True)
         return True
 
     def _on_connect(
-        self, client: Client, _: object, __: ConnectFlags, reason: ReasonCode, ___: Properties
+        self,
+        client: Client,
+        _userdata: object,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._say_once(f"refuses: {reason}; see monitor.mqtt.username and password_file")
+            self._log_once(
+                f"refuses the connection: {reason}; see monitor.mqtt.username and password_file"
+            )
             return
-        if self._said:
-            self._say_once("is told again")
-        self._said = ""
-        self._on_its_way = None
+        if self._last_logged:
+            self._log_once("connected again")
+        self._last_logged = ""
+        self._in_flight = None
         client.publish(self._topic("availability"), ONLINE, retain=True)
         self._publish_discovery(client)
-        self._due_s = 0.0  # the next report is told, from the thread that tells them all
+        self._due_s = 0.0  # the event loop publishes the next report at once
         self._online = True
 
     def _publish_discovery(self, client: Client) -> None:
-        """An empty retained message takes back what was said before it was switched off."""
+        """Publish discovery, or an empty retained message that revokes an earlier one."""
         topics = self._topic("state"), self._topic("availability")
-        about = discovery(self._identity.id, self._identity.name, *topics, __version__)
-        payload = json.dumps(about) if self._settings.discovery else ""
+        content = discovery_payload(self._identity.id, self._identity.name, *topics, __version__)
+        payload = json.dumps(content) if self._settings.discovery else ""
         client.publish(f"homeassistant/device/{self._identity.id}/config", payload, retain=True)
 
-    def _on_connect_fail(self, _: Client, __: object) -> None:
-        # paho calls this while it handles the error, and does not hand it on.
-        self._say_once(f"cannot be reached: {sys.exception()}; calling it again until it answers")
+    def _on_connect_fail(self, _client: Client, _userdata: object) -> None:
+        # paho calls this while it handles the error, and does not pass it on.
+        self._log_once(f"cannot be reached: {sys.exception()}; retrying")
 
     def _on_disconnect(
-        self, _: Client, __: object, ___: DisconnectFlags, reason: ReasonCode, ____: Properties
+        self,
+        _client: Client,
+        _userdata: object,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
     ) -> None:
         was_online, self._online = self._online, False
         if was_online and reason.is_failure:
-            self._say_once(f"is lost: {reason}; calling it again until it answers")
+            self._log_once(f"disconnected: {reason}; reconnecting")
 
-    def _say_once(self, sentence: str) -> None:
-        if sentence != self._said:
-            self._said = sentence
+    def _log_once(self, sentence: str) -> None:
+        if sentence != self._last_logged:
+            self._last_logged = sentence
             self._log(f"MQTT: {self._settings.host}:{self._settings.port} {sentence}")
 
 
-def _gone(message: MQTTMessageInfo) -> bool:
+def _is_done(message: MQTTMessageInfo) -> bool:
     try:
         return message.is_published()
-    except (RuntimeError, ValueError):  # paho's, for one that was lost with its connection
+    except (RuntimeError, ValueError):  # paho's, for a message lost with its connection
         return True
 
 
@@ -220,9 +236,9 @@ def _password(file: str | None) -> str | None:
         ) from error
 
 
-def _trust(ca_file: str | None) -> ssl.SSLContext:
+def _tls_context(ca_file: str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:  # ssl's own errors are among them
+    except OSError as error:  # includes ssl's own errors
         message = f"monitor.mqtt.ca_file: {ca_file} holds no certificates (PEM): {error}"
         raise SettingsError([message]) from error

@@ -1,8 +1,8 @@
 """Open Sound Control, by python-osc: out to lights and other instruments, in from controllers.
 
-Lives in the monitor's event loop. In: what the voice says, and packets of strangers, which are
-counted and dropped unless they keep every rule. Out: packets, and requests to the voice. The
-addresses, types, ranges and rates are in docs/osc.md.
+Runs in the monitor's event loop. In: messages of the voice, and packets from the network, which
+are untrusted: invalid ones are counted and dropped. Out: packets, and requests to the voice.
+Addresses, types, ranges and rates are documented in docs/osc.md.
 """
 
 from __future__ import annotations
@@ -13,72 +13,74 @@ import math
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
 from latent_resonance.config.monitor import Osc
-from latent_resonance.link.requests import HELD_S, Request, RequestError, request
+from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request, RequestError, request
 from latent_resonance.link.telemetry import Energies, Message, Report
 
 ROOT = "/latent"
-LARGEST = 4096  # bytes of a packet that is read
+MAX_PACKET = 4096  # bytes
 BUNDLE, BUNDLE_HEAD = b"#bundle\0", 16  # bytes, with the time tag (OSC 1.0)
-MOST_BUNDLES = 4  # within one another
-MOST_PER_S = 500  # packets; the rest of a second is dropped
-ASK_S = 1 / 60  # between overrides that are handed on
+MAX_NESTING = 4  # bundles within bundles
+MAX_PACKETS_PER_S = 500  # the rest of a second is dropped
+OVERRIDE_INTERVAL_S = 1 / 60  # between override requests to the voice
 SWITCHES = ("muted", "standby", "quiet", "correcting")
 Value = bool | int | float | str | None
+SocketAddress = tuple[Any, ...]  # as socket.sendto takes it, of any family
 
 
-class OscOut:
-    """Tells whoever the settings name.
+class OscSender:
+    """Sends the voice's messages to the addresses in the settings.
 
     Parameters
     ----------
-    say : told once of an address that cannot be found
+    log : called once for each address that cannot be resolved
     """
 
     def __init__(
         self, settings: Osc, clock: Callable[[], float], log: Callable[[str], None]
     ) -> None:
-        self._clock, self._every_s, self._due_s = clock, 1.0 / settings.rate_hz, 0.0
-        self._told = [place for text in settings.send_to for place in _found(text, log)]
-        self._sockets = {family: _non_blocking(family) for family, _ in self._told}
+        self._clock, self._interval_s, self._due_s = clock, 1.0 / settings.rate_hz, 0.0
+        self._targets = [target for text in settings.send_to for target in _resolve(text, log)]
+        self._sockets = {family: _non_blocking(family) for family, _ in self._targets}
 
-    def take(self, message: Message) -> None:
-        """What the voice has said."""
+    def on_message(self, message: Message) -> None:
+        """Send a report, or energies if they are due."""
         if isinstance(message, Report):
-            self._send(_bundle(_of_report(message)))
+            self._send(_bundle(_report_messages(message)))
         elif isinstance(message, Energies):
             now_s = self._clock()
             if now_s >= self._due_s:
-                self._due_s = max(self._due_s + self._every_s, now_s)
-                self._send(_bundle(_of_energies(message)))
+                self._due_s = max(self._due_s + self._interval_s, now_s)
+                self._send(_bundle(_energies_messages(message)))
 
-    def linked(self, up: bool) -> None:
-        """Whether a voice is there."""
+    def on_link(self, up: bool) -> None:
+        """Send whether the voice is connected."""
         self._send(_bundle([(f"{ROOT}/playing", [up])]))
 
     def close(self) -> None:
-        """Tells nobody any more."""
+        """Close the sockets."""
         for each in self._sockets.values():
             each.close()
 
     def _send(self, packet: bytes) -> None:
-        for family, place in self._told:
-            with contextlib.suppress(OSError):  # nobody there, or no way there: as UDP is
-                self._sockets[family].sendto(packet, place)
+        for family, address in self._targets:
+            with contextlib.suppress(OSError):  # UDP: an unreachable target is ignored
+                self._sockets[family].sendto(packet, address)
 
 
-def _found(text: str, log: Callable[[str], None]) -> Iterator[tuple[int, tuple]]:
-    """Where an address of the settings is: its family, and what sendto takes."""
+def _resolve(text: str, log: Callable[[str], None]) -> Iterator[tuple[int, SocketAddress]]:
+    """Yield the socket family and address of a host:port, if it can be resolved."""
     host, _, port = text.rpartition(":")
     try:
         found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)
     except OSError as error:
-        log(f"monitor.osc.send_to: {text} cannot be found ({error.strerror}); it is not told")
+        log(f"monitor.osc.send_to: {text} cannot be resolved ({error.strerror}); ignoring it")
         return
     yield found[0][0], found[0][4]
 
@@ -101,21 +103,23 @@ def _bundle(messages: list[tuple[str, list[Value]]]) -> bytes:
     return bundle.build().dgram
 
 
-def _of_energies(energies: Energies) -> list[tuple[str, list[Value]]]:
+def _energies_messages(energies: Energies) -> list[tuple[str, list[Value]]]:
     named = energies.named
-    single = [(f"{ROOT}/{name}", [value]) for name, value in named.items()]
-    late = -1.0 if math.isnan(energies.latency_s) else energies.latency_s
-    return [
-        *single,
+    latency_s = -1.0 if math.isnan(energies.latency_s) else energies.latency_s
+    messages: list[tuple[str, list[Value]]] = [
+        (f"{ROOT}/{name}", [value]) for name, value in named.items()
+    ]
+    messages += [
         (f"{ROOT}/features", list(named.values())),
         (f"{ROOT}/scene", [energies.scene]),
         (f"{ROOT}/present", [int(energies.present)]),
         (f"{ROOT}/level_db", [energies.level_db]),
-        (f"{ROOT}/latency_s", [late]),
+        (f"{ROOT}/latency_s", [latency_s]),
     ]
+    return messages
 
 
-def _of_report(report: Report) -> list[tuple[str, list[Value]]]:
+def _report_messages(report: Report) -> list[tuple[str, list[Value]]]:
     return [
         (f"{ROOT}/doing", [report.doing]),
         (f"{ROOT}/pack", [report.pack]),
@@ -127,98 +131,99 @@ def _of_report(report: Report) -> list[tuple[str, list[Value]]]:
     ]
 
 
-class OscIn(asyncio.DatagramProtocol):
-    """Hears controllers; nothing that comes can raise anything here.
+class OscReceiver(asyncio.DatagramProtocol):
+    """Receives packets of controllers; no packet can raise an exception here.
 
     Parameters
     ----------
-    ask : has the voice do something
+    send : sends a request to the voice
 
     Attributes
     ----------
-    ignored : packets and messages that were dropped, by why
+    ignored : number of packets and messages dropped, by reason
     """
 
     def __init__(
-        self, settings: Osc, ask: Callable[[Request], None], clock: Callable[[], float]
+        self, settings: Osc, send: Callable[[Request], None], clock: Callable[[], float]
     ) -> None:
-        self._senders, self._ask, self._clock = settings.senders, ask, clock
+        self._senders, self._send, self._clock = settings.senders, send, clock
         self.ignored: Counter[str] = Counter()
         self._second, self._packets = -math.inf, 0
-        self._override: dict[str, tuple[float, float]] = {}  # value, until
-        self._asked_s, self._changed = -math.inf, False
+        self._overrides: dict[str, tuple[float, float]] = {}  # value, expiry
+        self._sent_s, self._changed = -math.inf, False
 
-    def datagram_received(self, data: bytes, address: tuple) -> None:
-        """A packet of somebody."""
-        if self._senders and address[0] not in self._senders:
-            self.ignored["stranger"] += 1
-        elif self._flooded():
-            self.ignored["flood"] += 1
+    def datagram_received(self, data: bytes, addr: SocketAddress) -> None:
+        """Handle one packet."""
+        if self._senders and addr[0] not in self._senders:
+            self.ignored["unknown sender"] += 1
+        elif self._over_rate():
+            self.ignored["rate limit"] += 1
         else:
-            for where, values in self._read(data):
-                self._understand(where, values)
-            self.pass_on()
+            for address, values in self._parse(data):
+                self._handle(address, values)
+            self.send_overrides()
 
     def error_received(self, exc: Exception) -> None:
-        """What the network says of packets; there is nothing to do about it."""
+        """Count a network error; there is nothing to do about it."""
         self.ignored[type(exc).__name__] += 1
 
-    def pass_on(self) -> None:
-        """Hands on the overrides that have changed, or have ended; the newest of each."""
+    def send_overrides(self) -> None:
+        """Send the latest overrides if one has changed or expired."""
         now_s = self._clock()
-        if now_s - self._asked_s < ASK_S:
+        if now_s - self._sent_s < OVERRIDE_INTERVAL_S:
             return
-        held = {name: kept for name, kept in self._override.items() if now_s < kept[1]}
-        self._changed |= len(held) < len(self._override)
-        self._override = held
+        current = {name: entry for name, entry in self._overrides.items() if now_s < entry[1]}
+        self._changed |= len(current) < len(self._overrides)
+        self._overrides = current
         if self._changed:
-            self._changed, self._asked_s = False, now_s
-            self._ask(Request("override", {name: value for name, (value, _) in held.items()}))
+            self._changed, self._sent_s = False, now_s
+            self._send(Request("override", {name: value for name, (value, _) in current.items()}))
 
-    def _flooded(self) -> bool:
+    def _over_rate(self) -> bool:
         second = math.floor(self._clock())
         if second != self._second:
             self._second, self._packets = second, 0
         self._packets += 1
-        return self._packets > MOST_PER_S
+        return self._packets > MAX_PACKETS_PER_S
 
-    def _read(self, data: bytes) -> list[tuple[str, list[Value]]]:
-        if len(data) > LARGEST or not is_whole(data):
+    def _parse(self, data: bytes) -> list[tuple[str, list[Value]]]:
+        if len(data) > MAX_PACKET or not is_well_formed(data):
             self.ignored["malformed"] += 1
             return []
         try:
             return [(m.message.address, m.message.params) for m in OscPacket(data).messages]
-        except Exception:  # noqa: BLE001 - another's parser, fed by strangers
+        except Exception:  # noqa: BLE001  a third-party parser on untrusted data
             self.ignored["malformed"] += 1
             return []
 
-    def _understand(self, where: str, values: list[Value]) -> None:
+    def _handle(self, address: str, values: list[Value]) -> None:
         try:
-            if where.startswith(f"{ROOT}/override"):
-                self._take(where.removeprefix(f"{ROOT}/override"), values)
+            if address.startswith(f"{ROOT}/override"):
+                self._set_override(address.removeprefix(f"{ROOT}/override"), values)
             else:
-                self._ask(request({where.removeprefix(f"{ROOT}/"): _argument(where, values)}))
+                kind = address.removeprefix(f"{ROOT}/")
+                self._send(request({kind: _argument(address, values)}))
         except RequestError:
-            self.ignored["against the rules"] += 1
+            self.ignored["invalid"] += 1
 
-    def _take(self, leaf: str, values: list[Value]) -> None:
-        """/override NAME…: a value; without one, or with nil, it is the face's again."""
+    def _set_override(self, leaf: str, values: list[Value]) -> None:
+        """Set the override of a feature; no value, or nil, removes it (or all, without a leaf)."""
         name = leaf.removeprefix("/")
         if not name and not values:
-            self._override = {}
+            self._overrides = {}
         elif not values or values[0] is None:
-            request({"override": dict.fromkeys([name], 0.0)})  # is there such a feature?
-            self._override.pop(name, None)
+            request({"override": dict.fromkeys([name], 0.0)})  # rejects unknown features
+            self._overrides.pop(name, None)
         else:
             (target,) = request({"override": {name: values[0]}}).value.items()
-            self._override[name] = (target[1], self._clock() + HELD_S)
+            self._overrides[name] = (target[1], self._clock() + OVERRIDE_TIMEOUT_S)
         self._changed = True
 
 
-def is_whole(data: bytes, depth: int = 0) -> bool:
-    """Whether bundles are as long as they say, and not too deep.
+def is_well_formed(data: bytes, depth: int = 0) -> bool:
+    """Whether the sizes in bundles are correct, and the nesting within MAX_NESTING.
 
-    python-osc believes the sizes, and reads an element of -4 bytes for ever.
+    python-osc trusts the sizes, and loops for ever on an element of -4 bytes.
     """
     if not data.startswith(BUNDLE):
         return True
@@ -226,17 +231,17 @@ def is_whole(data: bytes, depth: int = 0) -> bool:
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "big", signed=True)
         element = data[at + 4 : at + 4 + max(size, 0)]
-        if size <= 0 or len(element) < size or not is_whole(element, depth + 1):
+        if size <= 0 or len(element) < size or not is_well_formed(element, depth + 1):
             return False
         at += 4 + size
-    return depth < MOST_BUNDLES
+    return depth < MAX_NESTING
 
 
-def _argument(where: str, values: list[Value]) -> object:
-    """The value of a request; switches are 0 or 1 as well, for OSC 1.0 knows no booleans."""
-    kind = where.removeprefix(f"{ROOT}/")
+def _argument(address: str, values: list[Value]) -> object:
+    """The value of a request; switches also take 0 or 1, as OSC 1.0 has no booleans."""
+    kind = address.removeprefix(f"{ROOT}/")
     if kind not in (*SWITCHES, "volume_db", "pack", "tone") or len(values) != 1:
-        raise RequestError(f"{where!r:.80}: no such address, or not one value")
+        raise RequestError(f"{address!r:.80}: unknown address, or not exactly one value")
     value = values[0]
     if kind in SWITCHES and isinstance(value, int | float) and value in (0, 1):
         return bool(value)

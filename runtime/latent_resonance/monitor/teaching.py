@@ -1,8 +1,8 @@
-"""Teaching on site: this face, this sound. A face is held, sounds are tried, a pair is kept.
+"""Teaching on site: hold a face, try sounds, keep the pair of the two.
 
-Lives in the monitor's event loop. In: what the voice says, and the steps of whoever teaches. Out:
-requests to the voice, which have to be said again as long as they shall hold, and a file of pairs.
-What is kept are features and z, never an image.
+Runs in the monitor's event loop. In: messages of the voice, and steps from the staff page. Out:
+requests to the voice, repeated for as long as they are to hold, and a file of pairs. A pair is
+features and z, never an image.
 """
 
 from __future__ import annotations
@@ -15,33 +15,35 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latent_resonance.face_state import FEATURES, FeatureVector
-from latent_resonance.link.requests import HELD_S, MOST_PAIRS, FloatArray, Pair, Request
+from latent_resonance.link.requests import MAX_PAIRS, OVERRIDE_TIMEOUT_S, FloatArray, Pair, Request
 from latent_resonance.link.telemetry import Energies, Message, Report
-from latent_resonance.monitor.examples_file import TaughtError, read_pairs, write_pairs
-from latent_resonance.monitor.ganspace import COUNT, directions_of
-from latent_resonance.monitor.voice_client import VoiceGone
+from latent_resonance.monitor.examples_file import ExamplesFileError, read_pairs, write_pairs
+from latent_resonance.monitor.ganspace import N_DIRECTIONS, ganspace_directions
+from latent_resonance.monitor.voice_client import VoiceUnavailableError
 from latent_resonance.pack import PackError, find_pack
 
-AGAIN_S = HELD_S / 3
-NEAR = 0.35  # rad, of a step to a sound near by
-FURTHEST = 2.0  # of a walk along a direction; there it is the direction itself
-SHOWN = ("mouth_open", "mouth_width", "brow_tension", "brow_raise", "head_yaw", "head_pitch")
+REPEAT_S = OVERRIDE_TIMEOUT_S / 3
+NEAR_ANGLE = 0.35  # rad, of a step to a similar sound
+MAX_AMOUNT = 2.0  # along a direction; there z is the direction itself
+SUMMARY = ("mouth_open", "mouth_width", "brow_tension", "brow_raise", "head_yaw", "head_pitch")
+AnyFloats = NDArray[np.float32] | NDArray[np.float64]
 
 
 class TeachingError(Exception):
-    """A step that cannot be made; the message says why."""
+    """A step that is not possible; the message says why."""
 
 
 class Teaching:
-    """One place where teaching stands.
+    """The state of teaching.
 
     Parameters
     ----------
-    folder : where pairs are kept, a file a pack
-    ask : has the voice do something; VoiceGone if there is none
-    find_directions : of a pack's folder, (n, latent_dim)
+    folder : of the pairs' files, one for each pack
+    send : sends a request to the voice; raises VoiceUnavailableError
+    find_directions : directions (n, latent_dim) of a pack's folder
 
     Attributes
     ----------
@@ -51,211 +53,211 @@ class Teaching:
     def __init__(
         self,
         folder: Path,
-        ask: Callable[[Request], None],
-        find_directions: Callable[[Path], FloatArray] = directions_of,
+        send: Callable[[Request], None],
+        find_directions: Callable[[Path], FloatArray] = ganspace_directions,
         seed: int | None = None,
     ) -> None:
-        self.folder, self.ask, self.find_directions = folder, ask, find_directions
+        self.folder, self.send, self.find_directions = folder, send, find_directions
         self.rng = np.random.default_rng(seed)
         self.pack, self.latent_dim = "", 0
         self.pairs: tuple[Pair, ...] = ()
         self.correcting, self.problem = True, ""
-        self.face: FeatureVector | None = None  # the one that is held
-        self.z: FloatArray | None = None  # the one that is walked to
-        self.around: FloatArray | None = None  # from where a direction is walked along
+        self.face: FeatureVector | None = None  # held
+        self.z: FloatArray | None = None  # held
+        self.origin: FloatArray | None = None  # z from which a direction is followed
         self._features: FeatureVector | None = None
-        self._voices_z: FloatArray | None = None
+        self._voice_z: FloatArray | None = None
         self._directions: dict[str, FloatArray] = {}
-        self._again_s = 0.0
-        self._steps = {
+        self._repeat_due_s = 0.0
+        self._steps: dict[str, Callable[[dict[str, Any]], None]] = {
             "nothing": lambda _step: None,
-            "hold": self._hold,
-            "let go": self._let_go,
-            "random": self._random,
-            "near": self._near,
-            "keep": self._keep,
-            "forget": self._forget,
-            "correct": self._correct,
+            "hold": self._hold_face,
+            "let go": self._release,
+            "random": self._random_z,
+            "near": self._near_z,
+            "keep": self._keep_pair,
+            "forget": self._forget_pair,
+            "correct": self._set_correcting,
         }
 
-    def take(self, message: Message) -> None:
-        """What the voice has said."""
+    def on_message(self, message: Message) -> None:
+        """Follow the voice's features, z and pack."""
         if isinstance(message, Energies):
             self._features = message.features
         elif isinstance(message, Report) and message.z:
-            self._voices_z, self.correcting = np.float32(message.z), message.correcting
+            self._voice_z, self.correcting = np.array(message.z, np.float32), message.correcting
             if (message.pack, len(message.z)) != (self.pack, self.latent_dim):
-                self._open(message.pack, len(message.z))
+                self._load_pairs(message.pack, len(message.z))
 
-    def linked(self, up: bool) -> None:
-        """Whether a voice is there; one that has started afresh was taught nothing."""
+    def on_link(self, up: bool) -> None:
+        """Discard the voice's state when it disconnects; after a restart it has no pairs."""
         if not up:
-            self.pack, self._features, self._voices_z = "", None, None
+            self.pack, self._features, self._voice_z = "", None, None
 
     def due(self, now_s: float) -> list[Request]:
-        """What has to be said again to hold on."""
-        if now_s < self._again_s:
+        """Requests to repeat now so that face and z stay held."""
+        if now_s < self._repeat_due_s:
             return []
-        self._again_s = now_s + AGAIN_S
-        return self._holds()
+        self._repeat_due_s = now_s + REPEAT_S
+        return self._hold_requests()
 
     async def do(self, step: dict[str, Any]) -> None:
-        """One step.
+        """Carry out one step.
 
         Raises
         ------
         TeachingError
-            It cannot be made.
-        VoiceGone
-            There is nobody to teach.
+            It is not possible.
+        VoiceUnavailableError
+            No voice is connected.
         """
-        what = step.get("do")
-        if what == "direction":
-            await self._along(step)
-        elif isinstance(what, str) and what in self._steps:
-            self._steps[what](step)
+        name = step.get("do")
+        if name == "direction":
+            await self._follow_direction(step)
+        elif isinstance(name, str) and name in self._steps:
+            self._steps[name](step)
         else:
             steps = ", ".join([*self._steps, "direction"])
-            raise TeachingError(f"{what!r:.40} is no step; there are {steps}")
-        for request in self._holds():
-            self.ask(request)
+            raise TeachingError(f"{name!r:.40} should be one of {steps}")
+        for request in self._hold_requests():
+            self.send(request)
 
     def state(self) -> dict[str, Any]:
-        """Where it stands, for a page."""
+        """The state, for a page."""
         return {
             "holding": self.face is not None,
             "walking": self.z is not None,
-            "pairs": [_told(pair) for pair in self.pairs],
-            "directions": COUNT,
+            "pairs": [_summary(pair) for pair in self.pairs],
+            "directions": N_DIRECTIONS,
             "correcting": self.correcting,
             "problem": self.problem,
         }
 
-    def _open(self, pack: str, latent_dim: int) -> None:
-        """Another pack plays: what was taught for it is in force."""
+    def _load_pairs(self, pack: str, latent_dim: int) -> None:
+        """Switch to another pack and send its pairs to the voice."""
         self.pack, self.latent_dim = pack, latent_dim
-        self.z = self.around = None
+        self.z = self.origin = None
         try:
             self.pairs, self.problem = read_pairs(self._file, latent_dim), ""
-        except TaughtError as error:
+        except ExamplesFileError as error:
             self.pairs, self.problem = (), str(error)
-        with suppress(VoiceGone):
-            self.ask(Request("pairs", self.pairs))
+        with suppress(VoiceUnavailableError):
+            self.send(Request("pairs", self.pairs))
 
     @property
     def _file(self) -> Path:
         name = "".join(c if c.isalnum() or c in "-_" else "_" for c in self.pack)
         return self.folder / f"{name}-{self.latent_dim}.yaml"
 
-    def _holds(self) -> list[Request]:
-        holds = []
+    def _hold_requests(self) -> list[Request]:
+        requests = []
         if self.face is not None:
             features = map(float, self.face)
-            holds.append(Request("override", dict(zip(FEATURES, features, strict=True))))
+            requests.append(Request("override", dict(zip(FEATURES, features, strict=True))))
         if self.z is not None:
-            holds.append(Request("z", self.z))
-        return holds
+            requests.append(Request("z", self.z))
+        return requests
 
-    def _hold(self, _step: dict[str, Any]) -> None:
+    def _hold_face(self, _step: dict[str, Any]) -> None:
         if self._features is None:
-            raise TeachingError("the voice says nothing of a face; is it running?")
+            raise TeachingError("the voice sends no features; is it running?")
         self.face = self._features
 
-    def _let_go(self, _step: dict[str, Any]) -> None:
-        self.face = self.z = self.around = None
-        self.ask(Request("override", {}))
-        self.ask(Request("z", None))
+    def _release(self, _step: dict[str, Any]) -> None:
+        self.face = self.z = self.origin = None
+        self.send(Request("override", {}))
+        self.send(Request("z", None))
 
-    def _random(self, _step: dict[str, Any]) -> None:
-        self._here()
-        self._walk_to(self.rng.standard_normal(self.latent_dim))
+    def _random_z(self, _step: dict[str, Any]) -> None:
+        self._current_z()
+        self._set_z(self.rng.standard_normal(self.latent_dim))
 
-    def _near(self, _step: dict[str, Any]) -> None:
-        here = self._here()
-        self._walk_to(turned(here, self.rng.standard_normal(self.latent_dim), NEAR))
+    def _near_z(self, _step: dict[str, Any]) -> None:
+        z = self._current_z()
+        self._set_z(rotated(z, self.rng.standard_normal(self.latent_dim), NEAR_ANGLE))
 
-    async def _along(self, step: dict[str, Any]) -> None:
-        index = _whole(step.get("index"), COUNT)
+    async def _follow_direction(self, step: dict[str, Any]) -> None:
+        index = _checked_index(step.get("index"), N_DIRECTIONS)
         amount = step.get("amount")
-        if not isinstance(amount, int | float) or not abs(amount) <= FURTHEST:
+        if not isinstance(amount, int | float) or not abs(amount) <= MAX_AMOUNT:
             raise TeachingError(
-                f"amount {amount!r:.40} should be from -{FURTHEST:g} to {FURTHEST:g}"
+                f"amount {amount!r:.40} should be from -{MAX_AMOUNT:g} to {MAX_AMOUNT:g}"
             )
-        around = self._here() if self.around is None else self.around
+        origin = self._current_z() if self.origin is None else self.origin
         pack = self.pack
         directions = await self._directions_of(pack)
         if pack != self.pack:
-            raise TeachingError("another pack plays by now; try again")
-        angle = amount / FURTHEST * math.pi / 2
-        self._walk_to(turned(around, directions[index], angle))
-        self.around = around
+            raise TeachingError("the pack has changed in the meantime; try again")
+        angle = amount / MAX_AMOUNT * math.pi / 2
+        self._set_z(rotated(origin, directions[index], angle))
+        self.origin = origin
 
     async def _directions_of(self, pack: str) -> FloatArray:
         if pack not in self._directions:
             try:
                 folder = find_pack(pack)
-                found = await asyncio.to_thread(self.find_directions, folder)
+                directions = await asyncio.to_thread(self.find_directions, folder)
             except PackError as error:
-                raise TeachingError(f"its directions cannot be found: {error}") from error
-            self._directions[pack] = found
+                raise TeachingError(f"its directions cannot be computed: {error}") from error
+            self._directions[pack] = directions
         return self._directions[pack]
 
-    def _here(self) -> FloatArray:
-        """The z that is heard."""
-        here = self.z if self.z is not None else self._voices_z
-        if here is None:
-            raise TeachingError("the voice does not say where z is; is it running?")
-        return here
+    def _current_z(self) -> FloatArray:
+        """The z in use: held, or the voice's own."""
+        z = self.z if self.z is not None else self._voice_z
+        if z is None:
+            raise TeachingError("the voice reports no z; is it running?")
+        return z
 
-    def _walk_to(self, z: FloatArray) -> None:
-        """Of unit mean square, as the packs' own z are."""
+    def _set_z(self, z: AnyFloats) -> None:
+        """Hold a z, scaled to unit mean square like the packs' own."""
         self.z = (z / max(float(np.sqrt(np.mean(np.square(z)))), 1e-6)).astype(np.float32)
-        self.around = None
+        self.origin = None
 
-    def _keep(self, _step: dict[str, Any]) -> None:
+    def _keep_pair(self, _step: dict[str, Any]) -> None:
         if self.face is None:
             raise TeachingError("hold a face first")
-        if len(self.pairs) >= MOST_PAIRS:
-            raise TeachingError(f"{MOST_PAIRS} pairs are the most; forget one first")
-        self._teach((*self.pairs, Pair(self.face, self._here())))
+        if len(self.pairs) >= MAX_PAIRS:
+            raise TeachingError(f"at most {MAX_PAIRS} pairs can be kept; forget one first")
+        self._save_pairs((*self.pairs, Pair(self.face, self._current_z())))
 
-    def _forget(self, step: dict[str, Any]) -> None:
-        index = _whole(step.get("index"), len(self.pairs))
-        self._teach((*self.pairs[:index], *self.pairs[index + 1 :]))
+    def _forget_pair(self, step: dict[str, Any]) -> None:
+        index = _checked_index(step.get("index"), len(self.pairs))
+        self._save_pairs((*self.pairs[:index], *self.pairs[index + 1 :]))
 
-    def _teach(self, pairs: tuple[Pair, ...]) -> None:
+    def _save_pairs(self, pairs: tuple[Pair, ...]) -> None:
         try:
             write_pairs(self._file, pairs)
-        except TaughtError as error:
+        except ExamplesFileError as error:
             raise TeachingError(str(error)) from error
         self.pairs, self.problem = pairs, ""
-        self.ask(Request("pairs", pairs))
+        self.send(Request("pairs", pairs))
 
-    def _correct(self, step: dict[str, Any]) -> None:
+    def _set_correcting(self, step: dict[str, Any]) -> None:
         if not isinstance(step.get("on"), bool):
             raise TeachingError("on should be true or false")
         self.correcting = step["on"]
-        self.ask(Request("correcting", self.correcting))
+        self.send(Request("correcting", self.correcting))
 
 
-def turned(z: FloatArray, towards: FloatArray, angle: float) -> FloatArray:
-    """The z turned by an angle (rad) towards what another one has across it; as long as before."""
-    length = float(np.linalg.norm(z))
-    along = z / max(length, 1e-6)
+def rotated(z: FloatArray, towards: AnyFloats, angle: float) -> FloatArray:
+    """Rotate z by an angle (rad) in the plane that it spans with `towards`; keeps its norm."""
+    norm = float(np.linalg.norm(z))
+    along = z / max(norm, 1e-6)
     across = towards - along * float(towards @ along)
     across = across / max(float(np.linalg.norm(across)), 1e-6)
-    return ((along * math.cos(angle) + across * math.sin(angle)) * length).astype(np.float32)
+    result: AnyFloats = (along * math.cos(angle) + across * math.sin(angle)) * norm
+    return result.astype(np.float32)
 
 
-def _whole(value: object, count: int) -> int:
+def _checked_index(value: object, count: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < count:
         raise TeachingError(f"index {value!r:.40} should be a whole number below {count}")
     return value
 
 
-def _told(pair: Pair) -> str:
-    """A pair, for people: what is most of its face."""
-    values = {name: float(pair.features[FEATURES.index(name)]) for name in SHOWN}
-    strong = sorted(values, key=lambda name: -abs(values[name]))[:2]
-    parts = [f"{name.replace('_', ' ')} {values[name]:.2f}" for name in strong]
-    return ", ".join(parts)
+def _summary(pair: Pair) -> str:
+    """The two strongest features of a pair, for people."""
+    values = {name: float(pair.features[FEATURES.index(name)]) for name in SUMMARY}
+    strongest = sorted(values, key=lambda name: -abs(values[name]))[:2]
+    return ", ".join(f"{name.replace('_', ' ')} {values[name]:.2f}" for name in strongest)

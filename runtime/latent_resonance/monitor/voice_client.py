@@ -1,7 +1,8 @@
-"""The monitor's end of the link: calls the voice, and calls again when it has gone.
+"""The monitor's end of the link: connects to the voice, and reconnects after a failure.
 
-Lives in the monitor's event loop. In: messages of the voice, and requests. Out: messages to the
-hub. What a person set (volume, mute, standby …) is said again to a voice that has started afresh.
+Runs in the monitor's event loop. In: messages of the voice, and requests. Out: messages to the
+broadcaster. Settings that staff have made (volume, mute, standby …) are sent again to a voice that
+has restarted.
 """
 
 from __future__ import annotations
@@ -14,103 +15,107 @@ from pathlib import Path
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.link.requests import Request
-from latent_resonance.link.telemetry import LARGEST, TelemetryError, decode
-from latent_resonance.linux.unix_socket import address_of
-from latent_resonance.monitor.broadcast import Hub
+from latent_resonance.link.telemetry import MAX_BYTES, TelemetryError, decode
+from latent_resonance.linux.unix_socket import checked_address
+from latent_resonance.monitor.broadcast import Broadcaster
 
-AGAIN_S = 0.5  # between two calls
-SILENT_S = 5.0  # a voice that says nothing for so long has hung
-WAITING = 64  # requests
-LASTING = ("volume_db", "muted", "standby", "quiet", "pack", "correcting", "pairs")
-
-
-class VoiceGone(LatentResonanceError):  # noqa: N818  # says what happened
-    """There is no voice that could do as asked."""
+RETRY_S = 0.5  # between two attempts to connect
+TIMEOUT_S = 5.0  # a voice that sends nothing for this long has hung
+QUEUE_LENGTH = 64  # requests
+PERSISTENT = ("volume_db", "muted", "standby", "quiet", "pack", "correcting", "pairs")
 
 
-class VoiceLink:
-    """One voice, wherever it is in its life.
+class VoiceUnavailableError(LatentResonanceError):
+    """No voice can take the request."""
+
+
+class VoiceClient:
+    """The connection to one voice, across its restarts.
 
     Attributes
     ----------
-    damaged : messages that could not be read
+    invalid_messages : number of messages that could not be decoded
     """
 
-    def __init__(self, path: Path, hub: Hub, log: Callable[[str], None]) -> None:
-        self.address, self.hub, self.log = address_of(path), hub, log
-        self.damaged = 0
-        self._wanted: dict[str, Request] = {}
-        self._waiting: asyncio.Queue[Request] = asyncio.Queue(WAITING)
+    def __init__(self, path: Path, broadcaster: Broadcaster, log: Callable[[str], None]) -> None:
+        self.address, self.broadcaster, self.log = checked_address(path), broadcaster, log
+        self.invalid_messages = 0
+        self._persistent: dict[str, Request] = {}
+        self._queue: asyncio.Queue[Request] = asyncio.Queue(QUEUE_LENGTH)
 
-    def ask(self, request: Request) -> None:
-        """Has the voice do something; never waits.
+    def send(self, request: Request) -> None:
+        """Queue a request; never blocks.
 
         Raises
         ------
-        VoiceGone
-            It is not there, or does not listen.
+        VoiceUnavailableError
+            The voice is not connected, or does not read its requests.
         """
-        if request.kind in LASTING:
-            self._wanted[request.kind] = request
-        if not self.hub.linked:
-            raise VoiceGone("the voice is not running; it is told as soon as it is")
+        if request.kind in PERSISTENT:
+            self._persistent[request.kind] = request
+        if not self.broadcaster.linked:
+            raise VoiceUnavailableError(
+                "the voice is not running; the setting is applied once it runs"
+                if request.kind in PERSISTENT
+                else "the voice is not running; try again once it runs"
+            )
         try:
-            self._waiting.put_nowait(request)
+            self._queue.put_nowait(request)
         except asyncio.QueueFull:
-            raise VoiceGone("the voice does not listen; try again") from None
+            raise VoiceUnavailableError("the voice does not respond; try again") from None
 
     async def run(self) -> None:
-        """Calls, listens and calls again, for ever."""
-        said = False
+        """Connect, receive and reconnect, for ever."""
+        logged = False
         while True:
             try:
-                await self._call()
-                said = False
+                await self._connect()
+                logged = False
             except (OSError, TimeoutError):
-                if self.hub.linked or not said:
-                    said = True
-                    self.log("no voice answers; calling again until one does")
+                if self.broadcaster.linked or not logged:
+                    logged = True
+                    self.log("not connected to the voice; retrying")
             finally:
-                self.hub.lost()
-            await asyncio.sleep(AGAIN_S)
+                self.broadcaster.on_disconnected()
+            await asyncio.sleep(RETRY_S)
 
-    async def _call(self) -> None:
+    async def _connect(self) -> None:
         loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as calling:
-            calling.setblocking(False)
-            await loop.sock_connect(calling, self.address)
-            self.hub.connected()
-            self.log("the voice answers")
-            self._begin_again()
-            asking = loop.create_task(self._pass_on(calling))
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection:
+            connection.setblocking(False)
+            await loop.sock_connect(connection, self.address)
+            self.broadcaster.on_connected()
+            self.log("connected to the voice")
+            self._requeue_persistent()
+            sending = loop.create_task(self._send_requests(connection))
             try:
-                await self._listen(calling)
+                await self._receive(connection)
             finally:
-                asking.cancel()
+                sending.cancel()
                 with contextlib.suppress(asyncio.CancelledError, OSError):
-                    await asking
+                    await sending
 
-    def _begin_again(self) -> None:
-        """Forgets what was asked in vain; asks for what was set."""
-        while not self._waiting.empty():
-            self._waiting.get_nowait()
-        for request in self._wanted.values():
-            self._waiting.put_nowait(request)
+    def _requeue_persistent(self) -> None:
+        """Discard outdated requests; queue the persistent settings."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        for request in self._persistent.values():
+            self._queue.put_nowait(request)
 
-    async def _listen(self, calling: socket.socket) -> None:
+    async def _receive(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            async with asyncio.timeout(SILENT_S):
-                data = await loop.sock_recv(calling, LARGEST + 1)
+            async with asyncio.timeout(TIMEOUT_S):
+                data = await loop.sock_recv(connection, MAX_BYTES + 1)
             if not data:
                 return
             try:
-                self.hub.publish(decode(data))
+                self.broadcaster.publish(decode(data))
             except TelemetryError:
-                self.damaged += 1
+                self.invalid_messages += 1
 
-    async def _pass_on(self, calling: socket.socket) -> None:
+    async def _send_requests(self, connection: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            request = await self._waiting.get()
-            await loop.sock_sendall(calling, request.encode())
+            request = await self._queue.get()
+            await loop.sock_sendall(connection, request.encode())
