@@ -20,11 +20,11 @@ from tests.bench.phases.measures import Row, measure, warm_up
 from tests.bench.phases.methods import Method, methods, pghipy_is_there
 from tests.bench.phases.plot import draw
 from tests.bench.phases.signals import Signal, signals
-from tests.bench.phases.summary import figures, tables, verdicts
+from tests.bench.phases.summary import measurements, tables, verdicts
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.audio.wav import written_beside
+from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import open_pack
 
 PACK = Path(__file__).resolve().parents[2] / "models" / "cello"
@@ -47,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     torch.set_num_threads(1)  # numpy's and scipy's FFTs have no more
     try:
         rows = list(rows_of(options))
-        found = list(figures(rows))
+        found = list(measurements(rows))
         if options.json != "-":  # before the files: one that cannot be written loses no figure
             print("\n".join([*tables(rows), *verdicts(found)]))
         write(options, rows, found)
     except LatentResonanceError as error:
         print(f"compare: {error}", file=sys.stderr)
         return 2
-    return int(any(figure["ok"] is False for figure in found))
+    return int(any(measurement["ok"] is False for measurement in found))
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -91,19 +91,19 @@ def rows_of(options: argparse.Namespace) -> list[Row]:
     pack = None if options.quick else options.pack
     geometry = open_pack(pack).geometry if pack else QUICK
     some = [m for m in methods() if not options.quick or m.name in QUICK_METHODS]
-    subjects = list(signals(geometry, pack, modelled=options.quick))
-    say_what_is_measured(subjects, some)
+    contexts = list(signals(geometry, pack, modelled=options.quick))
+    say_what_is_measured(contexts, some)
     warm_up(some, geometry)
-    rows = list(measure(subjects, some, geometry, options.turns, said))
+    rows = list(measure(contexts, some, geometry, options.turns, said))
     said("measured")
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return rows
 
 
-def say_what_is_measured(subjects: Sequence[Signal], some: Sequence[Method]) -> None:
+def say_what_is_measured(contexts: Sequence[Signal], some: Sequence[Method]) -> None:
     """Where the sounds are from, and which peer is missing."""
-    sources = ", ".join(f"{subject.name} ({subject.source})" for subject in subjects)
+    sources = ", ".join(f"{context.name} ({context.source})" for context in contexts)
     print(f"{len(some)} methods on {sources}", file=sys.stderr)
     if not pghipy_is_there():
         print(
@@ -128,14 +128,14 @@ def write(
         One cannot be written.
     """
     if options.csv:
-        with written_beside(options.csv) as beside:
+        with atomic_path(options.csv) as beside:
             write_csv(rows, beside)
     if options.plot:
         draw(rows, options.plot)
     if options.json == "-":
         print(json.dumps(found, indent=1))
     elif options.json:
-        with written_beside(Path(options.json)) as beside:
+        with atomic_path(Path(options.json)) as beside:
             beside.write_text(json.dumps(found, indent=1) + "\n")
 
 

@@ -21,7 +21,7 @@ from tests.bench.growing.measures import Measured, measure, rows, table  # noqa:
 from tests.bench.growing.plot import draw  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
-from latent_resonance.audio.wav import written_beside  # noqa: E402
+from latent_resonance.linux.atomic_file import atomic_path  # noqa: E402
 
 EXAMPLES = """\
 examples:
@@ -94,7 +94,7 @@ def write(options: argparse.Namespace, found: Sequence[Measured]) -> None:
         One cannot be written.
     """
     if options.csv:
-        with written_beside(options.csv) as beside, beside.open("w", newline="") as file:
+        with atomic_path(options.csv) as beside, beside.open("w", newline="") as file:
             points = list(rows(found))
             writer = csv.DictWriter(file, list(points[0]), lineterminator="\n")
             writer.writeheader()

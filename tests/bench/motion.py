@@ -22,21 +22,21 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from tests.bench.moving.rig import TURN, Room, short_folder, underflows_in  # noqa: E402
+from tests.bench.moving.rig import THRESHOLD, Room, short_folder, underflows_in  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
-from latent_resonance.audio.wav import written_beside  # noqa: E402
-from latent_resonance.bench.latency_pack import write_probe  # noqa: E402
-from latent_resonance.bench.motion import OWED_MS as OWED_FROM_IMAGE_MS  # noqa: E402
-from latent_resonance.bench.motion import SHARE, delays_of  # noqa: E402
-from latent_resonance.bench.onsets import Heard  # noqa: E402
+from latent_resonance.bench.latency_pack import write_latency_pack  # noqa: E402
+from latent_resonance.bench.motion import MIN_DETECTED, delays_of  # noqa: E402
+from latent_resonance.bench.motion import TARGET_MS as TARGET_FROM_IMAGE_MS  # noqa: E402
+from latent_resonance.bench.onsets import Recording  # noqa: E402
+from latent_resonance.linux.atomic_file import atomic_path  # noqa: E402
 from latent_resonance.pack import open_pack  # noqa: E402
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
 PACK = ROOT / "models" / "cello"
-OWED_MS = {f"{what} after image": ms for what, ms in OWED_FROM_IMAGE_MS.items()}  # at p95
+TARGET_MS = {f"{what} after image": ms for what, ms in TARGET_FROM_IMAGE_MS.items()}  # at p95
 EXAMPLES = """\
 examples:
   python tests/bench/motion.py                                   200 gestures, six minutes
@@ -51,18 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, and says what was found."""
     options = options_of(arguments)
     try:
-        delays, figures = measure(options.pack, options.gestures, options.set)
+        delays, measurements = measure(options.pack, options.gestures, options.set)
     except LatentResonanceError as error:
         print(f"motion: {error}", file=sys.stderr)
         return 2
-    results = results_of(delays, figures, options.gestures)
+    results = results_of(delays, measurements, options.gestures)
     print(table(results))
-    print(figures)
+    print(measurements)
     if options.json:
-        with written_beside(options.json) as path:
+        with atomic_path(options.json) as path:
             path.write_text(json.dumps(results, indent=1) + "\n")
-    if options.picture:
-        draw(delays, options.picture)
+    if options.spectrogram:
+        draw(delays, options.spectrogram)
     return int(any(result["ok"] is False for result in results))
 
 
@@ -89,11 +89,11 @@ def measure(
     """Delays in ms by what they lie between, and the performance's own line of figures."""
     with tempfile.TemporaryDirectory(dir=short_folder(), prefix="lr-") as name:
         folder = Path(name)
-        room = Room(folder, write_probe(open_pack(pack), folder / "probe", TURN), settings)
+        room = Room(folder, write_latency_pack(open_pack(pack), folder / "probe", THRESHOLD), settings)
         try:
             gestures = [_said(i, count, at_s) for i, at_s in enumerate(room.gestures(count), 1)]
-            figures = room.leave()
-            return both_delays(np.array(gestures), room.images_s(), room.heard()), figures
+            measurements = room.leave()
+            return both_delays(np.array(gestures), room.images_s(), room.recording()), measurements
         finally:
             room.close()
 
@@ -105,39 +105,39 @@ def _said(done: int, count: int, at_s: float) -> float:
 
 
 def both_delays(
-    gestures_s: np.ndarray, images_s: np.ndarray, heard: Heard
+    gestures_s: np.ndarray, images_s: np.ndarray, recording: Recording
 ) -> dict[str, np.ndarray]:
     """(n,) ms for each pair of instants; NaN for what was not heard."""
     waited_ms = 1000 * (images_s[np.searchsorted(images_s, gestures_s)] - gestures_s)
     delays = {}
-    for what, ms in delays_of(heard, gestures_s).items():
+    for what, ms in delays_of(recording, gestures_s).items():
         delays[f"{what} after motion"] = ms
         delays[f"{what} after image"] = ms - waited_ms[: len(ms)]
     return delays
 
 
-def results_of(delays: dict[str, np.ndarray], figures: str, count: int) -> list[dict[str, object]]:
+def results_of(delays: dict[str, np.ndarray], measurements: str, count: int) -> list[dict[str, object]]:
     """Percentiles, each with what is owed."""
     results: list[dict[str, object]] = []
     for what, ms in delays.items():
-        heard = ms[np.isfinite(ms)]
+        recording = ms[np.isfinite(ms)]
         results.append(
-            result(f"{what}, heard", len(heard), "gestures", SHARE * count / 100, at_least=True)
+            result(f"{what}, heard", len(recording), "gestures", MIN_DETECTED * count / 100, at_least=True)
         )
         for percentile in (50, 95, 99):
-            value = float(np.percentile(heard, percentile)) if len(heard) else float("inf")
-            owed = OWED_MS.get(what) if percentile == 95 else None
-            results.append(result(f"{what}, p{percentile}", round(value, 1), "ms", owed))
-    results.append(result("underflows", underflows_in(figures), "", 0))
+            value = float(np.percentile(recording, percentile)) if len(recording) else float("inf")
+            target = TARGET_MS.get(what) if percentile == 95 else None
+            results.append(result(f"{what}, p{percentile}", round(value, 1), "ms", target))
+    results.append(result("underflows", underflows_in(measurements), "", 0))
     return results
 
 
 def result(
-    name: str, value: float, unit: str, owed: float | None, *, at_least: bool = False
+    name: str, value: float, unit: str, target: float | None, *, at_least: bool = False
 ) -> dict[str, object]:
     """One figure as `latent-resonance bench --json` writes it."""
-    met = None if owed is None else value >= owed if at_least else value <= owed
-    return {"name": name, "value": value, "unit": unit, "owed": owed, "ok": met}
+    met = None if target is None else value >= target if at_least else value <= target
+    return {"name": name, "value": value, "unit": unit, "owed": target, "ok": met}
 
 
 def table(results: list[dict[str, object]]) -> str:
@@ -153,14 +153,14 @@ def table(results: list[dict[str, object]]) -> str:
 def draw(delays: dict[str, np.ndarray], path: Path) -> None:
     """The histogram of what lies between an image and its sound."""
     figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
-    for what, owed in OWED_MS.items():
-        heard = delays[what][np.isfinite(delays[what])]
-        axes.hist(heard, bins=np.arange(0, 320, 5), alpha=0.7, label=what)
-        axes.axvline(owed, linestyle="--", color="0.4")
-        axes.text(owed, axes.get_ylim()[1], f" owed at p95: {owed:.0f} ms", va="top", fontsize=8)
+    for what, target in TARGET_MS.items():
+        recording = delays[what][np.isfinite(delays[what])]
+        axes.hist(recording, bins=np.arange(0, 320, 5), alpha=0.7, label=what)
+        axes.axvline(target, linestyle="--", color="0.4")
+        axes.text(target, axes.get_ylim()[1], f" owed at p95: {target:.0f} ms", va="top", fontsize=8)
     axes.set(xlabel="ms from the image to the sample at the sound card", ylabel="gestures")
     axes.legend(frameon=False)
-    with written_beside(path) as beside:
+    with atomic_path(path) as beside:
         figure.savefig(beside, dpi=120, format="png")
     plt.close(figure)
 

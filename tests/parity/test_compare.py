@@ -20,7 +20,7 @@ from tests.bench.compare import main as compare  # noqa: E402  the path comes fi
 from tests.bench.phases.measures import Row, distance_db  # noqa: E402
 from tests.bench.phases.methods import closed, librosas, methods, refined, torchs  # noqa: E402
 from tests.bench.phases.signals import signals  # noqa: E402
-from tests.bench.phases.summary import cost, figures, share  # noqa: E402
+from tests.bench.phases.summary import cost, measurements, share  # noqa: E402
 
 GEOMETRY = Geometry(n_fft=1024, win_length=1024, hop_length=128, n_frames=96)
 
@@ -106,9 +106,9 @@ def test_a_share_is_taken_within_a_turn_and_not_between_medians() -> None:
 
 def test_what_is_owed_is_judged_by_quality_and_by_cost() -> None:
     rows = [row("ours 7-7", "noise", 1.0, -20.0), row("librosa 64", "noise", 5.0, -20.5)]
-    owed = {f["name"]: f for f in figures(rows) if f["owed"] is not None}
-    assert owed["ours 7-7, share of librosa 64"]["ok"] is True
-    assert owed["noise: ours 7-7 over librosa 64"] == {
+    target = {f["name"]: f for f in measurements(rows) if f["owed"] is not None}
+    assert target["ours 7-7, share of librosa 64"]["ok"] is True
+    assert target["noise: ours 7-7 over librosa 64"] == {
         "name": "noise: ours 7-7 over librosa 64",
         "value": 0.5,
         "unit": "dB",
@@ -123,7 +123,7 @@ def test_a_short_comparison_writes_its_figures_its_rows_and_its_plot(
 ) -> None:
     table, plot = tmp_path / "rows.csv", tmp_path / "plot.png"
     assert compare(["--quick", "--json", "-", "--csv", str(table), "--plot", str(plot)]) == 0
-    values = {figure["name"]: figure["value"] for figure in json.loads(capsys.readouterr().out)}
+    values = {measurement["name"]: measurement["value"] for measurement in json.loads(capsys.readouterr().out)}
     assert values["ours 7-7, violin"] < values["librosa 8, violin"] - 10.0
     assert values["ours 7-7, CPU"] > 0.0
     with table.open() as file:

@@ -68,7 +68,7 @@ def test_a_board_with_half_the_clock_takes_twice_as_long_either_way() -> None:
 def test_a_share_is_what_a_piece_takes_times_how_often_it_is_done() -> None:
     shares = load("high", {"hop, high": 1e-3, "dream": 2e-3, FOLLOWING: 3e-3, "features": 1e-3}.get)
     assert shares.synthesis == pytest.approx(1e-3 * 93.75)
-    assert shares.dreams == pytest.approx(2e-3 * 10)
+    assert shares.generation == pytest.approx(2e-3 * 10)
     assert shares.eye == pytest.approx(4e-3 * 30)
 
 

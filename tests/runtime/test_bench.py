@@ -1,4 +1,4 @@
-"""The command `bench`: what it asks for, tells, writes, keeps, and leaves behind."""
+"""The command `bench`: its arguments, table, JSON file, saved answer, and exit codes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import yaml
 from onnx import numpy_helper
 
 from latent_resonance.bench import FAMILIES, synthetic_face
-from latent_resonance.bench.networks import OWED_MB
-from latent_resonance.voice.single_instance import hold_the_speaker
+from latent_resonance.bench.networks import TARGET_MB
+from latent_resonance.voice.single_instance import lock_speaker
 
 MODULES = [path.stem for path in Path(synthetic_face.__file__).parent.glob("*.py")]
 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where an answer is kept, and where a performance has its socket."""
+    """The folder of the saved answer; the socket of `perform` is in a temporary folder too."""
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
@@ -84,41 +84,39 @@ def test_wrong_settings_end_with_2(tmp_path: Path) -> None:
     assert "nonsense: unknown key" in done.stderr
 
 
-def test_a_pack_that_is_not_there_ends_with_1_and_says_so_once_a_family() -> None:
+def test_a_missing_pack_exits_with_1_and_one_message_per_family() -> None:
     done = bench("phase", "networks", "--pack", "nowhere")
     assert done.returncode == 1
-    said = [line for line in done.stderr.splitlines() if not line.startswith("measuring ")]
-    assert [line.partition(":")[0] for line in said] == ["phase", "networks"]
-    assert all("no pack 'nowhere'" in line for line in said)
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("measuring ")]
+    assert [line.partition(":")[0] for line in errors] == ["phase", "networks"]
+    assert all("no pack 'nowhere'" in line for line in errors)
 
 
-def test_figures_are_told_to_people_and_written_for_machines(
-    tmp_path: Path, pack_folder: Path
-) -> None:
+def test_measurements_are_printed_and_written_as_json(tmp_path: Path, pack_folder: Path) -> None:
     file = tmp_path / "figures.json"
     done = bench("networks", "--seconds", 1, "--pack", pack_folder, "--json", file)
-    figures = json.loads(file.read_text())
-    names = [figure["name"] for figure in figures]
+    measurements = json.loads(file.read_text())
+    names = [measurement["name"] for measurement in measurements]
     assert len(set(names)) == len(names) == 6
     assert "networks.generator.one_thread" in names
-    for figure in figures:
-        assert list(figure) == ["name", "value", "unit", "owed", "ok"]
-        assert figure["value"] > 0
-        assert (figure["owed"] is None) == (figure["ok"] is None)
-    assert done.returncode == int(any(figure["ok"] is False for figure in figures))
+    for measurement in measurements:
+        assert list(measurement) == ["name", "value", "unit", "target", "ok"]
+        assert measurement["value"] > 0
+        assert (measurement["target"] is None) == (measurement["ok"] is None)
+    assert done.returncode == int(any(measurement["ok"] is False for measurement in measurements))
     assert "generator.file" in done.stdout
-    assert "figures owed are met" in done.stdout.splitlines()[-1]
+    assert "targets are met" in done.stdout.splitlines()[-1]
     assert done.stderr == "measuring networks\n"
-    assert list(tmp_path.iterdir()) == [file]  # and no answer is kept: none was asked for
+    assert list(tmp_path.iterdir()) == [file]  # no quality is saved: it was not measured
 
 
-def test_a_figure_missed_ends_with_1_and_is_named(tmp_path: Path, pack_folder: Path) -> None:
+def test_a_missed_target_exits_with_1_and_is_named(tmp_path: Path, pack_folder: Path) -> None:
     folder = tmp_path / "heavy"
     folder.mkdir()
     for path in pack_folder.iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     model = onnx.load(folder / "generator.onnx")
-    ballast = np.zeros(round(OWED_MB * 1e6 / 4) + 1, np.float32)
+    ballast = np.zeros(round(TARGET_MB * 1e6 / 4) + 1, np.float32)
     model.graph.initializer.append(numpy_helper.from_array(ballast, "ballast"))
     onnx.save(model, folder / "generator.fp32.onnx")
     done = bench("networks", "--seconds", 1, "--pack", folder)
@@ -129,7 +127,7 @@ def test_a_figure_missed_ends_with_1_and_is_named(tmp_path: Path, pack_folder: P
 
 
 @pytest.mark.slow
-def test_a_performance_is_found_with_its_eye_and_ends_with_the_bench(
+def test_perform_and_its_eye_are_measured_and_end_with_the_bench(
     pack_folder: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "settings.yaml"
@@ -138,38 +136,38 @@ def test_a_performance_is_found_with_its_eye_and_ends_with_the_bench(
     )
     file = tmp_path / "figures.json"
     done = bench("processes", "--seconds", 2, "--config", config, "--json", file)
-    found = {figure["name"]: figure for figure in json.loads(file.read_text())}
+    found = {measurement["name"]: measurement for measurement in json.loads(file.read_text())}
     assert done.stderr == "measuring processes\n"
     assert len(found) == 8
     for name in ("first_sound", "voice_cpu", "voice_memory", "eye_cpu", "eye_memory"):
         assert found[f"processes.{name}"]["value"] > 0, done.stdout
-        assert found[f"processes.{name}"]["owed"] > 0
+        assert found[f"processes.{name}"]["target"] > 0
     # Python with numpy and ONNX Runtime, and with OpenCV and MediaPipe: two processes, not one.
     assert 60 < found["processes.voice_memory"]["value"] < 1000
     assert 60 < found["processes.eye_memory"]["value"] < 1000
     assert found["processes.voice_memory"]["value"] != found["processes.eye_memory"]["value"]
     assert found["processes.underflows"]["value"] >= 0
-    assert done.returncode == int(any(figure["ok"] is False for figure in found.values()))
-    hold_the_speaker(tmp_path / "face.sock").close()  # nobody is left who holds it
+    assert done.returncode == int(any(measurement["ok"] is False for measurement in found.values()))
+    lock_speaker(tmp_path / "face.sock").close()  # no process holds it any more
 
 
 @pytest.mark.slow
-def test_the_answer_is_measured_told_and_kept(pack_folder: Path, home: Path) -> None:
+def test_the_quality_is_measured_printed_and_saved(pack_folder: Path, home: Path) -> None:
     done = bench("quality", "--seconds", 1, "--pack", pack_folder)
     assert done.returncode == 0, done.stderr
     (answer,) = [line.split()[1] for line in done.stdout.splitlines() if "answer " in line]
     assert (home / "quality").read_text().startswith(f"{answer}\n")
     assert f"`quality: auto` plays {answer} from the next start on" in done.stderr
-    rooms = [
+    headrooms = [
         float(line.split()[-2])
         for line in done.stdout.splitlines()
-        if " room " in line and "×" in line
+        if " headroom " in line and "×" in line
     ]
-    assert len(rooms) == 3
-    assert rooms[0] < rooms[2]
+    assert len(headrooms) == 3
+    assert headrooms[0] < headrooms[2]
 
 
-def test_a_place_that_cannot_be_written_is_said_with_what_to_do_instead(
+def test_an_unwritable_state_folder_is_an_error_with_a_remedy(
     pack_folder: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "state").write_text("a file where a folder should be")

@@ -1,4 +1,4 @@
-"""What the bench measures is the real thing: the instrument, a face, a performance."""
+"""The bench measures the real instrument, tracker and `perform`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from latent_resonance.config.settings import Phase, Settings, load_settings
 from latent_resonance.eye.camera.camera import images_of_clip
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.face_state import FEATURES
-from latent_resonance.voice.single_instance import hold_the_speaker
+from latent_resonance.voice.single_instance import lock_speaker
 from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 NS = 1_000_000_000
@@ -40,9 +40,9 @@ def test_a_timed_instrument_plays_the_same_samples_and_each_stage_once_a_hop(
     plain, timed = (Synthesiser(context.pack, context.settings, seed=0) for _ in range(2))
     stages = {stage: timed_stage(timed, stage) for stage in STAGES}
     blocks: list[list[np.ndarray]] = [[], []]
-    for synthesiser, notifications in zip((plain, timed), blocks, strict=True):
+    for synthesiser, played in zip((plain, timed), blocks, strict=True):
         hop = synthesiser.hop
-        synthesiser.hop = lambda features, hop=hop, notifications=notifications: notifications.append(hop(features))
+        synthesiser.hop = lambda features, hop=hop, played=played: played.append(hop(features))
         play = hop_player(synthesiser, context)
         for _ in range(40):
             play()
@@ -64,8 +64,8 @@ def test_every_stage_of_a_synthesiser_is_timed(context: Context) -> None:
 
 
 def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(context: Context) -> None:
-    found = {measurement.name: measurement.value for measurement in measure_family("voice", context)}
-    for name in (*STAGES, "hop", "share_of_hop", "dream"):
+    found = {each.name: each.value for each in measure_family("voice", context)}
+    for name in (*STAGES, "hop", "share_of_hop", "spectrogram"):
         low, high, highest = (found[f"voice.{name}.p{percent}"] for percent in (50, 95, 99))
         assert 0 < low <= high <= highest
     stages = sum(found[f"voice.{name}.p50"] for name in STAGES if name.count(".") == 1)
@@ -82,60 +82,60 @@ def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(context
 def test_more_look_ahead_and_iterations_converge_further_along_the_curve(context: Context) -> None:
     settings = context.settings.model_copy(update={"phase": Phase(look_ahead=5, iterations=6)})
     points = itertools.islice(measure_family("phase", Context(settings, 0.01)), 3 * 5)
-    found = {measurement.name: measurement.value for measurement in points}
+    found = {each.name: each.value for each in points}
     names = [f"phase.{point}-0.95" for point in ("5-6", "3-2", "1-2", "0-1")]
     converged = [found[f"{name}.sound"] for name in names]
     assert converged == sorted(converged)
     assert converged[0] < converged[-1] - 6
-    assert found[f"{names[0]}.picture"] < found[f"{names[-1]}.picture"]
+    assert found[f"{names[0]}.spectrogram"] < found[f"{names[-1]}.spectrogram"]
     assert found[f"{names[0]}.cpu"] > found[f"{names[-1]}.cpu"] > 0
 
 
-# The face that is nobody's.
+# The synthetic face.
 
 
-def test_the_tracker_takes_the_drawn_face_for_one_and_the_wall_for_none() -> None:
+def test_the_tracker_detects_the_synthetic_face_and_none_in_an_empty_room() -> None:
     settings = Settings()
     with tracker_of(settings) as tracker:
         _, found = track_face(tracker, images_of(None), 0.5)
         assert {len(faces) for faces in found[1:]} == {1}
-        wall = images_of(None)[:1]
-        wall[0].pixels[:] = synthetic_face.empty_room()[:, :, None]
-        assert not any(run_tracker(tracker, wall, 0.1)[1][5:])
+        empty = images_of(None)[:1]
+        empty[0].pixels[:] = synthetic_face.empty_room()[:, :, None]
+        assert not any(run_tracker(tracker, empty, 0.1)[1][5:])
         with pytest.raises(NoFaceError, match=r"a face in 0 of .* --clip"):
-            track_face(tracker, wall, 0.1)
-    visitor = FeatureExtractor(settings.eye)
+            track_face(tracker, empty, 0.1)
+    extractor = FeatureExtractor(settings.eye)
     mouth = [
-        visitor.step(faces, i * NS // 30).features[FEATURES.index("mouth_open")]
+        extractor.step(faces, i * NS // 30).features[FEATURES.index("mouth_open")]
         for i, faces in enumerate(found * 4)
     ]
     assert max(mouth) - min(mouth) > 0.2
 
 
-def test_the_film_of_the_drawn_face_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_the_video_of_the_synthetic_face_is_read_as_it_was_written(tmp_path: Path) -> None:
     path = tmp_path / "face.y4m"
-    synthetic_face.write_film(path)
-    film = list(images_of_clip(path))
-    assert len(film) == synthetic_face.N_IMAGES
-    assert film[30].time_ns == pytest.approx(NS, abs=2e6)
-    for image, drawn in zip(film, synthetic_face.images(), strict=True):
+    synthetic_face.write_video(path)
+    video = list(images_of_clip(path))
+    assert len(video) == synthetic_face.N_IMAGES
+    assert video[30].time_ns == pytest.approx(NS, abs=2e6)
+    for image, drawn in zip(video, synthetic_face.images(), strict=True):
         assert image.pixels.shape == (synthetic_face.HEIGHT, synthetic_face.WIDTH, 3)
-        # A film's black is 16 and its white 235.
+        # A video's black is 16 and its white 235.
         assert np.corrcoef(image.pixels[:, :, 1].ravel(), drawn.ravel())[0, 1] > 0.99
 
 
-# A performance, from outside.
+# `perform`, from outside.
 
 
 @pytest.fixture
 def work_folder(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "place"
+    folder = tmp_path / "work"
     folder.mkdir()
     yield folder
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_settings_of_the_performance_are_the_subjects_with_a_film_and_no_hours(
+def test_perform_runs_with_the_contexts_settings_a_video_and_no_opening_hours(
     context: Context, work_folder: Path
 ) -> None:
     hours = Settings.model_validate({"hours": {"daily": "closed"}, "phase": {"iterations": 5}})
@@ -148,16 +148,14 @@ def test_the_settings_of_the_performance_are_the_subjects_with_a_film_and_no_hou
     assert read.model_copy(update=back) == target
 
 
-def test_a_performance_that_cannot_begin_says_why(context: Context, work_folder: Path) -> None:
+def test_perform_that_cannot_start_reports_why(context: Context, work_folder: Path) -> None:
     write_settings(context, work_folder)
-    lock = hold_the_speaker(Path(context.settings.socket_path))
+    lock = lock_speaker(Path(context.settings.socket_path))
     try:
         with (
-            running_perform(work_folder) as perform_process,
-            pytest.raises(
-                PerformFailedError, match=r"another performance .* holds the speaker"
-            ),
+            running_perform(work_folder) as perform,
+            pytest.raises(PerformFailedError, match=r"another performance .* holds the speaker"),
         ):
-            perform_process.await_sound()
+            perform.await_sound()
     finally:
         lock.close()

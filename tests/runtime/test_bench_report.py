@@ -1,4 +1,4 @@
-"""What the bench says of what it measured: figures, their table, and what a machine is fit for."""
+"""How the bench reports: measurements, their table, and the best quality for a machine."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import math
 import pytest
 
 from latent_resonance.bench import FAMILIES
-from latent_resonance.bench.measurement import Figure
-from latent_resonance.bench.quality import Load, best_of
-from latent_resonance.bench.table import lines, verdict
+from latent_resonance.bench.measurement import Measurement
+from latent_resonance.bench.quality import Load, best_quality
+from latent_resonance.bench.table import summary, table_lines
 
-# What a figure is.
+# Measurements.
 
 
 @pytest.mark.parametrize(
-    ("value", "owed", "at_least", "ok"),
+    ("value", "target", "at_least", "ok"),
     [
         (1.0, 2.0, False, True),
         (2.0, 2.0, False, True),
@@ -31,40 +31,40 @@ from latent_resonance.bench.table import lines, verdict
         ("high", None, False, None),
     ],
 )
-def test_a_figure_is_ok_when_what_is_owed_is_met(
-    value: float | str | None, owed: float | None, at_least: bool, ok: bool | None
+def test_a_measurement_is_ok_when_its_target_is_met(
+    value: float | str | None, target: float | None, at_least: bool, ok: bool | None
 ) -> None:
-    assert Figure("a.b", value, "ms", owed, at_least).ok is ok
+    assert Measurement("a.b", value, "ms", target, at_least).ok is ok
 
 
-def test_machines_get_five_keys_and_numbers_without_noise() -> None:
-    told = Figure("eye.x", 1.23456789, "ms", owed=2.0, remark="for people").as_dict()
-    assert told == {"name": "eye.x", "value": 1.23457, "unit": "ms", "owed": 2.0, "ok": True}
-    assert list(told) == ["name", "value", "unit", "owed", "ok"]
+def test_json_has_five_keys_and_six_significant_digits() -> None:
+    found = Measurement("eye.x", 1.23456789, "ms", target=2.0, remark="for people").as_dict()
+    assert found == {"name": "eye.x", "value": 1.23457, "unit": "ms", "target": 2.0, "ok": True}
+    assert list(found) == ["name", "value", "unit", "target", "ok"]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_is_no_number_is_shown_to_people_and_null_for_machines(value: float) -> None:
-    figure = Figure("eye.x", value, "ms")
-    assert json.loads(json.dumps(figure.as_dict(), allow_nan=False))["value"] is None
-    assert f"{value} ms" in "".join(lines([figure]))
+def test_nan_and_infinity_are_printed_but_null_in_json(value: float) -> None:
+    measurement = Measurement("eye.x", value, "ms")
+    assert json.loads(json.dumps(measurement.as_dict(), allow_nan=False))["value"] is None
+    assert f"{value} ms" in "".join(table_lines([measurement]))
 
 
 TABLE = [
-    Figure("voice.loop.p50", 9.04, "µs"),
-    Figure("voice.loop.p95", 12345.6, "µs"),
-    Figure("voice.tone.p50", 0.0, "µs"),
-    Figure("voice.latency", 119.6, "ms", owed=128.0),
-    Figure("voice.render", 8.25, "× real", owed=10.0, at_least=True),
-    Figure("processes.eye_cpu", None, "% of a core", owed=40.0, remark="no eye"),
-    Figure("processes.underflows", 0, "", owed=0),
-    Figure("quality.answer", "high", ""),
+    Measurement("voice.loop.p50", 9.04, "µs"),
+    Measurement("voice.loop.p95", 12345.6, "µs"),
+    Measurement("voice.tone.p50", 0.0, "µs"),
+    Measurement("voice.latency", 119.6, "ms", target=128.0),
+    Measurement("voice.render", 8.25, "× real", target=10.0, at_least=True),
+    Measurement("processes.eye_cpu", None, "% of a core", target=40.0, remark="no eye"),
+    Measurement("processes.underflows", 0, "", target=0),
+    Measurement("quality.answer", "high", ""),
 ]
 
 
-def test_the_table_has_a_line_for_each_figure_owed_and_one_for_what_belongs_together() -> None:
-    told = [" ".join(line.split()) for line in lines(TABLE)]
-    assert told == [
+def test_the_table_has_a_line_for_each_target_and_one_for_related_values() -> None:
+    printed = [" ".join(line.split()) for line in table_lines(TABLE)]
+    assert printed == [
         f"voice: {FAMILIES['voice']}",
         "loop p50 9.04 µs p95 12346 µs",
         "tone p50 0.00 µs",
@@ -81,35 +81,35 @@ def test_the_table_has_a_line_for_each_figure_owed_and_one_for_what_belongs_toge
     ]
 
 
-def test_the_verdict_names_what_is_missed_and_what_was_not_measured() -> None:
-    assert verdict(TABLE) == (
-        "2 of 4 figures owed are met; missed: voice.render; not measured: processes.eye_cpu"
+def test_the_summary_names_missed_targets_and_values_not_measured() -> None:
+    assert summary(TABLE) == (
+        "2 of 4 targets are met; missed: voice.render; not measured: processes.eye_cpu"
     )
-    assert verdict(TABLE[:1]) == "0 of 0 figures owed are met"
+    assert summary(TABLE[:1]) == "0 of 0 targets are met"
 
 
-# What the machine is fit for.
+# The quality for a machine.
 
 
-def test_the_best_quality_that_there_is_room_for_is_the_answer() -> None:
-    assert best_of({"high": 1.0, "medium": 2.0, "low": 3.0}) == "high"
-    assert best_of({"high": 0.9, "medium": 2.0, "low": 3.0}) == "medium"
-    assert best_of({"high": 0.1, "medium": 0.2, "low": 0.3}) == "low"
+def test_the_best_quality_with_enough_headroom_is_the_answer() -> None:
+    assert best_quality({"high": 1.0, "medium": 2.0, "low": 3.0}) == "high"
+    assert best_quality({"high": 0.9, "medium": 2.0, "low": 3.0}) == "medium"
+    assert best_quality({"high": 0.1, "medium": 0.2, "low": 0.3}) == "low"
 
 
-@pytest.mark.parametrize("part", ["synthesis", "dreams", "eye"])
+@pytest.mark.parametrize("part", ["synthesis", "generation", "eye"])
 def test_each_part_of_a_load_can_be_too_much_by_itself(part: str) -> None:
-    light = {"synthesis": 0.01, "dreams": 0.01, "eye": 0.01}
-    assert Load(**light).room(4) > 10
-    assert Load(**light | {part: 0.9}).room(64) < 1.0
+    light = {"synthesis": 0.01, "generation": 0.01, "eye": 0.01}
+    assert Load(**light).headroom(4) > 10
+    assert Load(**light | {part: 0.9}).headroom(64) < 1.0
 
 
-def test_a_machine_with_few_cores_has_less_room() -> None:
-    load = Load(synthesis=0.3, dreams=0.3, eye=0.4)
-    assert load.room(1) == pytest.approx(0.6)
-    assert load.room(2) == pytest.approx(1.2)
-    assert load.room(16) == pytest.approx(5 / 3)  # the synthesis has one core alone
+def test_a_machine_with_few_cores_has_less_headroom() -> None:
+    load = Load(synthesis=0.3, generation=0.3, eye=0.4)
+    assert load.headroom(1) == pytest.approx(0.6)
+    assert load.headroom(2) == pytest.approx(1.2)
+    assert load.headroom(16) == pytest.approx(5 / 3)  # the synthesis runs on one core
 
 
-def test_a_machine_that_cannot_see_has_room_too() -> None:
-    assert math.isfinite(Load(synthesis=0.1, dreams=0.1, eye=0.0).room(2))
+def test_a_machine_without_a_tracker_has_headroom_too() -> None:
+    assert math.isfinite(Load(synthesis=0.1, generation=0.1, eye=0.0).headroom(2))

@@ -1,20 +1,21 @@
-"""Measures this machine: every figure that the instrument owes, and what quality it can play.
+"""Measure this machine: every performance target, and the best quality that it can play.
 
-Runs in the process of `latent-resonance bench`; the performance that it watches is a real one, in
-processes of its own. A family of figures is a module with `figures(subject)`:
+Runs in the process of `latent-resonance bench`; a `perform` that is measured runs in processes of
+its own. A family of measurements is a module with `measure(context)`:
 
-    phase.py       what phase reconstruction costs and brings, along its whole curve
+    phase.py       cost and quality of phase reconstruction along its trade-off curve
     networks.py    generator and regressor, by threads and precision
-    eye.py         tracker and features, an image
-    voice.py       each stage of the instrument, a hop; latency; a whole picture to sound
-    processes.py   `perform` as it is: start, memory, share of a core, underflows
-    motion.py      a mouth opens, and when that is heard at the speaker
-    quality.py     which quality this machine is fit for
+    eye.py         tracker and features, per image
+    voice.py       each stage of the instrument, per hop; latency; a spectrogram to sound
+    processes.py   `perform` unchanged: start, memory, share of a core, underflows
+    motion.py      from a mouth that opens to the sound at the loudspeaker
+    quality.py     the best quality that this machine has headroom for
 
-subject.py is what is measured, figure.py what a figure is; timing.py takes the time, drawn_face.py
-draws a face that is nobody's, table.py shows the figures. For motion.py, visitor.py is the camera,
-probe.py the pack (onnx_file.py writes it), stage.py and tape.py the performance and what is heard
-of it, and onsets.py says when. Only what a family needs is imported, and only when it is measured.
+context.py holds what is measured, measurement.py one result; timing.py takes the time,
+synthetic_face.py draws a face, table.py prints the results. For motion.py, fake_camera.py is the
+camera, latency_pack.py the pack (onnx_file.py writes it), taped_perform.py and tape.py record the
+output of `perform`, and onsets.py finds the onsets. A family imports what it needs only when it is
+measured.
 """
 
 from __future__ import annotations
@@ -24,22 +25,22 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from latent_resonance.bench.context import Subject
-    from latent_resonance.bench.measurement import Figure
+    from latent_resonance.bench.context import Context
+    from latent_resonance.bench.measurement import Measurement
 
 FAMILIES = {
-    "phase": "by look-ahead-iterations-momentum; spectral convergence of a picture and of a sound",
-    "networks": "a pass through each network of the pack, and their files",
-    "eye": "an image through tracker and features",
-    "voice": "a hop through each stage, latency, and a whole picture to sound",
-    "processes": "a performance as it is: start, memory, share of a core, underflows",
-    "motion": "a mouth opens: ms from its image until the filter is heard, and a new z",
-    "quality": "what this machine is fit for; from a room of 1 on it has time for it",
+    "phase": "by look-ahead-iterations-momentum; convergence on a generated and a real spectrogram",
+    "networks": "one pass through each network of the pack, and file sizes",
+    "eye": "one image through tracker and features",
+    "voice": "one hop through each stage, latency, and a whole spectrogram to sound",
+    "processes": "`perform` unchanged: start, memory, share of a core, underflows",
+    "motion": "a mouth opens: ms from its image to the filter's onset, and to that of a new z",
+    "quality": "what this machine can play; a headroom of 1 or more is enough",
 }
 
 
-def figures_of(family: str, subject: Subject) -> Iterator[Figure]:
-    """Measures one of FAMILIES.
+def measure_family(family: str, context: Context) -> Iterator[Measurement]:
+    """Measure one of FAMILIES.
 
     Raises
     ------
@@ -47,4 +48,4 @@ def figures_of(family: str, subject: Subject) -> Iterator[Figure]:
         It cannot be measured here; the message says why.
     """
     module = importlib.import_module(f"latent_resonance.bench.{family}")
-    yield from module.figures(subject)
+    yield from module.measure(context)

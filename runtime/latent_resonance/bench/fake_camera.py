@@ -1,10 +1,10 @@
-"""A visitor who opens her mouth at known instants: `rpicam-vid` as far as the eye can tell.
+"""A fake `rpicam-vid` whose synthetic face opens its mouth at known times.
 
     python -m latent_resonance.bench.fake_camera FOLDER --framerate N …
 
-Started by the eye, in place of the program of that name. It writes images of the drawn face on
-standard output, each at its instant, and notes in FOLDER when and with which mouth. She rests
-until there is a file `begin` in FOLDER.
+The eye starts it in place of the program of that name. It writes images to standard output at the
+frame rate, and logs in FOLDER when each was taken and whether its mouth is open. The mouth stays
+closed until there is a file `begin` in FOLDER.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from numpy.typing import NDArray
 
 from latent_resonance.bench import synthetic_face
 
-LOG, BEGIN = "images", "begin"
-HOLDS_S, RESTS_S = 0.45, (0.5, 0.6)  # an open mouth, a closed one: at no rhythm
-PIPE = 1 << 20  # bytes, what Linux allows anybody: an image does not wait for its reader
-N_GRAINS, GRAIN = 8, 2  # no two images of a sensor are the same, or the eye calls it frozen
-LATE_S = 0.2  # a camera whose images are not taken for so long goes on from now
-BLACK, WHITE, GREY = 16, 235, 128  # of a video's brightness and colour
-OPENED = np.dtype([("time_ns", "<i8"), ("opened", "<i8")])  # of the notes
+LOG, START_FILE = "images", "begin"
+OPEN_S, CLOSED_S = 0.45, (0.5, 0.6)  # durations of an open and a closed mouth, irregular
+PIPE_SIZE = 1 << 20  # bytes, Linux's limit for every user: an image does not wait for its reader
+N_VARIANTS, GRAIN = 8, 2  # no two images of a sensor are equal, or the eye reports it as frozen
+LATE_S = 0.2  # after a longer delay the schedule restarts from now
+BLACK, WHITE, GREY = 16, 235, 128  # luma range and neutral chroma of a video
+LOG_DTYPE = np.dtype([("time_ns", "<i8"), ("opened", "<i8")])
 
 Planes = NDArray[np.uint8]  # (HEIGHT * 3 // 2, WIDTH), YUV 4:2:0
 
 
-def films() -> tuple[list[Planes], list[Planes]]:
-    """(a closed mouth, an open one), each some images that differ in their grain alone."""
+def mouth_images() -> tuple[list[Planes], list[Planes]]:
+    """(closed, open) mouth, each a few images that differ only in their grain."""
     rng = np.random.default_rng(0)
     closed, opened = (
-        [_planes(grey, rng) for _ in range(N_GRAINS)]
-        for grey in (synthetic_face.face(0.0), synthetic_face.agape())
+        [_planes(grey, rng) for _ in range(N_VARIANTS)]
+        for grey in (synthetic_face.face(0.0), synthetic_face.wide_open_face())
     )
     return closed, opened
 
@@ -51,18 +51,18 @@ def _planes(grey: synthetic_face.Grey, rng: np.random.Generator) -> Planes:
     return np.vstack([np.clip(brightness, 0, 255).astype(np.uint8), colour])
 
 
-def mouths(seed: int = 0) -> Iterator[tuple[float, bool]]:
-    """(until when, whether open), in seconds from the beginning."""
+def mouth_states(seed: int = 0) -> Iterator[tuple[float, bool]]:
+    """(end of the state in seconds from the start, whether the mouth is open)."""
     rng, until_s = np.random.default_rng(seed), 0.0
     while True:
-        until_s += rng.uniform(*RESTS_S)
+        until_s += rng.uniform(*CLOSED_S)
         yield until_s, False
-        until_s += HOLDS_S
+        until_s += OPEN_S
         yield until_s, True
 
 
-def instants(image_s: float) -> Iterator[float]:
-    """Sleeps until an image is to be taken, again and again; monotonic seconds."""
+def image_times(image_s: float) -> Iterator[float]:
+    """Sleep until the next image is due; yield its time in monotonic seconds."""
     due_s = time.monotonic()
     while True:
         if time.monotonic() - due_s > LATE_S:
@@ -72,31 +72,32 @@ def instants(image_s: float) -> Iterator[float]:
         due_s += image_s
 
 
-def show(folder: Path, image_s: float, screen: int) -> None:
-    """Until nobody looks any more."""
-    closed, opened = films()
-    turns, until_s, is_open, begun_s = mouths(), 0.0, False, None
+def stream_images(folder: Path, image_s: float, output: int) -> None:
+    """Write images to a file descriptor until its reader closes it."""
+    closed, opened = mouth_images()
+    states, until_s, is_open, started_s = mouth_states(), 0.0, False, None
     with (folder / LOG).open("ab", buffering=0) as log:
-        for i, now_s in enumerate(instants(image_s)):
-            if begun_s is None and (folder / BEGIN).exists():
-                begun_s = now_s
-            while begun_s is not None and now_s - begun_s >= until_s:
-                until_s, is_open = next(turns)
-            log.write(np.array((round(1e9 * now_s), is_open), OPENED).tobytes())
-            _write(screen, (opened if is_open else closed)[i % N_GRAINS])
+        for i, now_s in enumerate(image_times(image_s)):
+            if started_s is None and (folder / START_FILE).exists():
+                started_s = now_s
+            while started_s is not None and now_s - started_s >= until_s:
+                until_s, is_open = next(states)
+            log.write(np.array((round(1e9 * now_s), is_open), LOG_DTYPE).tobytes())
+            _write(output, (opened if is_open else closed)[i % N_VARIANTS])
 
 
-def _write(screen: int, planes: Planes) -> None:
-    waiting = memoryview(planes).cast("B")
-    while waiting:
-        waiting = waiting[os.write(screen, waiting) :]
+def _write(output: int, planes: Planes) -> None:
+    unwritten = planes.data.cast("B")
+    while unwritten:
+        unwritten = unwritten[os.write(output, unwritten) :]
 
 
 def gestures_s(folder: Path) -> NDArray[np.float64]:
-    """When each image was taken that is the first with an open mouth; monotonic seconds."""
-    images = np.fromfile(folder / LOG, OPENED)
+    """Times of the first image of each open mouth; monotonic seconds."""
+    images = np.fromfile(folder / LOG, LOG_DTYPE)
     opens = np.diff(images["opened"], prepend=0) > 0
-    return images["time_ns"][opens] / 1e9
+    times_ns: NDArray[np.int64] = images["time_ns"][opens]
+    return times_ns / 1e9
 
 
 def main() -> None:
@@ -105,11 +106,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--framerate", type=float)
     options, _ = parser.parse_known_args()
-    screen = sys.stdout.fileno()
-    with contextlib.suppress(OSError):  # a user with many pipes gets less, which will do
-        fcntl.fcntl(screen, fcntl.F_SETPIPE_SZ, PIPE)
+    output = sys.stdout.fileno()
+    with contextlib.suppress(OSError):  # a user with many pipes gets a smaller one, which works too
+        fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
     with contextlib.suppress(BrokenPipeError):
-        show(options.folder, 1.0 / options.framerate, screen)
+        stream_images(options.folder, 1.0 / options.framerate, output)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a figure is: a name, a value with its unit, and what is owed. Pure."""
+"""One measured value: its name, unit and target. Pure."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ PERCENTILES = (50, 95, 99)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One thing that was measured.
+class Measurement:
+    """One measured value.
 
     Attributes
     ----------
-    name : family and what it is of, dotted; figures of one thing differ in the last part
-    value : None where it could not be measured
-    owed : the most that it may be, or the least if `at_least`; None where nothing is owed
+    name : dotted, family first; values of one quantity differ in the last part
+    value : None if it could not be measured
+    target : upper limit, or lower limit if `at_least`; None without a target
     remark : why there is no value
     """
 
     name: str
     value: float | str | None
     unit: str
-    owed: float | None = None
+    target: float | None = None
     at_least: bool = False
     remark: str = ""
 
     @property
     def ok(self) -> bool | None:
-        """Whether what is owed is met; None where nothing is owed or nothing was measured."""
-        if self.owed is None or not isinstance(self.value, float | int):
+        """Whether the target is met; None without a target or a value."""
+        if self.target is None or not isinstance(self.value, float | int):
             return None
-        return bool(self.value >= self.owed if self.at_least else self.value <= self.owed)
+        return bool(self.value >= self.target if self.at_least else self.value <= self.target)
 
     def as_dict(self) -> dict[str, float | str | bool | None]:
-        """For machines: six digits are more than any of these figures has; JSON knows no NaN."""
+        """The JSON object: six significant digits, and null for NaN, which JSON cannot express."""
         value = self.value
         if isinstance(value, float):
             value = float(f"{value:.6g}") if math.isfinite(value) else None
@@ -47,12 +47,12 @@ class Figure:
             "name": self.name,
             "value": value,
             "unit": self.unit,
-            "owed": self.owed,
+            "target": self.target,
             "ok": self.ok,
         }
 
 
-def percentiles(name: str, values: NDArray[np.float64], unit: str) -> Iterator[Figure]:
+def percentiles(name: str, values: NDArray[np.float64], unit: str) -> Iterator[Measurement]:
     """p50, p95 and p99 of values (n,)."""
     for percent in PERCENTILES:
-        yield Figure(f"{name}.p{percent}", float(np.percentile(values, percent)), unit)
+        yield Measurement(f"{name}.p{percent}", float(np.percentile(values, percent)), unit)

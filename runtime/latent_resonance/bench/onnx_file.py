@@ -1,7 +1,7 @@
-"""As much of ONNX's file format as the probe needs: to read a network's parts, and to write some.
+"""The parts of ONNX's file format that the latency pack needs, read and written.
 
-The runtime has no `onnx`; protobuf's wire format is a page (protobuf.dev/programming-guides/
-encoding), and the numbers of the fields are those of onnx.proto3. Pure.
+The runtime has no `onnx`. Protobuf's wire format is described at protobuf.dev/programming-guides/
+encoding; the field numbers are those of onnx.proto3. Pure.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-Field = tuple[int, int | bytes]  # its number; a varint, or what has a length
+Field = tuple[int, int | bytes]  # field number; a varint, or length-delimited bytes
 
 IR_VERSION, GRAPH, OPSETS = 1, 7, 8  # of a model
 NODE, GRAPH_NAME, INITIALIZER, INPUT, OUTPUT = 1, 2, 5, 11, 12  # of a graph
@@ -28,7 +28,7 @@ def fields(message: bytes) -> Iterator[Field]:
     Raises
     ------
     ValueError
-        It holds what no part of a network does.
+        It has a wire type that ONNX networks do not use, or is truncated.
     """
     at = 0
     while at < len(message):
@@ -70,13 +70,13 @@ def rows(number: int, name: str, width: int) -> Field:
 
 
 def model(graph: bytes, ir_version: int, opset: int) -> bytes:
-    """A whole file."""
+    """The content of a whole file."""
     opsets = message([(1, b""), (2, opset)])
     return message([(IR_VERSION, ir_version), (GRAPH, graph), (OPSETS, opsets)])
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """(a number, where it ends): seven bits a byte, the lowest first."""
+    """(number, offset of its end): seven bits a byte, the lowest first."""
     number = shift = 0
     for place in range(at, min(at + 10, len(data))):
         number |= (data[place] & 0x7F) << shift

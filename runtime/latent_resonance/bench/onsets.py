@@ -1,4 +1,4 @@
-"""When a gesture is heard: a tape of samples with their times in, seconds out. Pure."""
+"""Onset of a gesture in recorded sound: timed samples in, seconds out. Pure."""
 
 from __future__ import annotations
 
@@ -11,129 +11,139 @@ from numpy.typing import NDArray
 from latent_resonance import LatentResonanceError
 from latent_resonance.bench.tape import HEAD
 
-RATE = 48_000
+SAMPLE_RATE = 48_000
 STEP = 48  # samples between two levels, 1 ms
-HIGH_HZ = 3000.0  # a closed mouth lets nothing through up here
+HIGHPASS_HZ = 3000.0  # the filter of a closed mouth passes nothing above
 HIGH_WINDOW = 96  # samples, 2 ms
-CHORD_WINDOW = 2048  # samples, 43 ms: chords 70 Hz apart
-BEFORE_S = 0.1  # in which the highest level is what was before
-PLATEAU_S = (0.36, 0.44)  # after a gesture, in which it is fully heard
-ONSET_DB = -20.0  # below the plateau: a tenth of its amplitude
-CLEARLY_DB = 10.0  # above what was before
-BREAK_S = 0.02  # a pause this long between two pieces is one; less is a clock that was read late
-NEAR_S = 0.5  # pieces this near to an instant tell what the clock was
+CHORD_WINDOW = 2048  # samples, 43 ms: separates chords 70 Hz apart
+BASELINE_S = 0.1  # before a gesture; its highest level is the baseline
+PLATEAU_S = (0.36, 0.44)  # after a gesture, when its change is complete
+ONSET_DB = -20.0  # relative to the plateau: a tenth of its amplitude
+MIN_RISE_DB = 10.0  # of the onset above the baseline
+MIN_GAP_S = 0.02  # between two blocks; a shorter gap is a clock that was read late
+CLOCK_WINDOW_S = 0.5  # blocks within this time give the clock at an instant
 
 FloatArray = NDArray[np.float64]
 
 
 class TapeError(LatentResonanceError):
-    """There is nothing on a tape."""
+    """A tape is empty."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a speaker has played, and when.
+class Recording:
+    """What an output device has played, and when.
 
     Attributes
     ----------
-    samples : (n,), with silence where it had nothing
-    places, times_s : (m,), of some samples: which they are, and when they were heard (monotonic)
-    rate : Hz
+    samples : (n,), with silence in gaps
+    indices, times_s : (m,) of the first sample of each block: its index and its output time
+        (monotonic)
+    sample_rate : Hz
     """
 
     samples: NDArray[np.float32]
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     times_s: FloatArray
-    rate: int = RATE
+    sample_rate: int = SAMPLE_RATE
 
     @property
-    def ended_s(self) -> float:
-        """When the last sample was heard."""
-        return float(self.times_s[-1] + (len(self.samples) - self.places[-1]) / self.rate)
+    def end_s(self) -> float:
+        """Output time of the last sample."""
+        return float(self.times_s[-1] + (len(self.samples) - self.indices[-1]) / self.sample_rate)
 
-    def begun_s(self, around_s: float) -> float:
-        """When the first sample would have been heard, by the clock as it was around an instant.
+    def start_s(self, around_s: float) -> float:
+        """Output time of the first sample, extrapolated from the blocks around an instant.
 
-        The median of what the pieces say, for a callback may read the clock late, and a device's
-        clock is not the machine's. NaN where nothing was heard.
+        The median over these blocks: a callback may read the clock late, and the device's clock
+        drifts against the machine's. NaN if there are none.
         """
-        near = np.abs(self.times_s - around_s) < NEAR_S
-        begun_s = self.times_s[near] - self.places[near] / self.rate
-        return float(np.median(begun_s)) if len(begun_s) else float("nan")
+        near = np.abs(self.times_s - around_s) < CLOCK_WINDOW_S
+        start_s = self.times_s[near] - self.indices[near] / self.sample_rate
+        return float(np.median(start_s)) if len(start_s) else float("nan")
 
 
 @dataclass(frozen=True)
 class Levels:
-    """A level in dB each `step_s` from the first sample on."""
+    """A level in dB every `step_s` from the first sample on."""
 
     db: FloatArray
     step_s: float
 
 
-def read_tape(data: bytes, rate: int = RATE) -> Heard:
-    """A tape: again and again HEAD (when, how many) and so many float32.
+def read_tape(data: bytes, sample_rate: int = SAMPLE_RATE) -> Recording:
+    """Read a tape: blocks of HEAD (output time, number of samples) and float32 samples.
 
     Raises
     ------
     TapeError
         It is empty.
     """
-    pieces: list[NDArray[np.float32]] = []
-    places, times_s, end, end_s, at = [], [], 0, None, 0
-    while at + HEAD.size <= len(data):
-        begun_ns, frames = HEAD.unpack_from(data, at)
-        samples = np.frombuffer(data[at + HEAD.size : at + HEAD.size + 4 * frames], np.float32)
-        pause_s = 0.0 if end_s is None else begun_ns / 1e9 - end_s
-        if pause_s > BREAK_S:
-            pieces.append(np.zeros(round(pause_s * rate), np.float32))
-            end += len(pieces[-1])
-        pieces.append(samples)
-        places.append(end)
-        times_s.append(begun_ns / 1e9)
-        end, end_s, at = end + frames, times_s[-1] + frames / rate, at + HEAD.size + 4 * frames
-    if not pieces:
-        raise TapeError("the speaker has played nothing")
-    return Heard(np.concatenate(pieces), np.array(places), np.array(times_s), rate)
+    blocks: list[NDArray[np.float32]] = []
+    indices, times_s, end, end_s, offset = [], [], 0, None, 0
+    while offset + HEAD.size <= len(data):
+        start_ns, frames = HEAD.unpack_from(data, offset)
+        samples = np.frombuffer(
+            data[offset + HEAD.size : offset + HEAD.size + 4 * frames], np.float32
+        )
+        gap_s = 0.0 if end_s is None else start_ns / 1e9 - end_s
+        if gap_s > MIN_GAP_S:
+            blocks.append(np.zeros(round(gap_s * sample_rate), np.float32))
+            end += len(blocks[-1])
+        blocks.append(samples)
+        indices.append(end)
+        times_s.append(start_ns / 1e9)
+        end, end_s, offset = (
+            end + frames,
+            times_s[-1] + frames / sample_rate,
+            offset + HEAD.size + 4 * frames,
+        )
+    if not blocks:
+        raise TapeError("the output device has played nothing")
+    return Recording(np.concatenate(blocks), np.array(indices), np.array(times_s), sample_rate)
 
 
-def high_levels(samples: NDArray[np.floating], rate: int = RATE) -> Levels:
-    """Above HIGH_HZ; a level is that of the 2 ms up to its end."""
-    sections = scipy.signal.butter(4, HIGH_HZ, "highpass", fs=rate, output="sos")
+def high_levels(samples: NDArray[np.floating], sample_rate: int = SAMPLE_RATE) -> Levels:
+    """Levels above HIGHPASS_HZ, each over the 2 ms before it."""
+    sections = scipy.signal.butter(4, HIGHPASS_HZ, "highpass", fs=sample_rate, output="sos")
     power = np.square(scipy.signal.sosfilt(sections, samples))
-    return Levels(_mean_db(power, HIGH_WINDOW), STEP / rate)
+    return Levels(_mean_db(power, HIGH_WINDOW), STEP / sample_rate)
 
 
-def chord_levels(samples: NDArray[np.floating], frequency_hz: float, rate: int = RATE) -> Levels:
-    """Of one partial; a level is that of the 43 ms around its time."""
-    times = np.arange(-CHORD_WINDOW // 2, CHORD_WINDOW // 2) / rate
+def chord_levels(
+    samples: NDArray[np.floating], frequency_hz: float, sample_rate: int = SAMPLE_RATE
+) -> Levels:
+    """Levels of one partial, each over the 43 ms around it."""
+    times = np.arange(-CHORD_WINDOW // 2, CHORD_WINDOW // 2) / sample_rate
     kernel = np.hanning(CHORD_WINDOW) * np.exp(2j * np.pi * frequency_hz * times)
     tone = scipy.signal.oaconvolve(samples, kernel, mode="same")[::STEP]
-    return Levels(10 * np.log10(np.square(np.abs(tone)) + 1e-12), STEP / rate)
+    return Levels(10 * np.log10(np.square(np.abs(tone)) + 1e-12), STEP / sample_rate)
 
 
-def delays_s(levels: Levels, heard: Heard, gestures_s: FloatArray) -> FloatArray:
-    """Seconds (n,) from each gesture until it is heard; NaN where it is not."""
-    return np.array([onset_s(levels, heard.begun_s(at_s), at_s) for at_s in gestures_s])
+def delays_s(levels: Levels, recording: Recording, gestures_s: FloatArray) -> FloatArray:
+    """Seconds (n,) from each gesture to its onset; NaN without one."""
+    return np.array([onset_s(levels, recording.start_s(at_s), at_s) for at_s in gestures_s])
 
 
-def onset_s(levels: Levels, begun_s: float, gesture_s: float) -> float:
-    """Seconds from a gesture until it is heard; NaN if it is not, or nothing can be said."""
-    if not np.isfinite(begun_s):
+def onset_s(levels: Levels, start_s: float, gesture_s: float) -> float:
+    """Seconds from a gesture to its onset; NaN without one, or outside the recording."""
+    if not np.isfinite(start_s):
         return float("nan")
-    first = round((gesture_s - begun_s) / levels.step_s)
-    before = levels.db[max(first - round(BEFORE_S / levels.step_s), 0) : max(first, 0)]
+    first = round((gesture_s - start_s) / levels.step_s)
+    baseline = levels.db[max(first - round(BASELINE_S / levels.step_s), 0) : max(first, 0)]
     low, high = (first + round(s / levels.step_s) for s in PLATEAU_S)
-    if len(before) == 0 or high > len(levels.db):
+    if len(baseline) == 0 or high > len(levels.db):
         return float("nan")
     plateau = float(np.median(levels.db[low:high]))
-    enough = plateau + ONSET_DB
-    if enough < before.max() + CLEARLY_DB:
+    threshold_db = plateau + ONSET_DB
+    if threshold_db < baseline.max() + MIN_RISE_DB:
         return float("nan")
-    return float(np.argmax(levels.db[first:high] >= enough)) * levels.step_s
+    return float(np.argmax(levels.db[first:high] >= threshold_db)) * levels.step_s
 
 
 def _mean_db(power: FloatArray, length: int) -> FloatArray:
     sums = np.concatenate([[0.0], np.cumsum(power)])
     ends = np.arange(0, len(power), STEP)
     starts = np.maximum(ends - length, 0)
-    return 10 * np.log10((sums[ends] - sums[starts]) / length + 1e-12)
+    power_means: FloatArray = (sums[ends] - sums[starts]) / length
+    return 10 * np.log10(power_means + 1e-12)

@@ -1,7 +1,7 @@
-"""Which quality this machine is fit for: what each takes of it, and what is left.
+"""The best quality that this machine can play, from the load of each.
 
-*Room* is how much more than a quality takes the machine could give: from 1 on it has time for
-it. All of it is processor time, so that whatever else runs meanwhile does not count.
+*Headroom* is the factor by which the load could grow before the machine is too slow; 1 or more is
+enough. All loads are processor time, so that other programs on the machine do not count.
 """
 
 from __future__ import annotations
@@ -11,112 +11,118 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from latent_resonance.audio.wav import OutputFileError, written_beside
-from latent_resonance.bench.context import Subject
-from latent_resonance.bench.eye import images_of, shown, tracker_of
-from latent_resonance.bench.measurement import Figure
+from latent_resonance.bench.context import Context
+from latent_resonance.bench.eye import images_of, run_tracker, tracker_of
+from latent_resonance.bench.measurement import Measurement
 from latent_resonance.bench.timing import times_of
-from latent_resonance.bench.voice import WARM_UP, dreaming, playing
-from latent_resonance.config.presets import NAME, QUALITIES, answer_of, own_folder, with_quality
+from latent_resonance.bench.voice import WARM_UP, hop_player, spectrogram_generation
+from latent_resonance.config.presets import (
+    QUALITIES,
+    QUALITY_FILE,
+    apply_quality,
+    quality_record,
+    state_folder,
+)
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.sandbox import IsolationError
 from latent_resonance.eye.tracking.tracker import TrackerError
+from latent_resonance.linux.atomic_file import OutputFileError, atomic_path
 from latent_resonance.voice.load_shedding import LOW_LOAD
 from latent_resonance.voice.synthesis.instrument import Synthesiser
 
-# Shares of a core beyond which a thread would now and then be late. The synthesis stays below
-# what the attendant calls relieved: a performance does not begin by shedding.
-MOST_OF_SYNTHESIS, MOST_OF_DREAMS, MOST_OF_EYE = LOW_LOAD, 0.7, 0.7
-MOST_OF_ALL = 0.6  # of all cores: the rest is for the system, and for a hot summer
+# Shares of a core above which a thread sometimes misses its deadline. The synthesis stays below
+# the supervisor's low load, so that `perform` does not start by shedding load.
+MAX_SYNTHESIS, MAX_GENERATION, MAX_EYE = LOW_LOAD, 0.7, 0.7
+MAX_TOTAL = 0.6  # of all cores: the rest is for the system and for thermal throttling
 ANSWER = "quality.answer"
 
 
 @dataclass(frozen=True)
 class Load:
-    """What each of the busy threads takes, in shares of a core."""
+    """Load of each busy thread, in shares of a core."""
 
     synthesis: float
-    dreams: float
+    generation: float
     eye: float
 
-    def room(self, cores: int) -> float:
-        """How many times as much could be taken before something were late."""
-        total = self.synthesis + self.dreams + self.eye
+    def headroom(self, cores: int) -> float:
+        """The factor by which the load could grow before a thread misses its deadlines."""
+        total = self.synthesis + self.generation + self.eye
         return min(
-            MOST_OF_SYNTHESIS / self.synthesis,
-            MOST_OF_DREAMS / self.dreams,
-            MOST_OF_EYE / max(self.eye, 1e-9),
-            MOST_OF_ALL * cores / total,
+            MAX_SYNTHESIS / self.synthesis,
+            MAX_GENERATION / self.generation,
+            MAX_EYE / max(self.eye, 1e-9),
+            MAX_TOTAL * cores / total,
         )
 
 
-def figures(subject: Subject) -> Iterator[Figure]:
-    """What each quality takes, the room left, and the best one that there is room for."""
-    image_s = _image_s(subject)
-    rooms: dict[str, float] = {}
+def measure(context: Context) -> Iterator[Measurement]:
+    """Load and headroom of each quality, and the best one with enough headroom."""
+    image_s = _image_s(context)
+    headrooms: dict[str, float] = {}
     for quality in QUALITIES:
-        load = _load_of(at_quality(quality, subject), subject, image_s)
-        rooms[quality] = load.room(os.cpu_count() or 1)
+        load = _load_of(at_quality(quality, context), context, image_s)
+        headrooms[quality] = load.headroom(os.cpu_count() or 1)
         name = f"quality.{quality}"
-        for part, share in (("voice", load.synthesis + load.dreams), ("eye", load.eye)):
-            yield Figure(f"{name}.{part}", 100 * share, "% of a core")
-        yield Figure(f"{name}.room", rooms[quality], "×")
-    yield Figure(ANSWER, best_of(rooms), "")
+        for part, share in (("voice", load.synthesis + load.generation), ("eye", load.eye)):
+            yield Measurement(f"{name}.{part}", 100 * share, "% of a core")
+        yield Measurement(f"{name}.headroom", headrooms[quality], "×")
+    yield Measurement(ANSWER, best_quality(headrooms), "")
 
 
-def best_of(rooms: dict[str, float]) -> str:
-    """The first quality with room for it, of those from the best to the least; else the least."""
-    *_, least = rooms
-    return next((quality for quality, room in rooms.items() if room >= 1.0), least)
+def best_quality(headrooms: dict[str, float]) -> str:
+    """The first quality with a headroom of 1 or more, best first; else the lowest."""
+    *_, lowest = headrooms
+    return next((quality for quality, headroom in headrooms.items() if headroom >= 1.0), lowest)
 
 
-def at_quality(quality: str, subject: Subject) -> Settings:
-    """The defaults at a quality, with the subject's pack."""
+def at_quality(quality: str, context: Context) -> Settings:
+    """The default settings at a quality, with the context's pack."""
     return Settings.model_validate(
-        with_quality({"quality": quality, "pack": subject.settings.pack})
+        apply_quality({"quality": quality, "pack": context.settings.pack})
     )
 
 
-def keep(answer: str) -> Path:
-    """Keeps the answer where every user may read it; returns the file.
+def save_quality(answer: str) -> Path:
+    """Save the answer in a file that every user may read; return its path.
 
     Raises
     ------
     OutputFileError
         It cannot be written.
     """
-    path = own_folder() / NAME
+    path = state_folder() / QUALITY_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputFileError(
-            f"{path.parent}: cannot be made ({error.strerror}); write `quality: {answer}` into "
+            f"{path.parent}: cannot be created ({error.strerror}); write `quality: {answer}` into "
             "the settings instead"
         ) from error
-    with written_beside(path) as beside:
-        beside.write_text(answer_of(answer), encoding="utf-8")
+    with atomic_path(path) as beside:
+        beside.write_text(quality_record(answer), encoding="utf-8")
         beside.chmod(0o644)
         path.parent.chmod(0o755)
     return path
 
 
-def _load_of(settings: Settings, subject: Subject, image_s: float) -> Load:
-    synthesiser = Synthesiser(subject.pack, settings, seed=0)
-    seconds = subject.short_s
-    hop = times_of(playing(synthesiser, subject), seconds, warm_up=WARM_UP)
-    generate = times_of(dreaming(settings, subject), seconds)
+def _load_of(settings: Settings, context: Context, image_s: float) -> Load:
+    synthesiser = Synthesiser(context.pack, settings, seed=0)
+    seconds = context.short_s
+    hop = times_of(hop_player(synthesiser, context), seconds, warm_up=WARM_UP)
+    generation = times_of(spectrogram_generation(settings, context), seconds)
     return Load(
-        hop.mean_cpu_s / subject.pack.geometry.hop_s,
-        generate.mean_cpu_s * settings.inference.spectrograms_per_s,
+        hop.mean_cpu_s / context.pack.geometry.hop_s,
+        generation.mean_cpu_s * settings.inference.spectrograms_per_s,
         image_s * settings.camera.images_per_s,
     )
 
 
-def _image_s(subject: Subject) -> float:
-    """Processor time of an image; 0 where this machine cannot see."""
-    seconds = subject.short_s
+def _image_s(context: Context) -> float:
+    """Processor time per image; 0 if no tracker can run on this machine."""
+    seconds = context.short_s
     try:
-        with tracker_of(subject.settings) as tracker:
-            return shown(tracker, images_of(subject.clip), seconds)[0].mean_cpu_s
+        with tracker_of(context.settings) as tracker:
+            return run_tracker(tracker, images_of(context.clip), seconds)[0].mean_cpu_s
     except (TrackerError, IsolationError):
         return 0.0

@@ -1,11 +1,11 @@
-"""The output process of the bench: `portaudio_process.py` with a tape of what is heard, and when.
+"""The output process of the bench: `portaudio_process.py` that also records its output on a tape.
 
-    python -m latent_resonance.bench.tape TAPE RING WANTED RATE LATENCY
+    python -m latent_resonance.bench.tape TAPE RING DEVICE RATE LATENCY
 
-When a block is heard is what PortAudio says of it (PaStreamCallbackTimeInfo), which asks the
-driver how much is still before it. Where there is no speaker a clock takes the samples as a
-sound card would. The tape holds, again and again: when the first sample of a block is heard
-(int64, ns of CLOCK_MONOTONIC), how many there are (int64), and they themselves (float32).
+The output time of a block is PortAudio's (PaStreamCallbackTimeInfo), which includes the samples
+that the driver has queued. Without a loudspeaker a clock consumes the samples as a sound card
+would. The tape is a sequence of blocks: output time of the first sample (int64, ns of
+CLOCK_MONOTONIC), number of samples (int64), samples (float32).
 """
 
 from __future__ import annotations
@@ -23,51 +23,52 @@ from typing import Any
 from latent_resonance.voice.output import portaudio_process
 from latent_resonance.voice.output.portaudio_process import (
     DeviceInfo,
-    Feed,
     OutputError,
+    OutputStream,
     choose_device,
 )
 
 HEAD = struct.Struct("qq")
-BLOCKS = 4  # together the latency asked for: what PortAudio keeps ready while it fills a fifth
-CLOCK = DeviceInfo(-1, "a clock, for want of a speaker", "no sound", 1, 0.0, is_default=False)
+BLOCKS = 4  # that make up the requested latency; PortAudio queues them while it fills a fifth
+CLOCK = DeviceInfo(-1, "a clock instead of a speaker", "no sound", 1, 0.0, is_default=False)
 NS = 1_000_000_000
 
 
-class Taped(Feed):
-    """A feed that keeps what it plays."""
+class TapedStream(OutputStream):
+    """An output stream that writes what it plays to a tape (a file descriptor)."""
 
     def __init__(
         self, tape: int, ring: int, device: DeviceInfo, sample_rate: int, latency_s: float
     ) -> None:
         self.tape = tape
         super().__init__(ring, device, sample_rate, latency_s)
-        self.agreed_s = self.stream.latency
+        self.stream_latency_s = self.stream.latency
 
     def fill(self, outdata: Any, frames: int, times: Any, status: Any) -> None:  # noqa: ANN401  PortAudio's
         """PortAudio's callback."""
         ahead_s = times.outputBufferDacTime - times.currentTime
-        # Some of PortAudio's hosts leave it 0; then what was agreed when the device was opened.
-        heard_ns = time.monotonic_ns() + round(NS * (ahead_s if ahead_s > 0 else self.agreed_s))
+        if ahead_s <= 0:  # some of PortAudio's host APIs leave the times at 0
+            ahead_s = self.stream_latency_s
+        output_ns = time.monotonic_ns() + round(NS * ahead_s)
         super().fill(outdata, frames, times, status)
-        os.writev(self.tape, [HEAD.pack(heard_ns, frames), self.mono[:frames]])
+        os.writev(self.tape, [HEAD.pack(output_ns, frames), self.mono[:frames]])
 
 
-class TapedByClock(Taped):
-    """The same where there is no speaker."""
+class TapedClockStream(TapedStream):
+    """The same without a loudspeaker."""
 
     def open(self, device: DeviceInfo, target: int, latency_s: float) -> tuple[Any, int]:
         """A clock instead of a stream."""
-        return Clock(target, latency_s, device.channels, self.fill), target
+        return ClockStream(target, latency_s, device.channels, self.fill), target
 
 
-class Clock:
-    """Takes samples at the pace of a sound card, and plays them to nobody.
+class ClockStream:
+    """Replaces a PortAudio stream: consumes samples at a sound card's rate and discards them.
 
     Parameters
     ----------
     sample_rate : Hz
-    latency_s : what is ready when a block is asked for
+    latency_s : duration of the queued samples when a block is requested
     callback : as PortAudio's
     """
 
@@ -81,7 +82,7 @@ class Clock:
         self.active = False
 
     def start(self) -> None:
-        """Begins, on a thread of its own."""
+        """Start a thread that calls the callback."""
         self.active = True
         threading.Thread(target=self._run, name="clock", daemon=True).start()
 
@@ -89,37 +90,39 @@ class Clock:
         due_s = time.monotonic()
         while True:
             late_s = time.monotonic() - due_s
-            dry = late_s > BLOCKS * self.block_s  # all that was ready has been played
-            if dry:
+            underflow = late_s > BLOCKS * self.block_s  # all queued samples have been played
+            if underflow:
                 due_s += late_s
             elif late_s < 0:
                 time.sleep(-late_s)
-            self._take(due_s, dry=dry)
+            self._request_block(due_s, underflow=underflow)
             due_s += self.block_s
 
-    def _take(self, due_s: float, *, dry: bool) -> None:
-        """The block that is heard after those which were ready at `due_s`."""
-        heard_s = due_s + BLOCKS * self.block_s
-        times = SimpleNamespace(currentTime=time.monotonic(), outputBufferDacTime=heard_s)
-        status = SimpleNamespace(output_underflow=dry)
+    def _request_block(self, due_s: float, *, underflow: bool) -> None:
+        """Request the block that follows those queued at `due_s`."""
+        output_s = due_s + BLOCKS * self.block_s
+        times = SimpleNamespace(currentTime=time.monotonic(), outputBufferDacTime=output_s)
+        status = SimpleNamespace(output_underflow=underflow)
         self.callback(self.out, self.frames, times, status)
 
 
-def look(tape: int, target: str | None, ring: int, sample_rate: int, latency_s: float) -> Feed:
-    """The speaker that can be opened now, or a clock."""
+def open_device(
+    tape: int, target: str | None, ring: int, sample_rate: int, latency_s: float
+) -> OutputStream:
+    """Open the output device, or a clock if there is none."""
     try:
         device = choose_device(target)
-        feed: Feed = Taped(tape, ring, device, sample_rate, latency_s)
+        output: OutputStream = TapedStream(tape, ring, device, sample_rate, latency_s)
     except OutputError:
-        device, feed = CLOCK, TapedByClock(tape, ring, CLOCK, sample_rate, latency_s)
-    portaudio_process.tell(f"found {feed.sample_rate} {device.name} ({device.host_api})")
-    return feed
+        device, output = CLOCK, TapedClockStream(tape, ring, CLOCK, sample_rate, latency_s)
+    portaudio_process.report(f"found {output.sample_rate} {device.name} ({device.host_api})")
+    return output
 
 
 def main(path: str, *arguments: str) -> None:
-    """The output process, taped."""
+    """Run the output process and record it on a tape."""
     tape = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    portaudio_process.main(*arguments, look=partial(look, tape))
+    portaudio_process.main(*arguments, open_device=partial(open_device, tape))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`perform` whose output process keeps a tape; nothing else of it is another.
+"""`perform` with an output process that also records on a tape.
 
 python -m latent_resonance.bench.taped_perform TAPE --config FILE
 """
@@ -10,9 +10,10 @@ from pathlib import Path
 
 import click
 
-from latent_resonance.bench import tape as output_process
+from latent_resonance.bench import tape as tape_module
 from latent_resonance.cli.terminal import log, run
 from latent_resonance.config.settings import load_settings
+from latent_resonance.config.source import SettingsSource
 from latent_resonance.voice.main import perform
 
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -21,11 +22,13 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("tape", type=FILE)
 @click.option("--config", type=FILE, required=True)
-def stage(tape: Path, config: Path) -> None:
+def taped_perform(tape: Path, config: Path) -> None:
     """Perform until SIGTERM."""
-    output = (sys.executable, "-m", output_process.__name__, str(tape))
-    sys.exit(perform(load_settings(config), config=config, output=output, log=log))
+    output = (sys.executable, "-m", tape_module.__name__, str(tape))
+    settings = load_settings(config)
+    source = SettingsSource(lambda: settings, config, log=log)
+    sys.exit(perform(settings, source, output=output))
 
 
 if __name__ == "__main__":
-    run(stage, "perform")
+    run(taped_perform, "perform")

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 import click
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench import FAMILIES, figures_of
-from latent_resonance.cli.options import NEW_FILE, config_option, keep_apart, pack_option
+from latent_resonance.bench import FAMILIES, measure_family
+from latent_resonance.cli.options import NEW_FILE, config_option, pack_option, require_distinct
 from latent_resonance.cli.terminal import log
 from latent_resonance.config.load import read_settings
 
 if TYPE_CHECKING:
-    from latent_resonance.bench.context import Subject
-    from latent_resonance.bench.measurement import Figure
+    from latent_resonance.bench.context import Context
+    from latent_resonance.bench.measurement import Measurement
 
 SECONDS = 10
-FILM = click.Path(exists=True, dir_okay=False, path_type=Path)
+CLIP = click.Path(exists=True, dir_okay=False, path_type=Path)
 HELP = """\
-Measure this machine: every figure that the instrument owes, and more.
+Measure this machine: every performance target, and more.
 
-NAME is one of {names}; without one, all of them are measured, which takes two minutes. Where
-a figure owed is missed, the exit code is 1.
+NAME is one of {names}; without one, all of them are measured, which takes two minutes. The
+exit code is 1 if a target is missed.
 
-For "processes" and "motion" the instrument really performs: stop one that plays, and expect
-sound. The face that the eye follows is a drawn one; for "eye" and "processes" --clip names a film
-of a real face instead. "motion" takes twelve gestures at least, one a second; without a speaker a
-clock stands in for it, and "heard_at" says so.
+"processes" and "motion" run the instrument: stop one that is playing, and expect sound. The eye
+sees a synthetic face; for "eye" and "processes" --clip names a video of a real face instead.
+"motion" measures at least twelve gestures, one a second; without a loudspeaker a clock replaces
+it, which "output" shows.
 
-"quality" also keeps its answer, and "quality: auto" in the settings plays so from the next start
+"quality" also saves its answer, which "quality: auto" in the settings uses from the next start
 on: as root for the whole machine, otherwise for this user.
 
 \b
@@ -56,12 +56,12 @@ Examples:
     default=SECONDS,
     show_default=True,
     metavar="N",
-    help="Seconds for one measurement at most.",
+    help="Longest duration of one measurement, in seconds.",
 )
 @click.option(
-    "--json", "file", type=NEW_FILE, metavar="FILE", help="Also write the figures for programs."
+    "--json", "file", type=NEW_FILE, metavar="FILE", help="Also write the measurements as JSON."
 )
-@click.option("--clip", type=FILM, metavar="FILE", help="A film of a face, for the eye.")
+@click.option("--clip", type=CLIP, metavar="FILE", help="A video of a face, for the eye.")
 @pack_option
 @config_option
 def bench(
@@ -73,63 +73,63 @@ def bench(
     config: Path | None,
 ) -> None:
     """See HELP; click shows that."""
-    keep_apart(clip, file, config)
+    require_distinct(clip, file, config)
     settings = read_settings(config, pack)
-    from latent_resonance.bench.context import Subject
-    from latent_resonance.bench.table import lines, verdict
+    from latent_resonance.bench.context import Context
+    from latent_resonance.bench.table import summary, table_lines
 
-    subject = Subject(settings, float(seconds), clip)
-    figures, failed = measured(names or tuple(FAMILIES), subject)
-    for line in lines(figures):
+    context = Context(settings, float(seconds), clip)
+    measurements, failed = measure_families(names or tuple(FAMILIES), context)
+    for line in table_lines(measurements):
         click.echo(line)
-    click.echo(verdict(figures))
+    click.echo(summary(measurements))
     if file is not None:
-        write_json(file, figures)
-    keep_answer(figures)
-    sys.exit(int(failed or any(figure.ok is False for figure in figures)))
+        write_json(file, measurements)
+    save_quality(measurements)
+    sys.exit(int(failed or any(measurement.ok is False for measurement in measurements)))
 
 
-def measured(families: tuple[str, ...], subject: Subject) -> tuple[list[Figure], bool]:
-    """(the figures of some families, whether one of them could not be measured)."""
-    figures: list[Figure] = []
+def measure_families(families: tuple[str, ...], context: Context) -> tuple[list[Measurement], bool]:
+    """(measurements of some families, whether one of them could not be measured)."""
+    measurements: list[Measurement] = []
     failed = False
     for family in dict.fromkeys(families):
         log(f"measuring {family}")
         try:
-            figures += figures_of(family, subject)
+            measurements += measure_family(family, context)
         except LatentResonanceError as error:
             log(f"{family}: {error}")
             failed = True
-    return figures, failed
+    return measurements, failed
 
 
-def write_json(path: Path, figures: list[Figure]) -> None:
-    """A list of {name, value, unit, owed, ok}.
+def write_json(path: Path, measurements: list[Measurement]) -> None:
+    """Write a list of {name, value, unit, target, ok}.
 
     Raises
     ------
     OutputFileError
         It cannot be written.
     """
-    from latent_resonance.audio.wav import written_beside
+    from latent_resonance.linux.atomic_file import atomic_path
 
-    content = json.dumps([figure.as_dict() for figure in figures], indent=2, ensure_ascii=False)
-    with written_beside(path) as beside:
+    content = json.dumps([each.as_dict() for each in measurements], indent=2, ensure_ascii=False)
+    with atomic_path(path) as beside:
         beside.write_text(content + "\n", encoding="utf-8")
 
 
-def keep_answer(figures: list[Figure]) -> None:
-    """Keeps what quality this machine is fit for, if that was measured.
+def save_quality(measurements: list[Measurement]) -> None:
+    """Save the best quality of this machine, if it was measured.
 
     Raises
     ------
     OutputFileError
-        It cannot be kept.
+        It cannot be written.
     """
-    from latent_resonance.bench.quality import ANSWER, keep
+    from latent_resonance.bench import quality
 
-    for figure in figures:
-        if figure.name == ANSWER:
-            log(
-                f"`quality: auto` plays {figure.value} from the next start on: {keep(figure.value)}"
-            )
+    for measurement in measurements:
+        if measurement.name == quality.ANSWER:
+            answer = str(measurement.value)
+            path = quality.save_quality(answer)
+            log(f"`quality: auto` plays {answer} from the next start on: {path}")

@@ -26,7 +26,7 @@ from latent_resonance.bench import synthetic_face
 from latent_resonance.bench.context import Context
 from latent_resonance.bench.eye import images_of, tracker_of
 from latent_resonance.bench.quality import at_quality
-from latent_resonance.bench.voice import HOPS_PER_SPECTROGRAM, spectrogram_generation, hop_player
+from latent_resonance.bench.voice import HOPS_PER_SPECTROGRAM, hop_player, spectrogram_generation
 from latent_resonance.config.presets import QUALITIES
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image

@@ -23,7 +23,7 @@ from tests.bench.counted.boards import BOARDS, Board
 from tests.bench.counted.pieces import MATRIX
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.bench.quality import Load, best_of
+from latent_resonance.bench.quality import Load, best_quality
 from latent_resonance.config.presets import QUALITIES, apply_quality
 from latent_resonance.config.settings import Settings
 
@@ -82,7 +82,7 @@ def load(quality: str, seconds: Seconds) -> Load:
     settings = Settings.model_validate(apply_quality({"quality": quality}))
     return Load(
         synthesis=seconds(f"hop, {quality}") / Geometry().hop_s,
-        dreams=seconds("dream") * settings.inference.spectrograms_per_s,
+        generation=seconds("dream") * settings.inference.spectrograms_per_s,
         eye=sum(map(seconds, SEEN)) * settings.camera.images_per_s,
     )
 
@@ -98,7 +98,7 @@ def ways(board: Board, counts: Mapping[str, Count], here: Here) -> tuple[Seconds
 
 def quality_for(board: Board, seconds: Seconds) -> str:
     """The best quality that the board has room for, by the rule of `latent-resonance bench`."""
-    return best_of({quality: load(quality, seconds).room(board.cores) for quality in QUALITIES})
+    return best_quality({quality: load(quality, seconds).headroom(board.cores) for quality in QUALITIES})
 
 
 def counts_table(counts: Mapping[str, Mapping[str, Count]]) -> Iterator[str]:
@@ -124,8 +124,8 @@ def loads_table(counts: Mapping[str, Mapping[str, Count]], here: Here) -> Iterat
         parts = zip(*(astuple(load("high", seconds)) for seconds in three), strict=True)
         cells = " | ".join(" · ".join(f"{100 * share:.0f}" for share in part) for part in parts)
         answers = " · ".join(quality_for(board, seconds) for seconds in three)
-        rooms = " · ".join(f"{load('low', seconds).room(board.cores):.1f}" for seconds in three)
-        yield f"| {board.name}, {board.clock_ghz:g} GHz | {cells} | {answers} | {rooms} |"
+        headrooms = " · ".join(f"{load('low', seconds).headroom(board.cores):.1f}" for seconds in three)
+        yield f"| {board.name}, {board.clock_ghz:g} GHz | {cells} | {answers} | {headrooms} |"
 
 
 def counts_of(file: Path) -> dict[str, Count]:

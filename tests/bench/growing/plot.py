@@ -8,7 +8,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from latent_resonance.audio.wav import written_beside
+from latent_resonance.linux.atomic_file import atomic_path
 
 from .measures import Measured
 
@@ -36,7 +36,7 @@ def draw(found: Sequence[Measured], path: Path) -> None:
         _panel(axes, measured)
     for axes in panels.flat[len(found) :]:
         axes.set_visible(False)
-    with written_beside(path) as beside:
+    with atomic_path(path) as beside:
         figure.savefig(beside, dpi=110, format="png")
     plt.close(figure)
 

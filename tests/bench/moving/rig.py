@@ -19,14 +19,14 @@ from tests.support.pulse_server import compiled, environment_in
 from tests.system.soaking.camera import OPEN, REST, Scene
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench.motion import fit_canonical_face
-from latent_resonance.bench.onsets import Heard, read_tape
+from latent_resonance.bench.motion import deep_merge
+from latent_resonance.bench.onsets import Recording, read_tape
 
 HERE = Path(__file__).parent
 FAKECAM = HERE.parents[1] / "system" / "fakecam.c"
 SETTLES_S = 8.0  # until she has come, been greeted, and her neutral face is known
 HOLDS_S, RESTS_S = 0.75, (0.9, 1.0)  # an open mouth, a closed one
-TURN = 0.38  # of mouth_open, between the photograph at rest (0.3) and opened (0.66)
+THRESHOLD = 0.38  # of mouth_open, between the photograph at rest (0.3) and opened (0.66)
 SETTINGS = {
     "camera": {"source": "C920"},
     # She smiles: her mouth at rest is 0.3 open. For this measurement that is closed.
@@ -79,7 +79,7 @@ class Room:
         self.scene.show(REST)
         config = folder / "settings.yaml"
         own = {"pack": str(pack), "socket_path": str(folder / "run" / "face.sock")}
-        config.write_text(yaml.safe_dump(own | fit_canonical_face(SETTINGS, settings)))
+        config.write_text(yaml.safe_dump(own | deep_merge(SETTINGS, settings)))
         camera = {
             "LD_PRELOAD": str(compiled(FAKECAM, folder)),
             "FAKECAM_RAW": str(self.scene.images),
@@ -121,7 +121,7 @@ class Room:
         """When each image was taken."""
         return np.fromfile(self.folder / "taken", np.int64) / 1e9
 
-    def heard(self) -> Heard:
+    def recording(self) -> Recording:
         """What the card has played, with silence where it had nothing."""
         return read_tape((self.folder / "tape").read_bytes())
 

@@ -17,7 +17,7 @@ import librosa
 import numpy as np
 import torch
 
-from latent_resonance.audio.griffin_lim import MOMENTUM, reconstruct
+from latent_resonance.audio.griffin_lim import MOMENTUM, griffin_lim
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, window
 
 ITERATIONS = (8, 16, 32, 64)  # of those that see the whole sound
@@ -77,7 +77,7 @@ def ours(
     magnitude: FloatArray, geometry: Geometry, *, look_ahead: int, iterations: int, momentum: float
 ) -> FloatArray:
     """The stream that `perform`, `render` and `audition` share."""
-    return reconstruct(
+    return griffin_lim(
         magnitude, geometry, look_ahead=look_ahead, iterations=iterations, momentum=momentum
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from latent_resonance.audio.wav import written_beside
+from latent_resonance.linux.atomic_file import atomic_path
 
 from .measures import Row
 from .summary import mean_points
@@ -54,7 +54,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     figure.supylabel("spectral convergence, dB: higher up is better", fontsize=10)
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=2, frameon=False, fontsize=9)
-    with written_beside(path) as beside:
+    with atomic_path(path) as beside:
         figure.savefig(beside, dpi=110, format="png")
     plt.close(figure)
 

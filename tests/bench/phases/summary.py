@@ -9,7 +9,7 @@ from .measures import Row
 
 SOUNDS = ("tonal", "test")
 # What is owed of ours: (setting, librosa's iterations, its share of their CPU time).
-OWED = (("7-7", 64, 1 / 4), ("7-2", 32, 1 / 6))
+TARGETS = (("7-7", 64, 1 / 4), ("7-2", 32, 1 / 6))
 
 
 def named(rows: Sequence[Row], attribute: str) -> list[str]:
@@ -73,10 +73,10 @@ def _table(some: Sequence[Row], rows: Sequence[Row]) -> Iterator[str]:
         yield line + "".join(f"{quality(some, method, s):13.1f}" for s in signals)
 
 
-def figures(rows: Sequence[Row]) -> Iterator[dict[str, object]]:
+def measurements(rows: Sequence[Row]) -> Iterator[dict[str, object]]:
     """As `latent-resonance bench --json` writes them, those that are owed first."""
     measured = named(rows, "method")
-    for setting, iterations, most in OWED:
+    for setting, iterations, most in TARGETS:
         mine, theirs = f"ours {setting}", f"librosa {iterations}"
         if mine in measured and theirs in measured:
             yield _figure(f"{mine}, share of {theirs}", share(rows, mine, theirs), "", most)
@@ -89,16 +89,16 @@ def figures(rows: Sequence[Row]) -> Iterator[dict[str, object]]:
             yield _figure(f"{method}, {signal}", quality(rows, method, signal), "dB", None)
 
 
-def _figure(name: str, value: float | None, unit: str, owed: float | None) -> dict[str, object]:
+def _figure(name: str, value: float | None, unit: str, target: float | None) -> dict[str, object]:
     assert value is not None  # its base was measured
-    met = None if owed is None else value <= owed
-    return {"name": name, "value": round(value, 4), "unit": unit, "owed": owed, "ok": met}
+    met = None if target is None else value <= target
+    return {"name": name, "value": round(value, 4), "unit": unit, "owed": target, "ok": met}
 
 
 def verdicts(found: Sequence[dict[str, object]]) -> Iterator[str]:
     """A line for each figure owed."""
-    for figure in found:
-        if figure["owed"] is not None:
-            mark = "ok" if figure["ok"] else "MISSED"
-            line = f"{figure['name']:44}{figure['value']:9.3f} {figure['unit']:3}"
-            yield f"{line} (owed {figure['owed']:.3f}) {mark}"
+    for measurement in found:
+        if measurement["owed"] is not None:
+            mark = "ok" if measurement["ok"] else "MISSED"
+            line = f"{measurement['name']:44}{measurement['value']:9.3f} {measurement['unit']:3}"
+            yield f"{line} (owed {measurement['owed']:.3f}) {mark}"
