@@ -1,4 +1,4 @@
-"""What crosses between voice and monitor: messages that say what they said, and nothing else."""
+"""Messages between voice and monitor: round trips, validation, and the server."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from tests.support.status_reports import PLAYING
 
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, neutral_features
 from latent_resonance.link import requests, telemetry
-from latent_resonance.link.requests import Pair, Request, RequestError, request
-from latent_resonance.link.server import MOST_MONITORS, Listener, monitor_path
+from latent_resonance.link.requests import Pair, Request, RequestError, parse_request
+from latent_resonance.link.server import MAX_MONITORS, MonitorServer, monitor_path
 from latent_resonance.link.telemetry import Columns, Energies, Report, TelemetryError
-from latent_resonance.linux.unix_socket import SocketTaken
+from latent_resonance.linux.unix_socket import SocketInUseError
 
 COLUMNS = Columns(7, 123, np.arange(8, dtype=np.uint8).reshape(2, 4))
 ENERGIES = Energies(9, 456, "play", True, -23.5, 0.0625, neutral_features())
 
 
-def test_columns_arrive_as_they_were_sent() -> None:
+def test_columns_survive_a_round_trip() -> None:
     read = telemetry.decode(COLUMNS.encode())
     assert isinstance(read, Columns)
     assert (read.sequence, read.time_ns) == (7, 123)
     assert (read.levels == COLUMNS.levels).all()
 
 
-def test_energies_arrive_as_they_were_sent() -> None:
+def test_energies_survive_a_round_trip() -> None:
     read = telemetry.decode(ENERGIES.encode())
     assert isinstance(read, Energies)
     assert (read.scene, read.present, read.level_db, read.latency_s) == (
@@ -45,21 +45,21 @@ def test_energies_arrive_as_they_were_sent() -> None:
     assert read.named == dict(zip(FEATURES, neutral_features().tolist(), strict=True))
 
 
-def test_a_report_arrives_as_it_was_sent() -> None:
+def test_a_report_survives_a_round_trip() -> None:
     report = replace(PLAYING, news=((1.5, "no speaker"),), faults={"eye silent": 2}, celsius=None)
     assert telemetry.decode(report.encode()) == report
 
 
-def test_no_message_has_room_for_a_picture_or_for_landmarks() -> None:
+def test_no_message_has_room_for_an_image_or_landmarks() -> None:
     image, landmarks = 640 * 480 * 3, 478 * 3 * 4
     assert len(ENERGIES.encode()) < landmarks / 40
-    assert image / 10 > telemetry.LARGEST
+    assert image / 10 > telemetry.MAX_BYTES
     numbers = {f.name for f in fields(Report) if "tuple" in str(f.type)}
     assert numbers == {"packs", "news", "overridden", "picture_hz", "z"}  # none of them a face's
 
 
 @given(st.binary(max_size=300))
-def test_whatever_is_sent_is_read_or_refused(data: bytes) -> None:
+def test_any_bytes_are_decoded_or_rejected(data: bytes) -> None:
     for magic in (b"", b"LRCO\x01", b"LREN\x01", b"LRRE\x01"):
         try:
             telemetry.decode(magic + data)
@@ -67,7 +67,7 @@ def test_whatever_is_sent_is_read_or_refused(data: bytes) -> None:
             continue
 
 
-def test_columns_that_promise_more_than_they_hold_are_refused() -> None:
+def test_columns_of_the_wrong_length_are_rejected() -> None:
     message = COLUMNS.encode()
     for damaged in (message[:-1], message + b"x", message[:5] + b"\xff" + message[6:]):
         with pytest.raises(TelemetryError):
@@ -91,7 +91,7 @@ def test_columns_that_promise_more_than_they_hold_are_refused() -> None:
         {"correcting": False},
     ],
 )
-def test_a_request_arrives_as_it_was_made(content: dict[str, object]) -> None:
+def test_a_request_survives_a_round_trip(content: dict[str, object]) -> None:
     assert json.loads(requests.decode(json.dumps(content).encode()).encode()) == content
 
 
@@ -100,6 +100,7 @@ def test_a_request_arrives_as_it_was_made(content: dict[str, object]) -> None:
     [
         ({"volume_db": 3}, "from -60 to 0"),
         ({"volume_db": math.nan}, "from -60 to 0"),
+        ({"volume_db": 10**400}, "from -60 to 0"),
         ({"volume_db": True}, "a number"),
         ({"muted": 1}, "true or false"),
         ({"pack": "../cello"}, "name of a pack"),
@@ -111,112 +112,112 @@ def test_a_request_arrives_as_it_was_made(content: dict[str, object]) -> None:
         ({"z": []}, "a list of 1 to 512"),
         ({"z": ["a"]}, "a number"),
         ({"z": [math.inf]}, "a number"),
-        ({"pairs": [[0.0] * 16]}, "16 features and then z"),
+        ({"pairs": [[0.0] * 16]}, "16 features followed by z"),
         ({"pairs": [[0.0] * 20] * 65}, "at most 64"),
         ({"reboot": True}, "no request"),
         ({"muted": True, "standby": True}, "one key"),
         ([], "one key"),
     ],
 )
-def test_a_request_that_breaks_a_rule_is_refused_with_the_rule(content: object, rule: str) -> None:
+def test_an_invalid_request_is_rejected_with_the_rule(content: object, rule: str) -> None:
     with pytest.raises(RequestError, match=rule):
-        request(content)
+        parse_request(content)
 
 
-def test_the_ends_of_every_features_range_survive_being_written_down() -> None:
+def test_range_limits_of_features_survive_rounding_in_json() -> None:
     for name, limits in FEATURE_RANGES.items():
         for value in limits:
-            target = request({"override": {name: float(np.float32(value))}})
+            target = parse_request({"override": {name: float(np.float32(value))}})
             assert requests.decode(target.encode()).value[name] == pytest.approx(value, abs=1e-5)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_whatever_is_asked_is_done_or_refused(data: bytes) -> None:
+def test_any_bytes_are_a_request_or_rejected(data: bytes) -> None:
     try:
         assert isinstance(requests.decode(data), Request)
     except RequestError:
         return
 
 
-def test_a_request_nested_a_thousand_times_is_refused() -> None:
+def test_a_deeply_nested_request_is_rejected() -> None:
     with pytest.raises(RequestError):
         requests.decode(b'{"z":' + b"[" * 50_000)
 
 
-def test_pairs_are_features_and_z() -> None:
-    taught = (Pair(neutral_features(), np.float32([1.0, 2.0])),)
-    (pair,) = requests.decode(Request("pairs", taught).encode()).value
+def test_pairs_hold_features_and_z() -> None:
+    examples = (Pair(neutral_features(), np.float32([1.0, 2.0])),)
+    (pair,) = requests.decode(Request("pairs", examples).encode()).value
     assert (pair.features == neutral_features()).all()
     assert pair.z.tolist() == [1.0, 2.0]
 
 
 @pytest.fixture
-def listener(tmp_path: Path) -> Iterator[Listener]:
-    there = Listener(monitor_path(tmp_path / "face.sock"))
-    yield there
-    there.close()
+def server(tmp_path: Path) -> Iterator[MonitorServer]:
+    server = MonitorServer(monitor_path(tmp_path / "face.sock"))
+    yield server
+    server.close()
 
 
-def call(tmp_path: Path) -> socket.socket:
-    calling = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    calling.settimeout(2.0)
-    calling.connect(str(tmp_path / "monitor.sock"))
-    return calling
+def connect(tmp_path: Path) -> socket.socket:
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.settimeout(2.0)
+    client.connect(str(tmp_path / "monitor.sock"))
+    return client
 
 
-def test_who_calls_is_told_and_may_ask(tmp_path: Path, listener: Listener) -> None:
-    monitor = call(tmp_path)
-    assert not listener.watched
-    assert listener.answer()
-    assert listener.watched
-    listener.tell(COLUMNS.encode())
-    assert monitor.recv(telemetry.LARGEST) == COLUMNS.encode()
+def test_a_monitor_gets_messages_and_sends_requests(tmp_path: Path, server: MonitorServer) -> None:
+    monitor = connect(tmp_path)
+    assert not server.connected
+    assert server.accept()
+    assert server.connected
+    server.broadcast(COLUMNS.encode())
+    assert monitor.recv(telemetry.MAX_BYTES) == COLUMNS.encode()
     monitor.send(b'{"muted": true}')
     monitor.send(b"nonsense")
-    assert [(r.kind, r.value) for r in listener.asked()] == [("muted", True)]
-    assert listener.refused == 1
+    assert [(r.kind, r.value) for r in server.requests()] == [("muted", True)]
+    assert server.rejected == 1
 
 
-def test_a_monitor_that_does_not_listen_costs_messages_and_no_time(
-    tmp_path: Path, listener: Listener
+def test_a_monitor_that_does_not_read_loses_messages_without_blocking(
+    tmp_path: Path, server: MonitorServer
 ) -> None:
-    _hanging = call(tmp_path)
-    listener.answer()
+    _idle = connect(tmp_path)
+    server.accept()
     for _ in range(5000):
-        listener.tell(COLUMNS.encode())
-    assert listener.dropped > 1000
-    assert listener.watched
+        server.broadcast(COLUMNS.encode())
+    assert server.dropped > 1000
+    assert server.connected
 
 
-def test_a_monitor_that_has_gone_is_forgotten(tmp_path: Path, listener: Listener) -> None:
-    call(tmp_path).close()
-    listener.answer()
-    assert list(listener.asked()) == []
-    assert not listener.watched
+def test_a_closed_connection_is_removed(tmp_path: Path, server: MonitorServer) -> None:
+    connect(tmp_path).close()
+    server.accept()
+    assert list(server.requests()) == []
+    assert not server.connected
 
 
-def test_a_fifth_monitor_is_hung_up_on(tmp_path: Path, listener: Listener) -> None:
-    callers = []
-    for _ in range(MOST_MONITORS + 1):
-        callers.append(call(tmp_path))
-        listener.answer()
-    listener.tell(b"hello")
-    assert [caller.recv(9) for caller in callers] == [b"hello"] * MOST_MONITORS + [b""]
+def test_a_fifth_monitor_is_disconnected(tmp_path: Path, server: MonitorServer) -> None:
+    clients = []
+    for _ in range(MAX_MONITORS + 1):
+        clients.append(connect(tmp_path))
+        server.accept()
+    server.broadcast(b"hello")
+    assert [client.recv(9) for client in clients] == [b"hello"] * MAX_MONITORS + [b""]
 
 
-def test_only_its_owner_may_call(tmp_path: Path, listener: Listener) -> None:
-    assert listener.watched is False
+def test_the_socket_is_accessible_to_its_owner_only(tmp_path: Path, server: MonitorServer) -> None:
+    assert server.connected is False
     assert (tmp_path / "monitor.sock").stat().st_mode & 0o777 == 0o600
 
 
-def test_the_socket_of_a_voice_that_died_is_replaced_and_that_of_a_living_one_is_not(
+def test_a_stale_socket_is_replaced_and_one_in_use_is_not(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "monitor.sock"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as dead:
-        dead.bind(str(path))
-    living = Listener(path)
-    with pytest.raises(SocketTaken):
-        Listener(path)
-    living.close()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as stale:
+        stale.bind(str(path))
+    running = MonitorServer(path)
+    with pytest.raises(SocketInUseError):
+        MonitorServer(path)
+    running.close()
     assert not path.exists()

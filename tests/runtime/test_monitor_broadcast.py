@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tests.support.status_reports import PLAYING
 
-from latent_resonance.link.requests import request
+from latent_resonance.link.requests import parse_request
 from latent_resonance.link.server import MonitorServer, monitor_path
 from latent_resonance.link.telemetry import Columns, Energies, Report
 from latent_resonance.monitor.broadcast import QUEUE_LENGTH, Broadcaster
@@ -81,7 +81,7 @@ async def first_requests(server: MonitorServer) -> list[str]:
     kinds: list[str] = []
 
     def received() -> bool:
-        kinds.extend(request.kind for request in server.asked())
+        kinds.extend(request.kind for request in server.requests())
         return bool(kinds)
 
     await until(received)
@@ -114,16 +114,16 @@ def voice(folder: Path) -> MonitorServer:
 def test_the_client_retries_and_resends_persistent_settings(tmp_path: Path) -> None:
     async def scenario(broadcaster: Broadcaster, client: VoiceClient) -> None:
         with pytest.raises(VoiceUnavailableError):
-            client.send(request({"muted": True}))
+            client.send(parse_request({"muted": True}))
         with pytest.raises(VoiceUnavailableError):
-            client.send(request({"tone": 2.0}))
+            client.send(parse_request({"tone": 2.0}))
         await asyncio.sleep(0.2)  # it has tried in vain
         for _ in range(2):  # the second is a restarted voice
             server = voice(tmp_path)
-            await until(server.answer)
+            await until(server.accept)
             kinds = await first_requests(server)
             assert kinds == ["muted"]  # the setting, not the outdated tone
-            server.tell(PLAYING.encode())
+            server.broadcast(PLAYING.encode())
             await until(lambda: broadcaster.report == PLAYING)
             server.close()
             await until(lambda: not broadcaster.linked)
@@ -136,10 +136,10 @@ def test_the_client_retries_and_resends_persistent_settings(tmp_path: Path) -> N
 def test_invalid_messages_are_counted_and_the_link_stays_up(tmp_path: Path) -> None:
     async def scenario(broadcaster: Broadcaster, client: VoiceClient) -> None:
         server = voice(tmp_path)
-        await until(server.answer)
+        await until(server.accept)
         for data in (b"nonsense", b"LRRE\x01{}", b"LRCO\x01\xff\xff\xff"):
-            server.tell(data)
-        server.tell(replace(PLAYING, pack="voices").encode())
+            server.broadcast(data)
+        server.broadcast(replace(PLAYING, pack="voices").encode())
         await until(lambda: isinstance(broadcaster.report, Report))
         assert broadcaster.report.pack == "voices"
         assert client.invalid_messages == 3

@@ -1,5 +1,5 @@
-"""What crosses between the voice and the monitor: columns and numbers out, requests in.
+"""Messages between the voice and the monitor: telemetry out, requests in.
 
-Neither an image nor a landmark has a place in any of these messages. Both processes import this
-package, and it imports neither of them.
+No message has a field for an image or for landmarks. Both processes import this package; it
+imports neither of them.
 """

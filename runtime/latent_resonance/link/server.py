@@ -1,7 +1,7 @@
-"""The voice's end of the link: a socket on which monitors call, are told, and ask.
+"""The voice's end of the link: a socket that sends telemetry to monitors and takes requests.
 
-Lives on the voice's telling thread, which never waits for a monitor: what one does not take is
-dropped, and the rest goes on.
+Runs on the voice's telemetry thread, which never blocks on a monitor: a message that one does not
+take in time is dropped for it.
 """
 
 from __future__ import annotations
@@ -12,88 +12,88 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from latent_resonance.link.requests import LARGEST, Request, RequestError, decode
-from latent_resonance.linux.unix_socket import bound
+from latent_resonance.link.requests import MAX_BYTES, Request, RequestError, decode
+from latent_resonance.linux.unix_socket import bind_socket
 
-MOST_MONITORS = 4
-MOST_REQUESTS = 16  # of one monitor at once; the rest waits
-QUEUE_BYTES = 64 * 1024  # some two seconds; who is further behind misses some
+MAX_MONITORS = 4
+MAX_REQUESTS = 16  # of one monitor per call; the rest waits
+SEND_BUFFER_BYTES = 64 * 1024  # about two seconds; a slower monitor misses messages
 
 
 def monitor_path(socket_path: Path) -> Path:
-    """Where monitors call, beside the socket on which an eye writes."""
+    """Path of the socket that monitors connect to, beside the eye's `socket_path`."""
     return socket_path.with_name("monitor.sock")
 
 
-class Listener:
-    """Whoever has called.
+class MonitorServer:
+    """The connected monitors.
 
     Raises
     ------
-    SocketTaken, SocketPathTooLong
-        Nobody could call at this path.
+    SocketInUseError, SocketPathTooLongError
+        No monitor could connect to this path.
 
     Attributes
     ----------
     dropped : messages that a monitor did not take in time
-    refused : requests that broke a rule
+    rejected : requests that broke a rule
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._listening = bound(path, socket.SOCK_SEQPACKET)
+        self._listening = bind_socket(path, socket.SOCK_SEQPACKET)
         self._listening.setblocking(False)
         self._inode = path.stat().st_ino
         self._monitors: list[socket.socket] = []
-        self.dropped = self.refused = 0
+        self.dropped = self.rejected = 0
 
     @property
-    def watched(self) -> bool:
-        """Whether anybody has called."""
+    def connected(self) -> bool:
+        """Whether any monitor is connected."""
         return bool(self._monitors)
 
     def wait(self, timeout_s: float) -> None:
-        """Until somebody calls or asks, or for so long."""
+        """Wait for a connection or a request, at most `timeout_s`."""
         select.select([self._listening, *self._monitors], [], [], timeout_s)
 
-    def answer(self) -> bool:
-        """Takes the calls that wait; returns whether there were any."""
-        called = False
+    def accept(self) -> bool:
+        """Accept the waiting connections; return whether there were any."""
+        accepted = False
         with contextlib.suppress(BlockingIOError):
             while True:
                 monitor, _ = self._listening.accept()
-                if len(self._monitors) >= MOST_MONITORS:
+                if len(self._monitors) >= MAX_MONITORS:
                     monitor.close()
                     continue
                 monitor.setblocking(False)
-                monitor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, QUEUE_BYTES)
+                monitor.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
                 self._monitors.append(monitor)
-                called = True
-        return called
+                accepted = True
+        return accepted
 
-    def tell(self, message: bytes) -> None:
-        """A message for everybody who has called."""
+    def broadcast(self, message: bytes) -> None:
+        """Send a message to every connected monitor."""
         for monitor in list(self._monitors):
             try:
                 monitor.send(message)
             except BlockingIOError:
                 self.dropped += 1
             except OSError:
-                self._forget(monitor)
+                self._disconnect(monitor)
 
-    def asked(self) -> Iterator[Request]:
-        """The requests that have come; those that break a rule are counted and dropped."""
+    def requests(self) -> Iterator[Request]:
+        """The requests received; those that break a rule are counted and dropped."""
         for monitor in list(self._monitors):
             for data in self._messages(monitor):
                 try:
                     yield decode(data)
                 except RequestError:
-                    self.refused += 1
+                    self.rejected += 1
 
     def close(self) -> None:
-        """Hangs up, and removes the socket's file if it is still this listener's own."""
+        """Close all connections, and remove the socket file if it is still this server's own."""
         for monitor in list(self._monitors):
-            self._forget(monitor)
+            self._disconnect(monitor)
         self._listening.close()
         with contextlib.suppress(FileNotFoundError):
             if self._path.stat().st_ino == self._inode:
@@ -101,16 +101,16 @@ class Listener:
 
     def _messages(self, monitor: socket.socket) -> Iterator[bytes]:
         with contextlib.suppress(BlockingIOError):
-            for _ in range(MOST_REQUESTS):
+            for _ in range(MAX_REQUESTS):
                 try:
-                    data = monitor.recv(LARGEST + 1)
+                    data = monitor.recv(MAX_BYTES + 1)
                 except ConnectionError:
                     data = b""
                 if not data:
-                    self._forget(monitor)
+                    self._disconnect(monitor)
                     return
                 yield data
 
-    def _forget(self, monitor: socket.socket) -> None:
+    def _disconnect(self, monitor: socket.socket) -> None:
         monitor.close()
         self._monitors.remove(monitor)

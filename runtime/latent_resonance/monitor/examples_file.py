@@ -14,7 +14,7 @@ import yaml
 
 from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, neutral_features
-from latent_resonance.link.requests import MAX_PAIRS, Pair, RequestError, request
+from latent_resonance.link.requests import MAX_PAIRS, Pair, RequestError, parse_request
 from latent_resonance.linux.atomic_file import OutputFileError, atomic_path
 
 MAX_BYTES = 512 * 1024
@@ -76,9 +76,9 @@ def _pair(entry: object, latent_dim: int) -> Pair:
     if not isinstance(entry, dict) or set(entry) != {"face", "sound"}:
         raise RequestError("a pair should have a face and a sound")
     features = neutral_features()
-    for name, value in request({"override": entry["face"]}).value.items():
+    for name, value in parse_request({"override": entry["face"]}).value.items():
         features[FEATURES.index(name)] = value
-    z = request({"z": entry["sound"]["z"]}).value
+    z = parse_request({"z": entry["sound"]["z"]}).value
     if z is None or len(z) != latent_dim:
         raise RequestError(f"z should have {latent_dim} numbers")
     return Pair(features, z)

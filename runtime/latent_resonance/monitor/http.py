@@ -19,8 +19,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
-from latent_resonance.link.requests import RequestError
-from latent_resonance.link.requests import request as parse_request
+from latent_resonance.link.requests import RequestError, parse_request
 from latent_resonance.link.telemetry import Columns, Energies, Message, Report
 from latent_resonance.monitor.auth import Authenticator, is_local_host, is_same_origin
 from latent_resonance.monitor.broadcast import Broadcaster

@@ -20,7 +20,7 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
 from latent_resonance.config.monitor import Osc
-from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request, RequestError, request
+from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request, RequestError, parse_request
 from latent_resonance.link.telemetry import Energies, Message, Report
 
 ROOT = "/latent"
@@ -202,7 +202,7 @@ class OscReceiver(asyncio.DatagramProtocol):
                 self._set_override(address.removeprefix(f"{ROOT}/override"), values)
             else:
                 kind = address.removeprefix(f"{ROOT}/")
-                self._send(request({kind: _argument(address, values)}))
+                self._send(parse_request({kind: _argument(address, values)}))
         except RequestError:
             self.ignored["invalid"] += 1
 
@@ -212,10 +212,10 @@ class OscReceiver(asyncio.DatagramProtocol):
         if not name and not values:
             self._overrides = {}
         elif not values or values[0] is None:
-            request({"override": dict.fromkeys([name], 0.0)})  # rejects unknown features
+            parse_request({"override": dict.fromkeys([name], 0.0)})  # rejects unknown features
             self._overrides.pop(name, None)
         else:
-            (target,) = request({"override": {name: values[0]}}).value.items()
+            (target,) = parse_request({"override": {name: values[0]}}).value.items()
             self._overrides[name] = (target[1], self._clock() + OVERRIDE_TIMEOUT_S)
         self._changed = True
 

@@ -1,8 +1,8 @@
-"""Tells monitors what is heard, and passes on what they ask.
+"""Send what plays to the monitors, and apply their requests.
 
-Lives on the voice's telling thread. In: blocks that are played, and the performance's slots. Out:
-columns, energies and reports on the link. Nobody calls: it sleeps. A monitor that hangs costs the
-voice nothing: what it does not take is dropped.
+Runs on the voice's telemetry thread. In: the blocks that play, and the shared state. Out: columns,
+energies and reports on the link. Sleeps while no monitor is connected. A monitor that hangs costs
+the voice nothing: messages that it does not take are dropped.
 """
 
 from __future__ import annotations
@@ -11,128 +11,103 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from latent_resonance.audio.loudness import MOMENTARY_S, KWeighting, Window
+from latent_resonance.audio.loudness import MOMENTARY_S, KWeighting, LoudnessWindow
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, mel_frequencies
 from latent_resonance.audio.streaming_mel import StreamingMel
-from latent_resonance.face_state import FeatureVector
-from latent_resonance.link.server import Listener
+from latent_resonance.link.server import MonitorServer
 from latent_resonance.link.telemetry import FLOOR_DB, Columns, Energies, Report
-from latent_resonance.voice.remote_control import RemoteControl
+from latent_resonance.voice.state import State
 
-IDLE_S = 0.25  # between two looks whether somebody calls
-BEAT_S = 1 / 30  # between energies
-HOPS = 2  # a column; at 48 kHz some 47 columns a second
-COLUMNS = 4  # a message
+IDLE_S = 0.25  # between two checks for connections
+INTERVAL_S = 1 / 30  # between two energies
+HOPS_PER_COLUMN = 2  # at 48 kHz some 47 columns a second
+COLUMNS_PER_MESSAGE = 4
 BANDS = 256
 RANGE_DB = 80.0
-KEPT = 94  # blocks, about a second, if the machine is late
-
-
-class Told(Protocol):
-    """What a teller looks at: slots of the performance."""
-
-    remote: RemoteControl
-    features: FeatureVector
-    report: Report | None
-    latency_s: float
-
-    @property
-    def scene(self) -> str:
-        """Of telemetry.SCENES."""
-
-    @property
-    def present(self) -> bool:
-        """Whether a face is seen."""
+MAX_BLOCKS = 94  # about a second, if the machine is late
 
 
 class TelemetrySender:
-    """One performance's link to whoever watches it.
+    """The voice's end of the link to the monitors."""
 
-    Attributes
-    ----------
-    loudness_lufs : momentary, of what is played, as far as somebody listens
-    """
-
-    def __init__(self, geometry: Geometry, listener: Listener, engine: Told) -> None:
-        self.geometry = replace(geometry, n_mels=BANDS)
-        self.listener, self.engine = listener, engine
-        self.blocks: deque[FloatArray] = deque(maxlen=KEPT)
-        self.spectrum = StreamingMel(self.geometry, RANGE_DB)
-        self.ear, self.window = (
-            KWeighting(geometry.sample_rate),
-            Window(geometry.sample_rate, MOMENTARY_S),
-        )
-        self.columns: list[np.ndarray] = []
-        self.sequence = self.beat = 0
-        self.power, self.loudness_lufs = 0.0, FLOOR_DB
-        self.reported: Report | None = None
+    def __init__(self, geometry: Geometry, server: MonitorServer, state: State) -> None:
+        self.server, self.state = server, state
+        self.blocks: deque[FloatArray] = deque(maxlen=MAX_BLOCKS)
+        self.spectrum = StreamingMel(replace(geometry, n_mels=BANDS), RANGE_DB)
+        self.k_weighting = KWeighting(geometry.sample_rate)
+        self.window = LoudnessWindow(geometry.sample_rate, MOMENTARY_S)
+        self.columns: list[NDArray[np.uint8]] = []
+        self.n_columns = self.n_energies = 0
+        self.power = 0.0  # of the last hops
+        self.sent_report: Report | None = None
 
     def offer(self, block: FloatArray) -> None:
-        """A block that is played; never waits (synthesis thread)."""
-        if self.listener.watched:
+        """Queue a block that plays; never blocks (synthesis thread)."""
+        if self.server.connected:
             self.blocks.append(block)
 
     def step(self) -> None:
-        """A thirtieth of a second's work, or a quarter's sleep if nobody watches."""
+        """Work for INTERVAL_S, or sleep for IDLE_S while no monitor is connected."""
         began_s = time.monotonic()
-        self.listener.wait(BEAT_S if self.listener.watched else IDLE_S)
-        if self.listener.answer():
-            self.reported = None  # to be told at once
-        for request in self.listener.asked():
-            self.engine.remote.apply(request, time.monotonic())
-        if not self.listener.watched:
+        self.server.wait(INTERVAL_S if self.server.connected else IDLE_S)
+        if self.server.accept():
+            self.sent_report = None  # a new monitor gets the report at once
+        for request in self.server.requests():
+            self.state.remote.apply(request, time.monotonic())
+        if not self.server.connected:
             self.blocks.clear()
             return
-        time.sleep(max(began_s + BEAT_S - time.monotonic(), 0.0))
-        for message in self._news():
-            self.listener.tell(message)
+        time.sleep(max(began_s + INTERVAL_S - time.monotonic(), 0.0))
+        for message in self._messages():
+            self.server.broadcast(message)
 
-    def _news(self) -> Iterator[bytes]:
-        while len(self.blocks) >= HOPS:
-            self._hear(np.concatenate([self.blocks.popleft() for _ in range(HOPS)]))
-            if len(self.columns) >= COLUMNS:
+    def _messages(self) -> Iterator[bytes]:
+        while len(self.blocks) >= HOPS_PER_COLUMN:
+            self._analyse(np.concatenate([self.blocks.popleft() for _ in range(HOPS_PER_COLUMN)]))
+            if len(self.columns) >= COLUMNS_PER_MESSAGE:
                 yield self._columns().encode()
         yield self._energies().encode()
-        report = self.engine.report
-        if report is not None and report is not self.reported:
-            self.reported = report
+        report = self.state.report
+        if report is not None and report is not self.sent_report:
+            self.sent_report = report
             yield report.encode()
 
-    def _hear(self, samples: FloatArray) -> None:
+    def _analyse(self, samples: FloatArray) -> None:
         self.columns.append(self.spectrum.column(samples))
         self.power = float(np.mean(np.square(samples)))
-        self.loudness_lufs = self.window.add(self.ear.energy(samples), len(samples))
+        energy = self.k_weighting.energy(samples)
+        self.state.loudness_lufs = self.window.add(energy, len(samples))
 
     def _columns(self) -> Columns:
         levels, self.columns = np.stack(self.columns), []
-        self.sequence += len(levels)
-        first = (self.sequence - len(levels)) & 0xFFFFFFFF
+        first = self.n_columns & 0xFFFFFFFF
+        self.n_columns += len(levels)
         return Columns(first, time.monotonic_ns(), levels)
 
     def _energies(self) -> Energies:
-        engine = self.engine
-        self.beat = (self.beat + 1) & 0xFFFFFFFF
+        state = self.state
+        self.n_energies = (self.n_energies + 1) & 0xFFFFFFFF
         return Energies(
-            self.beat,
+            self.n_energies,
             time.monotonic_ns(),
-            engine.scene,
-            engine.present,
+            state.scene,
+            state.presence.face_present,
             max(10.0 * np.log10(self.power + 1e-12), FLOOR_DB),
-            engine.latency_s,
-            engine.features,
+            state.latency_s,
+            state.features,
         )
 
 
-def picture_hz(geometry: Geometry) -> tuple[float, ...]:
+def band_frequencies_hz(geometry: Geometry) -> tuple[float, ...]:
     """Centre of each band of the columns, Hz."""
     centres = mel_frequencies(replace(geometry, n_mels=BANDS))[1:-1]
     return tuple(round(float(hz), 1) for hz in centres)
 
 
 def columns_per_s(geometry: Geometry) -> float:
-    """At which columns are told."""
-    return geometry.sample_rate / (geometry.hop_length * HOPS)
+    """Columns per second of sound."""
+    return geometry.sample_rate / (geometry.hop_length * HOPS_PER_COLUMN)
