@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from latent_resonance.voice.child_process import (
-    AFRESH,
-    PAUSES_S,
-    SILENT_S,
-    START_S,
+    RESTART_REQUESTED,
+    SILENCE_TIMEOUT_S,
+    START_TIMEOUT_S,
     STEADY_S,
     EyeProcess,
 )
@@ -25,11 +24,13 @@ from latent_resonance.voice.child_process import (
 
 def supervised(program: str) -> tuple[EyeProcess, list[str]]:
     """An eye whose program is a line of Python, and what is said about it."""
-    said: list[str] = []
-    return EyeProcess(Path("eye.sock"), None, said.append, (sys.executable, "-c", program)), said
+    logged: list[str] = []
+    return EyeProcess(
+        Path("eye.sock"), None, logged.append, (sys.executable, "-c", program)
+    ), logged
 
 
-def tend_until_ended(eye: EyeProcess, now_s: float) -> None:
+def poll_until_ended(eye: EyeProcess, now_s: float) -> None:
     """Starts it at a time of the voice's clock, and notices its end at the same time."""
     eye.poll(now_s)
     assert eye.process is not None
@@ -38,38 +39,38 @@ def tend_until_ended(eye: EyeProcess, now_s: float) -> None:
     assert eye.process is None
 
 
-def test_an_eye_that_ends_is_started_again_later_and_later_and_it_is_said_once() -> None:
-    eye, said = supervised("raise SystemExit(3)")
+def test_an_eye_that_ends_is_restarted_with_growing_pauses_and_logged_once() -> None:
+    eye, logged = supervised("raise SystemExit(3)")
     now_s = 100.0
-    for pause_s in PAUSES_S[:3]:
-        tend_until_ended(eye, now_s)
+    for pause_s in EyeProcess.RESTART_DELAYS_S[:3]:
+        poll_until_ended(eye, now_s)
         eye.poll(now_s + 0.9 * pause_s)
         assert eye.process is None
         now_s += pause_s
-    assert said == ["the eye has ended (exit code 3); starting it again, playing on"]
+    assert logged == ["the eye has ended (exit code 3); starting it again, playing on"]
 
 
-def test_an_eye_that_saw_for_long_is_started_again_at_once() -> None:
-    eye, said = supervised("raise SystemExit(3)")
-    tend_until_ended(eye, 0.0)
-    eye.poll(PAUSES_S[0])
+def test_an_eye_that_ran_for_long_is_restarted_at_once() -> None:
+    eye, logged = supervised("raise SystemExit(3)")
+    poll_until_ended(eye, 0.0)
+    eye.poll(EyeProcess.RESTART_DELAYS_S[0])
     assert eye.process is not None
     eye.process.wait(timeout=30)
-    later_s = PAUSES_S[0] + STEADY_S + 1.0
+    later_s = EyeProcess.RESTART_DELAYS_S[0] + STEADY_S + 1.0
     eye.poll(later_s)
-    eye.poll(later_s + PAUSES_S[0])
+    eye.poll(later_s + EyeProcess.RESTART_DELAYS_S[0])
     assert eye.process is not None
     eye.close()
-    assert len(said) == 2
+    assert len(logged) == 2
 
 
 @pytest.mark.parametrize("code", [2, 78])
-def test_an_eye_that_may_not_see_is_left_alone(code: int) -> None:
-    eye, said = supervised(f"raise SystemExit({code})")
-    tend_until_ended(eye, 0.0)
+def test_an_eye_that_cannot_run_is_not_restarted(code: int) -> None:
+    eye, logged = supervised(f"raise SystemExit({code})")
+    poll_until_ended(eye, 0.0)
     eye.poll(1e6)
     assert eye.process is None
-    assert said == ["the eye cannot see here; playing the score without it"]
+    assert logged == ["the eye cannot run here; playing the score without it"]
 
 
 @pytest.mark.parametrize(
@@ -80,28 +81,26 @@ def test_an_eye_that_may_not_see_is_left_alone(code: int) -> None:
         (signal.SIGKILL, "signal 9"),
     ],
 )
-def test_an_eye_that_a_signal_ended_is_said_to_have_ended_by_it(
-    number: signal.Signals, cause: str
-) -> None:
-    eye, said = supervised(f"import os; os.kill(os.getpid(), {int(number)})")
-    tend_until_ended(eye, 0.0)
-    (message,) = said
+def test_the_signal_that_ended_an_eye_is_logged(number: signal.Signals, cause: str) -> None:
+    eye, logged = supervised(f"import os; os.kill(os.getpid(), {int(number)})")
+    poll_until_ended(eye, 0.0)
+    (message,) = logged
     assert cause in message
 
 
-def test_an_eye_that_asks_for_a_fresh_start_gets_it_at_once() -> None:
-    eye, said = supervised(f"raise SystemExit({AFRESH})")
-    tend_until_ended(eye, 100.0)
+def test_an_eye_that_requests_a_restart_gets_it_at_once() -> None:
+    eye, logged = supervised(f"raise SystemExit({RESTART_REQUESTED})")
+    poll_until_ended(eye, 100.0)
     eye.poll(100.2)
     assert eye.process is not None
     eye.close()
-    assert said == ["the eye has ended (it asked for a fresh start); starting it again, playing on"]
+    assert logged == ["the eye has ended (it requested a restart); starting it again, playing on"]
 
 
-def test_an_eye_that_crashes_at_once_costs_less_and_less() -> None:
-    said: list[str] = []
+def test_an_eye_that_keeps_crashing_is_restarted_once_a_minute() -> None:
+    logged: list[str] = []
     raspberry_pi_4 = ("sh", "-c", "kill -ILL $$")
-    eye = EyeProcess(Path("eye.sock"), None, said.append, raspberry_pi_4)
+    eye = EyeProcess(Path("eye.sock"), None, logged.append, raspberry_pi_4)
     starts_s = []
     for decisecond in range(3000):
         eye.poll(now_s := decisecond / 10)
@@ -111,43 +110,43 @@ def test_an_eye_that_crashes_at_once_costs_less_and_less() -> None:
             eye.poll(now_s)
     assert len(starts_s) <= 13  # in five minutes
     assert starts_s[-1] - starts_s[-2] == pytest.approx(60.0, abs=0.2)
-    (message,) = said
+    (message,) = logged
     assert "illegal instruction" in message
 
 
 SLEEPS = "import time; time.sleep(60)"
 
 
-def test_an_eye_that_says_nothing_more_is_killed_and_started_again() -> None:
-    eye, said = supervised(SLEEPS)
-    eye.poll(0.0, heard=7)
+def test_an_eye_that_stops_sending_is_killed_and_restarted() -> None:
+    eye, logged = supervised(SLEEPS)
+    eye.poll(0.0, n_received=7)
     process = eye.process
     assert process is not None
-    for now_s, heard in ((1.0, 8), (2.0, 9), (2.0 + SILENT_S - 0.1, 9)):
-        eye.poll(now_s, heard)
+    for now_s, n_received in ((1.0, 8), (2.0, 9), (2.0 + SILENCE_TIMEOUT_S - 0.1, 9)):
+        eye.poll(now_s, n_received)
         assert process.poll() is None
     process.send_signal(signal.SIGSTOP)
-    eye.poll(2.0 + SILENT_S + 0.1, 9)
+    eye.poll(2.0 + SILENCE_TIMEOUT_S + 0.1, 9)
     process.wait(timeout=30)
     eye.poll(8.0, 9)
     eye.poll(9.0, 9)
     assert eye.process is not None
     assert eye.process is not process
     eye.close()
-    assert said == ["the eye has ended (it said nothing more); starting it again, playing on"]
+    assert logged == ["the eye has ended (it stopped sending); starting it again, playing on"]
 
 
 def test_an_eye_that_starts_may_be_silent_for_longer() -> None:
     eye, _ = supervised(SLEEPS)
-    eye.poll(0.0, heard=7)
-    eye.poll(START_S - 1.0, 7)
+    eye.poll(0.0, n_received=7)
+    eye.poll(START_TIMEOUT_S - 1.0, 7)
     assert eye.process is not None
     assert eye.process.poll() is None
-    eye.poll(START_S + 1.0, 7)
+    eye.poll(START_TIMEOUT_S + 1.0, 7)
     assert eye.process.wait(timeout=30) == -signal.SIGKILL
 
 
-def test_an_eye_that_does_not_listen_is_gone_all_the_same() -> None:
+def test_an_eye_that_ignores_sigterm_is_killed() -> None:
     deaf = (
         "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
     )

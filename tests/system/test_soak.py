@@ -17,9 +17,9 @@ from tests.support.pulse_server import until
 
 SOAK = Path(__file__).with_name("soak.py")
 NEVER_AGAIN = """
-from latent_resonance import eye_process
+from latent_resonance.voice.child_process import EyeProcess
 from latent_resonance.cli import main
-eye_process.PAUSES_S = (1e6,)  # before an eye that has ended is started again
+EyeProcess.RESTART_DELAYS_S = (1e6,)
 main()
 """
 HOUR = [{"kind": "begun", "at_s": 0.0}]

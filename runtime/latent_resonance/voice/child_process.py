@@ -1,7 +1,7 @@
-"""The eye as a child of the voice: started, watched, started again.
+"""Child processes of the voice, eye and monitor: start them, watch them, restart them.
 
-Used by `perform` on its main thread; under systemd the eye is a unit of its own. Of the
-eye the voice knows no more than this: a process, and the socket that it writes to.
+Used by `perform` on its main thread; nothing here blocks but `close`. Under systemd, eye and
+monitor are units of their own.
 """
 
 from __future__ import annotations
@@ -11,22 +11,88 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
-from latent_resonance.linux.process_usage import Usage, usage_of
+from latent_resonance.linux.process_usage import Usage, read_usage
 
 EYE = (sys.executable, "-m", "latent_resonance", "eye", "--child")
-# Before it is started again, and again: at once for one that saw, later and later for one that
-# cannot even start, down to an effort nobody hears.
-PAUSES_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
-STEADY_S = 30.0  # after so long its failures are forgotten
-START_S = 60.0  # it may say nothing for so long at first; a cold SD card is slow
-SILENT_S = 5.0  # later it says something every tenth of a second, be it "nobody"
-AFRESH = 75  # exit code of an eye that asks for this and has said why
-HOPELESS = (2, 78)  # exit codes that another try will not change: usage, not allowed to see
+MONITOR = (sys.executable, "-m", "latent_resonance", "monitor", "--child")
+STEADY_S = 30.0  # after which earlier failures of a process no longer count
+START_TIMEOUT_S = 60.0  # for the eye's first state: a cold SD card is slow
+SILENCE_TIMEOUT_S = 5.0  # later it sends ten states a second, with a face or without
+RESTART_REQUESTED = 75  # exit code of an eye that asks to be restarted and has logged why
 
 
-class EyeProcess:
-    """Keeps one eye running; says once when it has ended and why."""
+class ChildProcess:
+    """Keeps one process running; logs once when it has ended, and restarts it after a delay.
+
+    The delay grows with each failure, so that a process that cannot start costs next to nothing.
+    """
+
+    NAME: ClassVar[str]
+    RESTART_DELAYS_S: ClassVar[tuple[float, ...]]
+    FATAL_CODES: ClassVar[tuple[int, ...]]  # exit codes that another try does not change
+    FATAL_MESSAGE: ClassVar[str]
+    EXIT_TIMEOUT_S: ClassVar[float]  # from SIGTERM to SIGKILL
+
+    def __init__(self, command: list[str], log: Callable[[str], None]) -> None:
+        self.command, self.log = command, log
+        self.process: subprocess.Popen[bytes] | None = None
+        self.failures, self.started_s = 0, 0.0
+        self.next_start_s: float | None = 0.0
+
+    def poll(self, now_s: float) -> None:
+        """Start the process if it is time to; notice if it has ended."""
+        if self.process is None:
+            if self.next_start_s is not None and now_s >= self.next_start_s:
+                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
+                self.started_s = now_s
+        elif (code := self.process.poll()) is not None:
+            self._ended(code, now_s)
+
+    def terminate(self) -> None:
+        """Send SIGTERM without waiting."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def close(self) -> None:
+        """Terminate the process; kill it if it does not exit in time."""
+        self.terminate()
+        if self.process is not None:
+            try:
+                self.process.wait(self.EXIT_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+    def _ended(self, code: int, now_s: float) -> None:
+        self.process = None
+        if code in self.FATAL_CODES:
+            self.next_start_s = None
+            self.log(self.FATAL_MESSAGE)
+            return
+        if now_s - self.started_s > STEADY_S:
+            self.failures = 0
+        if self.failures == 0:
+            self.log(f"the {self.NAME} has ended{self._cause(code)}; starting it again, playing on")
+        self.next_start_s = (
+            now_s + self.RESTART_DELAYS_S[min(self.failures, len(self.RESTART_DELAYS_S) - 1)]
+        )
+        self.failures += 1
+
+    def _cause(self, _code: int) -> str:
+        return ""
+
+
+class EyeProcess(ChildProcess):
+    """The eye; killed and restarted too when it stops sending states."""
+
+    NAME = "eye"
+    # At once for an eye that was running, ever later for one that cannot start.
+    RESTART_DELAYS_S = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+    FATAL_CODES = (2, 78)  # usage; not allowed to run
+    FATAL_MESSAGE = "the eye cannot run here; playing the score without it"
+    EXIT_TIMEOUT_S = 0.5
 
     def __init__(
         self,
@@ -35,95 +101,82 @@ class EyeProcess:
         log: Callable[[str], None],
         program: tuple[str, ...] = EYE,
     ) -> None:
-        self.log = log
-        self.command = [*program, "--socket", str(socket_path)]
-        # Settings that become wrong later must not end it: it says so, and looks at the file.
-        self.command += ["--config", str(config), "--unattended"] if config else []
-        self.failures = 0
+        command = [*program, "--socket", str(socket_path)]
+        # Settings that become invalid later must not end it: it reports them and watches the file.
+        command += ["--config", str(config), "--unattended"] if config else []
+        super().__init__(command, log)
         self.usage = Usage(0.0, 0.0)
-        self.started_s = 0.0
-        self.next_start_s: float | None = 0.0
-        self.process: subprocess.Popen[bytes] | None = None
-        self._heard = 0
-        self._heard_s: float | None = None  # when this process last said something
-        self._silenced = False
+        self._n_received = 0
+        self._last_received_s: float | None = None  # from this process
+        self._hung = False
 
-    def poll(self, now_s: float, heard: int | None = None) -> None:
-        """Starts the eye if it is time to; notices if it has ended or fallen silent.
+    def poll(self, now_s: float, n_received: int | None = None) -> None:
+        """Start the eye if it is time to; notice if it has ended or stopped sending.
 
         Parameters
         ----------
-        heard
-            How many states have arrived in all; None if nobody counts.
+        n_received : number of states that have arrived so far; None if it is not known
         """
-        if self.process is None:
-            if self.next_start_s is not None and now_s >= self.next_start_s:
-                self._start(now_s, heard or 0)
-            return
-        code = self.process.poll()
-        if code is not None:
-            self._ended(code, now_s)
-        elif heard is not None:
-            self._listen(heard, now_s)
+        process = self.process
+        super().poll(now_s)
+        if self.process is not process:
+            self._n_received, self._last_received_s, self._hung = n_received or 0, None, False
+        elif process is not None and n_received is not None:
+            self._check_sending(process, n_received, now_s)
 
-    def ask_to_leave(self) -> None:
-        """SIGTERM, without waiting; notes its figures while it is still there."""
+    def terminate(self) -> None:
+        """Send SIGTERM without waiting; measure the usage while the process exists."""
         if self.process is not None and self.process.poll() is None:
-            self._measure()
-            self.process.terminate()
+            self.usage = read_usage(self.process.pid) or self.usage
+        super().terminate()
 
-    def close(self) -> None:
-        """Makes sure that it is gone."""
-        self.ask_to_leave()
-        if self.process is not None:
-            try:
-                self.process.wait(timeout=0.5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-    def figures(self, seconds: float) -> str:
+    def usage_text(self, seconds: float) -> str:
         """Its share of a core over the seconds given, and its memory."""
         share = 100 * self.usage.cpu_s / max(seconds, 1e-3)
         return f"eye {share:.0f} % of a core, {self.usage.resident_mib:.0f} MiB"
 
-    def _start(self, now_s: float, heard: int) -> None:
-        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
-        self.started_s = now_s
-        self._heard, self._heard_s, self._silenced = heard, None, False
+    def _check_sending(
+        self, process: subprocess.Popen[bytes], n_received: int, now_s: float
+    ) -> None:
+        """Kill an eye that is stopped or hangs; only SIGKILL is sure to end it."""
+        if n_received != self._n_received:
+            self._n_received, self._last_received_s = n_received, now_s
+        if self._last_received_s is None:
+            timed_out = now_s - self.started_s > START_TIMEOUT_S
+        else:
+            timed_out = now_s - self._last_received_s > SILENCE_TIMEOUT_S
+        if timed_out and not self._hung:
+            self._hung = True
+            process.kill()
 
-    def _listen(self, heard: int, now_s: float) -> None:
-        """An eye that was stopped or hangs says nothing more; only SIGKILL reaches it for sure."""
-        if heard != self._heard:
-            self._heard, self._heard_s = heard, now_s
-        silent_s = now_s - (self.started_s if self._heard_s is None else self._heard_s)
-        if silent_s > (START_S if self._heard_s is None else SILENT_S) and not self._silenced:
-            assert self.process is not None
-            self._silenced = True
-            self.process.kill()
-
-    def _ended(self, code: int, now_s: float) -> None:
-        if now_s - self.started_s > STEADY_S:
-            self.failures = 0
-        self.process = None
-        if code in HOPELESS:
-            self.next_start_s = None
-            self.log("the eye cannot see here; playing the score without it")
-            return
-        if self.failures == 0:
-            cause = "it said nothing more" if self._silenced else _cause(code)
-            self.log(f"the eye has ended ({cause}); starting it again, playing on")
-        self.next_start_s = now_s + PAUSES_S[min(self.failures, len(PAUSES_S) - 1)]
-        self.failures += 1
-
-    def _measure(self) -> None:
-        usage = usage_of(self.process.pid) if self.process else None
-        self.usage = usage or self.usage
+    def _cause(self, code: int) -> str:
+        return f" ({'it stopped sending' if self._hung else _cause_of(code)})"
 
 
-def _cause(code: int) -> str:
-    if code == AFRESH:
-        return "it asked for a fresh start"
+class MonitorProcess(ChildProcess):
+    """The monitor; whatever happens to it, the sound goes on."""
+
+    NAME = "monitor"
+    RESTART_DELAYS_S = (1.0, 5.0, 30.0, 60.0)
+    FATAL_CODES = (2,)  # usage, or a package that is not installed
+    FATAL_MESSAGE = "the monitor cannot run here; playing on without it"
+    EXIT_TIMEOUT_S = 2.0
+
+    def __init__(
+        self,
+        socket_path: Path,
+        config: Path | None,
+        log: Callable[[str], None],
+        program: tuple[str, ...] = MONITOR,
+    ) -> None:
+        command = [*program, "--socket", str(socket_path)]
+        command += ["--config", str(config)] if config else []
+        super().__init__(command, log)
+
+
+def _cause_of(code: int) -> str:
+    if code == RESTART_REQUESTED:
+        return "it requested a restart"
     if code >= 0:
         return f"exit code {code}"
     if code == -signal.SIGILL:
