@@ -1,4 +1,4 @@
-"""What is given up when time is short or the machine is hot, when, and for how long."""
+"""Load shedding: what is given up under load or heat, when, and for how long."""
 
 from __future__ import annotations
 
@@ -9,97 +9,97 @@ import pytest
 from latent_resonance.linux.thermal import ThermalState, Thermometer
 from latent_resonance.voice.load_shedding import (
     TIERS,
-    Health,
+    LoadShedder,
     iterations_at,
-    pictures_per_s_at,
+    spectrograms_per_s_at,
 )
 
 CALM, BUSY, HOT, COOL = 0.3, 0.95, ThermalState(83.0), ThermalState(60.0)
 
 
-class Day:
-    """A health looked at twice a second on a virtual clock."""
+class Rig:
+    """A load shedder, stepped twice a second on a virtual clock."""
 
     def __init__(self) -> None:
-        self.health = Health()
+        self.shedder = LoadShedder()
         self.now_s = 0.0
-        self.news: list[str] = []
+        self.messages: list[str] = []
 
-    def goes_on(self, seconds: float, load: float = CALM, heat: ThermalState = COOL) -> int:
+    def run(self, seconds: float, load: float = CALM, heat: ThermalState = COOL) -> int:
         for _ in range(int(seconds * 2)):
             self.now_s += 0.5
-            self.health.step(self.now_s, load, heat)
-            if (news := self.health.news()) is not None:
-                self.news.append(news)
-        return self.health.tier
+            self.shedder.step(self.now_s, load, heat)
+            if (message := self.shedder.new_message()) is not None:
+                self.messages.append(message)
+        return self.shedder.tier
 
 
-def test_a_machine_with_time_to_spare_plays_as_set_and_says_nothing() -> None:
-    day = Day()
-    assert day.goes_on(3600) == 0
-    assert day.news == []
+def test_a_machine_with_time_to_spare_plays_as_set_and_logs_nothing() -> None:
+    rig = Rig()
+    assert rig.run(3600) == 0
+    assert rig.messages == []
 
 
-def test_a_short_hiccup_sheds_nothing() -> None:
-    day = Day()
+def test_a_short_overload_sheds_nothing() -> None:
+    rig = Rig()
     for _ in range(100):
-        day.goes_on(0.5, BUSY)
-        assert day.goes_on(5) == 0
+        rig.run(0.5, BUSY)
+        assert rig.run(5) == 0
 
 
-def test_a_machine_short_of_time_sheds_step_by_step_and_says_so() -> None:
-    day = Day()
-    assert day.goes_on(2, BUSY) == 1
-    assert day.goes_on(10, BUSY) == len(TIERS) - 1
-    assert day.news[0].startswith("short of time: tier 1 of 3")
-    assert len(day.news) == len(TIERS) - 1
+def test_an_overloaded_machine_sheds_step_by_step_and_logs_it() -> None:
+    rig = Rig()
+    assert rig.run(2, BUSY) == 1
+    assert rig.run(10, BUSY) == len(TIERS) - 1
+    assert rig.messages[0].startswith("short of time: tier 1 of 3")
+    assert len(rig.messages) == len(TIERS) - 1
 
 
 def test_what_was_shed_comes_back_slowly() -> None:
-    day = Day()
-    day.goes_on(10, BUSY)
-    assert day.goes_on(25) == len(TIERS) - 1
-    assert day.goes_on(80) == 0
-    assert day.news[-1] == "all well again: everything as set"
+    rig = Rig()
+    rig.run(10, BUSY)
+    assert rig.run(25) == len(TIERS) - 1
+    assert rig.run(80) == 0
+    assert rig.messages[-1] == "all well again: everything as set"
 
 
 def test_between_busy_and_calm_nothing_changes() -> None:
-    day = Day()
-    lower = day.goes_on(2, BUSY)
-    assert day.goes_on(3600, 0.7) == lower == 1
+    rig = Rig()
+    lower = rig.run(2, BUSY)
+    assert rig.run(3600, 0.7) == lower == 1
 
 
-def test_a_load_that_returns_with_the_tier_does_not_swing() -> None:
-    day = Day()
+def test_a_load_that_returns_with_the_tier_does_not_oscillate() -> None:
+    rig = Rig()
     changes, tier = 0, 0
     for _ in range(7200):
-        now = day.goes_on(0.5, BUSY if tier == 0 else CALM)
+        now = rig.run(0.5, BUSY if tier == 0 else CALM)
         changes, tier = changes + (now != tier), now
-    assert changes < 20  # in an hour; a ladder without memory would swing 230 times
+    assert changes < 20  # in an hour; without a growing delay it would change 230 times
 
 
-def test_two_hours_hot_lower_the_tier_and_say_so_and_a_cool_evening_raises_it() -> None:
-    day = Day()
-    assert day.goes_on(60, heat=HOT) == 0
-    assert day.goes_on(7200, heat=HOT) == len(TIERS) - 1
-    assert day.news[0].startswith("hot (83 °C): tier 1 of 3")
-    assert day.goes_on(3600) == 0
-    assert day.news[-1] == "all well again: everything as set"
+def test_heat_lowers_the_tier_and_cooling_raises_it() -> None:
+    rig = Rig()
+    assert rig.run(60, heat=HOT) == 0
+    assert rig.run(7200, heat=HOT) == len(TIERS) - 1
+    assert rig.messages[0].startswith("hot (83 °C): tier 1 of 3")
+    assert rig.run(3600) == 0
+    assert rig.messages[-1] == "all well again: everything as set"
 
 
 def test_a_firmware_that_throttles_counts_as_hot_whatever_the_degrees() -> None:
-    assert Day().goes_on(300, heat=ThermalState(70.0, throttled=True)) > 0
-    assert Day().goes_on(300, heat=ThermalState(None)) == 0
+    assert Rig().run(300, heat=ThermalState(70.0, throttled=True)) > 0
+    assert Rig().run(300, heat=ThermalState(None)) == 0
 
 
 def test_each_tier_costs_less_and_the_last_still_plays() -> None:
     iterations = [iterations_at(tier, 7) for tier in range(len(TIERS))]
-    pictures = [pictures_per_s_at(tier, 10.0) for tier in range(len(TIERS))]
+    spectrograms = [spectrograms_per_s_at(tier, 10.0) for tier in range(len(TIERS))]
     assert iterations == sorted(iterations, reverse=True)
     assert iterations[0] == 7
     assert iterations[-1] == 1
-    assert pictures == sorted(pictures, reverse=True)
-    assert pictures[-1] >= 2.0
+    assert spectrograms == sorted(spectrograms, reverse=True)
+    assert spectrograms[-1] >= 2.0
 
 
 def test_the_hottest_zone_and_the_firmwares_flags_are_read(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from latent_resonance.gallery.opening_hours import (
     local_time,
     schedule_state_at,
 )
-from latent_resonance.voice.quiet_hours import hushed
+from latent_resonance.voice.quiet_hours import quiet_settings
 
 
 @pytest.fixture
@@ -205,13 +205,13 @@ def test_quiet_hours_apply_within_the_opening_hours(file: SettingsFile) -> None:
 
 def test_quiet_hours_soften_every_setting(file: SettingsFile) -> None:
     loud = file.write("output: {volume_db: 6}")
-    soft = hushed(loud)
+    soft = quiet_settings(loud)
     assert soft.output.loudness_lufs + soft.output.volume_db == -30.0
     assert soft.latent.glide_s == 1.0
     assert soft.controls.noise.output == (0.0, 0.0)
     assert soft.controls.band_pass.output == (400.0, 3000.0)
     assert soft.controls.time_stretch.output == (1.0, 2.0)
-    assert hushed(soft) == soft
+    assert quiet_settings(soft) == soft
 
 
 def test_softer_settings_stay_unchanged_in_quiet_hours(file: SettingsFile) -> None:
@@ -219,7 +219,7 @@ def test_softer_settings_stay_unchanged_in_quiet_hours(file: SettingsFile) -> No
         "output: {loudness_lufs: -40, volume_db: -3}\nlatent: {glide_s: 3}\n"
         "controls: {band_pass: {output: [300, 900]}}"
     )
-    hush = hushed(soft)
+    hush = quiet_settings(soft)
     assert hush.output.loudness_lufs == -43.0
     assert hush.latent == soft.latent
     assert hush.controls.band_pass == soft.controls.band_pass

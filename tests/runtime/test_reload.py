@@ -1,4 +1,4 @@
-"""Settings and packs that change while the instrument plays: taken softly, or refused."""
+"""Settings and packs that change while the instrument plays: cross-faded, or refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import pytest
 from tests.support.audio_measures import face
 
 from latent_resonance.config.settings import Settings, load_settings
+from latent_resonance.config.source import SettingsSource
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
@@ -21,20 +22,19 @@ from latent_resonance.voice.synthesis.instrument import Instrument, open_instrum
 FACE = face(mouth_open=0.5, head_yaw=0.3)
 
 
-class Stage:
-    """A reloader over a YAML file and a pack of this test's own."""
+class Rig:
+    """A reloader with a YAML file and a pack of its own."""
 
     def __init__(self, folder: Path, pack: Path) -> None:
         self.config = folder / "gallery.yaml"
         self.pack = pack
-        self.said: list[str] = []
-        self.asked = threading.Event()
+        self.logged: list[str] = []
+        self.reload_requested = threading.Event()
         self.write("")
         self.instrument = open_instrument(self.read(), seed=0)
         self.instrument.generate(FACE, 0.1)
-        self.reloader = Reloader(
-            self.instrument, self.read, self.config, self.asked, 0, self.said.append
-        )
+        self.source = SettingsSource(self.read, self.config, log=self.logged.append)
+        self.reloader = Reloader(self.instrument, self.source, self.reload_requested, 0)
 
     def write(self, yaml: str) -> None:
         self.config.write_text(yaml)
@@ -43,235 +43,229 @@ class Stage:
         return load_settings(self.config).model_copy(update={"pack": str(self.pack)})
 
     def edit(self, yaml: str) -> Instrument | None:
-        """Saves the file and lets two looks pass."""
+        """Save the file, and return the result of the second check."""
         self.write(yaml)
-        assert self.reloader.step(FACE) is None  # it may still be changing
+        assert self.reloader.step(FACE) is None  # it may still be being written
         return self.reloader.step(FACE)
 
 
 @pytest.fixture
-def stage(tmp_path: Path, make_pack: Callable[..., Path]) -> Stage:
-    return Stage(tmp_path, make_pack())
+def rig(tmp_path: Path, make_pack: Callable[..., Path]) -> Rig:
+    return Rig(tmp_path, make_pack())
 
 
-def test_a_file_that_rests_changes_nothing(stage: Stage) -> None:
-    assert [stage.reloader.step(FACE) for _ in range(5)] == [None] * 5
-    assert stage.said == []
+def test_an_unchanged_file_changes_nothing(rig: Rig) -> None:
+    assert [rig.reloader.step(FACE) for _ in range(5)] == [None] * 5
+    assert rig.logged == []
 
 
-def test_a_curve_edited_while_playing_is_in_force_and_said(stage: Stage) -> None:
-    after = stage.edit("controls: {band_pass: {output: [200, 900]}}")
+def test_a_curve_edited_while_playing_is_in_force_and_logged(rig: Rig) -> None:
+    after = rig.edit("controls: {band_pass: {output: [200, 900]}}")
     assert after.settings.controls.band_pass.output == (200, 900)
-    assert after.networks is stage.instrument.networks
-    assert stage.said == ["now controls.band_pass.output = (200.0, 900.0)"]
+    assert after.networks is rig.instrument.networks
+    assert rig.logged == ["now controls.band_pass.output = (200.0, 900.0)"]
 
 
-def test_a_file_that_is_replaced_as_editors_do_is_noticed(stage: Stage) -> None:
-    beside = stage.config.with_suffix(".new")
+def test_a_file_replaced_as_by_an_editor_is_noticed(rig: Rig) -> None:
+    beside = rig.config.with_suffix(".new")
     beside.write_text("output: {volume_db: -6}")
-    beside.replace(stage.config)
-    assert stage.reloader.step(FACE) is None
-    assert stage.reloader.step(FACE).settings.output.volume_db == -6
+    beside.replace(rig.config)
+    assert rig.reloader.step(FACE) is None
+    assert rig.reloader.step(FACE).settings.output.volume_db == -6
 
 
 @pytest.mark.parametrize(
     "bad", ["output: {volume_db: loud}", "otput: {}", ": : :", "attract: {score: nowhere.csv}"]
 )
-def test_a_bad_edit_is_reported_and_the_old_settings_stay(stage: Stage, bad: str) -> None:
-    assert stage.edit(bad) is None
-    assert len(stage.said) == 2
-    assert stage.said[1] == "nothing has been changed by this; playing on as before"
-    assert stage.reloader.step(FACE) is None
-    assert len(stage.said) == 2  # once
-    assert stage.edit("output: {volume_db: -6}").settings.output.volume_db == -6
+def test_a_bad_edit_is_reported_and_the_old_settings_stay(rig: Rig, bad: str) -> None:
+    assert rig.edit(bad) is None
+    assert len(rig.logged) == 2
+    assert rig.logged[1] == "nothing has been changed by this; playing on as before"
+    assert rig.reloader.step(FACE) is None
+    assert len(rig.logged) == 2  # once
+    assert rig.edit("output: {volume_db: -6}").settings.output.volume_db == -6
 
 
-def test_what_is_read_at_the_start_only_is_said_to_wait_for_it(stage: Stage) -> None:
-    assert stage.edit("socket_path: /run/x/face.sock") is None
-    assert stage.said == ["socket_path: changed, in force after the next start"]
-    after = stage.edit("socket_path: /run/x/face.sock\noutput: {volume_db: -3}")
+def test_keys_read_at_the_start_are_logged_as_pending(rig: Rig) -> None:
+    assert rig.edit("socket_path: /run/x/face.sock") is None
+    assert rig.logged == ["socket_path: changed, in force after the next start"]
+    after = rig.edit("socket_path: /run/x/face.sock\noutput: {volume_db: -3}")
     assert after.settings.output.volume_db == -3
-    assert stage.said[1:] == ["now output.volume_db = -3.0"]
+    assert rig.logged[1:] == ["now output.volume_db = -3.0"]
 
 
-def test_what_the_eye_sees_by_is_left_to_the_eye(stage: Stage) -> None:
-    assert stage.edit("camera: {width: 320}") is None
-    assert stage.said == ["camera.width: changed, the eye starts afresh with it"]
-    assert stage.reloader.settings.camera.width == 320
+def test_settings_of_the_eye_are_left_to_the_eye(rig: Rig) -> None:
+    assert rig.edit("camera: {width: 320}") is None
+    assert rig.logged == ["camera.width: changed, the eye restarts with it"]
+    assert rig.reloader.settings.camera.width == 320
 
 
-def test_hours_and_attract_mode_need_no_other_instrument(stage: Stage) -> None:
+def test_hours_and_attract_mode_need_no_new_instrument(rig: Rig) -> None:
     yaml = "hours: {monday: 10:00-18:00, exceptions: {2026-12-24: closed}}\n"
-    assert stage.edit(yaml + "attract: {enabled: false}") is None
-    assert stage.reloader.settings.attract.enabled is False
-    (said,) = stage.said
-    assert said.startswith("now attract.enabled = False, hours.monday = 10:00-18:00")
-    assert "hours.exceptions = 2026-12-24 closed" in said
+    assert rig.edit(yaml + "attract: {enabled: false}") is None
+    assert rig.reloader.settings.attract.enabled is False
+    (line,) = rig.logged
+    assert line.startswith("now attract.enabled = False, hours.monday = 10:00-18:00")
+    assert "hours.exceptions = 2026-12-24 closed" in line
 
 
-def test_in_quiet_hours_another_instrument_plays_and_afterwards_the_first_settings(
-    stage: Stage,
+def test_quiet_hours_change_the_instrument_and_their_end_restores_the_settings(
+    rig: Rig,
 ) -> None:
-    soft = stage.reloader.step(FACE, quiet=True)
+    soft = rig.reloader.step(FACE, quiet=True)
     assert soft.settings.output.loudness_lufs == -30.0
     assert soft.settings.controls.noise.output == (0.0, 0.0)
-    assert soft.networks is stage.instrument.networks
-    assert stage.reloader.step(FACE, quiet=True) is None
-    loud = stage.reloader.step(FACE, quiet=False)
-    assert loud.settings == stage.instrument.settings
-    assert stage.said == ["quiet hours: softer from now on", "the quiet hours are over"]
+    assert soft.networks is rig.instrument.networks
+    assert rig.reloader.step(FACE, quiet=True) is None
+    loud = rig.reloader.step(FACE, quiet=False)
+    assert loud.settings == rig.instrument.settings
+    assert rig.logged == ["quiet hours: softer from now on", "the quiet hours are over"]
 
 
-def test_an_edit_in_quiet_hours_stays_quiet(stage: Stage) -> None:
-    stage.reloader.step(FACE, quiet=True)
-    stage.write("output: {volume_db: 9}")
-    assert stage.reloader.step(FACE, quiet=True) is None
-    assert stage.reloader.step(FACE, quiet=True) is None  # no louder: nothing to play anew
-    assert stage.reloader.settings.output.volume_db == 9
-    loud = stage.reloader.step(FACE, quiet=False)
+def test_an_edit_in_quiet_hours_stays_quiet(rig: Rig) -> None:
+    rig.reloader.step(FACE, quiet=True)
+    rig.write("output: {volume_db: 9}")
+    assert rig.reloader.step(FACE, quiet=True) is None
+    assert rig.reloader.step(FACE, quiet=True) is None  # no louder: the instrument stays
+    assert rig.reloader.settings.output.volume_db == 9
+    loud = rig.reloader.step(FACE, quiet=False)
     assert loud.settings.output.volume_db == 9
 
 
-def test_what_is_wrong_with_the_file_is_told_until_it_is_right(stage: Stage) -> None:
-    stage.edit("otput: {}\nloop: {morph_s: -1}")
-    assert stage.reloader.refused.startswith("settings refused: ")
-    assert stage.reloader.refused.endswith(" (and 1 more), playing on as before")
-    stage.edit("")
-    assert stage.reloader.refused == ""
-    assert stage.said[-1] == "the settings can be used again"
+def test_a_settings_error_stays_until_the_file_is_corrected(rig: Rig) -> None:
+    rig.edit("otput: {}\nloop: {morph_s: -1}")
+    assert rig.reloader.settings_error.startswith("settings refused: ")
+    assert rig.reloader.settings_error.endswith(" (and 1 more), playing on as before")
+    rig.edit("")
+    assert rig.reloader.settings_error == ""
+    assert rig.logged[-1] == "the settings can be used again"
 
 
-def test_a_start_with_the_defaults_is_told_until_the_file_is_right(stage: Stage) -> None:
-    reloader = Reloader(
-        stage.instrument,
-        stage.read,
-        stage.config,
-        stage.asked,
-        0,
-        stage.said.append,
-        refused="/etc/x/gallery.yaml: pack: 3 should be text; name of a pack\nanother",
-    )
-    stage.reloader = reloader
+def test_a_start_with_the_defaults_is_reported_until_the_file_is_corrected(rig: Rig) -> None:
+    error = "/etc/x/gallery.yaml: pack: 3 should be text; name of a pack\nanother"
+    source = replace(rig.source, error=error)
+    reloader = Reloader(rig.instrument, source, rig.reload_requested, 0)
+    rig.reloader = reloader
     wrong = "gallery.yaml: pack: 3 should be text (and 1 more)"
     expected = f"settings refused: {wrong}, playing with the defaults"
-    assert reloader.refused == expected
-    stage.edit("output: {volume_db: loud}")
-    assert reloader.refused.endswith("playing with the defaults")
-    assert stage.edit("output: {volume_db: -6}").settings.output.volume_db == -6
-    assert reloader.refused == ""
+    assert reloader.settings_error == expected
+    rig.edit("output: {volume_db: loud}")
+    assert reloader.settings_error.endswith("playing with the defaults")
+    assert rig.edit("output: {volume_db: -6}").settings.output.volume_db == -6
+    assert reloader.settings_error == ""
 
 
-def test_on_sighup_the_pack_is_opened_again(stage: Stage) -> None:
-    stage.asked.set()
-    after = stage.reloader.step(FACE)
-    assert after.networks is not stage.instrument.networks
-    assert stage.said == ["now pack tiny opened again"]
-    assert stage.reloader.step(FACE) is None
+def test_sighup_reopens_the_pack(rig: Rig) -> None:
+    rig.reload_requested.set()
+    after = rig.reloader.step(FACE)
+    assert after.networks is not rig.instrument.networks
+    assert rig.logged == ["now pack tiny opened again"]
+    assert rig.reloader.step(FACE) is None
 
 
-def test_a_damaged_pack_is_refused_and_the_old_one_plays_on(stage: Stage) -> None:
-    (stage.pack / "generator.onnx").write_bytes(b"half of it")
-    stage.asked.set()
-    assert stage.reloader.step(FACE) is None
-    assert "is not the file that pack.yaml describes" in stage.said[0]
-    player = CrossFade(stage.instrument)
-    assert np.abs(np.concatenate([player.hop(FACE, 0) for _ in range(60)])).max() > 0.01
+def test_a_damaged_pack_is_refused_and_the_old_one_goes_on(rig: Rig) -> None:
+    (rig.pack / "generator.onnx").write_bytes(b"half of it")
+    rig.reload_requested.set()
+    assert rig.reloader.step(FACE) is None
+    assert "is not the file that pack.yaml describes" in rig.logged[0]
+    hops = [rig.instrument.hop(FACE, 1) for _ in range(60)]
+    assert np.abs(np.concatenate(hops)).max() > 0.01
 
 
-def test_a_pack_of_another_pace_waits_for_the_next_start(
-    stage: Stage, make_pack: Callable[..., Path]
+def test_a_pack_with_another_hop_length_waits_for_the_next_start(
+    rig: Rig, make_pack: Callable[..., Path]
 ) -> None:
-    geometry = asdict(stage.instrument.pack.geometry)
+    geometry = asdict(rig.instrument.pack.geometry)
     make_pack(geometry=geometry | {"hop_length": 256})
-    stage.asked.set()
-    assert stage.reloader.step(FACE) is None
-    assert "start again to play it" in stage.said[0]
+    rig.reload_requested.set()
+    assert rig.reloader.step(FACE) is None
+    assert "start again to play it" in rig.logged[0]
 
 
-class Taped:
-    """An instrument of which every hop is kept."""
+class RecordedInstrument:
+    """An instrument that keeps every hop."""
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.settings, self.pack = instrument.settings, instrument.pack
-        self.tape: list[np.ndarray] = []
+        self.hops: list[np.ndarray] = []
 
     def hop(self, features: np.ndarray, iterations: int) -> np.ndarray:
-        self.tape.append(self.instrument.hop(features, iterations))
-        return self.tape[-1]
+        self.hops.append(self.instrument.hop(features, iterations))
+        return self.hops[-1]
 
 
-def kinks(sound: np.ndarray) -> np.ndarray:
-    """The sharpest bend in each 512 samples: a step in a smooth sound stands out here."""
+def bends(sound: np.ndarray) -> np.ndarray:
+    """Largest second difference in each 512 samples, where a step in a smooth sound shows."""
     return np.abs(np.diff(sound, n=2))[: len(sound) // 512 * 512 - 512].reshape(-1, 512).max(axis=1)
 
 
 @pytest.mark.parametrize("yaml", ["output: {volume_db: -9}", "phase: {look_ahead: 2}"])
-def test_between_two_instruments_there_is_neither_gap_nor_pop(stage: Stage, yaml: str) -> None:
+def test_between_two_instruments_there_is_neither_gap_nor_click(rig: Rig, yaml: str) -> None:
     for _ in range(400):  # until the leveller has found its gain
-        stage.instrument.hop(FACE, 0)
-    before, after = Taped(stage.instrument), Taped(stage.edit(yaml))
-    player = CrossFade(before)
-    heard = [player.hop(FACE, 0) for _ in range(60)]
-    player.coming = after
-    heard += [player.hop(FACE, 0) for _ in range(60)]
-    assert player.leaving is None
-    assert player.instrument is after
-    both = len(before.tape) - 60  # hops in which the two are mixed
+        rig.instrument.hop(FACE, 0)
+    before, after = RecordedInstrument(rig.instrument), RecordedInstrument(rig.edit(yaml))
+    cross_fade = CrossFade(before)
+    played = [cross_fade.hop(before, FACE, 0) for _ in range(60)]
+    played += [cross_fade.hop(after, FACE, 0) for _ in range(60)]
+    assert cross_fade.previous is None
+    assert cross_fade.instrument is after
+    both = len(before.hops) - 60  # hops in which the two are mixed
     assert both * 512 / 48_000 == pytest.approx(0.4, abs=0.02)
-    mixed = np.concatenate(heard[60 : 60 + both])
-    parts = [np.concatenate(before.tape[60:]), np.concatenate(after.tape[:both])]
-    assert np.all(kinks(mixed) <= kinks(parts[0]) + kinks(parts[1]) + 1e-4)
+    mixed = np.concatenate(played[60 : 60 + both])
+    parts = [np.concatenate(before.hops[60:]), np.concatenate(after.hops[:both])]
+    assert np.all(bends(mixed) <= bends(parts[0]) + bends(parts[1]) + 1e-4)
     for edge in (60, 60 + both):
-        seam = np.concatenate(heard[edge - 1 : edge + 1])
-        beside = [np.concatenate(heard[edge - 3 : edge]), np.concatenate(heard[edge : edge + 3])]
-        smooth = max(kinks(part).max() for part in beside)
+        seam = np.concatenate(played[edge - 1 : edge + 1])
+        beside = [np.concatenate(played[edge - 3 : edge]), np.concatenate(played[edge : edge + 3])]
+        smooth = max(bends(part).max() for part in beside)
         assert np.abs(np.diff(seam, n=2))[508:514].max() <= 1.1 * smooth
     loudness = [np.sqrt(np.mean(np.square(part))) for part in (mixed, *parts)]
-    assert loudness[2] > 0.2 * loudness[1]  # 9 dB are 0.35, and it was warm when it came in
+    assert loudness[2] > 0.2 * loudness[1]  # 9 dB are 0.35, and it was warmed up
     assert loudness[0] > 0.6 * loudness[2]
 
 
-def test_the_mixture_of_two_instruments_keeps_below_the_ceiling(stage: Stage) -> None:
-    player = CrossFade(stage.instrument)
-    ceiling = 10 ** (stage.instrument.settings.output.ceiling_dbtp / 20)
+def test_the_mixture_of_two_instruments_keeps_below_the_ceiling(rig: Rig) -> None:
+    cross_fade = CrossFade(rig.instrument)
+    ceiling = 10 ** (rig.instrument.settings.output.ceiling_dbtp / 20)
     for i in range(4):
-        player.coming = stage.edit(f"output: {{volume_db: 12, loudness_lufs: {-16 - i / 10}}}")
+        after = rig.edit(f"output: {{volume_db: 12, loudness_lufs: {-16 - i / 10}}}")
         for _ in range(45):
-            assert np.abs(player.hop(FACE, 0)).max() <= ceiling
+            assert np.abs(cross_fade.hop(after, FACE, 0)).max() <= ceiling
 
 
 EXCHANGES = """
 import os, sys, threading
 from latent_resonance.face_state import neutral_features
 from latent_resonance.config.settings import Settings
-from latent_resonance.linux.process_usage import usage_of
+from latent_resonance.config.source import SettingsSource
+from latent_resonance.linux.process_usage import read_usage
 from latent_resonance.voice.synthesis.instrument import open_instrument
-from latent_resonance.linux.realtime import settle
+from latent_resonance.linux.realtime import prepare_realtime_process
 from latent_resonance.voice.reload import Reloader
 
-settle()
-settings, asked = Settings(pack=sys.argv[1]), threading.Event()
+prepare_realtime_process()
+settings, reload_requested = Settings(pack=sys.argv[1]), threading.Event()
 first = open_instrument(settings, 0)
 first.follow(first, neutral_features())
-reloader = Reloader(first, lambda: settings, None, asked, 0, print)
+reloader = Reloader(first, SettingsSource(lambda: settings), reload_requested, 0)
 del first
 
-print("MiB", usage_of(os.getpid()).resident_mib)
+print("MiB", read_usage(os.getpid()).resident_mib)
 for _ in range(6):
-    asked.set()
+    reload_requested.set()
     for _ in range(2):  # on a thread of their own, as in performance
         thread = threading.Thread(target=reloader.step, args=(neutral_features(),))
         thread.start()
         thread.join()
-print("MiB", usage_of(os.getpid()).resident_mib)
+print("MiB", read_usage(os.getpid()).resident_mib)
 """
 
 
-def test_packs_exchanged_again_and_again_take_no_more_memory() -> None:
+def test_replacing_packs_repeatedly_does_not_leak_memory() -> None:
     cello = Path(__file__).parents[2] / "models" / "cello"
     command = [sys.executable, "-c", EXCHANGES, str(cello)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert said.count("now pack cello opened again") == 6
-    first, last = (float(line.split()[1]) for line in said.splitlines() if line.startswith("MiB"))
-    assert last < first + 40  # it was 90 more before freed memory was returned
+    log = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert log.count("now pack cello opened again") == 6
+    first, last = (float(line.split()[1]) for line in log.splitlines() if line.startswith("MiB"))
+    assert last < first + 40  # 90 more if freed memory is not returned

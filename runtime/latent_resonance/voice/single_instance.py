@@ -1,4 +1,4 @@
-"""One performance at a time holds the speaker."""
+"""A lock that allows one performance at a time on the speaker."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import IO
 from latent_resonance import LatentResonanceError
 
 
-class SpeakerHeldError(LatentResonanceError):
+class SpeakerLockedError(LatentResonanceError):
     """Another performance holds the speaker."""
 
 
-class NoRuntimeFolderError(LatentResonanceError):
-    """The folder where eye and voice meet cannot be made or written."""
+class RuntimeFolderError(LatentResonanceError):
+    """The folder of the socket cannot be created or written."""
 
 
-def hold_the_speaker(socket_path: Path) -> IO[str]:
-    """A lock that one performance at a time can hold; it goes with the process.
+def lock_speaker(socket_path: Path) -> IO[str]:
+    """Lock the speaker, beside the socket; the lock is released when the process ends.
 
     Raises
     ------
-    SpeakerHeldError
-        Another performance holds it.
-    NoRuntimeFolderError
-        There is nowhere to lie for it.
+    SpeakerLockedError
+        Another performance holds the lock.
+    RuntimeFolderError
+        The lock file cannot be created.
     """
     try:
         socket_path.parent.mkdir(parents=True, exist_ok=True)
         lock = socket_path.with_suffix(".lock").open("a+")
     except OSError as error:
-        raise NoRuntimeFolderError(
+        raise RuntimeFolderError(
             f"{socket_path.parent}: cannot be used ({error.strerror}); set socket_path to a "
             "place in a folder that can be written, such as /run/latent-resonance/face.sock"
         ) from error
@@ -43,11 +43,11 @@ def hold_the_speaker(socket_path: Path) -> IO[str]:
         lock.seek(0)
         holder = lock.read().strip() or "unknown"
         lock.close()
-        raise SpeakerHeldError(
+        raise SpeakerLockedError(
             f"another performance (process {holder}) holds the speaker; "
             "stop it first, or give this one its own socket_path"
         ) from error
-    with contextlib.suppress(OSError):  # on a full disk the holder stays unnamed
+    with contextlib.suppress(OSError):  # on a full disk the process ID is not recorded
         os.ftruncate(lock.fileno(), 0)
         os.write(lock.fileno(), str(os.getpid()).encode())
     return lock

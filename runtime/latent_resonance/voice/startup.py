@@ -1,7 +1,7 @@
-"""What a performance opens at its start: the pack, the speaker, and the instrument of the hour.
+"""Open what a performance starts with: pack, speaker, instrument.
 
-On the main thread, before there are others. Where nobody is there to put things right, what the
-settings name and cannot be played is replaced by what came with the program.
+On the main thread, before there are others. When unattended, a pack or a score that cannot be
+played is replaced by the bundled one.
 """
 
 from __future__ import annotations
@@ -11,58 +11,58 @@ from collections.abc import Callable
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Settings
+from latent_resonance.config.source import SettingsSource
 from latent_resonance.gallery.opening_hours import OpeningState, local_time
 from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.score import attract_score
 from latent_resonance.voice.output.device import Speaker
 from latent_resonance.voice.output.writer import RingWriter
-from latent_resonance.voice.quiet_hours import hushed, schedule_state_of
-from latent_resonance.voice.reload import check_together
+from latent_resonance.voice.quiet_hours import quiet_settings, schedule_state_of
+from latent_resonance.voice.reload import check_compatible
 from latent_resonance.voice.synthesis.instrument import Instrument
 from latent_resonance.voice.synthesis.networks import load_networks
 
+FALLBACK = "playing the pack and the score that came with the program"
 
-def playable(settings: Settings, log: Callable[[str], None] | None) -> tuple[Settings, Pack, str]:
-    """(settings, their pack, what was wrong): the bundled pack and score if theirs fail.
 
-    Parameters
-    ----------
-    say : told why; None if somebody is there, who shall get the error
+def open_first_pack(settings: Settings, source: SettingsSource) -> tuple[Settings, Pack, str]:
+    """(settings, their pack, error); when unattended, with the bundled pack and score instead.
 
     Raises
     ------
     LatentResonanceError
-        Pack or score cannot be used.
+        Pack or score cannot be used, and the source is not unattended.
     """
     try:
-        return settings, _pack_and_score(settings), ""
+        return settings, _open_pack_and_score(settings), ""
     except LatentResonanceError as error:
-        if log is None:
+        if not source.unattended:
             raise
-        log(str(error))
-        log("playing the pack and the score that came with the program")
-        return bundled(settings), _pack_and_score(bundled(settings)), str(error)
+        source.log(str(error))
+        source.log(FALLBACK)
+        settings = with_bundled_pack(settings)
+        return settings, _open_pack_and_score(settings), str(error)
 
 
-def bundled(settings: Settings) -> Settings:
+def with_bundled_pack(settings: Settings) -> Settings:
     """These settings with the pack and the score that came with the program."""
     attract = settings.attract.model_copy(update={"score": None})
     return settings.model_copy(update={"pack": Settings().pack, "attract": attract})
 
 
-def _pack_and_score(settings: Settings) -> Pack:
+def _open_pack_and_score(settings: Settings) -> Pack:
     attract_score(settings)
     return open_pack(find_pack(settings.pack))
 
 
-def speaker_for(
+def start_speaker(
     pack: Pack, settings: Settings, log: Callable[[str], None], program: tuple[str, ...]
 ) -> tuple[RingWriter, Speaker]:
-    """The speaker that the settings ask for, which is looked for while the networks are opened.
+    """The speaker of the settings; its device is opened while the networks are loaded.
 
     Parameters
     ----------
-    program : the output process
+    program : command of the output process
     """
     output, rate = settings.output, pack.geometry.sample_rate
     writer = RingWriter(pack.geometry, output.buffer_s)
@@ -73,36 +73,33 @@ def speaker_for(
     return writer, speaker
 
 
-def first_instrument(
-    pack: Pack, settings: Settings, seed: int, log: Callable[[str], None] | None
+def open_first_instrument(
+    pack: Pack, settings: Settings, source: SettingsSource, seed: int
 ) -> tuple[Settings, Instrument, str]:
-    """(settings, what they begin with, what was wrong): the bundled pack if the networks fail.
-
-    Parameters
-    ----------
-    say : told why; None if somebody is there, who shall get the error
+    """(settings, instrument, error); when unattended, with the bundled pack if the networks fail.
 
     Raises
     ------
     PackError
-        A network cannot be played.
+        A network cannot be run.
     ReloadError
-        The bundled pack has another pace than the one that the speaker was opened for.
+        The bundled pack does not fit the speaker that was opened for the other one.
     """
     try:
-        return settings, _of_the_hour(pack, settings, seed), ""
+        return settings, _instrument_now(pack, settings, seed), ""
     except PackError as error:
-        if log is None:
+        if not source.unattended:
             raise
-        log(str(error))
-        instead = _pack_and_score(bundled(settings))
-        check_together(pack, instead)
-        log("playing the pack and the score that came with the program")
-        return bundled(settings), _of_the_hour(instead, bundled(settings), seed), str(error)
+        source.log(str(error))
+        settings = with_bundled_pack(settings)
+        bundled = _open_pack_and_score(settings)
+        check_compatible(pack, bundled)
+        source.log(FALLBACK)
+        return settings, _instrument_now(bundled, settings, seed), str(error)
 
 
-def _of_the_hour(pack: Pack, settings: Settings, seed: int) -> Instrument:
-    """A soft one if the hour is quiet."""
+def _instrument_now(pack: Pack, settings: Settings, seed: int) -> Instrument:
+    """An instrument with the settings for the present time of day."""
     quiet = schedule_state_of(settings, local_time()).opening is OpeningState.QUIET
-    in_force = hushed(settings) if quiet else settings
+    in_force = quiet_settings(settings) if quiet else settings
     return Instrument(pack, load_networks(pack, in_force.inference), in_force, seed)

@@ -1,6 +1,6 @@
-"""The report that monitors are told: what the attendant knows, as one record.
+"""The report for monitors: the state of the performance as one record.
 
-Lives on the voice's main thread, which makes one twice a second and leaves it in a slot.
+Made on the main thread twice a second, and kept in the shared state.
 """
 
 from __future__ import annotations
@@ -8,102 +8,88 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from latent_resonance import __version__
-from latent_resonance.gallery.opening_hours import Door
 from latent_resonance.link.telemetry import FLOOR_DB, Report
-from latent_resonance.pack import packs_there
-from latent_resonance.voice.remote_control import RemoteControl
-from latent_resonance.voice.supervisor import Attended, Supervisor, doing, load_of
-from latent_resonance.voice.telemetry import RANGE_DB, columns_per_s, picture_hz
+from latent_resonance.pack import list_packs
+from latent_resonance.voice.state import State
+from latent_resonance.voice.supervisor import Supervisor, activity, load_of
+from latent_resonance.voice.telemetry import RANGE_DB, band_frequencies_hz, columns_per_s
 
-REPORT_S = 0.5
-KEPT = 8  # sentences
-
-
-class Reported(Attended, Protocol):
-    """What a report is made of, beside what the attendant looks at."""
-
-    remote: RemoteControl
-    report: Report | None
-    loudness_lufs: float
-
-    @property
-    def scene(self) -> str:
-        """Of telemetry.SCENES."""
+REPORT_INTERVAL_S = 0.5
+MAX_LOG_LINES = 8
 
 
 class Reporter:
-    """Makes the reports, and remembers what was said last."""
+    """Makes the reports, and keeps the last log lines for them."""
 
     def __init__(self, log: Callable[[str], None], now_s: float) -> None:
         self._log = log
-        self.began_s = self.made_s = now_s
-        self.said: deque[tuple[float, str]] = deque(maxlen=KEPT)
-        self.before = (0, 0.0)  # images, busy_s
-        self.packs = packs_there()
+        self.began_s = self.reported_s = now_s
+        self.log_lines: deque[tuple[float, str]] = deque(maxlen=MAX_LOG_LINES)
+        self.previous = (0, 0.0)  # images and busy_s at the last report
+        self.packs = list_packs()
 
     def log(self, sentence: str) -> None:
-        """Says it, and keeps it for those who look later (any thread)."""
-        self.said.append((time.monotonic(), sentence))
+        """Log a sentence, and keep it for the next reports (any thread)."""
+        self.log_lines.append((time.monotonic(), sentence))
         self._log(sentence)
 
-    def step(self, engine: Reported, supervisor: Supervisor, now_s: float) -> None:
-        """A new report if it is time."""
-        since_s = now_s - self.made_s
-        if since_s >= REPORT_S:
-            engine.report = self._report(engine, supervisor, now_s, since_s)
-            self.made_s = now_s
+    def step(self, state: State, supervisor: Supervisor, now_s: float) -> None:
+        """Put a new report into the state if it is time."""
+        elapsed_s = now_s - self.reported_s
+        if elapsed_s >= REPORT_INTERVAL_S:
+            state.report = self._report(state, supervisor, now_s, elapsed_s)
+            self.reported_s = now_s
 
     def _report(
-        self, engine: Reported, supervisor: Supervisor, now_s: float, since_s: float
+        self, state: State, supervisor: Supervisor, now_s: float, elapsed_s: float
     ) -> Report:
-        images, busy_s = self.before
-        self.before = (engine.images, engine.busy_s)
-        presence, remote, heat = engine.presence, engine.remote, engine.heat
-        instrument, health, hour = engine.instrument, supervisor.health, engine.hour
+        n_images, busy_s = self.previous
+        self.previous = (state.n_images, state.busy_s)
+        presence, remote, schedule = state.presence, state.remote, state.schedule
+        instrument, load_shedder = state.instrument, supervisor.load_shedder
+        geometry = instrument.pack.geometry
         return Report(
             build=__version__,
             uptime_s=round(now_s - self.began_s, 1),
-            doing=_doing(engine),
-            scene=engine.scene,
+            doing=_activity(state),
+            scene=state.scene,
             pack=instrument.pack.name,
             packs=self.packs,
-            images_per_s=round((engine.images - images) / since_s, 1),
+            images_per_s=round((state.n_images - n_images) / elapsed_s, 1),
             visits=presence.visits,
             played_s=round(presence.played_s, 1),
             underflows=supervisor.speaker.underflows,
-            faults=dict(supervisor.faults.counted),
-            news=tuple((round(now_s - then_s, 1), text) for then_s, text in list(self.said)),
+            faults=dict(supervisor.faults.totals),
+            news=tuple((round(now_s - then_s, 1), text) for then_s, text in list(self.log_lines)),
             speaker=supervisor.speaker.name or "",
-            load=round(load_of(engine.busy_s - busy_s, since_s), 3),
-            tier=health.tier,
-            tier_reason=health.reason(),
+            load=round(load_of(state.busy_s - busy_s, elapsed_s), 3),
+            tier=load_shedder.tier,
+            tier_reason=load_shedder.reason(),
             quality=instrument.settings.quality,
-            celsius=heat.celsius,
-            throttled=heat.throttled,
-            loudness_lufs=round(max(engine.loudness_lufs, FLOOR_DB), 1),
-            door=" ".join(filter(None, (hour.door.value, hour.until))),
-            refused=engine.refused,
+            celsius=state.thermal.celsius,
+            throttled=state.thermal.throttled,
+            loudness_lufs=round(max(state.loudness_lufs, FLOOR_DB), 1),
+            door=" ".join(filter(None, (schedule.opening.value, schedule.until))),
+            refused=state.settings_error,
             volume_db=remote.volume_db,
             muted=remote.muted,
             standby=remote.standby,
-            quiet=remote.quiet or hour.door is Door.QUIET,
+            quiet=state.quiet,
             correcting=remote.correcting,
             pairs=len(remote.pairs),
-            held=remote.z(now_s, instrument.pack.latent_dim) is not None,
+            held=remote.held_z(now_s, instrument.pack.latent_dim) is not None,
             overridden=tuple(remote.overridden(now_s)),
-            picture_hz=picture_hz(instrument.pack.geometry),
+            picture_hz=band_frequencies_hz(geometry),
             picture_range_db=RANGE_DB,
-            columns_per_s=round(columns_per_s(instrument.pack.geometry), 3),
+            columns_per_s=round(columns_per_s(geometry), 3),
             z=tuple(round(float(x), 4) for x in instrument.generator.z),
         )
 
 
-def _doing(engine: Reported) -> str:
-    remote = engine.remote
-    if remote.standby:
+def _activity(state: State) -> str:
+    if state.remote.standby:
         return "on standby"
-    words = doing(engine.presence, engine.hour)
-    return f"{words}, muted" if remote.muted else words
+    words = activity(state.presence, state.schedule)
+    return f"{words}, muted" if state.remote.muted else words

@@ -1,4 +1,4 @@
-"""What others may ask of a performance from outside: to leave, or to read its settings again."""
+"""The signals that stop a performance, or make it reload settings and pack."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class StopSignals:
-    """Set by signals, read by the threads."""
+    """Events that are set by signals."""
 
-    leave: threading.Event = field(default_factory=threading.Event)  # SIGINT, SIGTERM
+    stop: threading.Event = field(default_factory=threading.Event)  # SIGINT, SIGTERM
     reload: threading.Event = field(default_factory=threading.Event)  # SIGHUP
 
 
 def install_stop_signals() -> StopSignals:
-    """Installs the handlers (main thread).
+    """Install the handlers (main thread).
 
-    A terminal that is closed sends SIGHUP too, but then is none any more: that is to leave.
+    A terminal that is closed sends SIGHUP too; the standard error is then no terminal any more,
+    and the signal means to stop.
     """
     signals = StopSignals()
-    had_a_terminal = sys.stderr.isatty()
+    had_terminal = sys.stderr.isatty()
 
-    def hung_up() -> None:
-        closed = had_a_terminal and not os.isatty(sys.stderr.fileno())
-        (signals.leave if closed else signals.reload).set()
+    def on_hangup() -> None:
+        terminal_closed = had_terminal and not os.isatty(sys.stderr.fileno())
+        (signals.stop if terminal_closed else signals.reload).set()
 
-    signal.signal(signal.SIGINT, lambda *_: signals.leave.set())
-    signal.signal(signal.SIGTERM, lambda *_: signals.leave.set())
-    signal.signal(signal.SIGHUP, lambda *_: hung_up())
+    signal.signal(signal.SIGINT, lambda *_: signals.stop.set())
+    signal.signal(signal.SIGTERM, lambda *_: signals.stop.set())
+    signal.signal(signal.SIGHUP, lambda *_: on_hangup())
     return signals

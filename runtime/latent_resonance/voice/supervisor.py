@@ -1,6 +1,6 @@
-"""Looks after a performance: speaker, eye, load, heat, and what people and systemd are told.
+"""Supervise a performance: speaker, eye, load, temperature; log, status line, systemd.
 
-Lives on the main thread; nothing here waits. In: the performance's slots. Out: sentences, one
+Runs on the main thread and never blocks. In: the state of the performance. Out: log lines, one
 line of status, and the tier that the machine can afford.
 """
 
@@ -8,211 +8,195 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Protocol
 
-from latent_resonance.face_state import FaceReceiver
-from latent_resonance.gallery.daily_log import Counts, DailyLog, Faults
-from latent_resonance.gallery.opening_hours import Door, Hour
-from latent_resonance.gallery.visit import Presence, Scene
-from latent_resonance.linux.process_usage import usage_of
+from latent_resonance.gallery.daily_log import Counts, DailyLog, FaultCounter
+from latent_resonance.gallery.opening_hours import OpeningState, ScheduleState
+from latent_resonance.gallery.visit import Presence, VisitState
+from latent_resonance.linux.process_usage import read_usage
 from latent_resonance.linux.systemd import Notifier
 from latent_resonance.voice.child_process import EyeProcess
-from latent_resonance.voice.load_shedding import Health, Heat, shed
+from latent_resonance.voice.load_shedding import LoadShedder, describe_tier
 from latent_resonance.voice.output.device import Speaker
 from latent_resonance.voice.output.writer import RingWriter
-from latent_resonance.voice.synthesis.instrument import Instrument
+from latent_resonance.voice.state import State
 
-LOOK_S = 0.5  # between two looks at load, heat and faults
-DEEPER_S, DEEPEST_S = 0.005, 0.06  # by how much more is kept ready after underflows, up to what
-XRUNS = 5  # of a device; then it is asked for more latency, which interrupts it for a moment
-LATER_S, LATEST_S = 0.01, 0.06
-EYE_GONE_S = 3.0  # an eye that was heard and has said nothing for so long is a fault
-
-
-class Attended(Protocol):
-    """What the attendant looks at: the slots of a performance."""
-
-    instrument: Instrument
-    writer: RingWriter
-    presence: Presence
-    receiver: FaceReceiver
-    heat: Heat
-    hour: Hour
-    refused: str
-    tier: int
-    images: int
-    hops: int
-    busy_s: float
-    heard_after_s: float
+CHECK_INTERVAL_S = 0.5  # of load, temperature and faults
+BUFFER_STEP_S, MAX_BUFFER_S = 0.005, 0.06  # a longer buffer after each underflow
+XRUN_LIMIT = 5  # of a device, before its latency is raised, which interrupts it for a moment
+LATENCY_STEP_S, MAX_LATENCY_S = 0.01, 0.06
+EYE_TIMEOUT_S = 3.0  # without an image, after the first: a fault
 
 
 class Supervisor:
-    """The one who notices."""
+    """The main thread's part of a performance; call `poll` every few milliseconds."""
 
     def __init__(
         self,
-        engine: Attended,
+        state: State,
+        writer: RingWriter,
         speaker: Speaker,
         eye: EyeProcess | None,
         notifier: Notifier,
         log: Callable[[str], None],
         now_s: float,
     ) -> None:
-        self.engine, self.speaker, self.eye = engine, speaker, eye
+        self.state, self.writer, self.speaker, self.eye = state, writer, speaker, eye
         self.notifier, self.log = notifier, log
-        self.health = Health()
-        self.began_s = self.looked_s = now_s
-        self.hops_fed = self.dry = self.xruns = 0
-        self.seen = (0, 0, 0.0)  # images, hops, busy_s at the last look
-        self.settings = engine.instrument.settings
+        self.load_shedder = LoadShedder()
+        self.began_s = self.checked_s = now_s
+        self.hops_reported = self.underflows = self.xruns = 0
+        self.previous = (0, 0.0)  # images and busy_s at the last check
+        self.settings = state.instrument.settings
         self.fault: str | None = None
-        self.doubt = ""
-        self.flooded = self.had_speaker = False
-        self.heard_s = now_s  # when an image last came
-        self.faults, self.daily_log = Faults(), DailyLog()
+        self.clock_error = ""
+        self.rejected_logged = self.had_speaker = False
+        self.last_image_s = now_s
+        self.faults, self.daily_log = FaultCounter(), DailyLog()
 
     def poll(self, now_s: float) -> None:
-        """Everything that has to be done every few milliseconds."""
+        """Keep speaker, eye and watchdog going; twice a second, check everything else."""
         self.speaker.poll(now_s)
         if self.eye:
-            self.eye.poll(now_s, self.engine.images)
-        self._feed_the_watchdog()
-        if now_s - self.looked_s >= LOOK_S:
-            self._look(now_s, now_s - self.looked_s)
-            self.looked_s = now_s
+            self.eye.poll(now_s, self.state.n_images)
+        self._notify_watchdog()
+        if now_s - self.checked_s >= CHECK_INTERVAL_S:
+            self._check(now_s, now_s - self.checked_s)
+            self.checked_s = now_s
 
-    def _feed_the_watchdog(self) -> None:
-        """Ready when samples leave the ring; alive as long as they do."""
-        engine = self.engine
-        if engine.hops == self.hops_fed:
+    def _notify_watchdog(self) -> None:
+        """Ready once samples leave the ring, alive as long as they do."""
+        n_hops, hop_length = self.state.n_hops, self.state.instrument.pack.geometry.hop_length
+        if n_hops == self.hops_reported:
             return
-        self.hops_fed = engine.hops
-        if self.hops_fed * engine.instrument.pack.geometry.hop_length > self._ring_holds():
+        self.hops_reported = n_hops
+        if n_hops * hop_length > self.writer.ring.capacity:
             self.notifier.ready()
             self.notifier.alive()
 
-    def _ring_holds(self) -> int:
-        return self.engine.writer.ring.capacity
-
-    def _look(self, now_s: float, since_s: float) -> None:
-        engine = self.engine
-        before, self.seen = self.seen, (engine.images, engine.hops, engine.busy_s)
-        load = load_of(self.seen[2] - before[2], since_s)
-        engine.tier = self.health.step(now_s, load, engine.heat)
-        engine.heard_after_s = self.speaker.latency_s
-        if engine.images > before[0]:
-            self.heard_s = now_s
-        self._report()
-        self._apply(engine.instrument, now_s)
-        self._keep_enough_ready(now_s)
-        self._note(now_s)
-        self.notifier.status(self._status((self.seen[0] - before[0]) / since_s))
-
-    def _note(self, now_s: float) -> None:
-        """Keeps the diary, and says a day's line when the day is over."""
-        engine, faults = self.engine, self.faults
-        silent_eye = engine.images > 0 and now_s - self.heard_s > EYE_GONE_S
-        faults.notice("eye silent", holds=silent_eye)
-        self.had_speaker |= self.speaker.playing
-        faults.notice("speaker lost", holds=self.had_speaker and not self.speaker.playing)
-        faults.notice("network fault", holds=engine.instrument.generator.fault is not None)
-        faults.notice("short of time or hot", holds=self.health.tier > 0)
-        faults.notice("settings refused", holds=bool(engine.refused))
-        faults.count("underflow", self.speaker.underflows)
-        if (line := self.daily_log.step(self._counts(), engine.hour.today)) is not None:
+    def _check(self, now_s: float, elapsed_s: float) -> None:
+        state = self.state
+        (n_images, busy_s), self.previous = self.previous, (state.n_images, state.busy_s)
+        load = load_of(self.previous[1] - busy_s, elapsed_s)
+        state.tier = self.load_shedder.step(now_s, load, state.thermal)
+        if self.previous[0] > n_images:
+            self.last_image_s = now_s
+        self._log_changes()
+        self._apply_output_settings(now_s)
+        self._adapt_buffer()
+        self._adapt_latency(now_s)
+        state.output_latency_s = self.writer.buffer_s + self.speaker.latency_s
+        self._count_faults(now_s)
+        if (line := self.daily_log.step(self._counts(), state.schedule.today)) is not None:
             self.log(line)
+        self.notifier.status(self._status((self.previous[0] - n_images) / elapsed_s))
+
+    def _count_faults(self, now_s: float) -> None:
+        state, faults = self.state, self.faults
+        eye_silent = state.n_images > 0 and now_s - self.last_image_s > EYE_TIMEOUT_S
+        faults.update("eye silent", active=eye_silent)
+        self.had_speaker |= self.speaker.playing
+        faults.update("speaker lost", active=self.had_speaker and not self.speaker.playing)
+        faults.update("network fault", active=state.instrument.generator.fault is not None)
+        faults.update("short of time or hot", active=self.load_shedder.tier > 0)
+        faults.update("settings refused", active=bool(state.settings_error))
+        faults.set_total("underflow", self.speaker.underflows)
 
     def _counts(self) -> Counts:
-        presence = self.engine.presence
-        return Counts(presence.visits, presence.played_s, self.faults.counted.copy())
+        presence = self.state.presence
+        return Counts(presence.visits, presence.played_s, self.faults.totals.copy())
 
     def last_line(self) -> str:
-        """The diary's line for what has passed of the day, at leaving."""
-        return self.daily_log.last(self._counts())
+        """The line of the daily log for the day so far, at the end."""
+        return self.daily_log.final_line(self._counts())
 
-    def _report(self) -> None:
-        """Says what is new, once."""
-        if (news := self.health.news()) is not None:
-            self.log(news)
-        fault = self.engine.instrument.generator.fault
+    def _log_changes(self) -> None:
+        """Log each change once."""
+        if (change := self.load_shedder.new_message()) is not None:
+            self.log(change)
+        fault = self.state.instrument.generator.fault
         if fault not in (None, self.fault):
             self.fault = fault
-            self.log(f"{fault}; keeping the last good picture, playing on")
-        doubt = self.engine.hour.doubt
-        if doubt not in ("", self.doubt):
-            self.log(f"{doubt}; open until it is right")
-        self.doubt = doubt
-        if self.engine.receiver.rejected and not self.flooded:
-            self.flooded = True
+            self.log(f"{fault}; keeping the last valid spectrogram, playing on")
+        clock_error = self.state.schedule.clock_error
+        if clock_error not in ("", self.clock_error):
+            self.log(f"{clock_error}; open until it is right")
+        self.clock_error = clock_error
+        if self.state.n_rejected and not self.rejected_logged:
+            self.rejected_logged = True
             self.log("something other than the eye writes to the socket; ignoring it, playing on")
 
-    def _apply(self, instrument: Instrument, now_s: float) -> None:
-        """Changed settings of the output, where another instrument has brought any."""
-        if instrument.settings is not self.settings:
-            before, self.settings = self.settings.output, instrument.settings
-            output = self.settings.output
-            # What has not been changed stays what the machine turned out to need.
-            if (output.device, output.latency_s) != (before.device, before.latency_s):
-                self.speaker.change(output.device, output.latency_s, now_s)
-            if output.buffer_s != before.buffer_s:
-                self.engine.writer.deepen(output.buffer_s)
+    def _apply_output_settings(self, now_s: float) -> None:
+        """Apply changed output settings; what was adapted stays if its setting is unchanged."""
+        settings = self.state.instrument.settings
+        if settings is self.settings:
+            return
+        before, self.settings = self.settings.output, settings
+        output = settings.output
+        if (output.device, output.latency_s) != (before.device, before.latency_s):
+            self.speaker.change(output.device, output.latency_s, now_s)
+        if output.buffer_s != before.buffer_s:
+            self.writer.set_buffer(output.buffer_s)
 
-    def _keep_enough_ready(self, now_s: float) -> None:
-        """Trades a little latency for peace, on a machine that is late now and then."""
-        writer, speaker = self.engine.writer, self.speaker
-        dry, before = speaker.underflows - speaker.xruns, self.dry
-        self.dry = dry
-        if dry > before and speaker.playing and writer.buffer_s < DEEPEST_S:
-            writer.deepen(min(writer.buffer_s + DEEPER_S, DEEPEST_S))
-            ready_ms = 1000 * writer.buffer_s
-            self.log(f"the sound was late; keeping {ready_ms:.0f} ms ready from now on")
-        if speaker.xruns - self.xruns >= XRUNS and speaker.latency_s < LATEST_S:
+    def _adapt_buffer(self) -> None:
+        """After an underflow, buffer more: on this machine the synthesis is late at times."""
+        writer, speaker = self.writer, self.speaker
+        before, self.underflows = self.underflows, speaker.underflows - speaker.xruns
+        if self.underflows > before and speaker.playing and writer.buffer_s < MAX_BUFFER_S:
+            writer.set_buffer(min(writer.buffer_s + BUFFER_STEP_S, MAX_BUFFER_S))
+            buffer_ms = 1000 * writer.buffer_s
+            self.log(f"the sound was late; buffering {buffer_ms:.0f} ms from now on")
+
+    def _adapt_latency(self, now_s: float) -> None:
+        """After several xruns, ask the device for more latency."""
+        speaker = self.speaker
+        if speaker.xruns - self.xruns >= XRUN_LIMIT and speaker.latency_s < MAX_LATENCY_S:
             self.xruns = speaker.xruns
-            speaker.change(speaker.device, min(speaker.latency_s + LATER_S, LATEST_S), now_s)
-            asked_ms = 1000 * speaker.latency_s
-            self.log(f"the speaker ran dry; asking it for {asked_ms:.0f} ms from now on")
+            latency_s = min(speaker.latency_s + LATENCY_STEP_S, MAX_LATENCY_S)
+            speaker.change(speaker.device, latency_s, now_s)
+            latency_ms = 1000 * speaker.latency_s
+            self.log(f"the speaker underran; requesting {latency_ms:.0f} ms from now on")
 
     def _status(self, images_per_s: float) -> str:
-        hour = self.engine.hour
+        schedule = self.state.schedule
         parts = [
-            doing(self.engine.presence, hour),
+            activity(self.state.presence, schedule),
             f"{images_per_s:.0f} images/s",
             f"{self.speaker.underflows} underflows",
         ]
-        if hour.door is Door.QUIET:
-            parts.append(hour.door.value)
-        parts += [remark for remark in (self.engine.refused, hour.doubt) if remark]
+        if schedule.opening is OpeningState.QUIET:
+            parts.append(schedule.opening.value)
+        parts += filter(None, (self.state.settings_error, schedule.clock_error))
         if not self.speaker.playing:
-            parts.append(f"unheard ({self.speaker.said or 'looking for a speaker'})")
-        if self.health.tier:
-            parts.append(f"{self.health.reason()}: {shed(self.health.tier)}")
+            parts.append(f"unheard ({self.speaker.last_message or 'looking for a speaker'})")
+        if self.load_shedder.tier:
+            parts.append(f"{self.load_shedder.reason()}: {describe_tier(self.load_shedder.tier)}")
         return ", ".join(parts)
 
     def summary(self, now_s: float) -> str:
-        """One line of figures: what a technician wants to know first."""
+        """One line about the whole performance: duration, underflows, rates, CPU and memory."""
         seconds = max(now_s - self.began_s, 1e-3)
-        figures = [
+        parts = [
             f"played {seconds:.1f} s",
             f"{self.speaker.underflows} underflows",
-            f"{self.engine.images / seconds:.1f} images/s",
+            f"{self.state.n_images / seconds:.1f} images/s",
         ]
-        if (usage := usage_of(os.getpid())) is not None:
+        if (usage := read_usage(os.getpid())) is not None:
             share = 100 * usage.cpu_s / seconds
-            figures.append(f"voice {share:.0f} % of a core, {usage.resident_mib:.0f} MiB")
+            parts.append(f"voice {share:.0f} % of a core, {usage.resident_mib:.0f} MiB")
         if self.eye:
-            figures.append(self.eye.figures(seconds))
-        if self.health.lowest:
-            figures.append(f"down to {shed(self.health.lowest)}")
-        return ", ".join(figures)
+            parts.append(self.eye.usage_text(seconds))
+        if self.load_shedder.lowest:
+            parts.append(f"down to {describe_tier(self.load_shedder.lowest)}")
+        return ", ".join(parts)
 
 
-def doing(presence: Presence, hour: Hour) -> str:
-    """What it does, in words."""
-    if not hour.is_open:
-        return f"closed {hour.until}".strip()
-    if presence.scene is Scene.EMPTY and not presence.attract.enabled:
-        return "silent until somebody comes"
-    return presence.scene.value
+def activity(presence: Presence, schedule: ScheduleState) -> str:
+    """What the instrument does at present, in words."""
+    if not schedule.is_open:
+        return f"closed {schedule.until}".strip()
+    if presence.visit_state is VisitState.EMPTY and not presence.attract.enabled:
+        return "silent until a visitor comes"
+    return presence.visit_state.value
 
 
 def load_of(busy_s: float, elapsed_s: float) -> float:
