@@ -1,4 +1,4 @@
-"""The doctor: plain verdicts, a remedy for each fault, and it survives what it examines."""
+"""The doctor: verdicts, a remedy for each fault, and probes that may crash."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.doctor import examine
-from latent_resonance.doctor.check import FAIL, OK, WARN, Check, Finding, probe, ran
+from latent_resonance.doctor import run_checks
+from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ProbeResult, run_command, run_probe
 from latent_resonance.doctor.devices import (
-    camera_of_eye,
+    camera_from_status,
     check_camera,
     check_face,
     check_speaker,
-    face_of_voice,
-    reference_tone,
-    speaker_of_voice,
+    check_tone,
+    face_from_status,
+    speaker_from_status,
 )
 from latent_resonance.doctor.software import (
     check_libraries,
@@ -29,7 +29,7 @@ from latent_resonance.doctor.software import (
     check_versions,
 )
 
-# The line that tells a Raspberry Pi 4 (Cortex-A72) from a Pi 5 (Cortex-A76).
+# The line that differs between a Raspberry Pi 4 (Cortex-A72) and a Pi 5 (Cortex-A76).
 PI_4 = "Features\t: fp asimd evtstrm crc32 cpuid\n"
 PI_5 = "Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid\n"
 
@@ -40,25 +40,25 @@ def cpuinfo(folder: Path, features: str, cores: int = 4) -> Path:
     return path
 
 
-def test_a_pi_4_is_well_and_told_that_mediapipe_is_not_for_it(tmp_path: Path) -> None:
+def test_a_pi_4_is_ok_without_mediapipe(tmp_path: Path) -> None:
     check = check_processor("aarch64", cpuinfo(tmp_path, PI_4))
     assert check.verdict == OK
     assert "without MediaPipe" in check.detail
 
 
-def test_a_pi_5_is_well(tmp_path: Path) -> None:
+def test_a_pi_5_is_ok(tmp_path: Path) -> None:
     check = check_processor("aarch64", cpuinfo(tmp_path, PI_5))
     assert check.verdict == OK
     assert "with ARMv8.1 atomics" in check.detail
 
 
-def test_one_core_without_atomics_is_one_too_many(tmp_path: Path) -> None:
+def test_one_core_without_atomics_rules_out_mediapipe(tmp_path: Path) -> None:
     path = tmp_path / "cpuinfo"
     path.write_text(PI_5 + PI_4)
     assert "without ARMv8.1 atomics" in check_processor("aarch64", path).detail
 
 
-def test_other_processors_are_not_asked_for_arms_features(tmp_path: Path) -> None:
+def test_other_processors_are_not_checked_for_atomics(tmp_path: Path) -> None:
     assert check_processor("x86_64", cpuinfo(tmp_path, "flags : sse2\n")).verdict == OK
 
 
@@ -80,7 +80,7 @@ def test_one_opencv_is_installed_and_it_is_the_headless_one() -> None:
     assert check_opencv() == Check("opencv", OK, "opencv-python-headless")
 
 
-def test_wrong_settings_are_a_fault_that_says_everything(tmp_path: Path) -> None:
+def test_invalid_settings_are_a_fault_with_every_message(tmp_path: Path) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text("camera: {width: 0, height: 0}")
     check = check_settings(path)
@@ -89,50 +89,48 @@ def test_wrong_settings_are_a_fault_that_says_everything(tmp_path: Path) -> None
     assert "camera.height" in check.detail
 
 
-def test_a_tracker_that_dies_of_an_illegal_instruction_is_explained() -> None:
-    check = check_tracker(Finding(-4, "died of SIGILL"))
+def test_an_illegal_instruction_in_the_tracker_is_explained() -> None:
+    check = check_tracker(ProbeResult(-4, "killed by SIGILL"))
     assert check.verdict == FAIL
     assert "processor" in check.detail
     assert "eye.tracker: light" in check.remedy
 
 
 def test_a_missing_camera_or_speaker_is_only_a_warning() -> None:
-    missing = Finding(1, "none here")
+    missing = ProbeResult(1, "none here")
     assert check_camera(missing).verdict == check_speaker(missing).verdict == WARN
     assert check_camera(missing).remedy
 
 
 def test_a_remedy_is_given_once() -> None:
-    found = check_speaker(Finding(1, "no speaker found; connect one"))
+    found = check_speaker(ProbeResult(1, "no speaker found; connect one"))
     assert found.detail == "no speaker found"
     assert "connect one" in found.remedy
 
 
-def test_a_probe_finds_a_pack_and_says_what_is_wrong_with_one(
-    tmp_path: Path, pack_folder: Path
-) -> None:
+def test_a_probe_reports_a_pack_or_its_fault(tmp_path: Path, pack_folder: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text(f"pack: {pack_folder}")
-    assert probe("pack", config) == Finding(
+    assert run_probe("pack", config) == ProbeResult(
         0, f"{pack_folder}, 4 pure anchors, on CPUExecutionProvider"
     )
     config.write_text("pack: nowhere")
-    assert probe("pack", config).code == 1
-    assert "no pack 'nowhere'" in probe("pack", config).line
+    assert run_probe("pack", config).code == 1
+    assert "no pack 'nowhere'" in run_probe("pack", config).line
 
 
 def test_a_probe_that_crashes_is_reported_by_its_last_line() -> None:
-    found = probe("no such probe", None)
+    found = run_probe("no such probe", None)
     assert found.code == 1
     assert "KeyError" in found.line
 
 
-def test_a_probe_that_hangs_is_given_up() -> None:
-    assert probe("pack", None, patience_s=0.001) == Finding(1, "no answer within 0.001 s")
+def test_a_probe_that_hangs_is_killed() -> None:
+    assert run_probe("pack", None, timeout_s=0.001) == ProbeResult(1, "no answer within 0.001 s")
 
 
-def test_a_program_that_is_missing_is_a_finding_too() -> None:
-    assert ran(["/no/such/program"], 1.0) == Finding(
+def test_a_missing_program_is_a_failure() -> None:
+    assert run_command(["/no/such/program"], 1.0) == ProbeResult(
         1, "/no/such/program: No such file or directory"
     )
 
@@ -152,36 +150,36 @@ def test_a_check_is_one_line_and_its_remedy_another() -> None:
         ("", WARN),
     ],
 )
-def test_an_eye_that_runs_is_asked_for_the_camera(status: str, verdict: str) -> None:
-    check = camera_of_eye(status)
+def test_the_camera_is_checked_by_the_status_of_a_running_eye(status: str, verdict: str) -> None:
+    check = camera_from_status(status)
     assert check.verdict == verdict
     assert status in check.detail
     assert bool(check.remedy) == (verdict != OK)
 
 
-def test_a_voice_that_runs_is_asked_for_the_speaker_and_the_visitor() -> None:
-    heard = "playing for a visitor, 30 images/s, 0 underflows"
-    assert speaker_of_voice(heard).verdict == face_of_voice(heard).verdict == OK
-    unheard = "playing the score for nobody, 0 images/s, 0 underflows, unheard (no speaker found)"
-    assert speaker_of_voice(unheard).verdict == face_of_voice(unheard).verdict == WARN
-    assert speaker_of_voice("").verdict == WARN
+def test_speaker_and_face_are_checked_by_the_status_of_a_running_voice() -> None:
+    audible = "playing for a visitor, 30 images/s, 0 underflows"
+    assert speaker_from_status(audible).verdict == face_from_status(audible).verdict == OK
+    silent = "playing the score, no visitor, 0 images/s, 0 underflows, unheard (no speaker found)"
+    assert speaker_from_status(silent).verdict == face_from_status(silent).verdict == WARN
+    assert speaker_from_status("").verdict == WARN
 
 
-def test_nobody_before_the_camera_is_no_fault_of_the_machine() -> None:
-    check = check_face(Finding(1, "no face was seen for 8 s"))
+def test_a_missing_face_is_only_a_warning() -> None:
+    check = check_face(ProbeResult(1, "no face was detected for 8 s"))
     assert check.verdict == WARN
-    assert "stand before it" in check.remedy
+    assert "from the camera" in check.remedy
 
 
-def test_a_tone_that_was_played_still_asks_whether_it_was_heard() -> None:
-    assert "not heard?" in reference_tone(Finding(0, "a tone was played"), held=False).remedy
-    refused = Finding(1, "USB cannot be opened")
-    assert "systemctl stop" in reference_tone(refused, held=True).remedy
-    assert "systemctl stop" not in reference_tone(refused, held=False).remedy
+def test_a_played_tone_has_a_remedy_in_case_it_was_not_audible() -> None:
+    assert "not audible?" in check_tone(ProbeResult(0, "a tone was played"), in_use=False).remedy
+    failed = ProbeResult(1, "USB cannot be opened")
+    assert "systemctl stop" in check_tone(failed, in_use=True).remedy
+    assert "systemctl stop" not in check_tone(failed, in_use=False).remedy
 
 
 @pytest.mark.slow
-def test_the_doctors_own_process_stays_free_of_what_it_examines(
+def test_the_doctors_own_process_imports_no_heavy_library(
     tmp_path: Path, pack_folder: Path
 ) -> None:
     config = tmp_path / "settings.yaml"
@@ -204,10 +202,10 @@ def test_the_doctors_own_process_stays_free_of_what_it_examines(
 
 
 @pytest.mark.slow
-def test_the_settings_of_the_site_are_those_examined(tmp_path: Path) -> None:
+def test_the_settings_of_the_machine_are_checked(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text("dance: true")
-    first = next(iter(examine(None, site=site)))
+    first = next(iter(run_checks(None, site=site)))
     assert first.verdict == FAIL
     assert str(site) in first.detail
 

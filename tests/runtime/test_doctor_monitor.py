@@ -1,4 +1,4 @@
-"""What the doctor says of the monitor: its page, its token, and what to do."""
+"""The doctor's check of the monitor: its page, its token, and remedies."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 
 from latent_resonance.config.monitor import Monitor
 from latent_resonance.doctor.monitor import check_monitor
-from latent_resonance.doctor.units import MONITOR, State
+from latent_resonance.doctor.units import MONITOR, UnitState
 
-RUNNING = State(MONITOR, "loaded", "active", "enabled")
+RUNNING = UnitState(MONITOR, "loaded", "active", "enabled")
 TOKEN = "0123456789abcdef0123456789abcdef"
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    """Answers as the monitor does; `health` is what it says."""
+    """Answers like the monitor, with `health` as the content."""
 
     health = b""
 
@@ -29,7 +29,7 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(self.health)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -48,37 +48,37 @@ def token(tmp_path: Path) -> Path:
     return path
 
 
-def healthy(is_so: bool, reason: str = "") -> None:
-    Page.health = json.dumps({"healthy": is_so, "reason": reason}).encode()
+def set_health(healthy: bool, reason: str = "") -> None:
+    Page.health = json.dumps({"healthy": healthy, "reason": reason}).encode()
 
 
-def test_a_page_that_answers_is_named_with_its_token(page: Monitor, token: Path) -> None:
-    healthy(True)
+def test_a_healthy_page_is_ok_with_address_and_token(page: Monitor, token: Path) -> None:
+    set_health(True)
     check = check_monitor(RUNNING, page, token)
     assert check.verdict == "ok"
     assert f"http://127.0.0.1:{page.port}/staff, token {TOKEN}" in check.detail
 
 
-def test_whoever_may_not_read_the_token_is_told_who_may(page: Monitor, tmp_path: Path) -> None:
-    healthy(True)
+def test_without_permission_the_token_is_not_shown(page: Monitor, tmp_path: Path) -> None:
+    set_health(True)
     check = check_monitor(RUNNING, page, tmp_path / "none")
     assert "shown to root" in check.detail
 
 
-def test_what_the_page_says_is_wrong_is_a_warning(page: Monitor, token: Path) -> None:
-    healthy(False, "no speaker plays")
+def test_an_unhealthy_page_is_a_warning(page: Monitor, token: Path) -> None:
+    set_health(False, "no speaker plays")
     check = check_monitor(RUNNING, page, token)
     assert (check.verdict, "no speaker plays" in check.detail) == ("warn", True)
 
 
-@pytest.mark.parametrize("said", [b"", b"not JSON", b"[1"])
-def test_a_page_that_does_not_answer_fails(page: Monitor, token: Path, said: bytes) -> None:
-    Page.health = said
+@pytest.mark.parametrize("content", [b"", b"not JSON", b"[1"])
+def test_a_page_that_does_not_answer_fails(page: Monitor, token: Path, content: bytes) -> None:
+    Page.health = content
     check = check_monitor(RUNNING, page, token)
     assert check.verdict == "fail"
     assert "journalctl" in check.remedy
 
 
-def test_a_monitor_that_is_installed_and_does_not_run_fails(token: Path) -> None:
-    check = check_monitor(State(MONITOR, "loaded", "failed"), Monitor(), token)
+def test_an_installed_monitor_that_is_not_running_fails(token: Path) -> None:
+    check = check_monitor(UnitState(MONITOR, "loaded", "failed"), Monitor(), token)
     assert (check.verdict, "failed" in check.detail) == ("fail", True)

@@ -1,16 +1,16 @@
-"""Examines the machine and says what is wrong with it and what to do.
+"""Diagnoses the machine: what is wrong with it, and what to do.
 
-Runs in the process of `latent-resonance doctor` and keeps out of trouble itself: whatever
-could crash or hang is tried in a process of its own (`probes.py`). In: the settings. Out: a
-list of checks, of which a *fail* keeps the instrument from playing and a *warn* does not.
+Runs in the process of `latent-resonance doctor`. Whatever could crash or hang runs in a process
+of its own (`probes.py`). In: the settings. Out: a list of checks; a *fail* keeps the instrument
+from playing, a *warn* does not.
 
-    check.py     what a check is, and how something is tried out
-    software.py  the program, its libraries, settings, pack and models
-    devices.py    camera, face, speaker
-    machine.py   temperature, power, memory, disk, clock
-    units.py     what systemd makes of it, and who may read what
-    sandbox.py      whether the eye and the voice are as shut in as they should be
-    monitor.py      the monitor's page and its token, where it was installed
+    check.py          the result of a check, and how a probe is run
+    software.py       the program, its libraries, settings, pack and models
+    devices.py        camera, face, speaker
+    machine.py        temperature, power, memory, disk, clock
+    units.py          the state of the systemd units, and file permissions
+    sandbox.py        whether the sandboxes of the eye and the voice hold
+    monitor.py        the monitor's page and its token, if installed
 """
 
 from __future__ import annotations
@@ -21,81 +21,81 @@ from pathlib import Path
 
 from latent_resonance.config.settings import Settings, SettingsError, load_settings
 from latent_resonance.doctor import devices, machine, monitor, sandbox, software, units
-from latent_resonance.doctor.check import FAIL, OK, WARN, Check, probe
+from latent_resonance.doctor.check import FAIL, OK, WARN, Check, run_probe
 
-__all__ = ["FAIL", "OK", "WARN", "Check", "examine"]
+__all__ = ["FAIL", "OK", "WARN", "Check", "run_checks"]
 
 SITE = Path("/etc/latent-resonance/latent-resonance.yaml")
 
 
-def examine(config: Path | None, *, tone: bool = False, site: Path = SITE) -> list[Check]:
-    """Every check, in the order in which a technician would ask.
+def run_checks(config: Path | None, *, tone: bool = False, site: Path = SITE) -> list[Check]:
+    """Every check, in the order of a diagnosis by hand.
 
     Parameters
     ----------
     config
-        The settings; None for those of this site, or else the defaults.
+        The settings file; None for the one of this machine, or else the defaults.
     tone
-        Also play one, to be heard.
+        Also play a test tone.
     site
-        Where this machine's settings are, if they are.
+        The settings file of this machine; it may be missing.
     """
     config = config or (site if site.exists() else None)
     checks = [software.check_settings(config)]
     if checks[0].verdict == FAIL:
         config = None
     checks += software_checks(config)
-    eye, voice = units.state_of(units.EYE), units.state_of(units.VOICE)
-    checks += senses_checks(config, eye, voice, checks, tone=tone)
+    eye, voice = units.read_unit_state(units.EYE), units.read_unit_state(units.VOICE)
+    checks += device_checks(config, eye, voice, checks, tone=tone)
     checks += machine.checks()
     checks += [units.check_units(eye, voice), units.check_permissions(paths_used(config))]
-    checks += [sandbox.check_wall(state) for state in (eye, voice) if state.installed]
-    state = units.state_of(units.MONITOR)
+    checks += [sandbox.check_sandbox(state) for state in (eye, voice) if state.installed]
+    state = units.read_unit_state(units.MONITOR)
     if state.installed:
-        checks.append(monitor.check_monitor(state, settings_in_force(config).monitor))
+        checks.append(monitor.check_monitor(state, effective_settings(config).monitor))
     return checks
 
 
 def software_checks(config: Path | None) -> list[Check]:
-    """What was installed."""
+    """Checks of the installed software."""
     processor = software.check_processor(platform.machine(), Path("/proc/cpuinfo"))
-    libraries = software.check_libraries(software.libraries_needed())
+    libraries = software.check_libraries(software.required_libraries())
     checks = [software.check_versions(), processor, libraries]
-    checks += [software.check_opencv(), software.check_pack(probe("pack", config))]
-    checks.append(software.check_network(probe("network", config)))
-    checks.append(software.check_face_model(probe("face_model", config)))
-    checks.append(software.check_tracker(probe("tracker", config)))
+    checks += [software.check_opencv(), software.check_pack(run_probe("pack", config))]
+    checks.append(software.check_network(run_probe("network", config)))
+    checks.append(software.check_face_model(run_probe("face_model", config)))
+    checks.append(software.check_tracker(run_probe("tracker", config)))
     return checks
 
 
-def senses_checks(
+def device_checks(
     config: Path | None,
-    eye: units.State,
-    voice: units.State,
-    so_far: list[Check],
+    eye: units.UnitState,
+    voice: units.UnitState,
+    previous: list[Check],
     *,
     tone: bool,
 ) -> Iterator[Check]:
-    """Camera and speaker, asked of whoever holds them."""
+    """Camera and speaker, from the status of the running units or by probes."""
     if eye.active:
-        yield devices.camera_of_eye(eye.status)
-        yield devices.face_of_voice(voice.status)
+        yield devices.camera_from_status(eye.status)
+        yield devices.face_from_status(voice.status)
     else:
-        camera = devices.check_camera(probe("camera", config))
+        camera = devices.check_camera(run_probe("camera", config))
         yield camera
-        tracks = any(check.name == "tracker" and check.verdict == OK for check in so_far)
+        tracks = any(check.name == "tracker" and check.verdict == OK for check in previous)
         if camera.verdict == OK and tracks:
-            yield devices.check_face(probe("face", config))
+            yield devices.check_face(run_probe("face", config))
     if voice.active:
-        yield devices.speaker_of_voice(voice.status)
+        yield devices.speaker_from_status(voice.status)
     else:
-        yield devices.check_speaker(probe("speaker", config))
+        yield devices.check_speaker(run_probe("speaker", config))
     if tone:
-        yield devices.reference_tone(probe("tone", config), held=voice.active)
+        yield devices.check_tone(run_probe("tone", config), in_use=voice.active)
 
 
-def settings_in_force(config: Path | None) -> Settings:
-    """Those of a file; the defaults where they cannot be used."""
+def effective_settings(config: Path | None) -> Settings:
+    """The settings of a file, or the defaults if it is invalid."""
     try:
         return load_settings(config)
     except SettingsError:
@@ -103,8 +103,8 @@ def settings_in_force(config: Path | None) -> Settings:
 
 
 def paths_used(config: Path | None) -> list[Path]:
-    """The files that somebody else than root has to read."""
-    settings = settings_in_force(config)
+    """The files that the units' users have to read."""
+    settings = effective_settings(config)
     named = (settings.pack, str(settings.camera.source), settings.attract.score)
     paths = [Path(name) for name in named if name is not None and name.startswith("/")]
     return [*([config] if config else []), *(path for path in paths if path.exists())]

@@ -1,4 +1,4 @@
-"""What a check is, and how something dangerous is tried out: in a process of its own."""
+"""Results of checks, and probes that run in a process of their own."""
 
 from __future__ import annotations
 
@@ -9,64 +9,64 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 OK, WARN, FAIL = "ok", "warn", "fail"
-PATIENCE_S = 60.0  # for one probe; a Pi with a cold SD card needs ten
+PROBE_TIMEOUT_S = 60.0  # a Pi with a cold SD card needs ten
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     name: str
     verdict: str  # OK, WARN or FAIL
     detail: str  # what was found
-    remedy: str = ""  # what to do about it; empty if all is well
+    remedy: str = ""  # what to do about it; empty if nothing
 
     def as_dict(self) -> dict[str, str]:
-        """For programs."""
+        """The fields, for JSON."""
         return asdict(self)
 
     def as_text(self) -> str:
-        """For people: one line, and one more for the remedy."""
+        """One line for people, and a second one with the remedy."""
         line = f"{self.verdict:<5} {self.name:<11} {self.detail}"
         return f"{line}\n{'':18}→ {self.remedy}" if self.remedy else line
 
 
 @dataclass(frozen=True)
-class Finding:
-    """How a probe ended."""
+class ProbeResult:
+    """How a probe or a program ended."""
 
     code: int  # exit code; below 0 the signal that killed it, as in subprocess
-    line: str  # what it said last
+    line: str  # the last line that it printed
 
 
-def judged(name: str, found: Finding, otherwise: str, remedy: str) -> Check:
-    """A finding as a check: well if it ended well, `otherwise` if not."""
-    if found.code == 0:
-        return Check(name, OK, found.line)
-    return Check(name, otherwise, found.line, remedy)
+def check_from_result(name: str, result: ProbeResult, verdict: str, remedy: str) -> Check:
+    """OK if the probe succeeded, else `verdict` with the remedy."""
+    if result.code == 0:
+        return Check(name, OK, result.line)
+    return Check(name, verdict, result.line, remedy)
 
 
-def probe(name: str, config: Path | None, patience_s: float = PATIENCE_S) -> Finding:
-    """Tries something out in a process of its own."""
+def run_probe(name: str, config: Path | None, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
+    """Run a probe of `probes.py` in its own process, which may crash or hang."""
     command = [sys.executable, "-m", "latent_resonance.doctor.probes", name]
-    return ran([*command, str(config)] if config else command, patience_s)
+    return run_command([*command, str(config)] if config else command, timeout_s)
 
 
-def ran(command: list[str], patience_s: float) -> Finding:
-    """Runs a program; a program that is missing or hangs has failed."""
+def run_command(command: list[str], timeout_s: float) -> ProbeResult:
+    """Run a program; a missing program or a timeout is a failure."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=patience_s, check=False
+            command, capture_output=True, text=True, timeout=timeout_s, check=False
         )
     except subprocess.TimeoutExpired:
-        return Finding(1, f"no answer within {patience_s:g} s")
+        return ProbeResult(1, f"no answer within {timeout_s:g} s")
     except OSError as error:
-        return Finding(1, f"{command[0]}: {error.strerror}")
-    said = (done.stdout.strip() or done.stderr.strip()).splitlines()
-    return Finding(done.returncode, _last(said, done.returncode))
+        return ProbeResult(1, f"{command[0]}: {error.strerror}")
+    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    return ProbeResult(done.returncode, _last_line(lines, done.returncode))
 
 
-def _last(said: list[str], code: int) -> str:
+def _last_line(lines: list[str], code: int) -> str:
     if code < 0:
-        return f"died of {signal.Signals(-code).name}"
-    return said[-1] if said else f"said nothing (exit code {code})"
+        return f"killed by {signal.Signals(-code).name}"
+    return lines[-1] if lines else f"no output (exit code {code})"

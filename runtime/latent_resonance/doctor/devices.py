@@ -1,60 +1,62 @@
-"""Camera, face and speaker: tried out, or asked of the eye and the voice that hold them."""
+"""Camera, face and speaker: probed, or from the status lines of the eye and voice that use them."""
 
 from __future__ import annotations
 
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ProbeResult, check_from_result
 
-NO_CAMERA = "plug one in, set camera.source, or stop what holds it; until then the score plays"
-NO_FACE = "stand before it, half a metre to two metres away, with light on the face, and try again"
+NO_CAMERA = "connect one, set camera.source, or stop what uses it; until then the score plays"
+NO_FACE = "stand half a metre to two metres from the camera, with light on the face, and try again"
 NO_SPEAKER = "connect one, or set output.device (see `latent-resonance devices`)"
-HELD = "stop what plays first: sudo systemctl stop latent-resonance.target (and start it after)"
+IN_USE = "stop the instrument first: sudo systemctl stop latent-resonance.target (start it after)"
+NO_STATUS = "no status yet"
 
 
-def check_camera(found: ProbeResult) -> Check:
-    """A camera is there and free."""
-    return check_from_result("camera", _without_advice(found), WARN, NO_CAMERA)
+def check_camera(result: ProbeResult) -> Check:
+    """Whether a camera is connected and free."""
+    return check_from_result("camera", _without_remedy(result), WARN, NO_CAMERA)
 
 
-def check_face(found: ProbeResult) -> Check:
-    """Somebody before the camera can be seen."""
-    return check_from_result("face", found, WARN, NO_FACE)
+def check_face(result: ProbeResult) -> Check:
+    """Whether a face in front of the camera is detected."""
+    return check_from_result("face", result, WARN, NO_FACE)
 
 
-def camera_of_eye(status: str) -> Check:
-    """What the eye says that runs now, and has the camera."""
-    well = status.startswith(("seeing", "closed"))
-    detail = f"the eye has it: {status or 'it has not said anything yet'}"
-    return Check("camera", OK, detail) if well else Check("camera", WARN, detail, NO_CAMERA)
+def camera_from_status(status: str) -> Check:
+    """The camera, from the status line of the running eye."""
+    works = status.startswith(("seeing", "closed"))
+    detail = f"used by the eye: {status or NO_STATUS}"
+    return Check("camera", OK, detail) if works else Check("camera", WARN, detail, NO_CAMERA)
 
 
-def face_of_voice(status: str) -> Check:
-    """Whether the voice that runs now is told of a visitor."""
+def face_from_status(status: str) -> Check:
+    """The face, from the status line of the running voice."""
     if "for a visitor" in status:
-        return Check("face", OK, "a visitor is seen")
-    return Check("face", WARN, "nobody is seen at present", NO_FACE)
+        return Check("face", OK, "a visitor is detected")
+    return Check("face", WARN, "no visitor at present", NO_FACE)
 
 
-def check_speaker(found: ProbeResult) -> Check:
-    """A speaker is there."""
-    return check_from_result("speaker", _without_advice(found), WARN, NO_SPEAKER)
+def check_speaker(result: ProbeResult) -> Check:
+    """Whether the configured speaker is connected."""
+    return check_from_result("speaker", _without_remedy(result), WARN, NO_SPEAKER)
 
 
-def speaker_of_voice(status: str) -> Check:
-    """What the voice says that runs now, and has the speaker."""
-    heard = status != "" and "unheard" not in status
-    detail = f"the voice has it: {status or 'it has not said anything yet'}"
-    return Check("speaker", OK, detail) if heard else Check("speaker", WARN, detail, NO_SPEAKER)
+def speaker_from_status(status: str) -> Check:
+    """The speaker, from the status line of the running voice."""
+    works = status != "" and "unheard" not in status
+    detail = f"used by the voice: {status or NO_STATUS}"
+    return Check("speaker", OK, detail) if works else Check("speaker", WARN, detail, NO_SPEAKER)
 
 
-def reference_tone(found: ProbeResult, *, held: bool) -> Check:
-    """A tone was played; whether it was heard only a person can say."""
-    check = check_from_result("tone", _without_advice(found), FAIL, HELD if held else NO_SPEAKER)
+def check_tone(result: ProbeResult, *, in_use: bool) -> Check:
+    """Whether a tone was played; if it was audible, only a person can tell."""
+    remedy = IN_USE if in_use else NO_SPEAKER
+    check = check_from_result("tone", _without_remedy(result), FAIL, remedy)
     if check.verdict == OK:
-        remedy = "not heard? look at amplifier, cable and volume (alsamixer), then output.device"
+        remedy = "not audible? check amplifier, cable and volume (alsamixer), then output.device"
         return Check("tone", OK, check.detail, remedy)
     return check
 
 
-def _without_advice(found: ProbeResult) -> ProbeResult:
-    """An error's line is "what is wrong; what to do", and the doctor knows more of the latter."""
-    return ProbeResult(found.code, found.line.partition("; ")[0])
+def _without_remedy(result: ProbeResult) -> ProbeResult:
+    """Drop what follows the semicolon of an error message; the check has its own remedy."""
+    return ProbeResult(result.code, result.line.partition("; ")[0])

@@ -1,4 +1,4 @@
-"""The machine: temperature, power, memory, disk, clock. All of it is read, nothing is tried."""
+"""The machine: temperature, power, memory, disk, clock. Only reads system information."""
 
 from __future__ import annotations
 
@@ -9,21 +9,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import latent_resonance
-from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ran
-from latent_resonance.linux.thermal import Thermometer
-from latent_resonance.voice.load_shedding import HOT_C
+from latent_resonance.doctor.check import FAIL, OK, WARN, Check, run_command
+from latent_resonance.linux.thermal import HOT_C, Thermometer
 
 MIB = 2**20
-LITTLE_MEMORY_MIB = 300  # less than this available and something will be killed
-LITTLE_DISK_MIB = 200
-LONGEST_LIFE_S = 20 * 365 * 86_400  # a clock this far ahead of the program is wrong
+MIN_MEMORY_MIB = 300  # available; with less, the kernel is about to kill a process
+MIN_DISK_MIB = 200
+MAX_AGE_S = 20 * 365 * 86_400  # a clock this far after the installation is wrong
 SYSTEMCTL_S = 10.0
-# `vcgencmd get_throttled`: the lower half is now, the upper half since the start.
-UNDER_VOLTAGE, SLOWED, SINCE_START = 0b0001, 0b1110, 16
+# Bits of `vcgencmd get_throttled`: the lower half for now, the upper half since boot.
+UNDER_VOLTAGE, THROTTLED, SINCE_BOOT = 0b0001, 0b1110, 16
 
 
 def checks() -> Iterator[Check]:
-    """All of them."""
+    """All checks of this module."""
     yield check_temperature(Thermometer().read().celsius)
     if (flags := firmware_flags(Path("/sys"))) is not None:
         yield check_power(flags)
@@ -36,11 +35,11 @@ def checks() -> Iterator[Check]:
 
 
 def check_temperature(celsius: float | None) -> Check:
-    """From 80 °C on a Raspberry Pi slows itself down."""
+    """A Raspberry Pi throttles from HOT_C on."""
     if celsius is None:
-        return Check("temperature", OK, "this machine does not say")
+        return Check("temperature", OK, "this machine has no sensor")
     if celsius >= HOT_C:
-        remedy = "give it air, or a fan; it plays on with a coarser sound"
+        remedy = "improve the cooling (a fan); meanwhile it plays with less detail"
         return Check("temperature", WARN, f"{celsius:.0f} °C", remedy)
     return Check("temperature", OK, f"{celsius:.0f} °C")
 
@@ -56,63 +55,67 @@ def firmware_flags(sys: Path) -> int | None:
 
 
 def check_power(flags: int) -> Check:
-    """Under-voltage and throttling, now and since the machine was started."""
-    now = _named(flags, "now")
-    before = _named(flags >> SINCE_START & ~flags, "since the start")
-    if not now and not before:
-        return Check("power", OK, "never short, never slowed down")
+    """Under-voltage and throttling, now and since boot."""
+    now = _describe(flags, "now")
+    earlier = _describe(flags >> SINCE_BOOT & ~flags, "since boot")
+    if not now and not earlier:
+        return Check("power", OK, "no under-voltage, no throttling since boot")
     remedy = "use the board's own power supply and a short cable"
-    if not (flags | flags >> SINCE_START) & UNDER_VOLTAGE:
-        remedy = "give it air, or a fan"
-    return Check("power", WARN, ", ".join(now + before), remedy)
+    if not (flags | flags >> SINCE_BOOT) & UNDER_VOLTAGE:
+        remedy = "improve the cooling (a fan)"
+    return Check("power", WARN, ", ".join(now + earlier), remedy)
 
 
-def _named(flags: int, when: str) -> list[str]:
-    names = {UNDER_VOLTAGE: "too little voltage", SLOWED: "slowed down"}
+def _describe(flags: int, when: str) -> list[str]:
+    names = {UNDER_VOLTAGE: "under-voltage", THROTTLED: "throttled"}
     return [f"{name} {when}" for bits, name in names.items() if flags & bits]
 
 
 def check_memory(meminfo: str) -> Check:
-    """What programs could still have, of /proc/meminfo."""
+    """Available memory, from the content of /proc/meminfo."""
     kib = {
         key: int(value.split()[0])
         for key, _, value in (line.partition(":") for line in meminfo.splitlines())
         if value
     }
     free, total = kib["MemAvailable"] // 1024, kib["MemTotal"] // 1024
-    detail = f"{free} of {total} MiB to be had"
-    if free < LITTLE_MEMORY_MIB:
-        return Check("memory", WARN, detail, "stop other programs; 2 GB of memory are enough")
+    detail = f"{free} of {total} MiB available"
+    if free < MIN_MEMORY_MIB:
+        return Check(
+            "memory", WARN, detail, "stop other programs; a machine with 2 GB is sufficient"
+        )
     return Check("memory", OK, detail)
 
 
 def check_disk(free_mib: int, total_mib: int, *, read_only: bool) -> Check:
-    """The instrument writes nothing, but systemd's journal does."""
+    """Free disk space; the instrument writes nothing, but systemd's journal does."""
     detail = f"{free_mib} of {total_mib} MiB free" + (", read-only" if read_only else "")
-    if free_mib < LITTLE_DISK_MIB and not read_only:
-        remedy = "make room: sudo apt clean; sudo journalctl --vacuum-size=50M"
+    if free_mib < MIN_DISK_MIB and not read_only:
+        remedy = "free some space: sudo apt clean; sudo journalctl --vacuum-size=50M"
         return Check("disk", WARN, detail, remedy)
     return Check("disk", OK, detail)
 
 
 def check_clock(now_s: float, installed_s: float, *, synchronised: bool, rtc: bool) -> Check:
-    """Opening hours need the time of day; nothing else does.
+    """The clock, which only opening hours depend on.
 
-    A clock is implausible before the program was installed, or decades after.
+    A time before the installation or decades after it is wrong.
     """
     detail = time.strftime("%Y-%m-%d %H:%M %Z", time.localtime(now_s))
-    if not installed_s - 86_400 <= now_s <= installed_s + LONGEST_LIFE_S:
+    if not installed_s - 86_400 <= now_s <= installed_s + MAX_AGE_S:
         remedy = "set it: connect a network, or sudo timedatectl set-time 'YYYY-MM-DD HH:MM'"
-        return Check("clock", FAIL, f"{detail} cannot be", remedy)
+        return Check("clock", FAIL, f"{detail} is wrong", remedy)
     if not synchronised and not rtc:
-        remedy = "only opening hours need it: connect a network, or fit an RTC battery"
-        return Check("clock", WARN, f"{detail}, kept by neither network nor battery", remedy)
-    return Check("clock", OK, f"{detail}, {'synchronised' if synchronised else 'by battery'}")
+        remedy = "only opening hours depend on it: connect a network, or fit an RTC battery"
+        return Check("clock", WARN, f"{detail}, neither synchronised nor kept by a battery", remedy)
+    return Check(
+        "clock", OK, f"{detail}, {'synchronised' if synchronised else 'kept by a battery'}"
+    )
 
 
 def _is_synchronised() -> bool:
     command = ["timedatectl", "show", "--property=NTPSynchronized", "--value"]
-    return ran(command, SYSTEMCTL_S).line == "yes"
+    return run_command(command, SYSTEMCTL_S).line == "yes"
 
 
 def _has_rtc() -> bool:

@@ -1,56 +1,64 @@
-"""The monitor, where it was installed: whether its page answers, and the token for its controls."""
+"""The monitor, if installed: whether its page answers, and the token for its controls."""
 
 from __future__ import annotations
 
 import http.client
 import json
 from pathlib import Path
+from typing import TypedDict, cast
 
 from latent_resonance.config.monitor import Monitor
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check
-from latent_resonance.doctor.units import State
+from latent_resonance.doctor.units import UnitState
 from latent_resonance.monitor.auth import TokenError, read_token
 
 TOKEN = Path("/etc/latent-resonance/monitor-token")
-PATIENCE_S = 3.0
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  what the settings ask for
+TIMEOUT_S = 3.0
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  compared with, not bound
 REMEDY = "see journalctl -u latent-resonance-monitor"
 
 
-def check_monitor(state: State, settings: Monitor, token: Path = TOKEN) -> Check:
-    """Whether the staff's page is there, and what it asks for."""
+class Health(TypedDict):
+    """The content of /healthz."""
+
+    healthy: bool
+    reason: str
+
+
+def check_monitor(state: UnitState, settings: Monitor, token: Path = TOKEN) -> Check:
+    """Whether the staff's page answers, with its address and token."""
     if not state.active:
-        return Check("monitor", FAIL, f"installed, but {state.activity or 'not running'}", REMEDY)
+        detail = f"installed, but {state.active_state or 'not running'}"
+        return Check("monitor", FAIL, detail, REMEDY)
     try:
-        healthy = health(settings)
+        health = fetch_health(settings)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return Check("monitor", FAIL, f"its page does not answer ({error})", REMEDY)
-    address = f"http://{settings.host}:{settings.port}/staff"
-    said = f"{address}, {token_said(token)}"
-    if healthy["healthy"]:
-        return Check("monitor", OK, said)
-    return Check("monitor", WARN, f"{said}; {healthy['reason']}", "see speaker and units")
+    detail = f"http://{settings.host}:{settings.port}/staff, {describe_token(token)}"
+    if health["healthy"]:
+        return Check("monitor", OK, detail)
+    return Check("monitor", WARN, f"{detail}; {health['reason']}", "see speaker and units")
 
 
-def health(settings: Monitor) -> dict[str, object]:
-    """What the page says of itself.
+def fetch_health(settings: Monitor) -> Health:
+    """The content of /healthz.
 
     Raises
     ------
     OSError, ValueError, HTTPException
-        It says nothing, or nothing that can be understood.
+        No answer, or none that is valid.
     """
-    host = EVERYWHERE.get(settings.host, settings.host)
-    asking = http.client.HTTPConnection(host, settings.port, timeout=PATIENCE_S)
+    host = WILDCARDS.get(settings.host, settings.host)
+    connection = http.client.HTTPConnection(host, settings.port, timeout=TIMEOUT_S)
     try:
-        asking.request("GET", "/healthz")
-        return json.loads(asking.getresponse().read())
+        connection.request("GET", "/healthz")
+        return cast("Health", json.loads(connection.getresponse().read()))
     finally:
-        asking.close()
+        connection.close()
 
 
-def token_said(path: Path) -> str:
-    """The token; only root may see it."""
+def describe_token(path: Path) -> str:
+    """The token, which only root can read."""
     try:
         return f"token {read_token(path)}"
     except TokenError:

@@ -1,9 +1,8 @@
-"""What the doctor tries out for real: each in a process of its own, which may die of it.
+"""Probes of the doctor, each run in its own process, so that a crash ends only the probe.
 
     python -m latent_resonance.doctor.probes NAME [SETTINGS]
 
-prints one line of what was found and leaves with 0, or one line of what is wrong and leaves
-with 1. A library that crashes takes only the probe with it.
+prints one line and exits with 0 on success, or prints the error and exits with 1.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ if TYPE_CHECKING:
     from latent_resonance.audio.spectrogram import FloatArray
     from latent_resonance.voice.output.device import Speaker
 
-LOOKING_S = 8.0  # for a face to appear, or a speaker to answer
+TIMEOUT_S = 8.0  # for a face to be detected, or a speaker to play
 TONE_RATE = 48_000  # Hz
 
 
 def network(_settings: Settings) -> str:
-    """Whether the eye could give up its network."""
+    """Whether the eye can drop its network access, and by which means."""
     from latent_resonance.eye.sandbox import drop_network
 
-    return f"the eye gives it up by {drop_network()}"
+    return f"the eye drops its access by {drop_network()}"
 
 
 def face_model(_settings: Settings) -> str:
-    """Whether the face models are there and undamaged."""
+    """Whether the face models are complete and undamaged."""
     from latent_resonance.eye.tracking.tracker import MODELS, checked_model
     from latent_resonance.pack import models_folder
 
@@ -44,7 +43,7 @@ def face_model(_settings: Settings) -> str:
 
 
 def tracker(settings: Settings) -> str:
-    """Which tracker starts and why, without the network that MediaPipe would call home through."""
+    """Which tracker starts and why; without network, which MediaPipe would use for telemetry."""
     _isolate(settings)
     from latent_resonance.eye.tracking.select import open_tracker, tracker_choice
     from latent_resonance.pack import models_folder
@@ -55,7 +54,7 @@ def tracker(settings: Settings) -> str:
 
 
 def pack(settings: Settings) -> str:
-    """Whether the pack opens and its networks keep to their contract."""
+    """Whether the pack opens and its networks have the expected inputs and outputs."""
     from latent_resonance.pack import find_pack, open_pack
     from latent_resonance.voice.synthesis.networks import load_networks
 
@@ -65,7 +64,7 @@ def pack(settings: Settings) -> str:
 
 
 def camera(settings: Settings) -> str:
-    """Whether the camera sends an image; of it, only the size is kept."""
+    """Whether the camera sends an image; only its size is used."""
     from latent_resonance.eye.camera.select import open_camera
     from latent_resonance.eye.camera.v4l2 import list_devices
 
@@ -74,33 +73,33 @@ def camera(settings: Settings) -> str:
         height, width = opened.read().pixels.shape[:2]
     finally:
         opened.close()
-    there = ", ".join(map(str, list_devices()))
+    connected = ", ".join(map(str, list_devices()))
     size = f"{settings.camera.source} sends images of {width} × {height}"
-    return f"{size} (there is {there})" if there else size
+    return f"{size} (connected: {connected})" if connected else size
 
 
 def face(settings: Settings) -> str:
-    """Whether a face is seen within a few seconds."""
+    """Whether a face is detected within TIMEOUT_S."""
     _isolate(settings)
     from latent_resonance.eye.camera.select import open_camera
     from latent_resonance.eye.tracking.select import open_tracker
     from latent_resonance.pack import models_folder
 
-    finder = open_tracker(models_folder(), settings.eye)
+    face_tracker = open_tracker(models_folder(), settings.eye)
     opened = open_camera(settings.camera)
-    end_s = time.monotonic() + LOOKING_S
+    end_s = time.monotonic() + TIMEOUT_S
     try:
         while time.monotonic() < end_s:
-            if finder.find(opened.read()):
-                return "a face is seen"
+            if face_tracker.find(opened.read()):
+                return "a face is detected"
     finally:
         opened.close()
-        finder.close()
-    raise LatentResonanceError(f"no face was seen for {LOOKING_S:g} s")
+        face_tracker.close()
+    raise LatentResonanceError(f"no face was detected for {TIMEOUT_S:g} s")
 
 
 def _isolate(settings: Settings) -> None:
-    """As the eye does before it imports a tracker."""
+    """Drop network access, as the eye does before it imports a tracker."""
     from latent_resonance.eye.sandbox import drop_network
 
     if not settings.eye.allow_network:
@@ -108,7 +107,7 @@ def _isolate(settings: Settings) -> None:
 
 
 def speaker(settings: Settings) -> str:
-    """Whether there is the speaker that the settings ask for."""
+    """Whether the configured speaker is connected."""
     from latent_resonance.voice.output.portaudio_process import choose_device
 
     found = choose_device(settings.output.device)
@@ -116,40 +115,42 @@ def speaker(settings: Settings) -> str:
 
 
 def tone(settings: Settings) -> str:
-    """Plays a tone, a second of the chamber's a, softly."""
+    """Play A4 (440 Hz) for one second, softly."""
     from latent_resonance.voice.output.device import Speaker
     from latent_resonance.voice.output.ring import Ring
 
-    ring, said = Ring(2 * TONE_RATE), []
+    ring = Ring(2 * TONE_RATE)
+    messages: list[str] = []
     output = settings.output
-    player = Speaker(ring, TONE_RATE, output.device, output.latency_s, said.append)
+    player = Speaker(ring, TONE_RATE, output.device, output.latency_s, messages.append)
     try:
-        _tend(player, LOOKING_S, lambda: player.playing)
+        _poll_until(player, TIMEOUT_S, lambda: player.playing)
         if not player.playing:
-            raise LatentResonanceError(said[-1] if said else "no speaker answers")
+            raise LatentResonanceError(messages[-1] if messages else "no speaker plays")
         ring.push(_a440(player.sample_rate))
-        _tend(player, LOOKING_S, lambda: ring.empty)
-        _tend(player, output.latency_s + 0.3, lambda: False)
+        _poll_until(player, TIMEOUT_S, lambda: ring.empty)
+        _poll_until(player, output.latency_s + 0.3, lambda: False)
     finally:
         name = player.name
         player.close()
     return f"a tone of one second was played on {name}"
 
 
-def _tend(player: Speaker, patience_s: float, done: Callable[[], bool]) -> None:
-    end_s = time.monotonic() + patience_s
+def _poll_until(player: Speaker, timeout_s: float, done: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + timeout_s
     while time.monotonic() < end_s and not done():
         player.poll(time.monotonic())
         time.sleep(0.005)
 
 
 def _a440(sample_rate: int) -> FloatArray:
-    """(sample_rate,): 440 Hz at -20 dBFS, with a tenth of a second to come and to go."""
+    """440 Hz at -20 dBFS, with fades of 0.1 s: (sample_rate,)."""
     import numpy as np
 
     time_s = np.arange(sample_rate) / sample_rate
     fade = np.clip(10 * np.minimum(time_s, 1 - time_s), 0, 1)
-    return (0.1 * fade * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32)
+    samples: FloatArray = (0.1 * fade * np.sin(2 * np.pi * 440 * time_s)).astype(np.float32)
+    return samples
 
 
 PROBES: dict[str, Callable[[Settings], str]] = {
@@ -159,7 +160,7 @@ PROBES: dict[str, Callable[[Settings], str]] = {
 
 
 def main(name: str, config: str | None = None) -> int:
-    """Runs one probe and prints its line."""
+    """Run one probe and print its line; returns the exit code."""
     try:
         print(PROBES[name](load_settings(Path(config) if config else None)))
     except LatentResonanceError as error:

@@ -1,4 +1,4 @@
-"""The program: versions, processor, libraries, settings, pack, models, and what it may give up."""
+"""The program: versions, processor, libraries, settings, pack, models and network isolation."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 
 from latent_resonance import __version__
 from latent_resonance.config.settings import SettingsError, load_settings
-from latent_resonance.doctor.check import FAIL, OK, Check, Finding, judged
+from latent_resonance.doctor.check import FAIL, OK, Check, ProbeResult, check_from_result
 from latent_resonance.linux import shared_libraries
 
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("onnxruntime", "numpy")
-TRACKER = "mediapipe"  # the one that not every board can have
+TRACKER = "mediapipe"  # not available on every board
 INSTALL_AGAIN = "run `sudo systemd/install.sh` again (in a checkout: `uv sync`)"
 
 
 def check_versions(python: tuple[int, int, int] = sys.version_info[:3]) -> Check:
-    """What is installed; Python 3.11 and 3.13 are tested."""
+    """Installed versions; Python 3.11 and 3.13 are tested."""
     versions = [f"latent-resonance {__version__}", f"python {'.'.join(map(str, python))}"]
     versions += [*map(_version, PACKAGES), f"Linux {platform.release()}"]
     detail = ", ".join(versions)
@@ -40,7 +40,7 @@ def _version(package: str) -> str:
 
 
 def check_processor(machine: str, cpuinfo: Path) -> Check:
-    """Says whether MediaPipe can run: its aarch64 wheels are for ARMv8.1, a Pi 4 is ARMv8.0."""
+    """Whether MediaPipe can run: its aarch64 wheels need ARMv8.1, a Pi 4 is ARMv8.0."""
     if machine != "aarch64":
         return Check("processor", OK, machine)
     features = [
@@ -53,13 +53,13 @@ def check_processor(machine: str, cpuinfo: Path) -> Check:
     return Check("processor", OK, f"{machine} with ARMv8.1 atomics")
 
 
-def libraries_needed() -> dict[str, str]:
-    """Those that what is installed here is linked to."""
+def required_libraries() -> dict[str, str]:
+    """The system libraries that the installed packages link to."""
     return shared_libraries.PORTAUDIO | (shared_libraries.GRAPHICS if find_spec(TRACKER) else {})
 
 
 def check_libraries(needed: dict[str, str]) -> Check:
-    """What Python wheels expect of the system."""
+    """Whether the system libraries can be loaded."""
     missing = shared_libraries.missing(needed)
     if missing:
         remedy = f"sudo apt install {' '.join(missing.values())}"
@@ -68,45 +68,49 @@ def check_libraries(needed: dict[str, str]) -> Check:
 
 
 def check_opencv() -> Check:
-    """One cv2, the headless one: another would overwrite it and want a desktop."""
+    """Whether OpenCV is headless only; another build would overwrite it and need a desktop."""
     names = {str(each.metadata["Name"]).lower() for each in distributions()}
     found = sorted(name for name in names if name.startswith("opencv-"))
     if found != ["opencv-python-headless"]:
-        detail = f"installed: {', '.join(found) or 'none'}; it should be the headless one alone"
+        detail = f"installed: {', '.join(found) or 'none'}; only opencv-python-headless should be"
         return Check("opencv", FAIL, detail, INSTALL_AGAIN)
     return Check("opencv", OK, found[0])
 
 
 def check_settings(config: Path | None) -> Check:
-    """Whether the settings can be used."""
+    """Whether the settings are valid."""
     try:
         load_settings(config)
     except SettingsError as error:
-        remedy = "put these right; the other checks use the defaults meanwhile"
+        remedy = "correct these; the other checks use the defaults meanwhile"
         return Check("settings", FAIL, "; ".join(error.messages), remedy)
     return Check("settings", OK, str(config) if config else "the defaults")
 
 
-def check_pack(found: Finding) -> Check:
-    """The pack opens, and its networks run."""
+def check_pack(result: ProbeResult) -> Check:
+    """Whether the pack opens and its networks run."""
     remedy = "choose another pack in the settings, or copy this one again"
-    return judged("pack", found, FAIL, remedy)
+    return check_from_result("pack", result, FAIL, remedy)
 
 
-def check_network(found: Finding) -> Check:
-    """The eye can give up the network."""
+def check_network(result: ProbeResult) -> Check:
+    """Whether the eye can drop its network access."""
     remedy = "allow user namespaces or seccomp, or set eye.allow_network: true"
-    return judged("network", found, FAIL, remedy)
+    return check_from_result("network", result, FAIL, remedy)
 
 
-def check_face_model(found: Finding) -> Check:
-    """The face models are those that were tested."""
-    return judged("face model", found, FAIL, "copy models/face_* again, or `git checkout` them")
+def check_face_model(result: ProbeResult) -> Check:
+    """Whether the face models have the expected checksums."""
+    return check_from_result(
+        "face model", result, FAIL, "copy models/face_* again, or `git checkout` them"
+    )
 
 
-def check_tracker(found: Finding) -> Check:
-    """A tracker starts on this machine; says which, and why this one."""
-    if found.code == -signal.SIGILL:
-        detail = "an illegal instruction: a library is not made for this processor"
-        return Check("tracker", FAIL, detail, "write eye.tracker: light in the settings")
-    return judged("tracker", found, FAIL, f"see the other faults first, then {INSTALL_AGAIN}")
+def check_tracker(result: ProbeResult) -> Check:
+    """Whether a tracker starts on this machine, which one, and why."""
+    if result.code == -signal.SIGILL:
+        detail = "illegal instruction: a library does not support this processor"
+        return Check("tracker", FAIL, detail, "set eye.tracker: light")
+    return check_from_result(
+        "tracker", result, FAIL, f"correct the other faults first, then {INSTALL_AGAIN}"
+    )

@@ -1,4 +1,4 @@
-"""What systemd makes of the instrument: its units, their last failure, and who may read what."""
+"""The systemd units, their last failures, and permissions of the files that they read."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ran
+from latent_resonance.doctor.check import FAIL, OK, WARN, Check, run_command
 
 EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
 MONITOR = "latent-resonance-monitor.service"
 KEYS = ("LoadState", "ActiveState", "UnitFileState", "StatusText", "NRestarts", "MainPID")
-PATIENCE_S = 10.0
-HIDDEN = tuple(Path(name) for name in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))  # noqa: S108  named, not used
+TIMEOUT_S = 10.0
+PRIVATE_FOLDERS = tuple(Path(name) for name in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))  # noqa: S108  compared with, not used
 INSTALL = "run: sudo systemd/install.sh"
 
 
 @dataclass(frozen=True)
-class State:
-    """One unit as systemd knows it; all is empty where there is no systemd."""
+class UnitState:
+    """State of a unit; every field is empty without systemd."""
 
     name: str
     load: str = ""
-    activity: str = ""
+    active_state: str = ""
     enabled: str = ""
     status: str = ""
     restarts: int = 0
@@ -31,53 +31,53 @@ class State:
 
     @property
     def installed(self) -> bool:
-        """Whether there is such a unit."""
+        """Whether the unit is installed."""
         return self.load == "loaded"
 
     @property
     def active(self) -> bool:
-        """Whether it has said that it is ready."""
-        return self.activity == "active"
+        """Whether the service has reported that it is ready."""
+        return self.active_state == "active"
 
     @property
-    def side(self) -> str:
-        """Which half of the instrument it is."""
+    def role(self) -> str:
+        """The process: eye, voice or monitor."""
         return self.name.removeprefix("latent-resonance-").removesuffix(".service")
 
 
-def state_of(unit: str) -> State:
-    """Asks systemd; may be asked by anybody."""
+def read_unit_state(unit: str) -> UnitState:
+    """The state from `systemctl show`, which needs no privileges."""
     command = ["systemctl", "show", unit, *(f"--property={key}" for key in KEYS)]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
-        return State(unit)
-    return state_from(unit, done.stdout)
+        return UnitState(unit)
+    return parse_unit_state(unit, done.stdout)
 
 
-def state_from(unit: str, shown: str) -> State:
-    """What `systemctl show` wrote."""
-    said = {key: value for key, _, value in (line.partition("=") for line in shown.splitlines())}
-    return State(
+def parse_unit_state(unit: str, output: str) -> UnitState:
+    """The state from the output of `systemctl show`."""
+    fields = {key: value for key, _, value in (line.partition("=") for line in output.splitlines())}
+    return UnitState(
         unit,
-        said.get("LoadState", ""),
-        said.get("ActiveState", ""),
-        said.get("UnitFileState", ""),
-        said.get("StatusText", ""),
-        int(said.get("NRestarts") or 0),
-        int(said.get("MainPID") or 0),
+        fields.get("LoadState", ""),
+        fields.get("ActiveState", ""),
+        fields.get("UnitFileState", ""),
+        fields.get("StatusText", ""),
+        int(fields.get("NRestarts") or 0),
+        int(fields.get("MainPID") or 0),
     )
 
 
-def check_units(*states: State) -> Check:
-    """Whether it starts with the machine, runs, and how it last failed."""
-    missing = [state.side for state in states if not state.installed]
+def check_units(*states: UnitState) -> Check:
+    """Whether the units are enabled and running, and how they last failed."""
+    missing = [state.role for state in states if not state.installed]
     if missing:
-        detail = f"not installed: {', '.join(missing)}; it does not start with the machine"
+        detail = f"not installed: {', '.join(missing)}; nothing starts at boot"
         return Check("units", WARN, detail, INSTALL)
-    detail = "; ".join(_described(state) for state in states)
+    detail = "; ".join(_describe(state) for state in states)
     if not all(state.enabled == "enabled" for state in states):
         return Check("units", WARN, detail, "sudo systemctl enable latent-resonance.target")
     if all(state.active for state in states):
@@ -86,37 +86,45 @@ def check_units(*states: State) -> Check:
     return Check("units", FAIL, detail, remedy)
 
 
-def _described(state: State) -> str:
-    words = f"{state.side} {state.activity}, {state.restarts} restarts"
+def _describe(state: UnitState) -> str:
+    text = f"{state.role} {state.active_state}, {state.restarts} restarts"
     last = last_failure(state.name) if state.restarts or not state.active else ""
-    return f"{words}, last failure {last}" if last else words
+    return f"{text}, last failure {last}" if last else text
 
 
 def last_failure(unit: str) -> str:
-    """When and of what, from the journal; empty if it knows none, or may not be read."""
+    """Result and time from the journal; empty if there is none or it is not readable."""
     command = ["journalctl", "--unit", unit, "--grep=Failed with result", "--lines=1"]
-    found = ran([*command, "--output=short-iso", "--no-pager", "--quiet"], PATIENCE_S)
-    when, _, rest = found.line.partition(" ")
+    output = run_command([*command, "--output=short-iso", "--no-pager", "--quiet"], TIMEOUT_S)
+    when, _, rest = output.line.partition(" ")
     _, marker, result = rest.partition("Failed with result ")
-    return f"{result.strip(chr(39) + '.')} at {when}" if found.code == 0 and marker else ""
+    return f"{result.strip(chr(39) + '.')} at {when}" if output.code == 0 and marker else ""
 
 
 def check_permissions(paths: list[Path]) -> Check:
-    """Whether the eye and the voice, who are nobody in particular, can read what they need."""
-    hidden = [path for path in paths if any(path.is_relative_to(folder) for folder in HIDDEN)]
+    """Whether the units, which run as dynamic users, can read the files that they need."""
+    hidden = [
+        path for path in paths if any(path.is_relative_to(folder) for folder in PRIVATE_FOLDERS)
+    ]
     closed = [path for path in paths if path not in hidden and not readable_by_all(path)]
     if closed:
         names = ", ".join(map(str, closed))
-        return Check("permissions", FAIL, f"only some may read {names}", f"sudo chmod a+rX {names}")
+        return Check(
+            "permissions", FAIL, f"not readable by all users: {names}", f"sudo chmod a+rX {names}"
+        )
     if hidden:
-        detail = f"units may not look into people's folders: {', '.join(map(str, hidden))}"
-        return Check("permissions", WARN, detail, "keep it in /srv, and say so in the settings")
+        detail = f"hidden from the units: {', '.join(map(str, hidden))}"
+        return Check(
+            "permissions", WARN, detail, "move it to /srv, and change the path in the settings"
+        )
     names = ", ".join(map(str, paths))
-    return Check("permissions", OK, f"everybody may read {names}" if names else "nothing needs any")
+    return Check(
+        "permissions", OK, f"readable by all users: {names}" if names else "no files to read"
+    )
 
 
 def readable_by_all(path: Path) -> bool:
-    """A file with all of its folders."""
+    """Whether every user can read a file and enter its parent folders."""
     real = path.resolve()
     folders = [*real.parents, real] if real.is_dir() else list(real.parents)
     may_read = bool(real.stat().st_mode & stat.S_IROTH) or not real.is_file()
