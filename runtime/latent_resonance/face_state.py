@@ -1,8 +1,8 @@
-"""FaceState: the one thing that the eye ever tells the voice, and the way it travels.
+"""FaceState: the only data that the eye sends to the voice, and its wire format.
 
-Pure, apart from the two ends of the Unix datagram socket. The eye's loop holds a `FaceSender`, the
-voice's receive thread a `FaceReceiver`. In and out: 88 bytes a datagram, a header and sixteen
-numbers. No image and no landmark fits in it, which is the point.
+Pure, apart from the two ends of the Unix datagram socket: the eye's loop has a `FaceSender`, the
+voice's receive thread a `FaceReceiver`. A datagram has 88 bytes, a header and sixteen numbers, so
+that neither an image nor landmarks fit into it.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ FEATURE_UNITS: dict[str, str] = {
 }
 FEATURES: tuple[str, ...] = tuple(FEATURE_UNITS)
 
-# A head turns at most some 8 rad/s and a mouth opens in a tenth of a second: what lies outside
-# these ranges is an error of the tracker, and is clipped.
+# A head turns at no more than about 8 rad/s and a mouth opens in a tenth of a second: values
+# outside these ranges are tracking errors, and are clipped.
 FEATURE_RANGES: dict[str, tuple[float, float]] = {
     "mouth_open": (0.0, 1.0),
     "mouth_width": (-1.0, 1.0),
@@ -63,28 +63,28 @@ FEATURE_RANGES: dict[str, tuple[float, float]] = {
     "motion": (0.0, 1.0),
     "stillness": (0.0, 1.0),
 }
-_LOW, _HIGH = np.array([FEATURE_RANGES[name] for name in FEATURES], np.float32).T
+_MIN, _MAX = np.array([FEATURE_RANGES[name] for name in FEATURES], np.float32).T
 
 MAGIC = b"LRFS"
 VERSION = 1
 # Magic, version, presence, two zero bytes, sequence, time in nanoseconds, the features.
 _WIRE = struct.Struct(f"<4sBB2xQq{len(FEATURES)}f")
 MESSAGE_BYTES = _WIRE.size
-_MOST_WAITING = 600  # datagrams; more than systemd lets a kernel queue: a flood holds no reader
+_MAX_QUEUED = 600  # datagrams per call, more than the kernel queues under systemd
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceState:
-    """What the eye knows about the visitor at one moment.
+    """The visitor's features at one moment.
 
     Attributes
     ----------
     sequence
-        Counts up by one from the eye's start; starts again when the eye does.
+        Increases by one; restarts when the eye does.
     time_ns
-        CLOCK_MONOTONIC of the image in nanoseconds (offline: the clip's own clock).
+        CLOCK_MONOTONIC of the image in nanoseconds (offline: time in the clip).
     present
-        Whether a face is seen.
+        Whether a face is detected.
     features
         Shape (16,), float32, in the order of `FEATURES`, within `FEATURE_RANGES`.
     """
@@ -96,15 +96,16 @@ class FaceState:
 
 
 def neutral_features() -> FeatureVector:
-    """The features of a face at rest: shape (16,), all zero but the open eyes."""
+    """The features of a face at rest: shape (16,), all zero except eye_open."""
     features = np.zeros(len(FEATURES), np.float32)
     features[FEATURES.index("eye_open")] = 1.0
     return features
 
 
 def clip_features(features: NDArray[np.floating]) -> NDArray[np.float32]:
-    """The features, shape (..., 16), held within `FEATURE_RANGES`."""
-    return np.clip(features, _LOW, _HIGH).astype(np.float32)
+    """The features, shape (..., 16), clipped to `FEATURE_RANGES`."""
+    clipped: NDArray[np.float32] = np.clip(features, _MIN, _MAX).astype(np.float32)
+    return clipped
 
 
 def encode(state: FaceState) -> bytes:
@@ -122,7 +123,7 @@ def decode(data: bytes) -> FaceState:
         If the length, the magic or the version is wrong, or a feature is not a finite number.
     """
     if len(data) != MESSAGE_BYTES:
-        raise ValueError(f"a face state has {MESSAGE_BYTES} bytes, this has {len(data)}")
+        raise ValueError(f"a face state has {MESSAGE_BYTES} bytes; this message has {len(data)}")
     magic, version, present, sequence, time_ns, *numbers = _WIRE.unpack(data)
     if magic != MAGIC or version != VERSION:
         raise ValueError(f"not a face state of version {VERSION}: {magic!r}, version {version}")
@@ -133,7 +134,7 @@ def decode(data: bytes) -> FaceState:
 
 
 class FaceSender:
-    """The eye's end: sends states to whoever listens on `path`, and never waits for them.
+    """The eye's end: sends states to the socket at `path` without blocking.
 
     Raises
     ------
@@ -147,43 +148,43 @@ class FaceSender:
         self._socket.setblocking(False)
 
     def send(self, state: FaceState) -> bool:
-        """Send without blocking; return whether a voice took it (none may be listening)."""
+        """Send without blocking; return whether a voice received it (none may be running)."""
         try:
             self._socket.sendto(encode(state), self._address)
-        except OSError:  # absent, full, of another user, of another kind: nobody who listens
+        except OSError:  # absent, full, of another user or kind: no voice that receives
             return False
         return True
 
     def close(self) -> None:
-        """Give the socket back."""
+        """Close the socket."""
         self._socket.close()
 
 
 class FaceReceiver:
-    """The voice's end: a datagram socket at `path`, for whom its folder is for.
+    """The voice's end: a datagram socket at `path`.
 
-    Only its owner may write to it, unless the folder lets a group in and nobody else: then that
-    group may, which is how the eye and the voice of a gallery are two users. The folder is made
-    if absent, for its owner alone; the socket file of a receiver that died is replaced.
+    Only its owner may write to it, or the folder's group if the folder admits that group and no
+    one else, as where eye and voice run as two users. A missing folder is created for its owner
+    only; a stale socket file is replaced.
 
     Raises
     ------
     SocketInUseError
-        If another receiver listens there, or the path is something other than a socket.
+        If another receiver uses the path, or it is not a socket.
     SocketPathTooLongError
         If it is too long for a Unix socket.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.taken = 0  # datagrams so far
-        self.rejected = 0  # of them, those that were not face states
+        self.received = 0  # datagrams
+        self.rejected = 0  # datagrams that were not face states
         self._socket = bind_socket(path, socket.SOCK_DGRAM)
         self._inode = path.stat().st_ino
 
     def receive(self, timeout_s: float) -> FaceState | None:
         """Wait at most `timeout_s` for a state; of several waiting, return the newest."""
-        deadline, taken = time.monotonic() + timeout_s, self.taken
+        deadline, received = time.monotonic() + timeout_s, self.received
         while True:
             self._socket.settimeout(max(deadline - time.monotonic(), 0.0))
             try:
@@ -191,12 +192,12 @@ class FaceReceiver:
             except (TimeoutError, BlockingIOError):
                 return None
             newest = self._newest(first)
-            flooded = self.taken - taken >= _MOST_WAITING
+            flooded = self.received - received >= _MAX_QUEUED
             if newest is not None or flooded or time.monotonic() >= deadline:
-                return newest  # a flood of something else must not hold the reader
+                return newest  # a flood of invalid datagrams must not block the reader
 
     def close(self) -> None:
-        """Stop listening and remove the socket file, if it is still this receiver's own."""
+        """Close the socket and remove its file, if that is still this receiver's own."""
         self._socket.close()
         with contextlib.suppress(FileNotFoundError):
             if self._path.stat().st_ino == self._inode:
@@ -205,7 +206,7 @@ class FaceReceiver:
     def _newest(self, first: bytes) -> FaceState | None:
         newest = None
         for data in (first, *self._waiting()):
-            self.taken += 1
+            self.received += 1
             try:
                 newest = decode(data)
             except ValueError:
@@ -215,5 +216,5 @@ class FaceReceiver:
     def _waiting(self) -> Iterator[bytes]:
         self._socket.setblocking(False)
         with contextlib.suppress(BlockingIOError):
-            for _ in range(_MOST_WAITING):
+            for _ in range(_MAX_QUEUED):
                 yield self._socket.recv(MESSAGE_BYTES + 1)
