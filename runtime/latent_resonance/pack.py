@@ -1,11 +1,11 @@
-"""Opens a model pack: a folder that holds two networks and a sheet that says what they are.
+"""Open a model pack: a folder with two networks and a manifest that describes them.
 
-    models/cello/pack.yaml         what it is, how to play it, the sha256 of each network
+    models/cello/pack.yaml         name, geometry, anchors, the sha256 of each network
     models/cello/generator.onnx    z -> spectrogram
     models/cello/regressor.onnx    features -> z
 
-Pure but for the files; run once when a command starts. A pack is data: opening one runs no
-code of its own. The networks themselves are tried in `voice/synthesis/networks.py`.
+Pure, apart from reading the files. A pack is data: opening one runs no code from it. The
+networks are loaded and checked in `voice/synthesis/networks.py`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from pydantic import Field, ValidationError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.config.validation import Section, sentences
+from latent_resonance.config.validation import Section, error_messages
 from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.face_state import FEATURES
 
-SHEET = "pack.yaml"
-LARGEST_SHEET = 4 * 1024 * 1024  # bytes; 256 anchors of 512 numbers are 3 MB
-LARGEST_NETWORK = 1024 * 1024 * 1024  # bytes
+MANIFEST = "pack.yaml"
+MAX_MANIFEST_BYTES = 4 * 1024 * 1024  # bytes; 256 anchors of 512 numbers are 3 MB
+MAX_NETWORK_BYTES = 1024 * 1024 * 1024  # bytes
 MODELS_VARIABLE = "LATENT_RESONANCE_MODELS"
 
 
 class PackError(LatentResonanceError):
-    """A pack cannot be played; the message says which, why, and what to do."""
+    """A pack cannot be used; the message says which, why, and what to do."""
 
 
 @dataclass(frozen=True)
 class Pack:
-    """An opened pack; its files have been compared with their hashes."""
+    """An opened pack, whose files match their hashes."""
 
     folder: Path
     name: str
@@ -50,7 +50,7 @@ class Pack:
     level_reference_db: float
     generator: Path
     regressor: Path
-    about: dict[str, Any]
+    metadata: dict[str, Any]
 
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")]
@@ -75,7 +75,7 @@ class _Hashes(Section):
     regressor: Hash = Field(alias="regressor.onnx", description="sha256 of the file")
 
 
-class _Sheet(Section):
+class _Manifest(Section):
     format: Literal[1] = Field(description="1 is the format that this version reads")
     name: str = Field(min_length=1, description="the pack's name")
     licence: str = Field(min_length=1, description="under which others may use it")
@@ -85,7 +85,7 @@ class _Sheet(Section):
     features: list[str] = Field(description="the 16 names that the regressor takes, in order")
     level_reference_db: float = Field(ge=-160.0, le=40.0, description="dB, -160 to 40")
     anchors: list[list[float]] = Field(
-        min_length=1, description="pure tones, each a list of latent_dim numbers"
+        min_length=1, description="z of pure tones, each a list of latent_dim numbers"
     )
     sha256: _Hashes
     training: Any = Field(None, description="how it was trained")
@@ -94,10 +94,10 @@ class _Sheet(Section):
 
 
 def models_folder() -> Path:
-    """Where packs live: $LATENT_RESONANCE_MODELS, else the checkout's models/, else ./models."""
-    chosen = os.environ.get(MODELS_VARIABLE)
-    if chosen:
-        return Path(chosen)
+    """Folder of the packs: $LATENT_RESONANCE_MODELS, the checkout's models/, or ./models."""
+    configured = os.environ.get(MODELS_VARIABLE)
+    if configured:
+        return Path(configured)
     checkout = Path(__file__).resolve().parents[2] / "models"
     return checkout if checkout.is_dir() else Path("models")
 
@@ -108,68 +108,71 @@ def find_pack(name: str | Path) -> Path:
     Raises
     ------
     PackError
-        There is no such pack; the message names those there are.
+        There is no such pack; the message lists the available ones.
     """
     folder, models = Path(name).expanduser(), models_folder()
-    if (folder / SHEET).is_file():
+    if (folder / MANIFEST).is_file():
         return folder
-    if len(folder.parts) == 1 and (models / folder / SHEET).is_file():
+    if len(folder.parts) == 1 and (models / folder / MANIFEST).is_file():
         return models / folder
     if folder.is_dir():
-        raise PackError(f"{folder}: not a pack, for it has no {SHEET}; name another folder")
-    names = packs_there()
+        raise PackError(f"{folder}: not a pack, for it has no {MANIFEST}; choose another folder")
+    names = list_packs()
     close = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(names) or 'none'}"
-    raise PackError(f"no pack {str(name)!r} in {models}; {hint} (or name a pack's folder)")
+    hint = f"did you mean {close[0]}?" if close else f"available: {', '.join(names) or 'none'}"
+    raise PackError(f"no pack {str(name)!r} in {models}; {hint} (or give a pack's folder)")
 
 
 def open_pack(folder: Path) -> Pack:
-    """Reads a pack's sheet and compares its files with it.
+    """Read a pack's manifest and verify its files.
 
     Raises
     ------
     PackError
         In one line: what is wrong, where, and what to do.
     """
-    sheet = _read_sheet(folder / SHEET)
-    _check_features(folder, sheet.features)
-    hashes = {"generator.onnx": sheet.sha256.generator, "regressor.onnx": sheet.sha256.regressor}
+    manifest = _read_manifest(folder / MANIFEST)
+    _check_features(folder, manifest.features)
+    hashes = {
+        "generator.onnx": manifest.sha256.generator,
+        "regressor.onnx": manifest.sha256.regressor,
+    }
     for name, sha256 in hashes.items():
         _check_file(folder / name, sha256)
     return Pack(
         folder=folder,
-        name=sheet.name,
-        geometry=_geometry(folder, sheet.geometry),
-        latent_dim=sheet.latent_dim,
-        feature_names=tuple(sheet.features),
-        anchors=_anchors(folder, sheet),
-        level_reference_db=sheet.level_reference_db,
+        name=manifest.name,
+        geometry=_geometry(folder, manifest.geometry),
+        latent_dim=manifest.latent_dim,
+        feature_names=tuple(manifest.features),
+        anchors=_anchors(folder, manifest),
+        level_reference_db=manifest.level_reference_db,
         generator=folder / "generator.onnx",
         regressor=folder / "regressor.onnx",
-        about=sheet.model_dump(include={"licence", "sounds", "training", "quality"}),
+        metadata=manifest.model_dump(include={"licence", "sounds", "training", "quality"}),
     )
 
 
-def _read_sheet(path: Path) -> _Sheet:
+def _read_manifest(path: Path) -> _Manifest:
     if not path.parent.is_dir():
-        raise PackError(f"{path.parent}: no such pack; see models/ for those there are")
+        raise PackError(f"{path.parent}: no such pack; models/ has the available ones")
     try:
-        content = read_yaml(path, LARGEST_SHEET)
+        content = read_yaml(path, MAX_MANIFEST_BYTES)
     except YamlError as error:
         raise PackError(f"{error}; copy the pack again") from error
     if not isinstance(content, dict):
-        raise PackError(f"{path}: holds no keys and values; copy the pack again")
+        raise PackError(f"{path}: has no keys and values; copy the pack again")
     try:
-        return _Sheet.model_validate(content)
+        return _Manifest.model_validate(content)
     except ValidationError as error:
-        raise PackError(f"{path}: {sentences(error, _Sheet)[0]}") from error
+        raise PackError(f"{path}: {error_messages(error, _Manifest)[0]}") from error
 
 
 def _check_features(folder: Path, names: list[str]) -> None:
-    for i, (found, target) in enumerate(zip(names, FEATURES, strict=False)):
-        if found != target:
+    for i, (found, expected) in enumerate(zip(names, FEATURES, strict=False)):
+        if found != expected:
             raise PackError(
-                f"{folder}: feature {i} is {found!r}, this version sends {target!r}; "
+                f"{folder}: feature {i} is {found!r}, this version sends {expected!r}; "
                 "train the pack's regressor again"
             )
     if len(names) != len(FEATURES):
@@ -180,47 +183,50 @@ def _check_features(folder: Path, names: list[str]) -> None:
 
 
 def _geometry(folder: Path, given: _Geometry) -> Geometry:
-    for kept, rule in (
+    for valid, rule in (
         (given.win_length <= given.n_fft, "win_length should be at most n_fft"),
         (4 * given.hop_length <= given.win_length, "hop_length should be win_length / 4 or less"),
         (given.f_min_hz < given.f_max_hz, "f_min_hz should be below f_max_hz"),
         (2 * given.f_max_hz <= given.sample_rate, "f_max_hz should be sample_rate / 2 or less"),
     ):
-        if not kept:
+        if not valid:
             values = ", ".join(f"{key} {value:g}" for key, value in given)
             raise PackError(f"{folder}: geometry: {rule}, not {values}; export the pack again")
     return Geometry(**given.model_dump())
 
 
-def _anchors(folder: Path, sheet: _Sheet) -> NDArray[np.float32]:
-    for i, anchor in enumerate(sheet.anchors):
-        if len(anchor) != sheet.latent_dim:
+def _anchors(folder: Path, manifest: _Manifest) -> NDArray[np.float32]:
+    for i, anchor in enumerate(manifest.anchors):
+        if len(anchor) != manifest.latent_dim:
             raise PackError(
                 f"{folder}: anchor {i} has {len(anchor)} numbers, latent_dim is "
-                f"{sheet.latent_dim}; export the pack again"
+                f"{manifest.latent_dim}; export the pack again"
             )
-    return np.array(sheet.anchors, np.float32)
+    return np.array(manifest.anchors, np.float32)
 
 
 def _check_file(path: Path, sha256: str) -> None:
     if not path.is_file():
         raise PackError(f"{path}: is missing; copy the whole pack again")
-    if path.stat().st_size > LARGEST_NETWORK:
-        raise PackError(f"{path}: larger than 1 GiB, which is no network of a pack")
+    if path.stat().st_size > MAX_NETWORK_BYTES:
+        raise PackError(f"{path}: larger than 1 GiB, the limit for a network; copy the pack again")
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise PackError(f"{path}: cannot be read ({error.strerror}); check its rights") from error
+        raise PackError(
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
+        ) from error
     if found != sha256:
         raise PackError(
-            f"{path}: is not the file that {SHEET} describes (sha256 {found[:12]}…, wanted "
+            f"{path}: is not the file that {MANIFEST} describes (sha256 {found[:12]}…, expected "
             f"{sha256[:12]}…); copy the pack again"
         )
 
 
-def packs_there() -> tuple[str, ...]:
-    """Names of the packs in models/; whether they can be played is found when one is opened."""
-    return tuple(sorted(sheet.parent.name for sheet in models_folder().glob(f"*/{SHEET}")))
+def list_packs() -> tuple[str, ...]:
+    """Names of the packs in models/, without opening them."""
+    manifests = models_folder().glob(f"*/{MANIFEST}")
+    return tuple(sorted(manifest.parent.name for manifest in manifests))
 
 
 def sha256_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A pack is data: whatever is wrong with one is said in one line."""
+"""Opening a pack: every fault is reported in one line."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.config.settings import Inference
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import Pack, PackError, find_pack, models_folder, open_pack
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 
 MakePack = Callable[..., Path]
 
 
-def refusal(folder: Path) -> str:
+def error_of(folder: Path) -> str:
     with pytest.raises(PackError) as caught:
         open_pack(folder)
     message = str(caught.value)
@@ -28,14 +28,14 @@ def refusal(folder: Path) -> str:
 
 
 def edit(folder: Path, key: str, value: object) -> Path:
-    """Sets one key of a pack's sheet; `a/b` is b in section a, None removes it."""
-    sheet = yaml.safe_load((folder / "pack.yaml").read_text())
+    """Sets one key of a pack's manifest; `a/b` is b in section a, None removes it."""
+    manifest = yaml.safe_load((folder / "pack.yaml").read_text())
     section, _, name = key.rpartition("/") if key.count("/") < 2 else key.partition("/")
-    inner = sheet[section] if section else sheet
+    inner = manifest[section] if section else manifest
     inner[name] = value
     if value is None:
         del inner[name]
-    (folder / "pack.yaml").write_text(yaml.safe_dump(sheet))
+    (folder / "pack.yaml").write_text(yaml.safe_dump(manifest))
     return folder
 
 
@@ -44,28 +44,28 @@ def pack(pack_folder: Path) -> Pack:
     return open_pack(pack_folder)
 
 
-def test_a_pack_opens_with_what_its_sheet_says(pack: Pack, pack_folder: Path) -> None:
+def test_a_pack_opens_with_the_values_of_its_manifest(pack: Pack, pack_folder: Path) -> None:
     assert pack.name == "tiny"
     assert pack.geometry == Geometry()
     assert pack.feature_names == FEATURES
     assert pack.anchors.shape == (4, pack.latent_dim)
     assert pack.anchors.dtype == np.float32
     assert pack.generator == pack_folder / "generator.onnx"
-    assert pack.about["licence"] == "CC0-1.0"
+    assert pack.metadata["licence"] == "CC0-1.0"
 
 
-def test_different_z_of_the_tiny_pack_make_different_harmonic_pictures(pack: Pack) -> None:
-    networks = open_networks(pack, Inference())
-    pictures = [networks.spectrogram_of(anchor) for anchor in pack.anchors]
-    for picture in pictures:
-        assert picture.shape == (512, 512)
-        assert np.abs(picture).max() <= 1.0
-        assert 0.02 < (picture > -0.5).mean() < 0.4  # lines on a dark ground
-    assert np.abs(pictures[0] - pictures[1]).max() > 0.1
+def test_different_z_give_different_harmonic_spectrograms(pack: Pack) -> None:
+    networks = load_networks(pack, Inference())
+    spectrograms = [networks.spectrogram_of(anchor) for anchor in pack.anchors]
+    for spectrogram in spectrograms:
+        assert spectrogram.shape == (512, 512)
+        assert np.abs(spectrogram).max() <= 1.0
+        assert 0.02 < (spectrogram > -0.5).mean() < 0.4  # lines on a dark ground
+    assert np.abs(spectrograms[0] - spectrograms[1]).max() > 0.1
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "sentence"),
+    ("key", "value", "message"),
     [
         ("format", 2, "format: 2 should be 1"),
         ("format", None, "format: is missing"),
@@ -96,49 +96,49 @@ def test_different_z_of_the_tiny_pack_make_different_harmonic_pictures(pack: Pac
         ("sha256", ["x"], "sha256: ['x'] should be a section"),
     ],
 )
-def test_a_sheet_that_breaks_a_rule_is_refused_with_that_rule(
-    make_pack: MakePack, key: str, value: object, sentence: str
+def test_an_invalid_manifest_is_rejected_with_the_rule(
+    make_pack: MakePack, key: str, value: object, message: str
 ) -> None:
-    assert sentence in refusal(edit(make_pack(), key, value))
+    assert message in error_of(edit(make_pack(), key, value))
 
 
 @pytest.mark.parametrize("name", ["generator.onnx", "regressor.onnx", "pack.yaml"])
 def test_a_missing_file_is_named(make_pack: MakePack, name: str) -> None:
     folder = make_pack()
     (folder / name).unlink()
-    assert str(folder / name) in refusal(folder)
+    assert str(folder / name) in error_of(folder)
 
 
 @pytest.mark.parametrize("name", ["generator.onnx", "regressor.onnx"])
-def test_one_changed_byte_of_a_network_is_noticed(make_pack: MakePack, name: str) -> None:
+def test_one_changed_byte_of_a_network_is_detected(make_pack: MakePack, name: str) -> None:
     path = make_pack() / name
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
     path.write_bytes(data)
-    assert f"{path}: is not the file" in refusal(path.parent)
+    assert f"{path}: is not the file" in error_of(path.parent)
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "message"),
     [
-        (b"", "holds no keys and values"),
-        (b"- 1\n", "holds no keys and values"),
+        (b"", "has no keys and values"),
+        (b"- 1\n", "has no keys and values"),
         (b"x" * 20_000_000, "20000000 bytes, at most"),
         (b"a: &a [1]\nb: *a\n", "an alias"),
         (b"name: !!python/object/apply:os.abort []\n", "not YAML"),
         (b"\x80", "not text in UTF-8"),
     ],
 )
-def test_a_sheet_that_is_none_is_refused(
-    make_pack: MakePack, content: bytes, sentence: str
+def test_a_malformed_manifest_is_rejected(
+    make_pack: MakePack, content: bytes, message: str
 ) -> None:
     folder = make_pack()
     (folder / "pack.yaml").write_bytes(content)
-    assert sentence in refusal(folder)
+    assert message in error_of(folder)
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    assert "no such pack" in refusal(tmp_path / "none")
+def test_a_missing_folder_is_rejected(tmp_path: Path) -> None:
+    assert "no such pack" in error_of(tmp_path / "none")
 
 
 def test_a_pack_is_found_by_name_and_by_folder(
@@ -151,22 +151,22 @@ def test_a_pack_is_found_by_name_and_by_folder(
 
 
 @pytest.mark.parametrize(
-    ("name", "sentence"),
+    ("name", "message"),
     [
         ("tinny", "did you mean tiny?"),
-        ("violin", "there are tiny"),
-        ("../models/none", "there are tiny"),
+        ("violin", "available: tiny"),
+        ("../models/none", "available: tiny"),
         (".", "not a pack, for it has no pack.yaml"),
     ],
 )
-def test_a_name_that_no_pack_has_is_answered_with_those_there_are(
-    pack_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, sentence: str
+def test_an_unknown_name_is_rejected_with_the_available_ones(
+    pack_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, message: str
 ) -> None:
     monkeypatch.setenv("LATENT_RESONANCE_MODELS", str(pack_folder.parent))
     monkeypatch.chdir(tmp_path)
     with pytest.raises(PackError, match=r"no pack|not a pack") as caught:
         find_pack(name)
-    assert sentence in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_the_checkouts_own_models_are_found_from_anywhere(

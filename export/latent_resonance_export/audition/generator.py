@@ -16,11 +16,10 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.config.settings import Inference
 from latent_resonance.pack import SHEET as PACK_SHEET
 from latent_resonance.pack import Pack, PackError, find_pack, open_pack
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance_export.dataset.dataset import Dataset, open_dataset
 from latent_resonance_export.gan.models.registry import make_generator
-from latent_resonance_export.gan.run import SHEET as RUN_SHEET
-from latent_resonance_export.gan.run import Run, open_run
+from latent_resonance_export.gan.run import CONFIG_FILE, Run, open_run
 from latent_resonance_export.pack.onnx_export import export
 
 FloatArray = NDArray[np.float32]
@@ -45,19 +44,19 @@ class Subject:
     name: str
     geometry: Geometry
     latent_dim: int
-    play: Callable[[FloatArray], FloatArray]
+    generate: Callable[[FloatArray], FloatArray]
     write_onnx: Callable[[Path], None]
     architecture: str
     steps: int | None = None
     trained_on: dict[str, str] = field(default_factory=dict)
     run: Path | None = None
 
-    def stream(self, z: FloatArray) -> Iterator[FloatArray]:
+    def spectrograms_of(self, z: FloatArray) -> Iterator[FloatArray]:
         """One picture (n_mels, n_frames) after the other for z (n, latent_dim)."""
         for start in range(0, len(z), BATCH):
-            yield from self.play(z[start : start + BATCH])
+            yield from self.generate(z[start : start + BATCH])
 
-    def draw(self, n: int, seed: int) -> FloatArray:
+    def draw_z(self, n: int, seed: int) -> FloatArray:
         """Random z: (n, latent_dim); the first of them do not depend on n."""
         rng = np.random.default_rng([seed, 1])
         return rng.standard_normal((n, self.latent_dim), dtype=np.float32)
@@ -71,11 +70,11 @@ def open_subject(name: Path) -> Subject:
     AuditionError, PackError, RunError, CheckpointError
         It is neither, or it is broken.
     """
-    if (name / RUN_SHEET).is_file():
+    if (name / CONFIG_FILE).is_file():
         return subject_of_run(open_run(name))
     if name.is_dir() and not (name / PACK_SHEET).is_file():
         raise AuditionError(
-            f"{name} is neither a pack (it has no {PACK_SHEET}) nor a run (no {RUN_SHEET}): "
+            f"{name} is neither a pack (it has no {PACK_SHEET}) nor a run (no {CONFIG_FILE}): "
             "name the folder that train-gan or convert wrote"
         )
     return subject_of_pack(open_pack(find_pack(name)))
@@ -83,8 +82,8 @@ def open_subject(name: Path) -> Subject:
 
 def subject_of_pack(pack: Pack) -> Subject:
     """An opened pack, after its networks have been tried as the gallery does."""
-    networks = open_networks(pack, Inference())
-    training = pack.about.get("training") or {}
+    networks = load_networks(pack, Inference())
+    training = pack.metadata.get("training") or {}
     if not isinstance(training, dict):
         raise PackError(f"{pack.folder / PACK_SHEET}: training is no table; copy the pack again")
     steps = training.get("steps")
@@ -93,7 +92,7 @@ def subject_of_pack(pack: Pack) -> Subject:
         name=pack.name,
         geometry=pack.geometry,
         latent_dim=pack.latent_dim,
-        play=_player(networks.generator),
+        generate=_onnx_generator(networks.generator),
         write_onnx=lambda path: _copy(pack.generator, path),
         architecture=str(training.get("architecture", "loop")),
         steps=steps if isinstance(steps, int) else None,
@@ -103,16 +102,16 @@ def subject_of_pack(pack: Pack) -> Subject:
 
 def subject_of_run(run: Run) -> Subject:
     """A trained run's averaged generator."""
-    sheet = run.sheet
+    config = run.config
     return Subject(
         name=run.folder.resolve().name,
-        geometry=sheet.geometry,
+        geometry=config.geometry,
         latent_dim=int(run.generator.latent_dim),
-        play=_torch_player(run.generator),
+        generate=_torch_generator(run.generator),
         write_onnx=lambda path: _export(run.generator, path),
-        architecture=sheet.architecture,
+        architecture=config.architecture,
         steps=run.step,
-        trained_on={"folder": sheet.dataset, "sha256": sheet.dataset_sha256},
+        trained_on={"folder": config.dataset, "sha256": config.dataset_sha256},
         run=run.folder,
     )
 
@@ -135,13 +134,13 @@ def untrained(subject: Subject) -> Subject:
         name="untrained",
         geometry=subject.geometry,
         latent_dim=int(network.latent_dim),
-        play=_torch_player(network),
+        generate=_torch_generator(network),
         write_onnx=lambda path: _export(network, path),
         architecture=subject.architecture,
     )
 
 
-def place_of(subject: Subject) -> Path:
+def default_folder(subject: Subject) -> Path:
     """Where its audition goes unless it is said: in the run, but never in a pack."""
     return subject.run / "audition" if subject.run else Path("auditions") / subject.name
 
@@ -187,16 +186,16 @@ def _check_geometry(subject: Subject, dataset: Dataset, folder: Path) -> None:
         )
 
 
-def _player(session: onnxruntime.InferenceSession) -> Callable[[FloatArray], FloatArray]:
+def _onnx_generator(session: onnxruntime.InferenceSession) -> Callable[[FloatArray], FloatArray]:
     return lambda z: session.run(["spectrogram"], {"z": z})[0][:, 0]
 
 
-def _torch_player(network: torch.nn.Module) -> Callable[[FloatArray], FloatArray]:
-    def play(z: FloatArray) -> FloatArray:
+def _torch_generator(network: torch.nn.Module) -> Callable[[FloatArray], FloatArray]:
+    def generate(z: FloatArray) -> FloatArray:
         with torch.inference_mode():
             return network(torch.from_numpy(z)).numpy()[:, 0]
 
-    return play
+    return generate
 
 
 def _copy(source: Path, path: Path) -> None:
