@@ -1,13 +1,13 @@
 #!/bin/sh
-# Installs the instrument on this machine, so that it plays whenever the machine has power.
-# Can be run again at any time: to upgrade, or for nothing at all. A power cut in the middle
-# leaves what was installed before.
+# Installs the instrument on this machine and starts it at every boot.
+# It can be run again at any time, to upgrade or without effect. A power cut during the
+# installation leaves the previous version in place.
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
 
 PREFIX=/opt/latent-resonance
-CURRENT=$PREFIX/current # a link to one of the releases
+CURRENT=$PREFIX/current # symbolic link to a release
 STATE=/var/lib/latent-resonance
 SETTINGS=/etc/latent-resonance/latent-resonance.yaml
 COMMAND=/usr/local/bin/latent-resonance
@@ -19,38 +19,38 @@ TOKEN=/etc/latent-resonance/monitor-token
 GROUP=latent-resonance
 SCREEN_USER=latent-resonance-screen
 PACKAGES="python3 python3-venv ca-certificates libportaudio2"
-IMPORTED="cv2, onnxruntime, sounddevice"
-WAIT="-o DPkg::Lock::Timeout=300" # s; another apt may be at work, as after the first boot
+IMPORTS="cv2, onnxruntime, sounddevice"
+WAIT="-o DPkg::Lock::Timeout=300" # s; another apt may be running, as after the first boot
 
 usage() {
     cat <<'END'
 Usage: sudo systemd/install.sh [--monitor | --screen | --uninstall [--purge]]
 
-  (nothing)      install or upgrade, start, and start again with every boot
-  --monitor      the picture and the staff's page too, on http://127.0.0.1:8765
-  --screen       that, and the picture on this machine's screen from the boot on
-  --uninstall    take all of it away but the settings
-  --purge        the settings too
+  (no option)    install or upgrade, start now and at every boot
+  --monitor      also install the web pages on http://127.0.0.1:8765
+  --screen       also install the monitor, and show the spectrogram on this machine's screen
+  --uninstall    remove everything except the settings
+  --purge        also remove the settings
 
-It installs Debian packages with apt-get, the program with the packs and its own Python
-packages in /opt/latent-resonance, the settings in /etc/latent-resonance (left as they are if
-there are any), the command latent-resonance, the group latent-resonance and three units of
-systemd; the monitor is a fourth and the screen a fifth, with a user of its own. Once installed
-they are upgraded with the rest. What quality the machine is fit for is kept in /var/lib/latent-resonance. It needs the
-network; the instrument does not, ever.
+It installs Debian packages with apt-get, the program with its packs and Python packages in
+/opt/latent-resonance, the settings in /etc/latent-resonance (existing ones stay unchanged),
+the command latent-resonance, the group latent-resonance and three systemd units. --monitor and
+--screen add a unit each; the screen has its own user. An upgrade includes them once they are
+installed. The quality measured for this machine is saved in /var/lib/latent-resonance.
+Installation needs the network; the instrument does not.
 END
 }
 
-say() {
+log() {
     echo "install: $*" >&2
 }
 
-give_up() {
-    say "$*"
+fail() {
+    log "$*"
     exit 1
 }
 
-# What was asked for, now or before.
+# The optional parts that are requested now or already installed.
 choose_parts() {
     case $1 in
     screen) parts="monitor screen" ;;
@@ -58,13 +58,13 @@ choose_parts() {
     esac
     [ ! -e "$UNITS/$MONITOR" ] || parts="monitor $parts"
     [ ! -e "$UNITS/$SCREEN" ] || parts="screen $parts"
-    ! wants monitor || IMPORTED="$IMPORTED, latent_resonance.monitor.app"
-    if wants screen; then
+    ! includes monitor || IMPORTS="$IMPORTS, latent_resonance.monitor.app"
+    if includes screen; then
         PACKAGES="$PACKAGES cage chromium xwayland fonts-dejavu-core"
     fi
 }
 
-wants() {
+includes() {
     case " $parts " in
     *" $1 "*) return 0 ;;
     *) return 1 ;;
@@ -72,22 +72,22 @@ wants() {
 }
 
 check_root() {
-    [ "$(id -u)" -eq 0 ] || give_up "not root; run: sudo systemd/install.sh"
+    [ "$(id -u)" -eq 0 ] || fail "not root; run: sudo systemd/install.sh"
 }
 
 check_machine() {
     if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-        give_up "this is no Debian, Raspberry Pi OS or Ubuntu: install what these hold and follow" \
-            "this script by hand: $PACKAGES systemd"
+        fail "not Debian, Raspberry Pi OS or Ubuntu: install the equivalents of these packages and" \
+            "follow this script by hand: $PACKAGES systemd"
     fi
     if grep -qs 'overlayroot=tmpfs' /proc/cmdline; then
-        give_up "the root is read-only, so all would be gone after a reboot; first run:" \
+        fail "the root file system is an overlay, which a reboot discards; first run:" \
             "sudo raspi-config nonint do_overlayfs 1; sudo reboot"
     fi
-    command -v systemctl >/dev/null || give_up "no systemd here, which is what starts the instrument"
+    command -v systemctl >/dev/null || fail "systemd is missing, which starts the instrument"
 }
 
-# On aarch64 MediaPipe needs ARMv8.1's atomics, on every core; where they lack the light tracker sees.
+# On aarch64 MediaPipe needs ARMv8.1 atomics on every core; without them the light tracker is used.
 can_run_mediapipe() {
     [ "$(uname -m)" != aarch64 ] ||
         ! grep '^Features' "${CPUINFO:-/proc/cpuinfo}" | grep -qvw atomics
@@ -95,10 +95,10 @@ can_run_mediapipe() {
 
 choose_tracker() {
     if can_run_mediapipe; then
-        PACKAGES="$PACKAGES libegl1 libgles2" # its library is linked to them
-        IMPORTED="$IMPORTED, mediapipe"
+        PACKAGES="$PACKAGES libegl1 libgles2" # linked by its library
+        IMPORTS="$IMPORTS, mediapipe"
     else
-        say "this processor cannot run MediaPipe, so faces are seen without it"
+        log "this processor cannot run MediaPipe; using the light tracker"
         export UV_NO_GROUP=mediapipe
     fi
 }
@@ -110,30 +110,30 @@ missing_packages() {
     done
 }
 
-bring_packages() {
-    lacking=$(missing_packages)
-    [ -n "$lacking" ] || return 0
-    say "installing $lacking"
-    # WAIT and lacking are several words each
+install_packages() {
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    log "installing $missing"
+    # WAIT and missing are lists of words
     # shellcheck disable=SC2086
-    apt-get -q $WAIT update >&2 || say "going on with the package lists there are"
+    apt-get -q $WAIT update >&2 || log "apt-get update failed; using the existing package lists"
     # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y $WAIT --no-install-recommends install $lacking >&2 ||
-        give_up "apt-get could not install these; see its reason above: $lacking"
+    DEBIAN_FRONTEND=noninteractive apt-get -q -y $WAIT --no-install-recommends install $missing >&2 ||
+        fail "apt-get could not install these packages (its error is above): $missing"
 }
 
-bring_uv() {
+install_uv() {
     PATH="$PREFIX/tools/bin:$PATH"
     export PATH
-    if uv cache dir >/dev/null 2>&1; then # fails too if uv is older than pyproject.toml asks for
+    if uv cache dir >/dev/null 2>&1; then # also fails if uv is older than pyproject.toml requires
         return
     fi
-    say "installing uv into $PREFIX/tools"
+    log "installing uv into $PREFIX/tools"
     python3 -m venv "$PREFIX/tools"
     "$PREFIX/tools/bin/python" -m pip install --quiet --upgrade uv
 }
 
-# A Python that every user can run; uv's own only where the system's is too old (Ubuntu 22.04).
+# A Python that every user can run; uv's own only if the system's is too old (Ubuntu 22.04).
 choose_python() {
     for python in /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 /usr/bin/python3; do
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
@@ -146,65 +146,65 @@ choose_python() {
     uv python find --managed-python 3.13
 }
 
-# The same for the same files, so that installing again does nothing.
+# A hash of the installed files, so that installing them again has no effect.
 name_release() {
     {
         "$1" --version
-        echo "$IMPORTED"
-        git_free_files | sort | xargs -d '\n' cat
+        echo "$IMPORTS"
+        program_files | sort | xargs -d '\n' cat
     } | sha256sum | cut -c 1-16
 }
 
-git_free_files() {
+program_files() {
     echo uv.lock
     find runtime models docs/install.md systemd/screen -type f ! -name '*.pyc' ! -path '*/.*'
 }
 
-bring_program() {
+install_program() {
     python=$(choose_python)
     release=$PREFIX/releases/$(name_release "$python")
     if [ ! -e "$release/complete" ]; then
-        say "installing into $release"
+        log "installing into $release"
         rm -rf "$release"
         mkdir -p "$release"
         cp -R models docs/install.md systemd/screen "$release"
         extra=
-        ! wants monitor || extra="--extra=monitor"
+        ! includes monitor || extra="--extra=monitor"
         UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
             uv sync --quiet --frozen --no-editable --no-dev --reinstall-package latent-resonance \
             ${extra:+"$extra"} --python "$python"
         compile_program
-        sync # to the disk, before the mark that says so
+        sync # to the disk, before the release is marked as complete
         touch "$release/complete"
     fi
     ln -sfn "$release" "$CURRENT.new"
     mv -T "$CURRENT.new" "$CURRENT"
 }
 
-# Byte code of what the instrument imports, since nobody may write it later: found by importing.
+# Compile to byte code by importing, since the units cannot write it later.
 compile_program() {
     for part in "import latent_resonance.voice.main, latent_resonance.doctor" \
-        "import $IMPORTED"; do
+        "import $IMPORTS"; do
         reason=$("$release/.venv/bin/python" -W ignore -c "$part" 2>&1) ||
-            give_up "what was installed cannot run (${reason##*
-}); what was there before is still in use"
+            fail "the new version cannot run (${reason##*
+}); the previous one is still in use"
     done
 }
 
-forget_older_programs() {
+remove_old_releases() {
     for release in "$PREFIX"/releases/*; do
         [ "$release" = "$(readlink "$CURRENT")" ] || rm -rf "$release"
     done
 }
 
-bring_settings() {
+install_settings() {
     [ ! -e "$SETTINGS" ] || return 0
     mkdir -p "$(dirname "$SETTINGS")"
     cp systemd/latent-resonance.yaml "$SETTINGS.new"
     mv "$SETTINGS.new" "$SETTINGS"
 }
 
-bring_command() {
+install_command() {
     cat >"$COMMAND.new" <<END
 #!/bin/sh
 export LATENT_RESONANCE_MODELS="\${LATENT_RESONANCE_MODELS:-$CURRENT/models}"
@@ -214,18 +214,18 @@ END
     mv "$COMMAND.new" "$COMMAND"
 }
 
-# What the staff's controls ask for: made once, and root's.
-bring_token() {
-    if wants monitor && [ ! -e "$TOKEN" ]; then
+# The token for the staff's controls; created once, readable by root only.
+create_token() {
+    if includes monitor && [ ! -e "$TOKEN" ]; then
         (umask 077 && head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$TOKEN.new")
         mv "$TOKEN.new" "$TOKEN"
     fi
 }
 
-bring_units() {
+install_units() {
     getent group "$GROUP" >/dev/null || groupadd --system "$GROUP"
-    ! wants monitor || NAMES="$NAMES $MONITOR"
-    if wants screen; then
+    ! includes monitor || NAMES="$NAMES $MONITOR"
+    if includes screen; then
         NAMES="$NAMES $SCREEN"
         getent passwd "$SCREEN_USER" >/dev/null ||
             useradd --system --home-dir "/var/lib/$SCREEN_USER" --groups video,render "$SCREEN_USER"
@@ -238,13 +238,13 @@ bring_units() {
     systemctl --quiet enable $NAMES
 }
 
-# What this machine is fit for, once; `sudo latent-resonance bench quality` asks again.
+# Measured once; `sudo latent-resonance bench quality` measures again.
 choose_quality() {
-    [ -d /run/systemd/system ] || return 0 # not booted: an image is being made, for who knows what
+    [ -d /run/systemd/system ] || return 0 # not booted: an image is being built, for another machine
     [ ! -e "$STATE/quality" ] || return 0
-    systemctl --quiet stop latent-resonance.target 2>/dev/null || true # it needs the machine to itself
-    say "measuring what quality this machine is fit for"
-    "$COMMAND" bench quality --seconds 1 >&2 || say "it plays at the highest quality, unmeasured"
+    systemctl --quiet stop latent-resonance.target 2>/dev/null || true # it would distort the measurement
+    log "measuring which quality this machine can play"
+    "$COMMAND" bench quality --seconds 1 >&2 || log "the measurement failed; using the highest quality"
 }
 
 start() {
@@ -258,20 +258,20 @@ install() {
     choose_parts "$1"
     choose_tracker
     check_machine
-    bring_packages
-    bring_uv
-    bring_program
-    bring_settings
-    bring_token
-    bring_command
-    bring_units
+    install_packages
+    install_uv
+    install_program
+    install_settings
+    create_token
+    install_command
+    install_units
     choose_quality
     start
-    forget_older_programs
+    remove_old_releases
     sync
-    say "done; it plays now and after every boot. Settings: $SETTINGS. To see how it is:"
-    say "systemctl status 'latent-resonance*'; sudo latent-resonance doctor"
-    ! wants monitor || say "the staff's page is http://127.0.0.1:8765/staff; its token is in $TOKEN"
+    log "done; it plays now and after every boot. Settings: $SETTINGS. To check it:"
+    log "systemctl status 'latent-resonance*'; sudo latent-resonance doctor"
+    ! includes monitor || log "the staff's page is http://127.0.0.1:8765/staff; its token is in $TOKEN"
 }
 
 uninstall() {
@@ -280,7 +280,7 @@ uninstall() {
     check_machine
     if [ -d /run/systemd/system ]; then
         # shellcheck disable=SC2086 # several units
-        systemctl --quiet stop $NAMES 2>/dev/null || true # what was never there is stopped
+        systemctl --quiet stop $NAMES 2>/dev/null || true # a unit that is not installed is an error
     fi
     # shellcheck disable=SC2086
     systemctl --quiet disable $NAMES 2>/dev/null || true
@@ -294,9 +294,9 @@ uninstall() {
     ! getent group "$GROUP" >/dev/null || groupdel "$GROUP"
     if [ "$1" = purge ]; then
         rm -rf "$(dirname "$SETTINGS")"
-        say "all of it is gone, the settings too"
+        log "removed, including the settings"
     else
-        say "gone; $SETTINGS is left as it was (--purge takes that too)"
+        log "removed; $SETTINGS is kept (--purge removes it too)"
     fi
 }
 

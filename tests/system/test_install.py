@@ -1,4 +1,4 @@
-"""What a gallery installs and what it does not, and the script that brings it."""
+"""The packages of each kind of installation, and the setup script."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-BRINGS_TO_PLAY = ("libportaudio2", "libegl1", "libgles2", "python3-venv")
+PACKAGES_TO_PLAY = ("libportaudio2", "libegl1", "libgles2", "python3-venv")
 
 
 def packages(*options: str) -> set[str]:
-    """Names that uv.lock would install, without installing anything."""
-    uv = os.environ.get("UV") or shutil.which("uv")  # `uv run` says where it is itself
+    """Names of the packages that uv would install."""
+    uv = os.environ.get("UV") or shutil.which("uv")  # set by `uv run`
     if uv is None:
         pytest.skip("uv is not installed")
     command = [uv, "export", "--frozen", "--no-hashes", "--no-header", *options]
@@ -24,38 +24,38 @@ def packages(*options: str) -> set[str]:
     return {line.partition("==")[0].partition(" ")[0].removeprefix("-e") for line in lines}
 
 
-def test_a_gallery_installs_neither_the_workshop_nor_the_test_tools() -> None:
-    gallery = packages()
-    assert {"mediapipe", "onnxruntime", "opencv-python-headless", "sounddevice"} <= gallery
-    assert {"torch", "librosa", "onnx", "pytest", "ruff", "scikit-image"}.isdisjoint(gallery)
+def test_the_runtime_installs_neither_export_nor_test_packages() -> None:
+    runtime = packages()
+    assert {"mediapipe", "onnxruntime", "opencv-python-headless", "sounddevice"} <= runtime
+    assert {"torch", "librosa", "onnx", "pytest", "ruff", "scikit-image"}.isdisjoint(runtime)
 
 
-def test_where_mediapipe_cannot_run_a_gallery_is_installed_without_it() -> None:
+def test_the_runtime_can_be_installed_without_mediapipe() -> None:
     without = packages("--no-group", "mediapipe")
     assert {"onnxruntime", "opencv-python-headless", "sounddevice"} <= without
     assert {"mediapipe", "matplotlib"}.isdisjoint(without)
 
 
-def test_all_packages_brings_the_workshop_and_the_test_tools() -> None:
+def test_all_packages_installs_export_and_test_packages() -> None:
     assert {"torch", "librosa", "onnx", "pytest", "ruff", "mediapipe"} <= packages("--all-packages")
 
 
-def test_the_runtime_can_be_tested_without_the_workshop() -> None:
+def test_the_runtime_can_be_tested_without_export() -> None:
     runtime = packages("--package", "latent-resonance")
     assert {"pytest", "onnx", "scikit-image"} <= runtime
     assert {"torch", "librosa"}.isdisjoint(runtime)
 
 
-def test_no_opencv_but_the_headless_one_is_ever_installed() -> None:
+def test_only_the_headless_opencv_is_installed() -> None:
     found = {name for name in packages("--all-packages") if name.startswith("opencv")}
     assert found == {"opencv-python-headless"}
 
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A bare machine in a folder: commands that only write down how they were called.
+    """A bare machine in a folder: commands that only record their calls.
 
-    The script is copied there, so that a uv of this checkout's own plays no part.
+    The script is copied there, so that a private uv of this checkout is not used.
     """
     shutil.copy(ROOT / "setup", tmp_path)
     for name in ("dpkg-query", "apt-get", "uv", "id", "sudo", "systemctl"):
@@ -66,13 +66,13 @@ def machine(tmp_path: Path) -> Path:
 
 
 def put(path: Path, script: str) -> None:
-    """Writes a command."""
+    """Write a command."""
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
 
 
 def setup(machine: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    """Runs the script of the README with the machine's commands before the real ones."""
+    """Run the setup script with the machine's commands first on the path."""
     return subprocess.run(
         [str(machine / "setup"), *arguments],
         env={"PATH": f"{machine}:/usr/bin:/bin"} | env,
@@ -84,19 +84,19 @@ def setup(machine: Path, *arguments: str, **env: str) -> subprocess.CompletedPro
 
 
 def calls(machine: Path) -> list[str]:
-    """Every call, but for the look whether uv is there and new enough."""
+    """Every recorded call, except the check of uv's version."""
     lines = (machine / "calls").read_text().splitlines()
     return [line for line in lines if line != "uv cache dir"]
 
 
-def test_a_bare_machine_gets_its_packages_and_then_performs(machine: Path) -> None:
+def test_a_bare_machine_installs_packages_and_then_performs(machine: Path) -> None:
     done = setup(machine, "play")
     assert done.returncode == 0, done.stderr
     update, install, perform = calls(machine)
     assert update.startswith("apt-get ")
     assert update.endswith(" update")
     assert install.startswith("apt-get ")
-    assert set(BRINGS_TO_PLAY) <= set(install.partition(" install ")[2].split())
+    assert set(PACKAGES_TO_PLAY) <= set(install.partition(" install ")[2].split())
     assert perform == "uv run latent-resonance perform --seconds 30 --record take.wav"
 
 
@@ -104,7 +104,7 @@ def test_a_bare_machine_gets_its_packages_and_then_performs(machine: Path) -> No
     ("features", "left_out"),
     [("fp asimd crc32 cpuid", "mediapipe"), ("fp asimd crc32 atomics cpuid", "")],
 )
-def test_a_board_without_atomics_is_spared_mediapipe_and_its_libraries(
+def test_a_board_without_atomics_does_not_install_mediapipe(
     machine: Path, features: str, left_out: str
 ) -> None:
     put(machine / "uname", "echo aarch64")
@@ -117,39 +117,39 @@ def test_a_board_without_atomics_is_spared_mediapipe_and_its_libraries(
     assert perform == f"uv [{left_out}] run"
 
 
-def test_testing_brings_more_and_passes_arguments_on(machine: Path) -> None:
+def test_testing_installs_more_and_passes_arguments_on(machine: Path) -> None:
     assert setup(machine, "test", "-k", "pack").returncode == 0
     _, install, _, test = calls(machine)
-    assert {*BRINGS_TO_PLAY, "fluidsynth", "sox", "strace", "pulseaudio"} <= set(install.split())
+    assert {*PACKAGES_TO_PLAY, "fluidsynth", "sox", "strace", "pulseaudio"} <= set(install.split())
     assert test == "uv run --all-packages pytest -k pack"
 
 
-def test_a_broker_that_was_brought_for_the_tests_does_not_run_from_then_on(machine: Path) -> None:
+def test_a_broker_installed_for_the_tests_is_not_enabled(machine: Path) -> None:
     assert setup(machine, "all").returncode == 0
     assert "systemctl --quiet disable --now mosquitto.service" in calls(machine)
 
 
-def test_a_broker_that_was_there_before_is_left_alone(machine: Path) -> None:
+def test_a_broker_installed_before_stays_unchanged(machine: Path) -> None:
     put(machine / "dpkg-query", "case $* in *mosquitto) echo installed ;; *) exit 1 ;; esac")
     assert setup(machine, "all").returncode == 0
     assert any(" install " in call for call in calls(machine))
     assert not any(call.startswith("systemctl") for call in calls(machine))
 
 
-def test_testing_everything_uses_all_cores_only_where_nothing_is_timed(machine: Path) -> None:
+def test_all_cores_are_used_only_for_tests_without_timing(machine: Path) -> None:
     assert setup(machine, "test").returncode == 0
-    workshop, instrument = calls(machine)[-2:]
-    assert workshop == "uv run --all-packages pytest -n auto tests/export tests/parity"
-    assert instrument == "uv run --all-packages pytest tests/runtime tests/system"
+    export, runtime = calls(machine)[-2:]
+    assert export == "uv run --all-packages pytest -n auto tests/export tests/parity"
+    assert runtime == "uv run --all-packages pytest tests/runtime tests/system"
 
 
-def test_a_machine_that_has_everything_is_left_alone(machine: Path) -> None:
+def test_a_complete_machine_stays_unchanged(machine: Path) -> None:
     put(machine / "dpkg-query", "echo installed")
     assert setup(machine, "play").returncode == 0
     assert not any(call.startswith("apt-get") for call in calls(machine))
 
 
-def test_somebody_who_is_not_root_is_asked_for_sudo(machine: Path) -> None:
+def test_without_root_it_uses_sudo(machine: Path) -> None:
     put(machine / "id", "echo 1000")
     assert setup(machine, "play").returncode == 0
     update, install, _ = calls(machine)
@@ -157,7 +157,7 @@ def test_somebody_who_is_not_root_is_asked_for_sudo(machine: Path) -> None:
     assert install.startswith("sudo env DEBIAN_FRONTEND=noninteractive apt-get ")
 
 
-def test_packages_that_cannot_be_installed_are_named_and_nothing_is_started(machine: Path) -> None:
+def test_packages_that_cannot_be_installed_are_named_and_nothing_starts(machine: Path) -> None:
     put(machine / "apt-get", "exit 100")
     done = setup(machine, "play")
     assert done.returncode == 1
@@ -165,7 +165,7 @@ def test_packages_that_cannot_be_installed_are_named_and_nothing_is_started(mach
     assert not (machine / "calls").exists()
 
 
-def test_a_machine_without_a_uv_that_is_new_enough_gets_its_own(machine: Path) -> None:
+def test_without_a_recent_uv_it_installs_a_private_one(machine: Path) -> None:
     put(machine / "uv", "exit 2")
     private = f'echo "private uv $*" >> "{machine}/calls"'
     put(
@@ -179,7 +179,7 @@ def test_a_machine_without_a_uv_that_is_new_enough_gets_its_own(machine: Path) -
     assert (machine / ".tools" / "bin" / "uv").exists()
 
 
-def test_wrong_usage_shows_the_usage_and_brings_nothing(machine: Path) -> None:
+def test_wrong_usage_prints_the_usage_and_installs_nothing(machine: Path) -> None:
     done = setup(machine, "dance")
     assert done.returncode == 2
     assert "Usage: ./setup" in done.stderr
@@ -187,5 +187,5 @@ def test_wrong_usage_shows_the_usage_and_brings_nothing(machine: Path) -> None:
 
 
 @pytest.mark.parametrize("script", ["setup", ".ci/run"])
-def test_the_scripts_can_be_run(script: str) -> None:
+def test_the_scripts_are_executable(script: str) -> None:
     assert os.access(ROOT / script, os.X_OK)

@@ -1,4 +1,4 @@
-"""The units and the installer, as far as they can be judged without booting."""
+"""The units and the installer, as far as they can be tested without booting."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ PROGRAM = "/opt/latent-resonance/current/.venv/bin/latent-resonance"
 EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
 MONITOR, SCREEN = "latent-resonance-monitor.service", "latent-resonance-screen.service"
 UNITS = ("latent-resonance.target", EYE, VOICE, MONITOR, SCREEN)
-MOST_EXPOSED = {EYE: 1.0, VOICE: 1.2, MONITOR: 2.0}  # of 10, by systemd-analyze's own scale
+MOST_EXPOSED = {EYE: 1.0, VOICE: 1.2, MONITOR: 2.0}  # of 10, on the scale of systemd-analyze
 
 
 def unit(name: str) -> dict[str, str]:
-    """A unit's keys; of one that is said several times, the last."""
+    """The keys of a unit; the last value of a repeated key."""
     lines = (SYSTEMD / name).read_text().splitlines()
     pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
     return {key: value for key, _, value in pairs}
@@ -29,7 +29,7 @@ def unit(name: str) -> dict[str, str]:
 
 @pytest.fixture
 def analyze(tmp_path: Path) -> Path:
-    """A folder of the units with a program that is there."""
+    """A folder with the units, which start a program that exists."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed: apt install systemd")
     for name in UNITS:
@@ -38,7 +38,7 @@ def analyze(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_systemd_finds_nothing_to_say_about_the_units(analyze: Path) -> None:
+def test_systemd_analyze_verify_finds_no_fault(analyze: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "verify", *(str(analyze / name) for name in UNITS)],
         capture_output=True,
@@ -49,7 +49,7 @@ def test_systemd_finds_nothing_to_say_about_the_units(analyze: Path) -> None:
 
 
 @pytest.mark.parametrize("name", MOST_EXPOSED)
-def test_a_unit_is_hardly_exposed(analyze: Path, name: str) -> None:
+def test_the_exposure_of_a_unit_is_low(analyze: Path, name: str) -> None:
     threshold = f"--threshold={MOST_EXPOSED[name] * 10:.0f}"
     command = ["systemd-analyze", "security", "--offline=true", "--no-pager", threshold]
     done = subprocess.run(
@@ -61,7 +61,7 @@ def test_a_unit_is_hardly_exposed(analyze: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [EYE, VOICE, MONITOR])
-def test_systemd_starts_the_installed_program_for_ever(name: str) -> None:
+def test_systemd_restarts_the_installed_program_without_limit(name: str) -> None:
     keys = unit(name)
     assert keys["ExecStart"].startswith(f"{PROGRAM} ")
     assert (keys["Restart"], keys["StartLimitIntervalSec"]) == ("always", "0")
@@ -70,21 +70,21 @@ def test_systemd_starts_the_installed_program_for_ever(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [EYE, VOICE, MONITOR])
-def test_settings_that_are_wrong_do_not_keep_a_unit_from_starting(name: str) -> None:
+def test_a_unit_starts_with_invalid_settings(name: str) -> None:
     assert " --unattended " in unit(name)["ExecStart"]
 
 
-def test_the_eye_dies_of_hunger_before_the_voice() -> None:
+def test_the_eye_is_killed_before_the_voice_if_memory_runs_out() -> None:
     assert int(unit(EYE)["OOMScoreAdjust"]) > 0 > int(unit(VOICE)["OOMScoreAdjust"])
 
 
-def test_neither_leaves_a_core_and_only_the_voice_hurries() -> None:
+def test_no_unit_dumps_core_and_only_the_voice_has_real_time_priority() -> None:
     assert unit(EYE)["LimitCORE"] == unit(VOICE)["LimitCORE"] == "0"
     assert int(unit(VOICE)["LimitRTPRIO"]) >= 10
     assert unit(EYE)["RestrictRealtime"] == "yes"
 
 
-def test_the_program_that_the_units_start_is_where_the_installer_puts_it() -> None:
+def test_the_units_start_the_program_that_is_installed() -> None:
     script = (SYSTEMD / "install.sh").read_text()
     prefix, current = "/opt/latent-resonance", "$PREFIX/current"
     assert f"PREFIX={prefix}\n" in script
@@ -92,7 +92,7 @@ def test_the_program_that_the_units_start_is_where_the_installer_puts_it() -> No
     assert current.replace("$PREFIX", prefix) + "/.venv/bin/latent-resonance" == PROGRAM
 
 
-def test_the_settings_that_are_installed_change_nothing_and_their_hints_are_valid(
+def test_the_installed_settings_are_the_defaults_and_their_hints_are_valid(
     tmp_path: Path,
 ) -> None:
     path = SYSTEMD / "latent-resonance.yaml"
@@ -113,7 +113,7 @@ def test_the_installer_is_a_clean_shell_script() -> None:
 
 
 def install(folder: Path, *arguments: str, **commands: str) -> subprocess.CompletedProcess[str]:
-    """The installer on a machine that has nothing but these commands, given as scripts."""
+    """Run the installer with only these commands on the path, given as scripts."""
     for name in ("dirname", "sh", "cat", "grep", "uname"):
         (folder / name).symlink_to(shutil.which(name) or "")
     for name, script in commands.items():
@@ -129,26 +129,26 @@ def install(folder: Path, *arguments: str, **commands: str) -> subprocess.Comple
     )
 
 
-def test_somebody_who_is_not_root_is_told_how_to_become_it(tmp_path: Path) -> None:
+def test_without_root_the_installer_names_the_command(tmp_path: Path) -> None:
     done = install(tmp_path, id="echo 1000")
     assert done.returncode == 1
     assert done.stderr == "install: not root; run: sudo systemd/install.sh\n"
 
 
-def test_another_distribution_is_refused_with_what_is_needed(tmp_path: Path) -> None:
+def test_another_distribution_is_rejected_with_the_required_packages(tmp_path: Path) -> None:
     done = install(tmp_path, id="echo 0")
     assert done.returncode == 1
-    assert "no Debian" in done.stderr
+    assert "not Debian" in done.stderr
     assert "libportaudio2 libegl1" in done.stderr  # MediaPipe's too
 
 
-def test_a_machine_without_systemd_is_refused(tmp_path: Path) -> None:
+def test_a_machine_without_systemd_is_rejected(tmp_path: Path) -> None:
     done = install(tmp_path, id="echo 0", apt_get="exit 1", dpkg_query="exit 1")
     assert done.returncode == 1
-    assert "no systemd" in done.stderr
+    assert "systemd is missing" in done.stderr
 
 
-def test_packages_that_cannot_be_had_end_it_before_anything_is_changed(tmp_path: Path) -> None:
+def test_a_failed_package_installation_ends_it_before_any_change(tmp_path: Path) -> None:
     done = install(
         tmp_path, id="echo 0", apt_get="exit 100", dpkg_query="exit 1", systemctl="exit 1"
     )
