@@ -1,7 +1,7 @@
-"""A gallery with a monitor: the whole instrument as it is run, before a film, heard in a room.
+"""A gallery with a monitor: the whole instrument, with a video as its camera.
 
-`perform --monitor` with two small packs, a film of a face as the camera, and a null sink as the
-speaker. Pages are looked at by Debian's Chromium, driven by Playwright.
+`perform --monitor` with two small packs, a video of a face as the camera, and a null sink as the
+speaker. Pages are opened in Debian's Chromium, driven by Playwright.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ PACKS = ("alpha", "beta")
 
 
 def free_port() -> int:
-    """One that nobody listens on."""
+    """A port that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def film_of_a_face(path: Path) -> Path:
+def face_video(path: Path) -> Path:
     """Two seconds of a face that opens its mouth."""
     closed, opened = faces.photograph(), faces.mouth_opened(0.3)
-    pictures = [*faces.drifting(closed, 30), *faces.drifting(opened, 30)]
+    images = [*faces.drifting(closed, 30), *faces.drifting(opened, 30)]
     size = (faces.WIDTH, faces.HEIGHT)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, size)
-    for picture in pictures:
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    for image in images:
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
 
 
 class Gallery:
-    """The instrument with its monitor, and what is heard of it."""
+    """The instrument with its monitor, and a recording of its sound."""
 
     def __init__(self, folder: Path, port: int | None = None, **monitor: object) -> None:
         self.folder, self.port, self.osc = folder, port or free_port(), free_port()
@@ -62,23 +62,23 @@ class Gallery:
         self.environment["LATENT_RESONANCE_MODELS"] = str(self._models())
         settings = {
             "pack": PACKS[0],
-            "camera": {"source": str(film_of_a_face(folder / "face.mp4"))},
+            "camera": {"source": str(face_video(folder / "face.mp4"))},
             "output": {"device": "pulse"},
             "monitor": {"port": self.port, "osc": {"listen": f"127.0.0.1:{self.osc}"}} | monitor,
         }
         self.config = folder / "gallery.yaml"
         self.config.write_text(yaml.safe_dump(settings))
         self.server = SoundServer(self.environment)
-        self.screen = folder / "said"
+        self.log_file = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
         self.ear: Ear | None = None
 
     def open(self) -> None:
-        """Plays, is heard, and has a page."""
+        """Start the instrument; wait until it plays and serves its pages."""
         self.server.start()
-        self.process = self._started()
+        self.process = self._start()
         self.ear = self.server.hears(self.folder)
-        until(lambda: (self.ask_health() or {}).get("healthy"), 60, "a page that is well")
+        until(lambda: (self.healthz() or {}).get("healthy"), 60, "a healthy monitor")
 
     def _models(self) -> Path:
         models = self.folder / "models"
@@ -91,76 +91,76 @@ class Gallery:
             write_pack(models / name, name=name)
         return models
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "latent_resonance", "perform", "--monitor"]
         command += ["--config", str(self.config)]
-        with self.screen.open("wb") as file:
+        with self.log_file.open("wb") as file:
             return subprocess.Popen(command, env=self.environment, stderr=file)
 
     @property
     def address(self) -> str:
-        """Of the pages."""
+        """URL of the pages."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def token(self) -> str:
-        """What controls ask for."""
+        """Token for the controls."""
         return (self.folder / "state" / "latent-resonance" / "monitor-token").read_text().strip()
 
-    def said(self) -> str:
-        """Everything that the instrument has said."""
-        return self.screen.read_text()
+    def log_text(self) -> str:
+        """Everything that the instrument has logged."""
+        return self.log_file.read_text()
 
     def request(
         self, method: str, path: str, content: object = None, **headers: str
     ) -> tuple[int, bytes, dict[str, str]]:
-        """Status, body and headers of an answer."""
-        asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        """Status, body and headers of a response."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         body = None if content is None else json.dumps(content)
-        given = {"Content-Type": "application/json"} | headers
+        request_headers = {"Content-Type": "application/json"} | headers
         try:
-            asking.request(method, path, body, given)
-            answer = asking.getresponse()
-            return answer.status, answer.read(), dict(answer.getheaders())
+            connection.request(method, path, body, request_headers)
+            response = connection.getresponse()
+            return response.status, response.read(), dict(response.getheaders())
         finally:
-            asking.close()
+            connection.close()
 
-    def ask(self, **wish: object) -> int:
-        """Asks for something with the right token; the status."""
+    def control(self, **request: object) -> int:
+        """Send a request with the right token; return the status."""
         authorization = f"Bearer {self.token}"
-        return self.request("POST", "/ask", wish, Authorization=authorization)[0]
+        return self.request("POST", "/ask", request, Authorization=authorization)[0]
 
-    def ask_health(self) -> dict[str, Any] | None:
-        """The answer of /healthz; None if there is none."""
+    def healthz(self) -> dict[str, Any] | None:
+        """The response of /healthz; None if there is none."""
         try:
             return json.loads(self.request("GET", "/healthz")[1])
         except (OSError, ValueError):
             return None
 
-    def number(self, name: str) -> float:
-        """A metric's value."""
+    def metric(self, name: str) -> float:
+        """Value of a metric."""
         text = self.request("GET", "/metrics")[1].decode()
         found = re.search(rf"^{name}(?:{{.*}})? (\S+)$", text, re.MULTILINE)
         assert found, f"no metric {name} in\n{text}"
         return float(found[1])
 
-    def child(self, command: str) -> int:
-        """The number of the child that runs a command."""
+    def child_pid(self, command: str) -> int:
+        """Process id of the child that runs a command."""
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        for number in path.read_text().split():
-            if f"\0{command}\0" in Path(f"/proc/{number}/cmdline").read_text():
-                return int(number)
+        for pid in path.read_text().split():
+            if f"\0{command}\0" in Path(f"/proc/{pid}/cmdline").read_text():
+                return int(pid)
         raise AssertionError(f"no child that runs {command}")
 
-    def heard(self, seconds: float) -> NDArray[np.float32]:
-        """The sound of the next seconds."""
-        begins = len(self.ear.sound())
-        target = int(seconds * RATE)
-        until(lambda: len(self.ear.sound()) >= begins + target, 5 * seconds + 5, "sound")
-        return self.ear.sound()[begins : begins + target]
+    def record(self, seconds: float) -> NDArray[np.float32]:
+        """Record the sound of the next seconds."""
+        start = len(self.ear.sound())
+        n_samples = int(seconds * RATE)
+        until(lambda: len(self.ear.sound()) >= start + n_samples, 5 * seconds + 5, "sound")
+        return self.ear.sound()[start : start + n_samples]
 
     def close(self) -> None:
-        """Everything is gone."""
+        """Stop everything."""
         try:
             if self.process is not None:
                 self.process.send_signal(signal.SIGTERM)
@@ -178,27 +178,27 @@ def level_db(sound: NDArray[np.float32]) -> float:
 
 
 def level_at_db(sound: NDArray[np.float32], frequency_hz: float) -> float:
-    """RMS of one frequency, dBFS."""
+    """RMS at one frequency, dBFS."""
     window = np.hanning(len(sound))
-    turns = np.exp(-2j * np.pi * frequency_hz * np.arange(len(sound)) / RATE)
-    amplitude = 2 * np.abs(np.sum(sound * window * turns)) / window.sum()
+    phasor = np.exp(-2j * np.pi * frequency_hz * np.arange(len(sound)) / RATE)
+    amplitude = 2 * np.abs(np.sum(sound * window * phasor)) / window.sum()
     return float(20 * np.log10(amplitude / np.sqrt(2) + 1e-9))
 
 
 @contextmanager
 def gallery_in(folder: Path, port: int | None = None, **monitor: object) -> Iterator[Gallery]:
-    """A gallery that is closed at the end, and then has said nothing that it should not."""
-    there = Gallery(folder, port, **monitor)
+    """A gallery that is closed at the end; fails if it has logged a traceback."""
+    gallery = Gallery(folder, port, **monitor)
     try:
-        there.open()
-        yield there
+        gallery.open()
+        yield gallery
     finally:
-        there.close()
-    assert "Traceback" not in there.said(), there.said()
+        gallery.close()
+    assert "Traceback" not in gallery.log_text(), gallery.log_text()
 
 
-def skip_without_a_browser() -> None:
-    """Skips, with the reason."""
+def skip_without_browser() -> None:
+    """Skip the test without Chromium or PulseAudio."""
     if not Path(CHROMIUM).exists():
         pytest.skip("chromium is not installed: apt install chromium")
     if shutil.which("pulseaudio") is None:
@@ -206,7 +206,7 @@ def skip_without_a_browser() -> None:
 
 
 @contextmanager
-def browser() -> Iterator[Any]:
+def launch_browser() -> Iterator[Any]:
     """Debian's Chromium."""
     from playwright.sync_api import sync_playwright
 

@@ -1,4 +1,4 @@
-"""The monitor's pages, in a real browser, before the whole instrument: seen, heard, and refused."""
+"""The monitor's pages in a real browser, with the whole instrument."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from tests.support.pulse_server import PATIENCE, until
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.usefixtures("all_as_it_was"),
+    pytest.mark.usefixtures("reset_controls"),
 ]
-SIZES = {"phone": (360, 740), "wall": (2560, 1440)}
+SIZES = {"phone": (360, 740), "display": (2560, 1440)}
 
 
-def light(picture: np.ndarray) -> np.ndarray:
+def brightness(image: np.ndarray) -> np.ndarray:
     """Brightness of each column of the newest tenth."""
-    return picture[:, -picture.shape[1] // 10 :].mean(axis=(0, 2))
+    return image[:, -image.shape[1] // 10 :].mean(axis=(0, 2))
 
 
-def test_the_picture_moves_with_the_sound_and_is_dark_in_silence(
+def test_the_spectrogram_scrolls_with_the_sound_and_is_black_in_silence(
     visit: Any, gallery: Gallery
 ) -> None:
     page = visit("/")
     time.sleep(4)
-    before = page.picture()
+    before = page.screenshot()
     time.sleep(1)
-    after = page.picture()
-    assert light(after).mean() > 2.0
+    after = page.screenshot()
+    assert brightness(after).mean() > 2.0
     assert np.abs(after - before).mean() > 1.0
     moved = int(after.shape[1] / 12)  # a second's width
     at_rest = np.abs(after[:, -400:] - before[:, -400:]).mean()
@@ -41,14 +41,14 @@ def test_the_picture_moves_with_the_sound_and_is_dark_in_silence(
         np.abs(after[:, -400 - n : -n] - before[:, -400:]).mean()
         for n in range(moved // 2, 2 * moved)
     ]
-    assert min(followed) < 0.5 * at_rest  # it scrolls, rather than flickers
-    gallery.ask(muted=True)
+    assert min(followed) < 0.5 * at_rest  # it scrolls rather than flickers
+    gallery.control(muted=True)
     time.sleep(3.5)
-    assert light(page.picture()).max() < 1.0
-    assert page.wrong == []
+    assert brightness(page.screenshot()).max() < 1.0
+    assert page.errors == []
 
 
-def test_nothing_but_the_picture_is_on_the_wall_until_the_mouse_moves(visit: Any) -> None:
+def test_the_tools_are_hidden_until_the_mouse_moves(visit: Any) -> None:
     page = visit("/").page
     time.sleep(4)
     tools = page.locator("#tools")
@@ -63,7 +63,7 @@ def test_nothing_but_the_picture_is_on_the_wall_until_the_mouse_moves(visit: Any
     until(lambda: opacity() == 0.0, 10, "no tools")
 
 
-def test_a_palette_is_chosen_by_a_key_and_kept(visit: Any) -> None:
+def test_a_palette_is_selected_by_a_key_and_saved(visit: Any) -> None:
     page = visit("/").page
     page.keyboard.press("2")
     pressed = page.locator("#palettes button[aria-pressed=true]")
@@ -72,16 +72,16 @@ def test_a_palette_is_chosen_by_a_key_and_kept(visit: Any) -> None:
     assert page.locator("#palettes button[aria-pressed=true]").text_content() == "moon"
 
 
-def test_who_wants_no_motion_sees_still_pictures_that_change_now_and_then(visit: Any) -> None:
+def test_reduced_motion_shows_still_images_that_change_now_and_then(visit: Any) -> None:
     page = visit("/", reduced_motion="reduce")
     time.sleep(4)
-    seen = [page.page.screenshot() for _ in range(12)]
-    assert len(set(seen)) <= 1 + len(seen) / 2
+    screenshots = [page.page.screenshot() for _ in range(12)]
+    assert len(set(screenshots)) <= 1 + len(screenshots) / 2
 
 
 @pytest.mark.parametrize("name", SIZES)
 @pytest.mark.parametrize("path", ["/", "/staff"])
-def test_pages_fit_a_phone_and_a_wall(visit: Any, name: str, path: str) -> None:
+def test_pages_fit_a_phone_and_a_display(visit: Any, name: str, path: str) -> None:
     width, height = SIZES[name]
     page = visit(path, viewport={"width": width, "height": height}).page
     page.wait_for_timeout(1500)
@@ -92,10 +92,10 @@ def test_pages_fit_a_phone_and_a_wall(visit: Any, name: str, path: str) -> None:
     else:
         for button in page.get_by_role("button").all():
             if button.is_visible():
-                assert button.bounding_box()["height"] >= 40  # a finger's
+                assert button.bounding_box()["height"] >= 40  # large enough for a finger
 
 
-def test_every_control_has_a_name_and_can_be_reached_by_keyboard(
+def test_every_control_has_a_name_and_is_reachable_by_keyboard(
     visit: Any, gallery: Gallery
 ) -> None:
     opened = visit("/staff")
@@ -115,9 +115,7 @@ def test_every_control_has_a_name_and_can_be_reached_by_keyboard(
     assert {"mute", "standby", "quiet", "test tone", "next pack"} <= reached
 
 
-def test_controls_are_locked_until_the_token_is_given_and_a_wrong_one_is_refused(
-    visit: Any, gallery: Gallery
-) -> None:
+def test_controls_are_locked_until_the_right_token_is_given(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     page = opened.page
     page.wait_for_selector("#doing:has-text('playing')")
@@ -131,48 +129,46 @@ def test_controls_are_locked_until_the_token_is_given_and_a_wrong_one_is_refused
     assert page.locator("#token").is_hidden()
 
 
-def test_meters_follow_the_face(visit: Any) -> None:
+def test_the_meters_follow_the_face(visit: Any) -> None:
     page = visit("/staff").page
-    page.wait_for_selector("#said-present:has-text('a face')")
+    page.wait_for_selector("#value-present:text-is('face')")
     mouth = []
     for _ in range(40):
         mouth.append(page.evaluate("document.getElementById('meter-mouth_open').value"))
         time.sleep(0.1)
     assert min(mouth) < 0.2
     assert max(mouth) > 0.3
-    assert int(page.locator("#said-latency").text_content().split()[0]) < 200 * PATIENCE
+    assert int(page.locator("#value-latency").text_content().split()[0]) < 200 * PATIENCE
 
 
-def test_pages_ask_nobody_but_this_machine_and_nothing_goes_wrong(
+def test_pages_request_only_from_this_machine_and_without_errors(
     visit: Any, gallery: Gallery
 ) -> None:
     for path in ("/", "/staff"):
         opened = visit(path)
         opened.page.wait_for_timeout(2000)
-        here = f"//127.0.0.1:{gallery.port}/"
-        assert opened.asked
-        assert all(here in url for url in opened.asked), opened.asked
-        assert opened.wrong == []
+        origin = f"//127.0.0.1:{gallery.port}/"
+        assert opened.urls
+        assert all(origin in url for url in opened.urls), opened.urls
+        assert opened.errors == []
 
 
-def test_a_monitor_that_is_killed_comes_back_and_so_do_its_pages_and_the_sound_never_stops(
-    visit: Any, gallery: Gallery
-) -> None:
+def test_a_killed_monitor_restarts_and_the_sound_never_stops(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     opened.page.wait_for_selector("#doing:has-text('playing')")
-    gallery.ask(volume_db=-3.0)
-    begins = len(gallery.ear.sound())
-    os.kill(gallery.child("monitor"), signal.SIGKILL)
-    opened.page.wait_for_selector("#link:has-text('looking for it')")
-    until(lambda: gallery.ask_health() is not None, 20 * PATIENCE, "the monitor is back")
+    gallery.control(volume_db=-3.0)
+    start = len(gallery.ear.sound())
+    os.kill(gallery.child_pid("monitor"), signal.SIGKILL)
+    opened.page.wait_for_selector("#link:has-text('reconnecting')")
+    until(lambda: gallery.healthz() is not None, 20 * PATIENCE, "the monitor is back")
     opened.page.wait_for_selector("#link:empty", state="attached", timeout=30_000)
-    opened.page.wait_for_selector("#volume-said:has-text('-3 dB')")
-    during = gallery.ear.sound()[begins:]
+    opened.page.wait_for_selector("#volume-value:has-text('-3 dB')")
+    during = gallery.ear.sound()[start:]
     tenths = np.square(during[: len(during) // 4800 * 4800]).reshape(-1, 4800).mean(axis=1)
     assert tenths.min() > 1e-8
 
 
-def test_a_voice_that_is_not_there_is_said_and_found_again(visit: Any, gallery: Gallery) -> None:
+def test_a_stopped_voice_is_shown_and_reconnected(visit: Any, gallery: Gallery) -> None:
     page = visit("/staff").page
     page.wait_for_selector("#doing:has-text('playing')")
     os.kill(gallery.process.pid, signal.SIGSTOP)

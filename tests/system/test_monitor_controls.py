@@ -1,4 +1,4 @@
-"""What staff and controllers ask by the monitor, as it is heard in the room."""
+"""Controls of the staff page and of OSC, and their effect on the sound."""
 
 from __future__ import annotations
 
@@ -15,88 +15,86 @@ from latent_resonance.audio.reference_tone import FREQUENCY_HZ, LEVEL_DB
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.usefixtures("all_as_it_was"),
+    pytest.mark.usefixtures("reset_controls"),
 ]
 SILENT_DB = -80.0
 
 
-def test_mute_and_its_key_are_heard_at_once(visit: Any, gallery: Gallery) -> None:
+def test_mute_and_its_key_take_effect_at_once(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     opened.unlock(gallery)
-    assert level_db(gallery.heard(1.0)) > -45
+    assert level_db(gallery.record(1.0)) > -45
     opened.page.click("text=mute")
     time.sleep(0.5)
-    assert level_db(gallery.heard(0.5)) < SILENT_DB
+    assert level_db(gallery.record(0.5)) < SILENT_DB
     opened.page.wait_for_selector("button[data-switch=muted][aria-pressed=true]")
     opened.page.locator("body").press("m")
     time.sleep(1.0)
-    assert level_db(gallery.heard(1.0)) > -45
+    assert level_db(gallery.record(1.0)) > -45
 
 
-def test_standby_is_silence_and_says_so(visit: Any, gallery: Gallery) -> None:
+def test_standby_is_silent_and_shown(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     opened.unlock(gallery)
     opened.page.click("text=standby")
     opened.page.wait_for_selector("#doing:has-text('on standby')")
     time.sleep(7 * PATIENCE / 2)  # it fades
-    assert level_db(gallery.heard(0.5)) < -70
-    assert gallery.ask_health()["state"] == "standby"
+    assert level_db(gallery.record(0.5)) < -70
+    assert gallery.healthz()["state"] == "standby"
 
 
-def test_the_test_tone_and_the_volume_are_heard_as_they_say(visit: Any, gallery: Gallery) -> None:
+def test_the_test_tone_and_the_volume_have_their_levels(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     opened.unlock(gallery)
-    gallery.ask(standby=True)
+    gallery.control(standby=True)
     time.sleep(8)
     levels = []
     for volume in (0, -20):
         slider = opened.page.locator("#volume")
         slider.fill(str(volume))
-        opened.page.wait_for_selector(f"#volume-said:has-text('{volume} dB')")
+        opened.page.wait_for_selector(f"#volume-value:has-text('{volume} dB')")
         opened.page.click("text=test tone")
         time.sleep(0.6)
-        levels.append(level_at_db(gallery.heard(0.8), FREQUENCY_HZ))
+        levels.append(level_at_db(gallery.record(0.8), FREQUENCY_HZ))
         time.sleep(1.5)
     assert levels[0] == pytest.approx(LEVEL_DB, abs=1.0)
     assert levels[1] == pytest.approx(LEVEL_DB - 20, abs=1.0)
 
 
-def test_the_quiet_preset_is_softer(visit: Any, gallery: Gallery) -> None:
+def test_the_quiet_preset_is_quieter(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     opened.unlock(gallery)
-    loud = level_db(gallery.heard(4.0))
+    loud = level_db(gallery.record(4.0))
     opened.page.click("text=quiet")
-    until(lambda: gallery.said().count("quiet hours: softer") > 0, 10, "it says so")
+    until(lambda: gallery.log_text().count("quiet hours: softer") > 0, 10, "the quiet preset")
     time.sleep(3)
-    assert level_db(gallery.heard(4.0)) < loud - 5
+    assert level_db(gallery.record(4.0)) < loud - 5
 
 
-def test_the_next_pack_plays(visit: Any, gallery: Gallery) -> None:
+def test_the_next_pack_is_loaded(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     opened.unlock(gallery)
-    opened.page.wait_for_selector("#figures:has-text('alpha')")
+    opened.page.wait_for_selector("#state:has-text('alpha')")
     opened.page.click("text=next pack")
-    opened.page.wait_for_selector("#figures:has-text('beta')")
-    assert "now pack = " in gallery.said()
-    assert level_db(gallery.heard(1.0)) > -45
+    opened.page.wait_for_selector("#state:has-text('beta')")
+    assert "now pack = " in gallery.log_text()
+    assert level_db(gallery.record(1.0)) > -45
     opened.page.select_option("#pack", "alpha")
-    opened.page.wait_for_selector("#figures:has-text('alpha')")
-    assert opened.wrong == []
+    opened.page.wait_for_selector("#state:has-text('alpha')")
+    assert opened.errors == []
 
 
-def test_a_face_and_a_sound_are_taught_on_the_page_and_correct_the_map(
-    visit: Any, gallery: Gallery
-) -> None:
+def test_a_pair_is_recorded_applied_and_deleted_on_the_page(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
     opened.unlock(gallery)
     page = opened.page
-    page.wait_for_selector("#said-present:has-text('a face')")
+    page.wait_for_selector("#value-present:text-is('face')")
     page.click("text=hold the face")
     page.wait_for_selector("#hold[aria-pressed=true]")
-    page.wait_for_selector("#figures:has-text('mouth_open')")  # played from outside
+    page.wait_for_selector("#state:has-text('mouth_open')")  # overridden
     page.click("text=another sound")
     page.select_option("#direction", "2")
-    page.locator("#far").fill("1.5")
+    page.locator("#amount").fill("1.5")
     page.wait_for_selector("#keep:enabled")
     page.click("#keep")
     page.wait_for_selector("#pairs li")
@@ -104,23 +102,23 @@ def test_a_face_and_a_sound_are_taught_on_the_page_and_correct_the_map(
     page.wait_for_selector("#hold[aria-pressed=false]")
     (kept,) = (gallery.folder / "state" / "latent-resonance" / "taught").iterdir()
     assert kept.name == "alpha-8.yaml"
-    page.click("text=what was taught corrects")
+    page.click("text=apply saved pairs")
     page.wait_for_selector("#correct[aria-pressed=false]")
-    page.click("text=what was taught corrects")
+    page.click("text=apply saved pairs")
     page.wait_for_selector("#correct[aria-pressed=true]")
     page.click("text=forget")
     page.wait_for_selector("#pairs:not(:has(li))", state="attached")
-    assert opened.wrong == []
+    assert opened.errors == []
 
 
-def test_a_dancers_controller_plays_by_osc(gallery: Gallery) -> None:
-    place = ("127.0.0.1", gallery.osc)
-    controller = SimpleUDPClient(*place)
+def test_a_controller_plays_by_osc(gallery: Gallery) -> None:
+    address = ("127.0.0.1", gallery.osc)
+    controller = SimpleUDPClient(*address)
     for _ in range(10):
         controller.send_message("/latent/override/brow_tension", 0.9)
         controller.send_message("/latent/muted", 1)
         time.sleep(0.1)
-    assert level_db(gallery.heard(0.3)) < SILENT_DB
+    assert level_db(gallery.record(0.3)) < SILENT_DB
     controller.send_message("/latent/muted", 0)
     time.sleep(0.8)
-    assert level_db(gallery.heard(0.5)) > -45
+    assert level_db(gallery.record(0.5)) > -45

@@ -1,4 +1,4 @@
-// Palettes for a dark room: silence is black, and brightness rises evenly with the level.
+// Colour maps for a dark room: silence is black, and brightness increases evenly with the level.
 
 const STOPS = {
   ember: ["#000000", "#1b0b22", "#57153f", "#a52c46", "#e2603b", "#fbb061", "#fff6df"],
@@ -9,18 +9,18 @@ const STOPS = {
 
 export const NAMES = Object.keys(STOPS);
 
-// 256 colours as bytes: red, green, blue, opacity.
+// 256 colours as RGBA bytes.
 export function palette(name) {
   const stops = (STOPS[name] ?? STOPS[NAMES[0]]).map((text) =>
-    [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16)),
+    [1, 3, 5].map((start) => parseInt(text.slice(start, start + 2), 16)),
   );
   const colours = new Uint8ClampedArray(256 * 4);
   for (let level = 0; level < 256; level++) {
-    const place = (level / 255) * (stops.length - 1);
-    const below = Math.min(Math.floor(place), stops.length - 2);
-    const share = place - below;
+    const position = (level / 255) * (stops.length - 1);
+    const below = Math.min(Math.floor(position), stops.length - 2);
+    const fraction = position - below;
     for (let c = 0; c < 3; c++) {
-      colours[4 * level + c] = stops[below][c] * (1 - share) + stops[below + 1][c] * share;
+      colours[4 * level + c] = stops[below][c] * (1 - fraction) + stops[below + 1][c] * fraction;
     }
     colours[4 * level + 3] = 255;
   }

@@ -1,39 +1,39 @@
-// The piece's picture: columns of what is heard, scrolling with the sound. Of the visitor it knows
-// nothing: only columns come here.
+// The live spectrogram: columns of the sound, scrolling as it plays. The page receives only columns,
+// nothing about the visitor.
 
 import { listen } from "/page/socket.js";
 import { NAMES, palette } from "/page/palettes.js";
 
-const SECONDS = 12; // from edge to edge
-const BEHIND_S = 0.2; // what is kept in hand, so that a late message does not stop the picture
-const SHOWN_MS = 3000; // for which tools stay after the mouse has moved
-const BRIGHTER = 1.35; // nothing played is nearer to full scale than some 20 dB
-const CALM_MS = 500; // between two pictures, for those who want no motion
-const canvas = document.getElementById("picture");
-const pen = canvas.getContext("2d", { alpha: false });
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const SECONDS = 12; // the width of the page
+const BUFFER_S = 0.2; // of columns, so that a late message does not stop the scrolling
+const TOOLS_MS = 3000; // for which tools are visible after input
+const GAIN = 1.35; // the levels stay about 20 dB below full scale
+const REDUCED_MS = 500; // between two frames with reduced motion
+const canvas = document.getElementById("spectrogram");
+const context = canvas.getContext("2d", { alpha: false });
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
-const strip = document.createElement("canvas"); // a ring of columns, one pixel wide each
-const stripPen = strip.getContext("2d", { alpha: false, willReadFrequently: false });
+const ring = document.createElement("canvas"); // ring buffer of columns, one pixel wide each
+const ringContext = ring.getContext("2d", { alpha: false, willReadFrequently: false });
 let rate = 46.875; // columns a second
 let bands = 256;
 let colours = palette(localStorage.getItem("palette"));
-let received = 0; // columns so far
-let shown = 0; // up to which column the right edge has come
-let heardAt = 0;
-let before = performance.now();
-let calmAt = 0;
+let received = 0; // columns
+let shown = 0; // columns, at the right edge
+let receivedAt = 0; // ms
+let frameAt = performance.now();
+let drawnAt = 0;
 
 function resize() {
-  const dots = Math.min(devicePixelRatio, 1.5);
-  canvas.width = Math.round(innerWidth * dots);
-  canvas.height = Math.round(innerHeight * dots);
+  const scale = Math.min(devicePixelRatio, 1.5);
+  canvas.width = Math.round(innerWidth * scale);
+  canvas.height = Math.round(innerHeight * scale);
 }
 
 function clear() {
-  strip.width = Math.ceil((SECONDS + 2) * rate);
-  strip.height = bands;
-  stripPen.fillRect(0, 0, strip.width, strip.height);
+  ring.width = Math.ceil((SECONDS + 2) * rate);
+  ring.height = bands;
+  ringContext.fillRect(0, 0, ring.width, ring.height);
   shown = received;
 }
 
@@ -42,55 +42,55 @@ function add(levels) {
     bands = levels.length;
     clear();
   }
-  const image = stripPen.createImageData(1, bands);
+  const image = ringContext.createImageData(1, bands);
   for (let band = 0; band < bands; band++) {
     const at = 4 * (bands - 1 - band);
-    const colour = 4 * Math.min(255, Math.round(BRIGHTER * levels[band]));
+    const colour = 4 * Math.min(255, Math.round(GAIN * levels[band]));
     image.data.set(colours.subarray(colour, colour + 4), at);
   }
-  stripPen.putImageData(image, received % strip.width, 0);
+  ringContext.putImageData(image, received % ring.width, 0);
   received++;
 }
 
-// The right edge follows what is received, evenly: it catches up slowly, and leaps if far away.
-function follow(seconds, now) {
-  if (now - heardAt > 1000) {
-    for (let n = Math.ceil(seconds * rate); n > 0; n--) add(new Uint8Array(bands)); // gone: dark
+// Advance the right edge smoothly: correct a small error slowly, and jump over a large one.
+function advance(seconds, now) {
+  if (now - receivedAt > 1000) { // disconnected: scroll in black
+    for (let n = Math.ceil(seconds * rate); n > 0; n--) add(new Uint8Array(bands));
   }
   shown += seconds * rate;
-  const error = received - BEHIND_S * rate - shown;
+  const error = received - BUFFER_S * rate - shown;
   shown = Math.abs(error) > rate ? shown + error : shown + error * Math.min(1, 1.5 * seconds);
   shown = Math.min(shown, received);
 }
 
 function draw(now) {
   requestAnimationFrame(draw);
-  const seconds = Math.min((now - before) / 1000, 0.5);
-  before = now;
-  follow(seconds, now);
-  if (calm.matches && now - calmAt < CALM_MS) return;
-  calmAt = now;
+  const seconds = Math.min((now - frameAt) / 1000, 0.5);
+  frameAt = now;
+  advance(seconds, now);
+  if (reducedMotion.matches && now - drawnAt < REDUCED_MS) return;
+  drawnAt = now;
   const visible = Math.floor(SECONDS * rate);
-  const wide = canvas.width / visible;
-  const edge = calm.matches ? Math.floor(shown) : shown;
-  pen.fillStyle = "#000";
-  pen.fillRect(0, 0, canvas.width, canvas.height);
+  const columnWidth = canvas.width / visible;
+  const edge = reducedMotion.matches ? Math.floor(shown) : shown;
+  context.fillStyle = "#000";
+  context.fillRect(0, 0, canvas.width, canvas.height);
   let column = Math.max(0, Math.floor(edge) - visible);
   while (column < edge) {
-    const from = column % strip.width;
-    const count = Math.min(strip.width - from, Math.ceil(edge) - column);
-    const x = canvas.width - (edge - column) * wide;
-    pen.drawImage(strip, from, 0, count, bands, x, 0, count * wide, canvas.height);
+    const from = column % ring.width;
+    const count = Math.min(ring.width - from, Math.ceil(edge) - column);
+    const x = canvas.width - (edge - column) * columnWidth;
+    context.drawImage(ring, from, 0, count, bands, x, 0, count * columnWidth, canvas.height);
     column += count;
   }
 }
 
-function setFrame(frame) {
-  if (frame.columns_per_s && frame.columns_per_s !== rate) {
-    rate = frame.columns_per_s;
+function setFormat(format) {
+  if (format.columns_per_s && format.columns_per_s !== rate) {
+    rate = format.columns_per_s;
     clear();
   }
-  if (frame.hz) label(frame.hz);
+  if (format.hz) label(format.hz);
 }
 
 function label(hz) {
@@ -124,9 +124,9 @@ function offerPalettes() {
     button.addEventListener("click", () => choose(name));
     group.append(button);
   });
-  const asked = new URLSearchParams(location.search).get("palette");
-  const kept = localStorage.getItem("palette");
-  choose([asked, kept].find((name) => NAMES.includes(name)) ?? NAMES[0]);
+  const requested = new URLSearchParams(location.search).get("palette");
+  const saved = localStorage.getItem("palette");
+  choose([requested, saved].find((name) => NAMES.includes(name)) ?? NAMES[0]);
 }
 
 function fullScreen() {
@@ -134,37 +134,37 @@ function fullScreen() {
   else document.documentElement.requestFullscreen().catch(() => {});
 }
 
-let hiding = 0;
+let hideTimer = 0;
 function showTools() {
-  document.body.classList.add("used");
-  clearTimeout(hiding);
-  hiding = setTimeout(() => document.body.classList.remove("used"), SHOWN_MS);
+  document.body.classList.add("active");
+  clearTimeout(hideTimer);
+  hideTimer = setTimeout(() => document.body.classList.remove("active"), TOOLS_MS);
 }
 
-function pressed({ key, ctrlKey, altKey, metaKey }) {
+function onKey({ key, ctrlKey, altKey, metaKey }) {
   if (ctrlKey || altKey || metaKey) return;
-  const wanted = key.toLowerCase();
-  if (wanted === "f") fullScreen();
-  else if (wanted === "s") location.href = "/staff";
-  else if (NAMES[Number(wanted) - 1]) choose(NAMES[Number(wanted) - 1]);
+  const pressed = key.toLowerCase();
+  if (pressed === "f") fullScreen();
+  else if (pressed === "s") location.href = "/staff";
+  else if (NAMES[Number(pressed) - 1]) choose(NAMES[Number(pressed) - 1]);
   showTools();
 }
 
 addEventListener("resize", resize);
-addEventListener("keydown", pressed);
+addEventListener("keydown", onKey);
 for (const kind of ["pointermove", "pointerdown", "focusin"]) addEventListener(kind, showTools);
 document.getElementById("full").addEventListener("click", fullScreen);
 offerPalettes();
 resize();
 clear();
 listen("/picture", {
-  onText: setFrame,
+  onText: setFormat,
   onColumns: (columns) => {
-    heardAt = performance.now();
+    receivedAt = performance.now();
     columns.forEach(add);
   },
   onLink: (up) => {
-    document.getElementById("said").textContent = up ? "" : "looking for the instrument …";
+    document.getElementById("status").textContent = up ? "" : "connecting to the instrument …";
   },
 });
 requestAnimationFrame(draw);

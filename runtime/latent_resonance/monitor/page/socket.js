@@ -1,17 +1,17 @@
-// A socket that comes back by itself: sooner after a short pause, later after a long one.
+// A WebSocket that reconnects by itself, with exponential back-off.
 
-const SOONEST_MS = 500;
-const LATEST_MS = 8000;
+const MIN_DELAY_MS = 500;
+const MAX_DELAY_MS = 8000;
 
 export function listen(path, { onText, onColumns, onLink }) {
-  let pause = SOONEST_MS;
-  const call = () => {
+  let delay = MIN_DELAY_MS;
+  const connect = () => {
     const url = new URL(path, location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      pause = SOONEST_MS;
+      delay = MIN_DELAY_MS;
       onLink?.(true);
     };
     socket.onmessage = ({ data }) => {
@@ -20,11 +20,11 @@ export function listen(path, { onText, onColumns, onLink }) {
     };
     socket.onclose = () => {
       onLink?.(false);
-      setTimeout(call, pause * (0.75 + Math.random() / 2));
-      pause = Math.min(2 * pause, LATEST_MS);
+      setTimeout(connect, delay * (0.75 + Math.random() / 2));
+      delay = Math.min(2 * delay, MAX_DELAY_MS);
     };
   };
-  call();
+  connect();
 }
 
 // The message LRCO of link/telemetry.py: magic, version, columns, bands, sequence, time, bytes.

@@ -1,4 +1,4 @@
-// What staff see and do: meters, state, controls, teaching. Numbers only; no picture of anybody.
+// The staff page: meters, state, controls, teaching. It receives numbers only, never an image.
 
 import { listen } from "/page/socket.js";
 
@@ -12,7 +12,7 @@ const RANGES = {
 const at = (id) => document.getElementById(id);
 let token = sessionStorage.getItem("token") ?? "";
 let report = null;
-let moving = false; // somebody moves the volume just now
+let moving = false; // while the volume slider is in use
 
 async function post(path, body) {
   let answer;
@@ -23,22 +23,22 @@ async function post(path, body) {
       body: JSON.stringify(body),
     });
   } catch {
-    say("the instrument's page cannot be reached; it is tried again by itself");
+    showError("the instrument cannot be reached; reconnecting");
     return null;
   }
   if (answer.status === 401) unlock(false);
-  say(answer.ok ? "" : (await answer.text()).trim());
+  showError(answer.ok ? "" : (await answer.text()).trim());
   return answer.ok ? answer : null;
 }
 
-const ask = (kind, value) => post("/ask", { [kind]: value });
+const control = (kind, value) => post("/ask", { [kind]: value });
 
 async function teach(step) {
   const answer = await post("/teach", step);
   if (answer) showTeaching(await answer.json());
 }
 
-function say(text) {
+function showError(text) {
   at("answer").textContent = text;
   at("answer").className = text ? "bad" : "";
 }
@@ -53,25 +53,25 @@ function unlock(open) {
 at("key").addEventListener("submit", async (event) => {
   event.preventDefault();
   token = at("token").value.trim();
-  if (await teach_allowed()) {
+  if (await tokenAccepted()) {
     at("token").value = "";
     unlock(true);
   }
 });
 
-// Asking for nothing at all shows whether the token is right.
-async function teach_allowed() {
+// A step without effect shows whether the token is right.
+async function tokenAccepted() {
   return (await post("/teach", { do: "nothing" })) !== null;
 }
 
-function pairs(list, entries) {
+function showList(list, entries) {
   list.replaceChildren(
     ...entries.flatMap(([name, value]) => {
       const term = document.createElement("dt");
-      const said = document.createElement("dd");
+      const definition = document.createElement("dd");
       term.textContent = name;
-      said.textContent = value;
-      return [term, said];
+      definition.textContent = value;
+      return [term, definition];
     }),
   );
 }
@@ -81,10 +81,10 @@ function showEnergies({ features, level_db, latency_s, present }) {
     const meter = at(`meter-${name}`);
     if (!meter) continue;
     meter.value = value;
-    at(`said-${name}`).textContent = value.toFixed(name === "level" ? 0 : 2);
+    at(`value-${name}`).textContent = value.toFixed(name === "level" ? 0 : 2);
   }
-  at("said-latency").textContent = latency_s === null ? "–" : `${Math.round(1000 * latency_s)} ms`;
-  at("said-present").textContent = present ? "a face" : "nobody";
+  at("value-latency").textContent = latency_s === null ? "–" : `${Math.round(1000 * latency_s)} ms`;
+  at("value-present").textContent = present ? "face" : "no face";
 }
 
 function buildMeters() {
@@ -94,21 +94,22 @@ function buildMeters() {
     label.htmlFor = `meter-${name}`;
     const meter = document.createElement("meter");
     Object.assign(meter, { id: `meter-${name}`, min: low, max: high, value: low });
-    const said = document.createElement("output");
-    said.id = `said-${name}`;
-    return [label, meter, said];
+    const output = document.createElement("output");
+    output.id = `value-${name}`;
+    return [label, meter, output];
   });
-  const extra = [["seen", "present"], ["image to speaker", "latency"]].flatMap(([text, id]) => {
+  const names = [["visitor", "present"], ["latency", "latency"]];
+  const extra = names.flatMap(([text, id]) => {
     const label = document.createElement("span");
     label.textContent = text;
-    const said = document.createElement("output");
-    said.id = `said-${id}`;
-    return [label, document.createElement("span"), said];
+    const output = document.createElement("output");
+    output.id = `value-${id}`;
+    return [label, document.createElement("span"), output];
   });
   at("energies").replaceChildren(...extra, ...rows);
 }
 
-function hours(seconds) {
+function duration(seconds) {
   const minutes = Math.floor(seconds / 60);
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
@@ -117,34 +118,34 @@ function showReport(message) {
   report = message.report;
   const r = report;
   at("doing").textContent = r.doing;
-  pairs(at("figures"), [
-    ["door", r.door],
+  showList(at("state"), [
+    ["opening hours", r.door],
     ["pack", r.pack],
     ["images/s", r.images_per_s.toFixed(0)],
     ["speaker", r.speaker || "none"],
     ["loudness", r.loudness_lufs <= -70 ? "silence" : `${r.loudness_lufs.toFixed(1)} LUFS`],
     ["underflows", r.underflows],
-    ["temperature", r.celsius === null ? "not known" : `${r.celsius.toFixed(0)} °C`],
+    ["temperature", r.celsius === null ? "unknown" : `${r.celsius.toFixed(0)} °C`],
     ["load", `${Math.round(100 * r.load)} %`],
     ["quality", r.tier ? `${r.quality}, tier ${r.tier}: ${r.tier_reason}` : r.quality],
     ["visits", r.visits],
-    ["played for visitors", hours(r.played_s)],
-    ["running for", hours(r.uptime_s)],
-    ["settings", r.refused || "in order"],
-    ["played from outside", r.overridden.join(", ") || "nothing"],
+    ["played for visitors", duration(r.played_s)],
+    ["uptime", duration(r.uptime_s)],
+    ["settings", r.refused || "valid"],
+    ["overridden features", r.overridden.join(", ") || "none"],
     ["pages open", message.watching],
-    ["program", r.build],
+    ["version", r.build],
   ]);
   const kinds = Object.entries(r.faults);
-  pairs(at("faults"), kinds.length ? kinds : [["none", ""]]);
-  showNews(r.news);
+  showList(at("faults"), kinds.length ? kinds : [["none", ""]]);
+  showLog(r.news);
   showControls(r);
   showTeaching(message.teaching);
 }
 
-function showNews(news) {
-  at("news").replaceChildren(
-    ...[...news].reverse().map(([ago, text]) => {
+function showLog(messages) {
+  at("log").replaceChildren(
+    ...[...messages].reverse().map(([ago, text]) => {
       const item = document.createElement("li");
       const time = document.createElement("time");
       time.textContent = ago < 90 ? `${Math.round(ago)} s ago` : `${Math.round(ago / 60)} min ago`;
@@ -160,16 +161,16 @@ function showControls(r) {
   }
   if (!moving) {
     at("volume").value = r.volume_db;
-    at("volume-said").textContent = `${r.volume_db} dB`;
+    at("volume-value").textContent = `${r.volume_db} dB`;
   }
-  offer(at("pack"), r.packs, r.pack);
+  setOptions(at("pack"), r.packs, r.pack);
   at("next").disabled = r.packs.length < 2;
 }
 
-function offer(list, names, chosen) {
-  const there = [...list.options].map((option) => option.value);
-  if (there.join() !== names.join()) list.replaceChildren(...names.map((name) => new Option(name)));
-  if (document.activeElement !== list) list.value = chosen;
+function setOptions(list, names, selected) {
+  const current = [...list.options].map((option) => option.value);
+  if (current.join() !== names.join()) list.replaceChildren(...names.map((name) => new Option(name)));
+  if (document.activeElement !== list) list.value = selected;
 }
 
 function showTeaching(teaching) {
@@ -177,10 +178,10 @@ function showTeaching(teaching) {
   at("hold").setAttribute("aria-pressed", String(teaching.holding));
   at("correct").setAttribute("aria-pressed", String(teaching.correcting));
   at("keep").disabled = !(teaching.holding && teaching.walking);
-  at("taught").textContent = teaching.problem;
-  at("taught").className = teaching.problem ? "bad" : "";
+  at("teaching-problem").textContent = teaching.problem;
+  at("teaching-problem").className = teaching.problem ? "bad" : "";
   const directions = Array.from({ length: teaching.directions }, (_, i) => String(i + 1));
-  offer(at("direction"), directions, at("direction").value || "1");
+  setOptions(at("direction"), directions, at("direction").value || "1");
   at("pairs").replaceChildren(
     ...teaching.pairs.map((pair, index) => {
       const item = document.createElement("li");
@@ -197,21 +198,23 @@ function showTeaching(teaching) {
 
 for (const button of document.querySelectorAll("[data-switch]")) {
   const kind = button.dataset.switch;
-  button.addEventListener("click", () => ask(kind, button.getAttribute("aria-pressed") !== "true"));
+  button.addEventListener("click", () => {
+    control(kind, button.getAttribute("aria-pressed") !== "true");
+  });
 }
 at("volume").addEventListener("input", () => {
   moving = true;
-  at("volume-said").textContent = `${at("volume").value} dB`;
+  at("volume-value").textContent = `${at("volume").value} dB`;
 });
 at("volume").addEventListener("change", async () => {
-  await ask("volume_db", Number(at("volume").value));
+  await control("volume_db", Number(at("volume").value));
   setTimeout(() => (moving = false), 1000);
 });
-at("tone").addEventListener("click", () => ask("tone", TONE_S));
-at("pack").addEventListener("change", () => ask("pack", at("pack").value));
+at("tone").addEventListener("click", () => control("tone", TONE_S));
+at("pack").addEventListener("change", () => control("pack", at("pack").value));
 at("next").addEventListener("click", () => {
   const { packs, pack } = report;
-  ask("pack", packs[(packs.indexOf(pack) + 1) % packs.length]);
+  control("pack", packs[(packs.indexOf(pack) + 1) % packs.length]);
 });
 at("hold").addEventListener("click", () => teach({ do: "hold" }));
 at("letgo").addEventListener("click", () => teach({ do: "let go" }));
@@ -222,11 +225,11 @@ at("correct").addEventListener("click", () => {
 for (const button of document.querySelectorAll("[data-walk]")) {
   button.addEventListener("click", () => teach({ do: button.dataset.walk }));
 }
-at("far").addEventListener("change", () => {
+at("amount").addEventListener("change", () => {
   teach({
     do: "direction",
     index: Number(at("direction").value || 1) - 1,
-    amount: Number(at("far").value),
+    amount: Number(at("amount").value),
   });
 });
 addEventListener("keydown", ({ key, target, ctrlKey, altKey, metaKey }) => {
@@ -236,14 +239,15 @@ addEventListener("keydown", ({ key, target, ctrlKey, altKey, metaKey }) => {
 });
 
 buildMeters();
-if (token) teach_allowed().then(unlock);
+if (token) tokenAccepted().then(unlock);
 listen("/state", {
   onText: (message) => {
     if (message.kind === "energies") showEnergies(message);
     else if (message.kind === "report") showReport(message);
-    else at("doing").textContent = message.linked ? "it says nothing" : "the voice is not running";
+    else if (message.linked) at("doing").textContent = "the voice does not respond";
+    else at("doing").textContent = "the voice is not running";
   },
   onLink: (up) => {
-    at("link").textContent = up ? "" : "the page has lost the instrument; looking for it …";
+    at("link").textContent = up ? "" : "connection lost; reconnecting …";
   },
 });
