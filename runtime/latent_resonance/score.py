@@ -1,9 +1,8 @@
-"""Scores: the movement of a face as a CSV, without a face.
+"""Scores: the movement of a face as a CSV of features, without images.
 
-Columns `time_s`, `presence` (0 or 1) and any of the features by name and unit; a missing
-column stays neutral, rows may lie at any spacing and are interpolated. A score is what a
-clip leaves behind when its pictures are gone, and what the instrument plays when nobody
-is there.
+Columns `time_s`, `presence` (0 or 1) and any of the features by name; a missing column is
+neutral, rows may have any spacing and are interpolated. A score is recorded from a clip, or
+composed; in attract mode, the instrument plays one without a visitor.
 """
 
 from __future__ import annotations
@@ -18,17 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.audio.wav import written_beside
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
+from latent_resonance.linux.atomic_file import atomic_path
 
-RATE_HZ = 30.0  # at which a score is read out
-LARGEST = 64 * 1024 * 1024  # bytes
+RATE_HZ = 30.0  # of the states that a score yields
+MAX_BYTES = 64 * 1024 * 1024
 COLUMNS = ("time_s", "presence", *FEATURES)
 NS = 1_000_000_000
-SEAM_S = 2.0  # in which the end of a score melts into its beginning
+LOOP_FADE_S = 2.0  # cross-fade from the end of a looped score to its beginning
 
-Doubles = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
 
 class ScoreError(LatentResonanceError):
@@ -36,12 +35,18 @@ class ScoreError(LatentResonanceError):
 
 
 class Score:
-    """Movement over time, read at any instant.
+    """Features over time, interpolated at any instant.
 
-    time_s : (n,) rising; presence : (n,) 0 or 1; features : (n, 16)
+    Parameters
+    ----------
+    time_s : (n,) rising
+    presence : (n,) 0 or 1
+    features : (n, 16)
     """
 
-    def __init__(self, time_s: Doubles, presence: Doubles, features: Doubles) -> None:
+    def __init__(
+        self, time_s: Float64Array, presence: Float64Array, features: Float64Array
+    ) -> None:
         self.time_s, self.presence, self.features = time_s, presence, features
 
     @property
@@ -49,26 +54,26 @@ class Score:
         """From the first row to the last."""
         return float(self.time_s[-1] - self.time_s[0])
 
-    def at(self, second: float) -> tuple[bool, NDArray[np.float32]]:
-        """(somebody is there, features) at a second after the beginning, linearly interpolated."""
-        second += self.time_s[0]
-        row = min(max(int(np.searchsorted(self.time_s, second)), 1), len(self.time_s) - 1)
+    def at(self, at_s: float) -> tuple[bool, NDArray[np.float32]]:
+        """(face present, features) at a time from the beginning, linearly interpolated."""
+        at_s += self.time_s[0]
+        row = min(max(int(np.searchsorted(self.time_s, at_s)), 1), len(self.time_s) - 1)
         width = self.time_s[row] - self.time_s[row - 1]
-        share = min(max((second - self.time_s[row - 1]) / width, 0.0), 1.0)
+        share = min(max((at_s - self.time_s[row - 1]) / width, 0.0), 1.0)
         low, high = self.features[row - 1], self.features[row]
         present = self.presence[row if share >= 0.5 else row - 1] >= 0.5
         return bool(present), (low + (high - low) * share).astype(np.float32)
 
-    def around(self, second: float) -> NDArray[np.float32]:
-        """Features at a second of a score that goes round for ever, without a leap: (16,)."""
-        seam_s = min(SEAM_S, self.duration_s / 4)
-        turn_s = self.duration_s - seam_s
-        turns, place_s = divmod(second, turn_s)
-        features = self.at(place_s)[1]
-        if turns == 0 or place_s >= seam_s:
+    def at_looped(self, at_s: float) -> NDArray[np.float32]:
+        """Features at any time of the score played as a loop, without a jump: (16,)."""
+        fade_s = min(LOOP_FADE_S, self.duration_s / 4)
+        loop_s = self.duration_s - fade_s
+        n_loops, position_s = divmod(at_s, loop_s)
+        features = self.at(position_s)[1]
+        if n_loops == 0 or position_s >= fade_s:
             return features
-        end = self.at(turn_s + place_s)[1]
-        return (end + (features - end) * np.float32(place_s / seam_s)).astype(np.float32)
+        end = self.at(loop_s + position_s)[1]
+        return (end + (features - end) * np.float32(position_s / fade_s)).astype(np.float32)
 
     def states(self) -> Iterator[FaceState]:
         """The whole score at RATE_HZ, the first at time 0."""
@@ -78,22 +83,22 @@ class Score:
 
 
 def bundled_score() -> Path:
-    """The score that comes with the instrument: composed movement, no face."""
+    """The score that is part of the package: composed movement, not a recorded face."""
     return Path(str(resources.files("latent_resonance") / "scores" / "attract.csv"))
 
 
 def attract_score(settings: Settings) -> Score:
-    """The score for when nobody is there: the settings' own or the bundled one."""
+    """The score of attract mode: the one in the settings, or the bundled one."""
     return read_score(Path(settings.attract.score) if settings.attract.score else bundled_score())
 
 
 def is_score(path: Path) -> bool:
-    """Whether a source is a score rather than a video, by its name."""
+    """Whether a source is a score rather than a video, by its suffix."""
     return path.suffix.lower() == ".csv"
 
 
 def read_score(path: Path) -> Score:
-    """Reads and checks a score.
+    """Read and validate a score.
 
     Raises
     ------
@@ -101,7 +106,7 @@ def read_score(path: Path) -> Score:
         The file is missing, too large, not a CSV, or a value breaks a rule.
     """
     try:
-        if path.stat().st_size > LARGEST:
+        if path.stat().st_size > MAX_BYTES:
             raise ScoreError(f"{path}: larger than 64 MiB; split the score")
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.reader(file))
@@ -133,8 +138,8 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise ScoreError(f"{path}: no column time_s (seconds); the first line names the columns")
     for name in names:
         if name not in COLUMNS:
-            near = difflib.get_close_matches(name, COLUMNS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"the columns are {', '.join(COLUMNS)}"
+            close = difflib.get_close_matches(name, COLUMNS, n=1)
+            hint = f"did you mean {close[0]}?" if close else f"the columns are {', '.join(COLUMNS)}"
             raise ScoreError(f"{path}: unknown column {name!r}; {hint}")
     if len(set(names)) != len(names):
         raise ScoreError(f"{path}: a column is named twice")
@@ -153,9 +158,9 @@ def _numbers(path: Path, line: int, row: list[str], names: list[str]) -> list[fl
 
 
 def write_score(path: Path, states: Iterable[FaceState]) -> int:
-    """Writes the score of a sequence of states (nothing else of them); returns the rows written."""
+    """Write the features and presence of a sequence of states; return the number of rows."""
     count = 0
-    with written_beside(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         first_ns = None

@@ -1,4 +1,4 @@
-"""Scores: read leniently where it is harmless, refused in words where it is not."""
+"""Reading and writing scores, and the errors in faulty ones."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from latent_resonance.face_state import FEATURES, FaceState, neutral_features
 from latent_resonance.score import ScoreError, bundled_score, read_score, write_score
 
 
-def written(tmp_path: Path, text: str) -> Path:
+def make_score(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "score.csv"
     path.write_text(text)
     return path
 
 
 def test_a_missing_column_is_neutral_and_rows_are_interpolated(tmp_path: Path) -> None:
-    score = read_score(written(tmp_path, "time_s,mouth_open\n0,0\n2,1\n3,0\n"))
+    score = read_score(make_score(tmp_path, "time_s,mouth_open\n0,0\n2,1\n3,0\n"))
     present, features = score.at(1.0)
     assert present
     assert features[FEATURES.index("mouth_open")] == pytest.approx(0.5)
@@ -26,7 +26,7 @@ def test_a_missing_column_is_neutral_and_rows_are_interpolated(tmp_path: Path) -
     assert score.duration_s == 3.0
 
 
-def test_a_score_that_is_written_is_read_back(tmp_path: Path) -> None:
+def test_a_score_survives_a_round_trip(tmp_path: Path) -> None:
     features = neutral_features()
     features[FEATURES.index("brow_tension")] = 0.25
     states = [FaceState(i, 7_000_000_000 + i * 40_000_000, i != 1, features) for i in range(4)]
@@ -38,7 +38,7 @@ def test_a_score_that_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("", "needs a line of column names"),
         ("mouth_open\n1\n1\n", "no column time_s"),
@@ -50,23 +50,23 @@ def test_a_score_that_is_written_is_read_back(tmp_path: Path) -> None:
         ("time_s,time_s\n0,1\n1,2\n", "named twice"),
     ],
 )
-def test_a_faulty_score_is_refused_with_the_place_and_the_rule(
-    tmp_path: Path, text: str, words: str
+def test_a_faulty_score_is_rejected_with_line_and_rule(
+    tmp_path: Path, text: str, message: str
 ) -> None:
-    with pytest.raises(ScoreError, match=words):
-        read_score(written(tmp_path, text))
+    with pytest.raises(ScoreError, match=message):
+        read_score(make_score(tmp_path, text))
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
+def test_bytes_that_are_not_text_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "score.csv"
     path.write_bytes(b"\xff\xfe\x00\x80" * 100)
     with pytest.raises(ScoreError, match="cannot be read as a CSV"):
         read_score(path)
 
 
-def test_the_bundled_score_moves_and_rests() -> None:
+def test_the_bundled_score_uses_the_range_of_the_features() -> None:
     score = read_score(bundled_score())
     assert 25 <= score.duration_s <= 40
-    moved = np.ptp(score.features, axis=0)
+    ranges = np.ptp(score.features, axis=0)
     for name in ("mouth_open", "brow_tension", "yaw_velocity", "stillness"):
-        assert moved[FEATURES.index(name)] > 0.7
+        assert ranges[FEATURES.index(name)] > 0.7

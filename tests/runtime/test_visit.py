@@ -169,7 +169,7 @@ def test_the_score_goes_on_where_the_last_visitor_interrupted_it() -> None:
 def test_the_score_goes_round_for_ever_without_a_leap() -> None:
     score = attract_score(Settings())
     seconds = np.arange(0, 3 * score.duration_s, 1 / 30)
-    rows = np.array([score.around(second) for second in seconds])
+    rows = np.array([score.at_looped(second) for second in seconds])
     within = np.array([score.at(second)[1] for second in seconds[: int(score.duration_s * 30)]])
     assert np.abs(np.diff(rows, axis=0)).max() <= np.abs(np.diff(within, axis=0)).max() + 0.05
 
@@ -259,6 +259,6 @@ def test_a_fade_reaches_silence_and_stays_there_in_blocks_of_any_length() -> Non
         faded = np.concatenate([fader.process(block, SILENCE_DB) for _ in range(int(12 / seconds))])
         assert np.abs(np.diff(faded)).max() < 1e-3
         assert np.abs(faded[RATE] - np.exp(-1.0)) < 0.02
-        assert fader.rests(SILENCE_DB)
-        assert not fader.rests(-8.0)
+        assert fader.is_silent(SILENCE_DB)
+        assert not fader.is_silent(-8.0)
         assert not faded[-length:].any()

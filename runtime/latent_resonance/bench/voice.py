@@ -96,7 +96,7 @@ def hop_player(synthesiser: Synthesiser, context: Context) -> Call:
         nonlocal hops
         if hops % HOPS_PER_SPECTROGRAM == 0:
             synthesiser.receive(spectrograms[hops // HOPS_PER_SPECTROGRAM % len(spectrograms)])
-        synthesiser.hop(score.around(hops * hop_s))
+        synthesiser.hop(score.at_looped(hops * hop_s))
         hops += 1
 
     return play
@@ -110,7 +110,7 @@ def spectrogram_generation(settings: Settings, context: Context) -> Call:
 
     def generate() -> None:
         nonlocal count
-        generator.step(score.around(count * interval_s), interval_s)
+        generator.step(score.at_looped(count * interval_s), interval_s)
         count += 1
 
     return generate

@@ -64,7 +64,7 @@ class Presence:
         self.visit_state = VisitState.EMPTY
         self.face_present = False
         self.visits, self.played_s = 0, 0.0
-        self._face = self._features = score.around(0.0)
+        self._face = self._features = score.at_looped(0.0)
         self._greet_from = self._features  # played when the visitor came
         self._score_s = 0.0
         self._last_face_ns = self._state_since_ns = 0
@@ -122,7 +122,7 @@ class Presence:
 
     def _current_features(self, now_ns: int) -> FeatureVector:
         if self.visit_state is VisitState.EMPTY:
-            return self.score.around(self._score_s)
+            return self.score.at_looped(self._score_s)
         face = self._face
         if not self.face_present:
             face = decay_to_neutral((now_ns - self._last_face_ns) / NS, face)
@@ -131,7 +131,7 @@ class Presence:
         if self.visit_state is VisitState.GREET:
             mixed = interpolate(self._greet_from, face, self._progress(now_ns, GREET_S))
             return np.where(IMMEDIATE, face, mixed)
-        score = self.score.around(self._score_s)
+        score = self.score.at_looped(self._score_s)
         return interpolate(face, score, self._progress(now_ns, FAREWELL_S))
 
 

@@ -1,7 +1,7 @@
-"""What is varied, and what it costs: one curve a quantity, one point a setting.
+"""The measured curves: the cost of a part as one quantity varies.
 
-Processor time on one thread, as the median of many turns. All else is as it comes: the bundled
-score, the pack `cello` at its own geometry, the photograph of the tests at 640 × 480.
+Processor time on one thread, the median of many calls. All else is fixed: the bundled score, the
+pack `cello` at its own geometry, the photograph of the tests at 640 × 480.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.pack.onnx_export import export
 
 from .laws import CONSTANT, LINEAR, WITH_FILTERS, Law
-from .renders import HOUR, SECONDS, take_of
+from .renders import HOUR, SECONDS, render_cost
 
 PACK = Path(__file__).resolve().parents[3] / "models" / "cello"
 TRACKERS = ("light", "mediapipe")
@@ -44,14 +44,15 @@ TRACKERS = ("light", "mediapipe")
 
 @dataclass(frozen=True)
 class Curve:
-    """A quantity that is varied.
+    """The cost of a part as a quantity x varies.
 
     Attributes
     ----------
-    title : what costs
-    quantity, unit : of x, and of what it costs
+    title : the part
+    quantity : name and unit of x
+    unit : of the cost
     settings : every x at which it is measured
-    cost : what one x costs, measured for at most so many seconds
+    cost : cost at x, measured for at most so many seconds
     """
 
     title: str
@@ -63,25 +64,31 @@ class Curve:
 
 
 def curves(*, hour: bool = False) -> Iterator[Curve]:
-    """Every curve, in the order of the signal's path; `hour` renders one of an hour too."""
+    """Every curve, in signal order; `hour` also renders a video of an hour."""
     for tracker in TRACKERS:
-        of_size = partial(tracking_a_size, tracker)
+        of_size = partial(tracker_cost_of_size, tracker)
         yield Curve(f"{tracker}, an image", "megapixels", "ms", MEGAPIXELS, of_size)
-        of_faces = partial(tracking_faces, tracker)
+        of_faces = partial(tracker_cost_of_faces, tracker)
         yield Curve(f"{tracker}, an image", "faces in it", "ms", range(5), of_faces)
-    yield Curve("generator, a picture", "mel bands", "ms", MEL_BANDS, dreaming_bands)
-    yield Curve("voice, a second", "mel bands", "s", MEL_BANDS, sounding_bands)
-    yield Curve("voice, a second", "sample rate, kHz", "s", RATES_KHZ, sounding_at, WITH_FILTERS)
-    yield Curve("phase, a second", "iterations", "s", (1, 2, 4, 8, 16, 32), phase_iterated)
-    yield Curve("phase, a second", "open frames", "s", (1, 2, 4, 8, 12, 16), phase_open)
+    yield Curve("generator, a spectrogram", "mel bands", "ms", MEL_BANDS, generator_cost_of_bands)
+    yield Curve("voice, a second", "mel bands", "s", MEL_BANDS, voice_cost_of_bands)
+    yield Curve(
+        "voice, a second", "sample rate, kHz", "s", RATES_KHZ, voice_cost_of_rate, WITH_FILTERS
+    )
+    yield Curve(
+        "phase, a second", "iterations", "s", (1, 2, 4, 8, 16, 32), phase_cost_of_iterations
+    )
+    yield Curve(
+        "phase, a second", "open frames", "s", (1, 2, 4, 8, 12, 16), phase_cost_of_open_frames
+    )
     lengths = (*SECONDS, HOUR) if hour else SECONDS
-    yield Curve("render", "seconds of film", "s", lengths, lambda x, _: take_of(x).cpu_s)
+    yield Curve("render", "seconds of film", "s", lengths, lambda x, _: render_cost(x).cpu_s)
     yield Curve(
         "render, memory",
         "seconds of film",
         "MiB",
         lengths,
-        lambda x, _: take_of(x).resident_mib,
+        lambda x, _: render_cost(x).resident_mib,
         CONSTANT,
     )
 
@@ -93,45 +100,45 @@ RATES_KHZ = (16, 24, 32, 48, 96)
 PLACES = ((-160, -120), (160, 120), (160, -120), (-160, 120))  # of up to four faces, pixels
 
 
-def tracking_a_size(tracker: str, megapixels: float, seconds: float) -> float:
-    """Milliseconds for an image of one face, as large in the image whatever its size."""
+def tracker_cost_of_size(tracker: str, megapixels: float, seconds: float) -> float:
+    """Milliseconds for an image of one face, at the same relative size."""
     height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
     size = (4 * height // 3, height)
-    spectrogram = cv2.resize(faces.photograph(), size, interpolation=cv2.INTER_AREA)
-    return tracking(tracker, spectrogram, 2, 1, seconds)
+    image = cv2.resize(faces.photograph(), size, interpolation=cv2.INTER_AREA)
+    return tracker_cost(tracker, image, 2, 1, seconds)
 
 
-def tracking_faces(tracker: str, n_faces: float, seconds: float) -> float:
-    """Milliseconds for an image of so many faces, of which four are looked for."""
-    spectrogram = np.full((faces.HEIGHT, faces.WIDTH, 3), 128, np.uint8)
+def tracker_cost_of_faces(tracker: str, n_faces: float, seconds: float) -> float:
+    """Milliseconds for an image of `n_faces`, with a limit of four."""
+    image = np.full((faces.HEIGHT, faces.WIDTH, 3), 128, np.uint8)
     one = faces.photograph()[120:360, 160:480]
     for x, y in PLACES[: int(n_faces)]:
         top, left = 240 + y - 120, 320 + x - 160
-        spectrogram[top : top + 240, left : left + 320] = one
-    return tracking(tracker, spectrogram, 4, int(n_faces), seconds)
+        image[top : top + 240, left : left + 320] = one
+    return tracker_cost(tracker, image, 4, int(n_faces), seconds)
 
 
-def tracking(
-    tracker: str, spectrogram: faces.Pixels, max_faces: int, n_faces: int, seconds: float
+def tracker_cost(
+    tracker: str, image: faces.Pixels, max_faces: int, n_faces: int, seconds: float
 ) -> float:
-    """Milliseconds for an image, drifting.
+    """Milliseconds for a drifting image.
 
     Raises
     ------
     LatentResonanceError
-        There are not `n_faces` seen in it: something else was measured.
+        The tracker does not find `n_faces` in it, so that the cost means something else.
     """
-    film = [Image(np.ascontiguousarray(each), 0) for each in faces.drifting(spectrogram, 12)]
+    images = [Image(np.ascontiguousarray(each), 0) for each in faces.drifting(image, 12)]
     eye = Eye(tracker=tracker, max_faces=max_faces)
     with closing(open_tracker(faces.MODELS, eye)) as opened:
-        times, found = run_tracker(opened, film, seconds)
+        times, found = run_tracker(opened, images, seconds)
     if len(found[-1]) != n_faces:
-        raise LatentResonanceError(f"{tracker} sees {len(found[-1])} faces, not {n_faces}")
+        raise LatentResonanceError(f"{tracker} finds {len(found[-1])} faces, not {n_faces}")
     return 1e3 * times.median_cpu_s
 
 
-def dreaming_bands(n_mels: float, seconds: float) -> float:
-    """Milliseconds of an untrained generator, as the runtime runs it."""
+def generator_cost_of_bands(n_mels: float, seconds: float) -> float:
+    """Milliseconds of an untrained generator in the runtime's session."""
     torch.manual_seed(0)
     pack = pack_of(n_mels=int(n_mels))
     generator = LoopGenerator(pack.latent_dim, int(n_mels)).eval()
@@ -144,52 +151,52 @@ def dreaming_bands(n_mels: float, seconds: float) -> float:
         return 1e3 * times_of(draw, seconds, warm_up=5).median_cpu_s
 
 
-def sounding_bands(n_mels: float, seconds: float) -> float:
+def voice_cost_of_bands(n_mels: float, seconds: float) -> float:
     """Seconds for a second of sound."""
-    return sounding(pack_of(n_mels=int(n_mels)), seconds)
+    return voice_cost(pack_of(n_mels=int(n_mels)), seconds)
 
 
-def sounding_at(rate_khz: float, seconds: float) -> float:
-    """Seconds for a second of sound, window and hop as many samples as ever."""
+def voice_cost_of_rate(rate_khz: float, seconds: float) -> float:
+    """Seconds for a second of sound; window and hop keep their number of samples."""
     rate = round(1e3 * rate_khz)
-    return sounding(pack_of(sample_rate=rate, f_max_hz=min(16e3, 0.45 * rate)), seconds)
+    return voice_cost(pack_of(sample_rate=rate, f_max_hz=min(16e3, 0.45 * rate)), seconds)
 
 
-def sounding(pack: Pack, seconds: float) -> float:
-    """Seconds for a second of sound without the networks: loop, texture, phase, tone."""
+def voice_cost(pack: Pack, seconds: float) -> float:
+    """Seconds for a second of sound by all stages of the synthesiser, without the networks."""
     synthesiser, score = Synthesiser(pack, Settings(), seed=0), attract_score(Settings())
     geometry, hops = pack.geometry, 0
-    spectrograms = random_pictures(geometry)
+    spectrograms = random_spectrograms(geometry)
 
     def play() -> None:
         nonlocal hops
         if hops % HOPS_PER_SPECTROGRAM == 0:
             synthesiser.receive(spectrograms[hops // HOPS_PER_SPECTROGRAM % len(spectrograms)])
-        synthesiser.hop(score.around(hops * geometry.hop_s))
+        synthesiser.hop(score.at_looped(hops * geometry.hop_s))
         hops += 1
 
     return times_of(play, seconds, warm_up=100).mean_cpu_s / geometry.hop_s
 
 
-def random_pictures(geometry: Geometry) -> list[FloatArray]:
-    """A few pictures of partials and rests, (n_mels, n_frames), of the shape asked for."""
+def random_spectrograms(geometry: Geometry) -> list[FloatArray]:
+    """A few random spectrograms, (n_mels, n_frames)."""
     shape = geometry.n_mels, geometry.n_frames
     random = np.random.default_rng(0)
     return [np.tanh(random.normal(-1.0, 0.7, shape)).astype(np.float32) for _ in range(3)]
 
 
-def phase_iterated(iterations: float, seconds: float) -> float:
+def phase_cost_of_iterations(iterations: float, seconds: float) -> float:
     """Seconds for a second of sound, look-ahead 7."""
-    return phase_of(Phase(iterations=int(iterations)), seconds)
+    return phase_cost(Phase(iterations=int(iterations)), seconds)
 
 
-def phase_open(frames: float, seconds: float) -> float:
-    """Seconds for a second of sound, 7 iterations; a frame more is open than is looked ahead."""
-    return phase_of(Phase(look_ahead=int(frames) - 1), seconds)
+def phase_cost_of_open_frames(frames: float, seconds: float) -> float:
+    """Seconds for a second of sound, 7 iterations; `frames` is the look-ahead and one more."""
+    return phase_cost(Phase(look_ahead=int(frames) - 1), seconds)
 
 
-def phase_of(phase: Phase, seconds: float) -> float:
-    """Seconds for a second of sound by the streaming reconstruction alone."""
+def phase_cost(phase: Phase, seconds: float) -> float:
+    """Seconds for a second of sound by the streaming phase reconstruction alone."""
     geometry = pack_of().geometry
     times = times_of(lambda: resynthesise(magnitude(), geometry, phase), seconds, warm_up=0)
     return times.median_cpu_s / geometry.loop_s
@@ -197,7 +204,7 @@ def phase_of(phase: Phase, seconds: float) -> float:
 
 @cache
 def magnitude() -> FloatArray:
-    """Of the pack's own first picture, (n_bins, n_frames)."""
+    """Magnitudes of the pack's first spectrogram, (n_bins, n_frames)."""
     context = Context(Settings(pack=str(PACK)), seconds=1.0)
     return spectrogram_to_magnitude(context.spectrograms[0], context.pack.geometry)
 
