@@ -1,4 +1,4 @@
-"""What may import what: the walls of the house, checked on the source and on the running thing."""
+"""Which module may import which, checked in the source and in running interpreters."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -21,28 +22,32 @@ MODULES = [
     )
     for path in FILES
 ]
-# Runs first in a fresh interpreter: whoever asks for one of these gets an error.
-WITHOUT_THE_WORKSHOP = """
+# Programs rather than parts of a package: they start the command line.
+PROGRAMS = ("__main__.py", "bench/taped_perform.py")
+# Runs first in a new interpreter: importing one of these raises ImportError.
+WITHOUT_EXPORT = """
 import importlib, sys
-class Wall:
+class Blocker:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {"torch", "librosa", "latent_resonance_export"}:
-            raise ImportError(f"{name} is not in the gallery")
-sys.meta_path.insert(0, Wall())
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Blocker())
 """
 
 
 def imports_of(path: Path) -> Iterator[str]:
-    """The name of every module that a file imports, wherever in the file."""
+    """Names that a file imports, at any depth: modules, and `module.name` for each name."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
             yield str(node.module)
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def importers_of(package: str) -> list[str]:
+    """Files that import a package from outside."""
     return [
         str(path.relative_to(SOURCE))
         for path in FILES
@@ -50,13 +55,86 @@ def importers_of(package: str) -> list[str]:
     ]
 
 
-def test_there_are_modules_to_look_at() -> None:
-    for name in ("cli", "eye.camera", "voice.generator", "settings"):
+def part_of(path: Path) -> str:
+    """The folder or module directly under `latent_resonance` that a file belongs to."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def parts_imported_by(path: Path) -> set[str]:
+    """The other parts that a file imports."""
+    prefix = "latent_resonance."
+    names = (name.removeprefix(prefix) for name in imports_of(path) if name.startswith(prefix))
+    return {name.partition(".")[0] for name in names} & PARTS - {part_of(path)}
+
+
+PARTS = {part_of(path) for path in FILES} - {"__init__", "__main__"}
+IMPORTS = {
+    str(path.relative_to(SOURCE)): parts_imported_by(path)
+    for path in FILES
+    if part_of(path) != "__init__"
+}
+
+
+def test_the_modules_are_found() -> None:
+    for name in ("cli", "eye.camera", "voice.engine", "config.settings"):
         assert f"latent_resonance.{name}" in MODULES
+    assert {"audio", "config", "linux", "eye", "voice", "monitor", "cli", "pack"} <= PARTS
 
 
-def test_every_module_of_the_runtime_can_be_imported_without_the_workshop() -> None:
-    program = WITHOUT_THE_WORKSHOP + "for name in sys.argv[1:]: importlib.import_module(name)"
+def test_the_package_has_few_modules_outside_folders() -> None:
+    assert len(list(SOURCE.glob("*.py"))) <= 8
+
+
+@pytest.mark.parametrize(
+    ("part", "allowed"),
+    [
+        ("linux", set()),
+        ("audio", {"linux"}),
+        ("config", {"linux"}),
+        ("link", {"face_state", "linux"}),
+        ("gallery", {"audio", "config", "face_state", "score"}),
+    ],
+)
+def test_a_part_imports_only_parts_below_it(part: str, allowed: set[str]) -> None:
+    importers = [name for name in IMPORTS if part_of(SOURCE / name) == part]
+    assert importers
+    for name in importers:
+        assert IMPORTS[name] <= allowed, name
+
+
+def test_audio_needs_nothing_of_linux_but_atomic_files() -> None:
+    for path in FILES:
+        if part_of(path) == "audio":
+            names = [n for n in imports_of(path) if n.startswith("latent_resonance.linux")]
+            assert all(n.startswith("latent_resonance.linux.atomic_file") for n in names), path
+
+
+@pytest.mark.parametrize(
+    ("part", "forbidden"),
+    [("eye", {"voice", "monitor"}), ("voice", {"eye", "monitor"}), ("monitor", {"eye"})],
+)
+def test_the_processes_do_not_import_each_other(part: str, forbidden: set[str]) -> None:
+    importers = [name for name in IMPORTS if part_of(SOURCE / name) == part]
+    assert len(importers) > 3
+    for name in importers:
+        assert IMPORTS[name].isdisjoint(forbidden), name
+
+
+def test_only_programs_import_the_command_line() -> None:
+    importers = {name for name, parts in IMPORTS.items() if "cli" in parts}
+    assert importers <= set(PROGRAMS)
+
+
+def test_parts_do_not_import_each_other_in_a_cycle() -> None:
+    graph: dict[str, set[str]] = {part: set() for part in PARTS}
+    for name, parts in IMPORTS.items():
+        if name not in PROGRAMS:
+            graph[part_of(SOURCE / name)] |= parts
+    TopologicalSorter(graph).prepare()  # raises CycleError with the cycle
+
+
+def test_every_module_of_the_runtime_can_be_imported_without_export() -> None:
+    program = WITHOUT_EXPORT + "for name in sys.argv[1:]: importlib.import_module(name)"
     done = subprocess.run(
         [sys.executable, "-c", program, *MODULES], capture_output=True, text=True, check=False
     )
@@ -64,39 +142,39 @@ def test_every_module_of_the_runtime_can_be_imported_without_the_workshop() -> N
 
 
 @pytest.mark.parametrize("name", ["torch", "librosa", "latent_resonance_export"])
-def test_the_wall_in_front_of_the_workshop_stands(name: str) -> None:
-    program = WITHOUT_THE_WORKSHOP + f"import {name}"
+def test_the_blocker_of_the_test_above_works(name: str) -> None:
+    program = WITHOUT_EXPORT + f"import {name}"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     assert done.returncode == 1
-    assert "is not in the gallery" in done.stderr
+    assert "is blocked" in done.stderr
 
 
 @pytest.mark.parametrize(
-    ("package", "doors"),
+    ("package", "importers"),
     [
-        # Two: one for the images of a camera, one that draws the spectrogram of what was played.
+        # Two: the camera's images, and the plot of what was played.
         ("cv2", ["eye/camera/camera.py", "render_plot.py"]),
         ("mediapipe", ["eye/tracking/mediapipe_tracker.py"]),
-        # Two: one for the pack, one for the face; the processes of voice and eye share nothing.
+        # Two: the face models and the pack, in processes that share no code for them.
         ("onnxruntime", ["eye/tracking/onnx/session.py", "voice/synthesis/networks.py"]),
         ("sounddevice", ["voice/output/portaudio_process.py"]),
     ],
 )
-def test_each_heavy_package_comes_in_by_its_own_doors(package: str, doors: list[str]) -> None:
-    assert importers_of(package) == doors
+def test_each_heavy_package_is_imported_in_one_place(package: str, importers: list[str]) -> None:
+    assert importers_of(package) == importers
 
 
-def test_no_line_of_the_voice_imports_a_door_of_cv2() -> None:
+def test_no_module_of_the_voice_imports_cv2_directly_or_through_another() -> None:
     files = [path for path in FILES if path.is_relative_to(SOURCE / "voice")]
     assert len(files) > 3
-    doors = {"cv2", "latent_resonance.render_plot", "latent_resonance.eye.camera.camera"}
+    modules = {"cv2", "latent_resonance.render_plot", "latent_resonance.eye.camera.camera"}
     for path in files:
-        assert doors.isdisjoint(imports_of(path)), path
+        assert modules.isdisjoint(imports_of(path)), path
 
 
-def test_the_voice_as_a_whole_loads_nothing_that_holds_an_image() -> None:
+def test_the_voice_loads_no_module_that_handles_images() -> None:
     voice = [name for name in MODULES if name.startswith("latent_resonance.voice.")]
     program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
     program += "print(*sys.modules, sep='\\n')"
@@ -109,7 +187,7 @@ def test_the_voice_as_a_whole_loads_nothing_that_holds_an_image() -> None:
     assert not [name for name in loaded if name.startswith("latent_resonance.eye.")]
 
 
-def test_the_monitor_as_a_whole_can_neither_see_nor_sound() -> None:
+def test_the_monitor_loads_neither_camera_nor_audio_libraries() -> None:
     program = "import sys\nimport latent_resonance.monitor.app\nprint(*sys.modules, sep='\\n')"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -122,20 +200,11 @@ def test_the_monitor_as_a_whole_can_neither_see_nor_sound() -> None:
 
 
 @pytest.mark.parametrize("package", ["torch", "librosa", "latent_resonance_export"])
-def test_no_line_of_the_runtime_imports_the_workshop(package: str) -> None:
+def test_no_module_of_the_runtime_imports_export(package: str) -> None:
     assert importers_of(package) == []
 
 
-@pytest.mark.parametrize(("half", "other"), [("eye", "voice"), ("voice", "eye")])
-def test_the_eye_and_the_voice_do_not_import_each_other(half: str, other: str) -> None:
-    files = [path for path in FILES if path.is_relative_to(SOURCE / half)]
-    assert len(files) > 3
-    for path in files:
-        names = list(imports_of(path))
-        assert not [n for n in names if n.startswith(f"latent_resonance.{other}.")], path
-
-
-def test_one_cv2_is_installed_and_it_is_the_headless_one() -> None:
+def test_the_only_installed_cv2_is_the_headless_one() -> None:
     owners = [
         each.metadata["Name"]
         for each in distributions()
