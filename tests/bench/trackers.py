@@ -1,9 +1,9 @@
-"""Figures of the light tracker beside MediaPipe: likeness, sound, time, memory and start.
+"""Compares the light tracker with MediaPipe: agreement, sound, time, memory and start.
 
     OMP_NUM_THREADS=1 uv run --all-packages python tests/bench/trackers.py [--clips FOLDER]
 
 A script, not a test: it prints the Markdown tables of docs/decisions.md. `--clips` is a folder of
-films of real faces; the photograph's scenes need none. `--hour` adds an hour of images.
+clips of real faces; the photograph's scenes need none. `--hour` adds an hour of images.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from latent_resonance.eye.camera.camera import Image, images_of_clip  # noqa: E4
 from latent_resonance.face_state import FEATURES  # noqa: E402
 
 TRACKERS = ("mediapipe", "light")
-PLAIN = "mediapipe, its imports not stood in for"
-ROUNDS = 5  # of the costs, the trackers in turn: a neighbour's load meets all of them
+PLAIN = "mediapipe without stubbed imports"
+ROUNDS = 5  # of the costs, the trackers in turn, so that other load affects all of them
 IMAGES_OF_AN_HOUR = 30 * 3600
-FLOOR_DB = -80.0  # below the loudest: what lies lower is silence
-# Runs in a process of its own: what it costs to start one tracker, and an image with it.
+FLOOR_DB = -80.0  # relative to the maximum; anything lower is silence
+# Runs in its own process: the cost of starting one tracker, and of an image.
 COST = """
 import json, sys, time
 from pathlib import Path
@@ -62,9 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints."""
     options = options_of(arguments)
     clips = sorted(options.clips.glob("*.mkv")) if options.clips else []
-    films = {name: scene_film(name) for name in tracker_compare.scenes()}
+    films = {name: scene_clip(name) for name in tracker_compare.scenes()}
     films |= {clip.stem: list(images_of_clip(clip)) for clip in clips}
-    print(*likeness_table(films), sep="\n")
+    print(*agreement_table(films), sep="\n")
     with tempfile.TemporaryDirectory() as work:
         clip = clips[0] if clips else photograph_clip(Path(work))
         print(*cost_table(clip), sep="\n")
@@ -75,37 +75,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--clips", type=Path, help="films of real faces, *.mkv")
+    parser.add_argument("--clips", type=Path, help="clips of real faces, *.mkv")
     parser.add_argument("--hour", action="store_true", help="an hour of images as well")
     return parser.parse_args(arguments)
 
 
-def scene_film(name: str) -> tracker_compare.Film:
-    return tracker_compare.film_of(faces.drifting(tracker_compare.scenes()[name](), 24))
+def scene_clip(name: str) -> tracker_compare.Clip:
+    return tracker_compare.as_clip(faces.drifting(tracker_compare.scenes()[name](), 24))
 
 
-def likeness_table(films: dict[str, tracker_compare.Film]) -> Iterator[str]:
+def agreement_table(films: dict[str, tracker_compare.Clip]) -> Iterator[str]:
     """A row for each film, and one for all of them."""
     yield "| film | images | landmarks, median | 95 % | features, worst at 95 % | which | agree |"
     yield "|---|---|---|---|---|---|---|"
-    found = {name: tracker_compare.compared(film) for name, film in films.items()}
-    for name, seen in found.items():
-        yield row(name, seen)
-    together = tracker_compare.Likeness(
-        np.concatenate([seen.distances for seen in found.values()]),
-        np.concatenate([seen.features for seen in found.values()]),
-        np.concatenate([seen.present for seen in found.values()]),
+    found = {name: tracker_compare.compare(film) for name, film in films.items()}
+    for name, result in found.items():
+        yield row(name, result)
+    together = tracker_compare.Agreement(
+        np.concatenate([result.distances for result in found.values()]),
+        np.concatenate([result.features for result in found.values()]),
+        np.concatenate([result.present for result in found.values()]),
     )
     yield row("**all**", together)
 
 
-def row(name: str, seen: tracker_compare.Likeness) -> str:
-    gaps = np.percentile(seen.features, 95, axis=0)
+def row(name: str, result: tracker_compare.Agreement) -> str:
+    gaps = np.percentile(result.features, 95, axis=0)
     worst = int(np.argmax(gaps))
-    near, far = (100 * np.percentile(seen.distances, share) for share in (50, 95))
+    near, far = (100 * np.percentile(result.distances, share) for share in (50, 95))
     return (
-        f"| {name} | {len(seen.present)} | {near:.3f} % | {far:.3f} % | {gaps[worst]:.4f} | "
-        f"{FEATURES[worst]} | {100 * seen.present.mean():.1f} % |"
+        f"| {name} | {len(result.present)} | {near:.3f} % | {far:.3f} % | {gaps[worst]:.4f} | "
+        f"{FEATURES[worst]} | {100 * result.present.mean():.1f} % |"
     )
 
 
@@ -131,7 +131,7 @@ def cost(tracker: str, clip: Path) -> tuple[float, float, float, float]:
 
 
 def photograph_clip(folder: Path) -> Path:
-    """The photograph, drifting, as a film in a file."""
+    """The drifting photograph as a video file."""
     import cv2
 
     path = folder / "photograph.mp4"
@@ -144,7 +144,7 @@ def photograph_clip(folder: Path) -> Path:
 
 
 def sound_table(clips: list[Path], work: Path) -> Iterator[str]:
-    """The log-spectral distance of what either tracker's movement sounds like."""
+    """The log-spectral distance between the sounds that the two trackers cause."""
     yield "\n| clip | light beside MediaPipe | another seed beside it |"
     yield "|---|---|---|"
     for clip in clips:
@@ -176,10 +176,10 @@ def level_db(sound: np.ndarray) -> np.ndarray:
     return 20 * np.log10(np.maximum(magnitude / magnitude.max(), 10 ** (FLOOR_DB / 20)))
 
 
-def drift(film: tracker_compare.Film) -> str:
-    """How far a tracker that has seen an hour of images is from one that has seen a film once.
+def drift(film: tracker_compare.Clip) -> str:
+    """The distance between a tracker after an hour of images and a new one.
 
-    With one place, so that it follows its own landmarks and is never put right by the detector.
+    With `max_faces` 1, so that it tracks its own landmarks without corrections by the detector.
     """
     there_and_back = cycle([*film, *film[-2:0:-1]])
     hour = islice(there_and_back, IMAGES_OF_AN_HOUR)
@@ -189,7 +189,7 @@ def drift(film: tracker_compare.Film) -> str:
     for i, image in enumerate(hour):
         opened.find(Image(image.pixels, i * faces.NS // 30))
     late = [opened.find(image) for image in film]
-    early = tracker_compare.watched(film, "light", max_faces=1).faces
+    early = tracker_compare.track_clip(film, "light", max_faces=1).faces
     pairs = zip(early, late, strict=True)
     far = [each for pair in pairs for each in tracker_compare.face_distances(*pair)]
     return f"\nDrift after an hour of images, 95 %: {100 * np.percentile(far, 95):.2f} %"

@@ -1,4 +1,4 @@
-"""Cameras: which one a setting names, and what happens when it is absent, frozen or pulled out."""
+"""Cameras: which one a setting links, and what happens when it is absent, stalled or unplugged."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ LOGITECH = "usb-046d_HD_Pro_Webcam_C920-video-index"
 
 
 @pytest.fixture
-def names(tmp_path: Path) -> Path:
-    """What udev makes of one USB camera."""
+def links(tmp_path: Path) -> Path:
+    """The links that udev makes for one USB camera."""
     for folder, name in (("by-id", LOGITECH), ("by-path", "platform-usb-0:1.2:1.0-video-index")):
         (tmp_path / folder).mkdir()
         for index in (1, 0):
@@ -39,23 +39,23 @@ def names(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_number_names_a_device(names: Path) -> None:
-    assert find_device("0", names, []) == Path("/dev/video0")
-    assert find_device("12", names, []) == Path("/dev/video12")
+def test_a_number_names_a_device(links: Path) -> None:
+    assert find_device("0", links, []) == Path("/dev/video0")
+    assert find_device("12", links, []) == Path("/dev/video12")
 
 
-def test_a_path_below_dev_names_itself_even_while_it_is_absent(names: Path) -> None:
-    assert find_device("/dev/video7", names, []) == Path("/dev/video7")
+def test_a_path_below_dev_names_itself_even_while_it_is_absent(links: Path) -> None:
+    assert find_device("/dev/video7", links, []) == Path("/dev/video7")
 
 
 @pytest.mark.parametrize("part", ["C920", "c920", "HD_Pro"])
-def test_a_part_of_a_name_finds_the_device_that_gives_images(names: Path, part: str) -> None:
-    assert find_device(part, names, []) == names / "by-id" / f"{LOGITECH}0"
+def test_part_of_a_name_finds_the_device_that_captures_images(links: Path, part: str) -> None:
+    assert find_device(part, links, []) == links / "by-id" / f"{LOGITECH}0"
 
 
-def test_a_part_of_a_port_finds_the_device_plugged_in_there(names: Path) -> None:
-    found = find_device("usb-0:1.2", names, [])
-    assert found == names / "by-path" / "platform-usb-0:1.2:1.0-video-index0"
+def test_part_of_a_port_finds_the_device_plugged_in_there(links: Path) -> None:
+    found = find_device("usb-0:1.2", links, [])
+    assert found == links / "by-path" / "platform-usb-0:1.2:1.0-video-index0"
 
 
 WEBCAM = Device(Path("/dev/video2"), "HD Pro Webcam C920", "usb-0000:01:00.0-1.2")
@@ -74,29 +74,31 @@ def test_without_udev_a_camera_is_found_by_the_name_it_gives_itself(
 def test_usb_is_the_first_usb_camera_and_no_other_device(tmp_path: Path) -> None:
     second = Device(Path("/dev/video4"), "BRIO", "usb-0000:01:00.0-1.3")
     assert find_device("usb", tmp_path, [PROCESSOR, WEBCAM, second]) == WEBCAM.path
-    with pytest.raises(CameraError, match=r"no USB camera is there; .* \(there is 'rp1-cfe' at"):
+    with pytest.raises(
+        CameraError, match=r"no USB camera is connected; .* \(connected: 'rp1-cfe' at"
+    ):
         find_device("usb", tmp_path, [PROCESSOR])
 
 
-def test_a_port_with_a_point_in_it_is_not_taken_for_a_file_while_it_is_empty(
+def test_an_empty_port_with_a_point_in_its_name_is_not_a_file_name(
     tmp_path: Path,
 ) -> None:
     with pytest.raises(CameraError, match=r"no camera's name contains 'usb-0:1.2'"):
         find_device("usb-0:1.2", tmp_path, [])
 
 
-def test_a_name_that_no_camera_has_is_said_with_the_way_to_find_one(names: Path) -> None:
+def test_the_error_for_an_unknown_name_gives_the_remedy(links: Path) -> None:
     with pytest.raises(CameraError, match=r"contains 'BRIO'; plug it in, or set"):
-        find_device("BRIO", names, [])
+        find_device("BRIO", links, [])
 
 
-def test_a_file_is_a_clip_and_not_a_device(names: Path, film: Path) -> None:
-    assert find_device(str(film), names, []) is None
-    assert find_device("absent.mp4", names, []) is None
-    assert isinstance(open_camera(Camera(source=str(film))), ClipCamera)
+def test_a_file_is_a_clip_and_not_a_device(links: Path, clip_file: Path) -> None:
+    assert find_device(str(clip_file), links, []) is None
+    assert find_device("absent.mp4", links, []) is None
+    assert isinstance(open_camera(Camera(source=str(clip_file))), ClipCamera)
 
 
-def test_an_absent_device_is_said_to_be_absent() -> None:
+def test_an_absent_device_is_reported() -> None:
     with pytest.raises(CameraError, match=r"no camera at /dev/video97; plug it in, .* or set"):
         open_camera(Camera(source=97))
 
@@ -107,9 +109,9 @@ def test_a_device_that_is_no_camera_is_refused() -> None:
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
+def clip_file(tmp_path: Path) -> Path:
     """Ten images at 20 a second, each brighter than the one before."""
-    path = tmp_path / "film.mp4"
+    path = tmp_path / "clip_file.mp4"
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 20, (64, 48))
     for i in range(10):
         writer.write(np.full((48, 64, 3), 20 * i, np.uint8))
@@ -117,8 +119,8 @@ def film(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_clip_plays_at_its_own_pace_and_begins_again(film: Path) -> None:
-    camera = ClipCamera(film, 30.0)
+def test_a_clip_plays_at_its_own_rate_and_loops(clip_file: Path) -> None:
+    camera = ClipCamera(clip_file, 30.0)
     started = time.monotonic()
     images = [camera.read() for _ in range(15)]
     took_s = time.monotonic() - started
@@ -130,7 +132,7 @@ def test_a_clip_plays_at_its_own_pace_and_begins_again(film: Path) -> None:
     camera.close()
 
 
-def test_a_clip_of_a_single_image_is_shown_again_at_the_rate_that_was_asked_for(
+def test_a_clip_of_one_image_repeats_at_the_requested_rate(
     tmp_path: Path,
 ) -> None:
     writer = cv2.VideoWriter(
@@ -144,17 +146,17 @@ def test_a_clip_of_a_single_image_is_shown_again_at_the_rate_that_was_asked_for(
     camera.close()
 
 
-def test_of_a_clip_that_is_quicker_than_was_asked_for_some_images_are_left_out(film: Path) -> None:
-    camera = ClipCamera(film, 5.0)
+def test_images_of_a_clip_above_the_requested_rate_are_dropped(clip_file: Path) -> None:
+    camera = ClipCamera(clip_file, 5.0)
     times_s = np.array([camera.read().time_ns for _ in range(6)]) / NS
     assert np.diff(times_s).min() > 0.09
     assert np.diff(times_s).mean() == pytest.approx(1 / 5.5, abs=0.03)
     camera.close()
 
 
-def test_a_clip_that_disappears_while_it_plays_is_reported(film: Path) -> None:
-    camera = ClipCamera(film, 30.0)
-    film.unlink()
+def test_a_clip_that_disappears_while_it_plays_is_reported(clip_file: Path) -> None:
+    camera = ClipCamera(clip_file, 30.0)
+    clip_file.unlink()
     for _ in range(10):
         camera.read()  # it is open, so the round is played to its end
     with pytest.raises(CameraError, match="No such file"):
@@ -162,7 +164,7 @@ def test_a_clip_that_disappears_while_it_plays_is_reported(film: Path) -> None:
 
 
 @pytest.mark.parametrize(("width", "stride"), [(640, 640), (600, 640), (100, 128)])
-def test_the_padding_of_rows_is_not_part_of_the_picture(width: int, stride: int) -> None:
+def test_row_padding_is_not_part_of_the_image(width: int, stride: int) -> None:
     planes = np.full((48 * 3 // 2, stride), 128, np.uint8)
     planes[:48, :width], planes[:48, width:] = 200, 0  # what lies in the padding would be dark
     pixels = rgb_from_i420(planes, width)
@@ -170,7 +172,7 @@ def test_the_padding_of_rows_is_not_part_of_the_picture(width: int, stride: int)
     assert pixels.min() > 190
 
 
-def test_an_image_larger_than_the_tracker_needs_is_made_smaller_in_proportion() -> None:
+def test_an_image_larger_than_the_tracker_needs_is_downscaled_in_proportion() -> None:
     assert downscaled(np.zeros((2160, 3840, 3), np.uint8)).shape == (720, MAX_SIDE, 3)
     assert downscaled(np.zeros((4000, 3, 3), np.uint8)).shape == (MAX_SIDE, 1, 3)
     small = np.zeros((1, 1, 3), np.uint8)
@@ -219,7 +221,7 @@ def test_a_csi_camera_is_read_through_a_pipe(rpicam: Callable[..., None]) -> Non
     assert np.diff([image.time_ns for image in images]).min() >= 0
 
 
-def test_a_csi_camera_that_ends_says_what_to_look_at(rpicam: Callable[..., None]) -> None:
+def test_the_error_of_a_csi_program_that_ends_gives_the_remedy(rpicam: Callable[..., None]) -> None:
     rpicam(images=1)
     camera = RpicamCamera(Camera(source="rpicam", width=64, height=48))
     camera.read()
@@ -228,7 +230,7 @@ def test_a_csi_camera_that_ends_says_what_to_look_at(rpicam: Callable[..., None]
     camera.close()
 
 
-def test_a_csi_camera_that_freezes_is_given_up(rpicam: Callable[..., None]) -> None:
+def test_a_csi_camera_that_stalls_raises_an_error(rpicam: Callable[..., None]) -> None:
     rpicam(images=1, then="time.sleep(60)")
     camera = RpicamCamera(Camera(source="rpicam", width=64, height=48))
     camera.read()

@@ -1,6 +1,6 @@
-"""One visitor from arrival to departure, and one of several: on faces of the real tracker.
+"""One visitor from arrival to departure, and one of several, with faces of the real tracker.
 
-The tracker is asked once for each picture; time and place are then varied on what it saw.
+The tracker runs once for each image; times and positions are then varied.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def seen(mouth: float) -> Face:
 
 
 def moved(face: Face, by: tuple[float, float], scale: float = 1.0) -> Face:
-    """The face elsewhere in the picture (pixels), and nearer."""
+    """The face moved in the image (pixels), and nearer."""
     return dataclasses.replace(face, landmarks=face.landmarks * scale + (*by, 0.0))
 
 
@@ -70,23 +70,25 @@ def mouth_of(states: list[FaceState]) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("images_per_s", [15, 30, 60])
-def test_about_a_second_of_quiet_teaches_the_neutral_face(images_per_s: int) -> None:
+def test_the_baseline_is_learned_from_about_a_second_at_rest(images_per_s: int) -> None:
     visit = Visit(images_per_s)
     mouth = mouth_of(visit.see(0.9, resting()))
     assert not visit.extractor.baseline.learned
-    assert mouth[-1] > 0.2  # the photograph smiles with an open mouth: anybody's neutral is shut
+    assert (
+        mouth[-1] > 0.2
+    )  # the photograph smiles with an open mouth: that of the default face is closed
     assert mouth_of(visit.see(2.0, resting()))[-1] < 0.03
     assert visit.extractor.baseline.learned
 
 
-def test_a_restless_visitor_is_not_taken_for_neutral() -> None:
+def test_no_baseline_is_learned_from_a_restless_visitor() -> None:
     visit = Visit()
     for i in range(90):  # to and fro by two face units a second
         visit.step([moved(resting(), (4.0 * (i % 30 if i % 60 < 30 else 30 - i % 30), 0))])
     assert not visit.extractor.baseline.learned
 
 
-def test_whoever_stays_keeps_their_neutral_face() -> None:
+def test_the_baseline_is_kept_while_the_visitor_stays() -> None:
     visit = Visit()
     visit.see(2.5, resting())
     baseline = visit.extractor.baseline.values
@@ -105,8 +107,8 @@ def test_a_visitor_gone_for_three_seconds_is_forgotten(gone_s: float, forgotten:
     assert visit.extractor.baseline.learned is not forgotten
 
 
-def test_a_face_that_comes_back_does_not_jump_into_motion() -> None:
-    """Between the last image and the next there is a second, not a leap."""
+def test_a_face_that_returns_has_no_velocity_at_first() -> None:
+    """A face that reappears elsewhere after a second has not jumped there."""
     visit = Visit()
     visit.see(2.0, resting())
     visit.see(1.0)
@@ -138,7 +140,7 @@ def gesture(images_per_s: int) -> NDArray[np.float32]:
     return np.array([visit.step([face]).features for face in faces_on_the_way])
 
 
-def test_who_holds_still_is_still_and_who_moves_is_not() -> None:
+def test_a_resting_face_is_still_and_a_moving_one_is_not() -> None:
     visit = Visit()
     assert visit.see(2.0, resting())[-1].features[STILLNESS] == 1.0
     swung = [moved(resting(), (8.0 * i, 0.0)) for i in range(15)]
@@ -151,41 +153,41 @@ def test_the_nearest_of_several_faces_plays() -> None:
         assert PlayerSelection().step(visible, 0.0) == (near, True)
 
 
-def test_a_person_is_kept_hold_of_when_another_comes_a_little_nearer() -> None:
-    person, player = PlayerSelection(), resting()
-    person.step([player], 0.0)
+def test_the_player_stays_selected_when_another_comes_slightly_nearer() -> None:
+    selection, player = PlayerSelection(), resting()
+    selection.step([player], 0.0)
     for i in range(90):
         rival = moved(resting(), (300 - i, 0), 1.0 + 0.5 * i / 90)
-        assert person.step([rival, player], 1 / 30) == (player, False)
+        assert selection.step([rival, player], 1 / 30) == (player, False)
 
 
-def test_somebody_much_nearer_takes_over_after_a_while() -> None:
-    person, player, rival = PlayerSelection(), resting(), moved(resting(), (400, 0), 1.8)
-    person.step([player], 0.0)
-    played = [person.step([rival, player], 1 / 30) for _ in range(45)]
+def test_a_much_nearer_face_takes_over_after_a_while() -> None:
+    selection, player, rival = PlayerSelection(), resting(), moved(resting(), (400, 0), 1.8)
+    selection.step([player], 0.0)
+    played = [selection.step([rival, player], 1 / 30) for _ in range(45)]
     taken = [is_new for _, is_new in played].index(True)
     assert taken / 30 == pytest.approx(TAKEOVER_S, abs=0.1)
     assert all(face is rival for face, _ in played[taken:])
 
 
-def test_when_the_player_is_hidden_the_other_waits_a_little() -> None:
-    person, player, other = PlayerSelection(), resting(), moved(resting(), (400, 0), 0.8)
-    person.step([player, other], 0.0)
-    played = [person.step([other], 1 / 30) for _ in range(30)]
+def test_when_the_player_is_hidden_the_other_takes_over_after_a_while() -> None:
+    selection, player, other = PlayerSelection(), resting(), moved(resting(), (400, 0), 0.8)
+    selection.step([player, other], 0.0)
+    played = [selection.step([other], 1 / 30) for _ in range(30)]
     taken = [is_new for _, is_new in played].index(True)
     assert taken / 30 == pytest.approx(HIDDEN_S, abs=0.1)
     assert all(face is None for face, _ in played[:taken])
     assert played[-1] == (other, False)
 
 
-def test_a_newcomer_has_a_neutral_face_of_their_own() -> None:
+def test_a_new_player_has_their_own_baseline() -> None:
     visit = Visit()
     visit.see(2.5, resting())
     visit.see(TAKEOVER_S + 0.2, resting(), moved(seen(0.2), (400, 0), 1.9))
     assert not visit.extractor.baseline.learned
 
 
-def test_the_tracker_sees_two_people_and_the_visitor_takes_the_nearer() -> None:
+def test_of_two_people_in_an_image_the_nearer_is_selected() -> None:
     near = faces.placed(faces.photograph(), 1.0, (0, 0), size=(400, 480))
     far = faces.placed(faces.photograph(), 0.75, (0, 0), size=(400, 480))
     found = faces.track([np.concatenate([far, near], axis=1)] * 5)[-1]

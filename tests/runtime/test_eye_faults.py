@@ -36,7 +36,7 @@ def tracker() -> Iterator[Tracker]:
     made.close()
 
 
-def test_memory_within_the_limit_is_fine_and_above_it_the_process_is_replaced() -> None:
+def test_a_process_above_its_memory_limit_requires_a_restart() -> None:
     MemoryLimit(100_000.0).step(1.0)
     with pytest.raises(
         RestartRequiredError, match=r"more than eye.memory_mib allows \(1\)"
@@ -46,7 +46,7 @@ def test_memory_within_the_limit_is_fine_and_above_it_the_process_is_replaced() 
 
 
 class NotifySocket:
-    """Where systemd would listen."""
+    """Stands in for systemd's notification socket."""
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
@@ -54,7 +54,7 @@ class NotifySocket:
         self.notifier = Notifier({"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "1"})
 
     def received(self) -> list[str]:
-        """What was said since the last time."""
+        """The messages since the last call."""
         messages = []
         try:
             while True:
@@ -75,7 +75,7 @@ def notify_socket(tmp_path: Path) -> Iterator[NotifySocket]:
 
 
 def no_camera() -> None:
-    raise CameraError("no camera is here; bring one")
+    raise CameraError("no camera is here; connect one")
 
 
 def no_camera_after(hang: threading.Event) -> None:
@@ -83,7 +83,7 @@ def no_camera_after(hang: threading.Event) -> None:
     no_camera()
 
 
-def test_an_eye_that_looks_for_a_camera_is_ready_and_alive_at_each_look(
+def test_without_a_camera_the_eye_is_ready_and_alive_at_each_attempt(
     notify_socket: NotifySocket,
 ) -> None:
     reader = CameraReader(no_camera, lambda _: None)
@@ -98,7 +98,7 @@ def test_an_eye_that_looks_for_a_camera_is_ready_and_alive_at_each_look(
         reader.close()
     status = "STATUS=no camera: no camera is here; looking for it"
     assert first == ["READY=1", "WATCHDOG=1", status]
-    assert second == []  # no look, no sign of life
+    assert second == []  # no new attempt, so no watchdog message
 
 
 def test_an_eye_whose_camera_sends_nothing_is_neither_ready_nor_alive(
@@ -114,7 +114,7 @@ def test_an_eye_whose_camera_sends_nothing_is_neither_ready_nor_alive(
     reader.close()
 
 
-def test_black_is_said_after_a_while_once_and_until_there_is_light(
+def test_black_images_are_reported_once_after_a_while_until_there_is_light(
     notify_socket: NotifySocket,
 ) -> None:
     logged: list[str] = []
@@ -136,7 +136,7 @@ def test_black_is_said_after_a_while_once_and_until_there_is_light(
 
 
 class ClosedSchedule:
-    """Opening hours that are over, until the watchdog has been fed for a while."""
+    """Always closed; stops the loop after some watchdog messages."""
 
     refused = ""
 
@@ -152,51 +152,51 @@ class ClosedSchedule:
         return False
 
 
-def test_outside_opening_hours_the_camera_is_closed_and_the_eye_is_well(
+def test_outside_opening_hours_the_camera_is_closed_and_the_eye_is_alive(
     notify_socket: NotifySocket, tmp_path: Path
 ) -> None:
     stop = threading.Event()
     schedule, logged = ClosedSchedule(notify_socket, stop), []
-    roomy = Eye(memory_mib=65_536)  # the tests' own process has grown by all before
+    roomy = Eye(memory_mib=65_536)  # the test process has grown in earlier tests
     settings = Settings(camera=Camera(source="absent.mp4"), eye=roomy)
     run_live(
         settings, tmp_path / "face.sock", stop, logged.append, notify_socket.notifier, schedule
     )
     received = schedule.received + notify_socket.received()
     assert received[0] == "READY=1"
-    assert "STATUS=resting, the camera is closed" in received
+    assert "STATUS=closed outside opening hours" in received
     assert received.count("WATCHDOG=1") > 12
     assert received[-1] == "STOPPING=1"
-    assert logged == []  # it has not even looked whether there is a camera
+    assert logged == []  # it did not try to open the camera
 
 
 def wait_until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
     end_s = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < end_s
-        time.set_paused(0.01)
+        time.sleep(0.01)
 
 
-def test_a_mediapipe_that_has_failed_says_so_in_one_line_and_stays_so(tracker: Tracker) -> None:
+def test_a_failed_mediapipe_raises_a_one_line_error_each_time(tracker: Tracker) -> None:
     for height in (0, 480):
         with pytest.raises(TrackerError, match=r"^MediaPipe failed on an image: [^\n]+$"):
             tracker.find(Image(np.zeros((height, 640, 3), np.uint8), 0))
 
 
-def test_an_image_of_another_size_is_looked_at_like_any_other(tracker: Tracker) -> None:
+def test_an_image_of_another_size_is_tracked_like_any_other(tracker: Tracker) -> None:
     large = faces.placed(faces.photograph(), 2.0, (0, 0), size=(1280, 960))
     assert [len(tracker.find(Image(faces.photograph(), i * NS))) for i in range(3)] == [1, 1, 1]
     assert [len(tracker.find(Image(large, i * NS))) for i in range(3, 6)] == [1, 1, 1]
 
 
 class FailingTracker:
-    """A tracker that cannot go on."""
+    """A tracker that fails on every image."""
 
     def find(self, image: Image) -> list[object]:
         raise TrackerError(f"MediaPipe failed on an image: {image.pixels.shape}")
 
 
-def test_a_tracker_that_fails_while_it_sees_is_a_reason_for_a_fresh_start(
+def test_a_tracker_that_fails_on_an_image_requires_a_restart(
     notify_socket: NotifySocket, tmp_path: Path
 ) -> None:
     reader = CameraReader(Wall, lambda _: None)
@@ -204,16 +204,16 @@ def test_a_tracker_that_fails_while_it_sees_is_a_reason_for_a_fresh_start(
     pipeline = Pipeline(FailingTracker(), FeatureExtractor(Eye()), images_per_s=30)
     report = StatusReporter(notify_socket.notifier, lambda _: None)
     try:
-        with pytest.raises(RestartRequiredError, match=r"MediaPipe failed .*; starting afresh"):
+        with pytest.raises(RestartRequiredError, match=r"MediaPipe failed .*; restarting"):
             LiveLoop(reader, pipeline, sender, report, MemoryLimit(100_000.0)).step()
     finally:
         reader.close()
         sender.close()
-    assert notify_socket.received() == []  # nothing was seen
+    assert notify_socket.received() == []  # no image was processed
 
 
 class Wall:
-    """A camera that looks at an even wall."""
+    """A camera that shows an even wall."""
 
     timeout_s, may_repeat = 5.0, False
 
@@ -221,9 +221,9 @@ class Wall:
         self._images = 0
 
     def read(self) -> Image:
-        time.set_paused(0.01)
+        time.sleep(0.01)
         self._images += 1
         return Image(faces.noisy(self._images), time.monotonic_ns())
 
     def close(self) -> None:
-        """Nothing to give back."""
+        """Nothing to release."""

@@ -1,4 +1,4 @@
-"""Features of faces whose movement is known, seen by the real tracker.
+"""Features of faces with known movement, found by the real tracker.
 
 The photograph smiles with an open mouth, so a resting measure is taken from it, not from a model.
 """
@@ -35,9 +35,9 @@ def at_rest() -> Measurements:
     return measured(faces.photograph())
 
 
-def measured(picture: faces.Pixels) -> Measurements:
-    """The mean measures of a film of the picture, once the tracker has settled on it."""
-    film = [*[picture] * 3, *faces.drifting(picture)]
+def measured(image: faces.Pixels) -> Measurements:
+    """The mean measures of a film of the image, once the tracker has settled on it."""
+    film = [*[image] * 3, *faces.drifting(image)]
     seen = [measure(face) for (face,) in faces.track(film)[3:]]
     return Measurements(
         np.mean([each.lengths for each in seen], axis=0),
@@ -47,9 +47,9 @@ def measured(picture: faces.Pixels) -> Measurements:
     )
 
 
-def features_of(picture: faces.Pixels) -> dict[str, float]:
+def features_of(image: faces.Pixels) -> dict[str, float]:
     """The features relative to the photograph's own neutral face."""
-    return named(instant_features(measured(picture), baseline()))
+    return named(instant_features(measured(image), baseline()))
 
 
 def baseline() -> NDArray[np.float64]:
@@ -122,7 +122,7 @@ def test_raised_brows_are_raised_and_not_tense() -> None:
 
 @pytest.mark.parametrize("roll", [-0.5, -0.2, 0.2, 0.5])
 def test_roll_is_measured_within_four_degrees_and_to_the_visitors_left(roll: float) -> None:
-    """A picture turned clockwise tilts the head to the person's own left shoulder."""
+    """A image turned clockwise tilts the head to the person's own left shoulder."""
     features = features_of(faces.placed(faces.photograph(), 1, (0, 0), roll=roll))
     assert features["head_roll"] == pytest.approx(roll, abs=np.radians(4))
 

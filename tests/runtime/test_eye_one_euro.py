@@ -1,4 +1,4 @@
-"""Filters and rates count in seconds: the image rate does not change what they say."""
+"""Filters and rates use seconds: their results do not depend on the image rate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def gesture(time_s: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @pytest.mark.parametrize("rate", [15, 30, 120])
 def test_a_gesture_filtered_at_any_image_rate_is_the_same(rate: int) -> None:
-    """Within half an image's time at the speed of the gesture, which no filter can know."""
+    """Within half an image's time at the speed of the gesture: the sampling uncertainty."""
     fine, coarse = np.arange(0, 3, 1 / 60), np.arange(0, 3, 1 / rate)
     expected = np.interp(coarse, fine, filtered(gesture(fine), 1 / 60))
     error = np.abs(filtered(gesture(coarse), 1 / rate) - expected)
@@ -67,7 +67,7 @@ def test_a_steady_turn_has_its_true_rate_at_any_image_rate(images_per_s: int) ->
 
 
 @pytest.mark.parametrize("images_per_s", [15, 30, 60])
-def test_stillness_takes_about_a_second_and_goes_at_once(images_per_s: int) -> None:
+def test_stillness_rises_in_about_a_second_and_falls_quickly(images_per_s: int) -> None:
     stillness, dt_s = Stillness(), 1 / images_per_s
     rising = [stillness.step(0.0, dt_s) for _ in range(2 * images_per_s)]
     assert rising.index(1.0) * dt_s == pytest.approx(RISE_S, abs=2 * dt_s)
@@ -77,9 +77,9 @@ def test_stillness_takes_about_a_second_and_goes_at_once(images_per_s: int) -> N
 
 def test_a_face_at_the_threshold_does_not_flicker_between_still_and_moving() -> None:
     stillness, between = Stillness(), 0.45
-    assert stillness.step(between, 5.0) == 0.0  # it moved, and is not yet still
+    assert stillness.step(between, 5.0) == 0.0  # it was moving and is not yet still
     stillness.step(0.0, 5.0)
-    assert stillness.step(between, 5.0) == 1.0  # it was still, and does not yet move
+    assert stillness.step(between, 5.0) == 1.0  # it was still and is not yet moving
 
 
 def test_the_sway_of_a_standing_body_is_no_motion_and_a_leap_is_at_most_one() -> None:

@@ -1,4 +1,4 @@
-"""The parts of the light tracker: anchors, boxes, regions, and a head whose turning is known."""
+"""The stages of the light tracker: anchors, boxes, ROIs, and a head of known rotation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from latent_resonance.eye.tracking.onnx.roi import (
 )
 
 
-def test_anchors_are_the_middles_of_two_grids_two_and_six_in_each_cell() -> None:
+def test_anchors_are_the_cell_centres_of_two_grids_two_and_six_per_cell() -> None:
     anchors = blazeface.anchors()
     assert anchors.shape == (N_ANCHORS, 2)
     cells, counts = np.unique(anchors, axis=0, return_counts=True)
@@ -40,37 +40,37 @@ def test_anchors_are_the_middles_of_two_grids_two_and_six_in_each_cell() -> None
     assert anchors[-1].tolist() == [15 / 16, 15 / 16]
 
 
-def test_a_box_comes_back_as_it_was_told_to_its_anchor() -> None:
+def test_a_box_is_decoded_relative_to_its_anchor() -> None:
     (found,) = blazeface.detections(raw_boxes({700: (0.4, 0.3, 0.2)}), logits({700: 0.9}), 0.5)
     assert found[blazeface.LOW] == pytest.approx([0.3, 0.2], abs=1e-6)
     assert found[blazeface.HIGH] == pytest.approx([0.5, 0.4], abs=1e-6)
     assert found[2:] == pytest.approx(np.tile([0.4, 0.3], (6, 1)), abs=1e-6)
 
 
-def test_boxes_of_one_face_become_their_mean_by_score() -> None:
+def test_boxes_of_one_face_become_their_score_weighted_mean() -> None:
     boxes = raw_boxes({10: (0.40, 0.5, 0.2), 700: (0.44, 0.5, 0.2)})
     (found,) = blazeface.detections(boxes, logits({10: 0.9, 700: 0.6}), 0.5)
     expected = (0.9 * 0.40 + 0.6 * 0.44) / 1.5
     assert found[2, 0] == pytest.approx(expected, abs=1e-6)
 
 
-def test_two_faces_stay_two_and_the_surer_one_is_first() -> None:
+def test_two_faces_stay_two_with_the_higher_score_first() -> None:
     boxes = raw_boxes({10: (0.2, 0.5, 0.2), 700: (0.7, 0.5, 0.2)})
     found = blazeface.detections(boxes, logits({10: 0.6, 700: 0.9}), 0.5)
     assert found[:, 2, 0] == pytest.approx([0.7, 0.2], abs=1e-6)
 
 
 @pytest.mark.parametrize("score", [0.499, 0.01])
-def test_what_is_not_sure_enough_is_no_face(score: float) -> None:
+def test_a_box_below_the_score_threshold_is_no_face(score: float) -> None:
     boxes = raw_boxes({10: (0.2, 0.5, 0.2)})
     assert len(blazeface.detections(boxes, logits({10: score}), 0.5)) == 0
     assert len(blazeface.detections(boxes, logits({10: 0.501}), 0.5)) == 1
 
 
-@pytest.mark.parametrize("poison", [np.nan, np.inf, -np.inf])
-def test_boxes_without_numbers_or_turned_inside_out_are_no_faces(poison: float) -> None:
+@pytest.mark.parametrize("invalid", [np.nan, np.inf, -np.inf])
+def test_boxes_that_are_not_finite_or_inverted_are_no_faces(invalid: float) -> None:
     certain = np.full(N_ANCHORS, 50.0, np.float32)
-    boxes = np.full((N_ANCHORS, 16), poison, np.float32)
+    boxes = np.full((N_ANCHORS, 16), invalid, np.float32)
     assert blazeface.detections(boxes, certain, 0.5).shape == (0, 8, 2)
     inside_out = raw_boxes(dict.fromkeys(range(N_ANCHORS), (0.5, 0.5, -0.2)))
     assert len(blazeface.detections(inside_out, certain, 0.5)) == 0
@@ -89,20 +89,20 @@ ROIS = st.builds(
 
 
 @given(one=ROIS, other=ROIS)
-def test_overlap_is_the_same_from_both_sides_and_within_0_and_1(one: Roi, other: Roi) -> None:
+def test_iou_is_symmetric_and_between_0_and_1(one: Roi, other: Roi) -> None:
     assert iou(one, one) == pytest.approx(1.0)
     assert iou(one, other) == pytest.approx(iou(other, one))
     assert -1e-9 <= iou(one, other) <= 1 + 1e-9
 
 
-def test_overlap_is_the_intersection_over_the_union() -> None:
+def test_iou_is_the_intersection_over_the_union() -> None:
     one, other = Roi(50, 50, 100, 100), Roi(100, 50, 100, 100)
     assert iou(one, other) == pytest.approx(1 / 3)
     assert iou(one, Roi(300, 50, 100, 100)) == 0.0
 
 
 @given(ROIS)
-def test_a_region_keeps_its_middle_and_the_length_of_its_sides_in_the_image(region: Roi) -> None:
+def test_a_roi_keeps_its_centre_and_side_lengths_in_the_image(region: Roi) -> None:
     middle, first, along, down = to_image(region, np.array([[0.5, 0.5], [0, 0], [1, 0], [0, 1]]))
     assert middle == pytest.approx([region.x, region.y], abs=1e-6)
     assert np.linalg.norm(along - first) == pytest.approx(region.width)
@@ -111,7 +111,7 @@ def test_a_region_keeps_its_middle_and_the_length_of_its_sides_in_the_image(regi
     assert np.cos(turned - region.angle) == pytest.approx(1.0, abs=1e-9)
 
 
-def test_a_region_is_larger_than_its_box_and_turned_like_the_eyes() -> None:
+def test_a_roi_is_larger_than_its_box_and_rotated_like_the_eyes() -> None:
     eyes = np.array([[10.0, 20.0], [30.0, 40.0]])
     region = roi_from_box(np.array([0.0, 10.0]), np.array([40.0, 70.0]), eyes)
     assert (region.x, region.y) == (20.0, 40.0)
@@ -119,16 +119,16 @@ def test_a_region_is_larger_than_its_box_and_turned_like_the_eyes() -> None:
     assert region.angle == pytest.approx(np.pi / 4)
 
 
-def test_a_picture_is_cut_out_where_the_region_is() -> None:
+def test_a_crop_shows_the_roi() -> None:
     pixels = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     pixels[100:200, 300:400] = (10, 200, 30)
-    picture = crop(pixels, Roi(350, 150, 100, 100), 50, repeat_edge=False)
-    assert picture.shape == (50, 50, 3)
-    assert np.all(picture[1:-1, 1:-1] == (10, 200, 30))
+    patch = crop(pixels, Roi(350, 150, 100, 100), 50, repeat_edge=False)
+    assert patch.shape == (50, 50, 3)
+    assert np.all(patch[1:-1, 1:-1] == (10, 200, 30))
 
 
-def test_places_in_a_picture_are_told_to_a_32nd_of_a_pixel() -> None:
-    """With exact places the landmarks are fifty times farther from MediaPipe's."""
+def test_crop_positions_are_rounded_to_a_32nd_of_a_pixel() -> None:
+    """With exact positions the landmarks are fifty times farther from MediaPipe's."""
     noise = np.random.default_rng(0).integers(0, 256, (80, 80, 3), dtype=np.uint8)
 
     def shifted(by: float) -> np.ndarray:
@@ -138,7 +138,7 @@ def test_places_in_a_picture_are_told_to_a_32nd_of_a_pixel() -> None:
     assert not np.array_equal(shifted(0.0), shifted(0.017))
 
 
-def test_beyond_the_edge_it_is_black_or_like_the_edge() -> None:
+def test_outside_the_image_a_crop_is_black_or_repeats_the_edge() -> None:
     white = np.full((40, 40, 3), 255, np.uint8)
     region = Roi(0, 20, 40, 40)  # its left half is outside
     black = crop(white, region, 40, repeat_edge=False)
@@ -148,7 +148,7 @@ def test_beyond_the_edge_it_is_black_or_like_the_edge() -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 854), (1, 1), (1280, 3)])
-def test_the_whole_image_fits_into_its_square(width: int, height: int) -> None:
+def test_the_whole_image_fits_into_its_letterbox(width: int, height: int) -> None:
     square = letterbox(width, height)
     corners = to_image(square, np.array([[0.0, 0.0], [1.0, 1.0]]))
     assert np.all(corners[0] <= 0)
@@ -156,23 +156,23 @@ def test_the_whole_image_fits_into_its_square(width: int, height: int) -> None:
     assert square.width == square.height == max(width, height)
 
 
-def test_what_was_just_found_replaces_what_was_followed_there() -> None:
-    followed = [Roi(100, 100, 90, 90), Roi(400, 100, 90, 90)]
+def test_a_detection_replaces_the_tracked_roi_that_it_overlaps() -> None:
+    tracked = [Roi(100, 100, 90, 90), Roi(400, 100, 90, 90)]
     found = [Roi(104, 100, 90, 90), Roi(250, 300, 90, 90)]
-    assert merge_rois(followed, found, 0.5) == [followed[1], *found]
+    assert merge_rois(tracked, found, 0.5) == [tracked[1], *found]
 
 
 @given(st.floats(-0.9, 0.9), st.floats(-0.6, 0.6), st.floats(-1.5, 1.5), st.floats(50, 300))
-def test_a_canonical_head_is_turned_as_it_was_turned(
+def test_the_rotation_of_a_canonical_head_is_recovered(
     yaw: float, pitch: float, roll: float, distance_cm: float
 ) -> None:
     expected = turned(yaw, pitch, roll)
     found = pose.head_rotation(canonical_face(expected, distance_cm), WIDTH, HEIGHT)
     assert found is not None
-    assert np.allclose(found, expected, atol=0.04)  # its scale is found in two steps only
+    assert np.allclose(found, expected, atol=0.04)  # the scale is estimated in two steps only
 
 
-def test_a_mirrored_face_is_not_turned_inside_out() -> None:
+def test_a_mirrored_face_has_no_reflected_rotation() -> None:
     mirrored = canonical_face(np.eye(3), 50.0)
     mirrored[:, 0] = WIDTH - mirrored[:, 0]
     mirrored[:, 2] = -mirrored[:, 2]
@@ -181,11 +181,11 @@ def test_a_mirrored_face_is_not_turned_inside_out() -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 300.0, 1e30])
-def test_landmarks_that_are_all_in_one_place_have_no_pose(value: float) -> None:
+def test_landmarks_in_a_single_point_have_no_pose(value: float) -> None:
     assert pose.head_rotation(np.full((478, 3), value), WIDTH, HEIGHT) is None
 
 
-def test_the_next_region_is_a_square_around_the_landmarks() -> None:
+def test_the_next_roi_is_a_square_around_the_landmarks() -> None:
     region = face_mesh.roi_from_landmarks(faces.points())
     inside = to_image(region, np.array([[0.0, 0.0], [1.0, 1.0]]))
     points = faces.points()[:, :2]

@@ -1,4 +1,4 @@
-"""The reader: images in time, a camera that goes and comes, hangs, sleeps or lies on its side."""
+"""The camera reader: lost, hung, paused and sideways cameras."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from latent_resonance.eye.tracking.select import open_tracker
 NS = 1_000_000_000
 
 
-class Pictures:
-    """A camera that gives a few images and then fails, or hangs until it is let go."""
+class FakeCamera:
+    """A camera that returns a few images and then fails, or hangs until an event is set."""
 
     may_repeat = True
 
@@ -48,9 +48,9 @@ class Pictures:
         self.closed = True
 
 
-def test_a_camera_that_is_pulled_out_is_opened_again_and_each_is_said_once() -> None:
+def test_an_unplugged_camera_is_reopened_and_each_change_is_logged_once() -> None:
     logged: list[str] = []
-    cameras = iter([Pictures(3), Pictures(0), Pictures(10_000)])
+    cameras = iter([FakeCamera(3), FakeCamera(0), FakeCamera(10_000)])
     reader = CameraReader(lambda: next(cameras), logged.append)
     try:
         until = time.monotonic() + 10
@@ -60,13 +60,13 @@ def test_a_camera_that_is_pulled_out_is_opened_again_and_each_is_said_once() -> 
     finally:
         reader.close()
     lost, back = logged
-    assert lost == "the camera was pulled out (looking for it all the while)"
-    assert back == "the camera is there"
+    assert lost == "the camera was pulled out (retrying)"
+    assert back == "the camera is back"
 
 
 def test_a_driver_that_hangs_does_not_hold_the_eye() -> None:
     hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(1, hang), lambda _: None)
+    reader = CameraReader(lambda: FakeCamera(1, hang), lambda _: None)
     assert reader.take(2.0) is not None
     calls = time.monotonic()
     assert reader.take(0.1) is None
@@ -75,9 +75,9 @@ def test_a_driver_that_hangs_does_not_hold_the_eye() -> None:
     hang.set()
 
 
-def test_a_driver_hangs_when_it_takes_longer_than_its_camera_may() -> None:
+def test_a_driver_call_beyond_the_cameras_timeout_is_hung() -> None:
     hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(1, hang, timeout_s=0.2), lambda _: None)
+    reader = CameraReader(lambda: FakeCamera(1, hang, timeout_s=0.2), lambda _: None)
     assert reader.take(2.0) is not None
     assert not reader.is_hung
     time.sleep(0.5)
@@ -86,9 +86,9 @@ def test_a_driver_hangs_when_it_takes_longer_than_its_camera_may() -> None:
     reader.close()
 
 
-def test_before_the_first_image_a_driver_may_take_longer() -> None:
+def test_before_the_first_image_the_timeout_is_longer() -> None:
     hang = threading.Event()
-    reader = CameraReader(lambda: Pictures(0, hang, timeout_s=0.2), lambda _: None)
+    reader = CameraReader(lambda: FakeCamera(0, hang, timeout_s=0.2), lambda _: None)
     time.sleep(0.5)
     assert not reader.is_hung
     hang.set()
@@ -96,20 +96,20 @@ def test_before_the_first_image_a_driver_may_take_longer() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_camera_that_fails_in_an_unforeseen_way_counts_as_hanging() -> None:
-    def fails() -> Pictures:
-        sys.exit()  # ends the thread without a word
+def test_an_unexpected_failure_of_the_thread_counts_as_hung() -> None:
+    def fails() -> FakeCamera:
+        sys.exit()  # ends the thread silently
 
     reader = CameraReader(fails, lambda _: None)
     time.sleep(0.2)
     assert reader.is_hung
 
 
-def test_asleep_the_camera_is_closed_and_awake_it_is_opened_again() -> None:
-    opened: list[Pictures] = []
+def test_a_paused_reader_closes_the_camera_and_reopens_it_afterwards() -> None:
+    opened: list[FakeCamera] = []
 
-    def open_one() -> Pictures:
-        opened.append(Pictures(10_000))
+    def open_one() -> FakeCamera:
+        opened.append(FakeCamera(10_000))
         return opened[-1]
 
     reader = CameraReader(open_one, lambda _: None)
@@ -132,11 +132,13 @@ def test_asleep_the_camera_is_closed_and_awake_it_is_opened_again() -> None:
 @pytest.mark.parametrize(
     ("degrees", "corner"), [(90, (0, 3)), (180, (2, 3)), (270, (2, 0))], ids=str
 )
-def test_a_camera_on_its_side_is_turned_clockwise(degrees: int, corner: tuple[int, int]) -> None:
+def test_images_of_a_sideways_camera_are_rotated_clockwise(
+    degrees: int, corner: tuple[int, int]
+) -> None:
     pixels = np.zeros((3, 4, 3) if degrees == 180 else (4, 3, 3), np.uint8)
     pixels[0, 0] = 255
 
-    class Marked(Pictures):
+    class Marked(FakeCamera):
         def read(self) -> Image:
             return Image(pixels, 7)
 
@@ -149,8 +151,8 @@ def test_a_camera_on_its_side_is_turned_clockwise(degrees: int, corner: tuple[in
     camera.close()
 
 
-def test_an_image_is_taken_once_and_the_newest_first() -> None:
-    reader = CameraReader(lambda: Pictures(10_000), lambda _: None)
+def test_each_image_is_taken_at_most_once_and_older_ones_are_dropped() -> None:
+    reader = CameraReader(lambda: FakeCamera(10_000), lambda _: None)
     try:
         first = reader.take(2.0)
         time.sleep(0.1)
@@ -162,7 +164,7 @@ def test_an_image_is_taken_once_and_the_newest_first() -> None:
     assert second.time_ns - first.time_ns > 0.05 * NS  # those in between are gone
 
 
-def test_when_images_stop_the_voice_is_told_that_nobody_is_there() -> None:
+def test_when_images_stop_an_absent_state_is_sent() -> None:
     tracker = open_tracker(faces.MODELS, Eye())
     try:
         pipeline = Pipeline(tracker, FeatureExtractor(Eye()), images_per_s=30)

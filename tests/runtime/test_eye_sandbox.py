@@ -1,4 +1,4 @@
-"""Each way to give the network up, in a process of its own: there is no way back."""
+"""Each isolation method, in its own process, because none can be undone."""
 
 from __future__ import annotations
 
@@ -36,36 +36,36 @@ def outcome_of(program: str) -> list[str]:
 
 
 def test_without_isolation_the_probe_reaches_this_machine() -> None:
-    """So that the tests below show what isolation does, and not a machine without a network."""
+    """Shows that the tests below test the isolation, not a machine without a network."""
     assert outcome_of("print(outcome(socket.AF_INET))") == ["works"]
 
 
 def test_in_a_namespace_of_its_own_no_address_can_be_reached() -> None:
-    said = outcome_of("""
+    output = outcome_of("""
 try:
     sandbox.enter_empty_namespace()
     print(outcome(socket.AF_INET), outcome(socket.AF_UNIX))
 except OSError as error:
     print("refused")
 """)
-    if said == ["refused"]:
+    if output == ["refused"]:
         pytest.skip("this machine allows no network namespaces")
-    assert said == ["ENETUNREACH", "works"]
+    assert output == ["ENETUNREACH", "works"]
 
 
 def test_behind_the_filter_there_are_no_sockets_but_unix_ones() -> None:
-    said = outcome_of("""
+    output = outcome_of("""
 sandbox.install_socket_filter()
 families = socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET, socket.AF_UNIX
 print(*(outcome(family) for family in families), ring())
 for end in socket.socketpair():
     end.close()
 """)
-    assert said == ["EAFNOSUPPORT"] * 4 + ["works", "EAFNOSUPPORT"]
+    assert output == ["EAFNOSUPPORT"] * 4 + ["works", "EAFNOSUPPORT"]
 
 
-def test_the_filter_of_a_thread_binds_what_it_starts_and_nobody_else() -> None:
-    said = outcome_of("""
+def test_the_filter_of_a_thread_applies_to_its_children_only() -> None:
+    output = outcome_of("""
 def inner():
     print(outcome(socket.AF_INET))
 def outer():
@@ -78,30 +78,30 @@ thread.start()
 thread.join()
 print(outcome(socket.AF_INET))
 """)
-    assert said == ["EAFNOSUPPORT", "works"]
+    assert output == ["EAFNOSUPPORT", "works"]
 
 
-def test_the_eye_gives_the_network_up_one_way_or_the_other() -> None:
+def test_network_access_is_dropped_by_one_of_the_methods() -> None:
     way = "print(sandbox.drop_network().replace(' ', '-'), outcome(socket.AF_INET))"
-    said = outcome_of(way)
-    assert said in (["network-namespace", "ENETUNREACH"], ["seccomp-filter", "EAFNOSUPPORT"])
+    output = outcome_of(way)
+    assert output in (["network-namespace", "ENETUNREACH"], ["seccomp-filter", "EAFNOSUPPORT"])
 
 
-def test_with_threads_running_the_filter_takes_the_place_of_the_namespace() -> None:
-    said = outcome_of("""
+def test_with_other_threads_running_the_filter_is_used() -> None:
+    output = outcome_of("""
 leave = threading.Event()
 thread = threading.Thread(target=leave.wait)
 thread.start()
 print(sandbox.drop_network().replace(" ", "-"), outcome(socket.AF_INET))
 leave.set()
 """)
-    assert said == ["seccomp-filter", "EAFNOSUPPORT"]
+    assert output == ["seccomp-filter", "EAFNOSUPPORT"]
 
 
-def test_no_core_is_left() -> None:
-    said = outcome_of("""
+def test_core_dumps_are_disabled() -> None:
+    output = outcome_of("""
 import resource
 sandbox.disable_core_dumps()
 print(*resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
 """)
-    assert said == ["0", "0", "0"]
+    assert output == ["0", "0", "0"]

@@ -1,4 +1,4 @@
-"""The eye keeps the hours: what it looks at, and what an edit of the settings does to it."""
+"""The eye's schedule: opening hours, and edits of the settings file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from tests.support.settings_files import File, at
+from tests.support.settings_files import SettingsFile, at
 
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.memory_limit import RestartRequiredError
@@ -14,12 +14,12 @@ from latent_resonance.eye.schedule import Schedule
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> File:
-    return File(tmp_path / "gallery.yaml")
+def file(tmp_path: Path) -> SettingsFile:
+    return SettingsFile(tmp_path / "gallery.yaml")
 
 
 class Clock:
-    """A wall clock to be set."""
+    """A wall clock that can be set."""
 
     def __init__(self, when: str) -> None:
         self.set(when)
@@ -32,9 +32,11 @@ class Clock:
 
 
 class ScheduleRig:
-    """The eye's opening hours over a file and a clock of this test's own."""
+    """A `Schedule` with its own file and clock."""
 
-    def __init__(self, file: File, text: str, when: str = "Mon 12:00", refused: str = "") -> None:
+    def __init__(
+        self, file: SettingsFile, text: str, when: str = "Mon 12:00", refused: str = ""
+    ) -> None:
         self.file, self.clock = file, Clock(when)
         self.logged: list[str] = []
         settings = Settings() if refused else file.write(text)
@@ -45,25 +47,27 @@ class ScheduleRig:
         if when:
             self.clock.set(when)
         self.schedule.check()
-        self.schedule.check()  # a file must rest for a look
+        self.schedule.check()  # a file must be unchanged for one check
         return self.schedule.is_open()
 
 
-def test_the_eye_closes_and_opens_with_the_hours(file: File) -> None:
+def test_the_camera_opens_and_closes_with_the_hours(file: SettingsFile) -> None:
     rig = ScheduleRig(file, "hours: {daily: 10:00-18:00}")
     opened = [rig.open(when) for when in ("Mon 09:59", "Mon 10:00", "Mon 18:00", "Tue 12:00")]
     assert opened == [False, True, False, True]
 
 
-def test_a_clock_that_leaps_is_believed_at_the_next_second(file: File) -> None:
+def test_a_corrected_clock_takes_effect_at_the_next_check(file: SettingsFile) -> None:
     rig = ScheduleRig(file, "hours: {daily: 10:00-18:00}")
     assert rig.open("1970-01-01 00:00")
     assert rig.open("1970-01-01 00:01")
     assert not rig.open("2026-11-23 20:00")
-    assert rig.logged == ["the clock says 1970, so the hours are not kept; open until it is right"]
+    assert rig.logged == [
+        "the clock says 1970, so opening hours are ignored; open until the clock is right"
+    ]
 
 
-def test_hours_edited_while_it_sees_are_kept(file: File) -> None:
+def test_edited_hours_take_effect(file: SettingsFile) -> None:
     rig = ScheduleRig(file, "")
     assert rig.open()
     file.path.write_text("hours: {daily: 20:00-22:00}")
@@ -71,7 +75,7 @@ def test_hours_edited_while_it_sees_are_kept(file: File) -> None:
     assert rig.logged == []
 
 
-def test_a_bad_edit_is_said_once_and_the_hours_stay(file: File) -> None:
+def test_an_invalid_edit_is_logged_once_and_the_hours_stay(file: SettingsFile) -> None:
     rig = ScheduleRig(file, "hours: {daily: 20:00-22:00}")
     file.path.write_text("hours: {daily: 10:00}")
     assert not rig.open()
@@ -84,20 +88,20 @@ def test_a_bad_edit_is_said_once_and_the_hours_stay(file: File) -> None:
 
 
 @pytest.mark.parametrize("edit", ["camera: {width: 320}", "eye: {min_confidence: 0.7}"])
-def test_another_camera_or_way_to_see_is_a_reason_for_a_fresh_start(file: File, edit: str) -> None:
+def test_changed_camera_or_eye_settings_require_a_restart(file: SettingsFile, edit: str) -> None:
     rig = ScheduleRig(file, "")
     file.path.write_text(edit)
-    with pytest.raises(RestartRequiredError, match="camera or eye have changed"):
+    with pytest.raises(RestartRequiredError, match="camera or eye settings have changed"):
         rig.open()
 
 
-def test_what_only_the_voice_plays_does_not_disturb_the_eye(file: File) -> None:
+def test_an_edit_that_concerns_only_the_voice_does_not_affect_the_eye(file: SettingsFile) -> None:
     rig = ScheduleRig(file, "")
     file.path.write_text("output: {volume_db: -6}")
     assert rig.open()
 
 
-def test_an_eye_that_began_with_the_defaults_takes_the_file_when_it_is_right(file: File) -> None:
+def test_an_eye_started_with_defaults_takes_the_file_once_it_is_valid(file: SettingsFile) -> None:
     rig = ScheduleRig(file, "hours: [", refused="not YAML")
     assert rig.open()
     assert rig.schedule.refused == "not YAML"

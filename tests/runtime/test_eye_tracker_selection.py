@@ -1,4 +1,4 @@
-"""Which tracker sees, and why: told by the processor before any library can die of it."""
+"""The selection of the tracker, from the processor's flags and the installed packages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from latent_resonance.linux.shared_libraries import missing
 CORTEX_A72, CORTEX_A76 = 0xFF, 0x1FF  # AT_HWCAP of a Raspberry Pi 4 and a Pi 5, their low bits
 
 
-def test_a_processor_without_atomics_gets_the_light_tracker_and_is_told_why() -> None:
+def test_a_processor_without_atomics_gets_the_light_tracker_with_a_reason() -> None:
     obstacle = mediapipe_obstacle("aarch64", CORTEX_A72, installed=True)
     choice = choose("auto", obstacle)
     assert choice.name == "light"
@@ -35,35 +35,37 @@ def test_a_processor_without_atomics_gets_the_light_tracker_and_is_told_why() ->
 
 
 @pytest.mark.parametrize(("machine", "flags"), [("aarch64", CORTEX_A76), ("x86_64", 0)])
-def test_a_processor_that_can_gets_mediapipe(machine: str, flags: int) -> None:
+def test_a_capable_processor_gets_mediapipe(machine: str, flags: int) -> None:
     obstacle = mediapipe_obstacle(machine, flags, installed=True)
     assert obstacle == ""
     assert choose("auto", obstacle).name == "mediapipe"
 
 
-def test_where_mediapipe_is_not_installed_the_light_tracker_sees() -> None:
+def test_without_mediapipe_the_light_tracker_is_used() -> None:
     obstacle = mediapipe_obstacle("x86_64", 0, installed=False)
     assert choose("auto", obstacle).name == "light"
     assert "not installed" in choose("auto", obstacle).reason
 
 
-def test_where_a_library_of_mediapipe_is_lacking_the_light_tracker_sees_and_says_which() -> None:
+def test_without_a_library_of_mediapipe_the_light_tracker_is_used_and_names_it() -> None:
     lacking = missing({"libc.so.6": "libc6", "libnowhere.so.1": "libnowhere1"})
     assert lacking == {"libnowhere.so.1": "libnowhere1"}
-    obstacle = mediapipe_obstacle("x86_64", 0, installed=True, lacking=tuple(lacking.values()))
+    obstacle = mediapipe_obstacle(
+        "x86_64", 0, installed=True, missing_packages=tuple(lacking.values())
+    )
     choice = choose("auto", obstacle)
     assert choice.name == "light"
     assert "sudo apt install libnowhere1" in choice.reason
 
 
 @pytest.mark.parametrize("obstacle", ["", "it is not installed"])
-def test_who_asks_for_the_light_tracker_gets_it(obstacle: str) -> None:
+def test_the_light_tracker_is_used_on_request(obstacle: str) -> None:
     assert choose("light", obstacle).name == "light"
 
 
-def test_who_asks_for_mediapipe_where_it_cannot_run_is_told_in_a_line() -> None:
+def test_requesting_mediapipe_where_it_cannot_run_is_a_one_line_error() -> None:
     obstacle = mediapipe_obstacle("aarch64", CORTEX_A72, installed=True)
-    with pytest.raises(TrackerError, match=r"no ARMv8\.1 atomics.*write eye\.tracker: auto$"):
+    with pytest.raises(TrackerError, match=r"no ARMv8\.1 atomics.*set eye\.tracker: auto$"):
         choose("mediapipe", obstacle)
 
 
@@ -75,7 +77,7 @@ def test_the_settings_choose_the_tracker(tmp_path: Path) -> None:
     tracker.close()
 
 
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="asks what this machine can do")
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="depends on the machine")
 def test_on_this_machine_auto_is_mediapipe_and_opens_it() -> None:
     assert tracker_choice(Eye()).name == "mediapipe"
     tracker = open_tracker(faces.MODELS, Eye())
@@ -100,9 +102,7 @@ def test_the_light_tracker_imports_nothing_of_mediapipe() -> None:
 
 @pytest.mark.parametrize("tracker", ["light", "mediapipe"])
 @pytest.mark.parametrize("fault", ["missing", "truncated", "other"])
-def test_a_face_model_that_is_not_the_tested_one_is_said_in_one_line(
-    tmp_path: Path, tracker: str, fault: str
-) -> None:
+def test_a_wrong_face_model_is_a_one_line_error(tmp_path: Path, tracker: str, fault: str) -> None:
     for name in MODELS:
         data = (faces.MODELS / name).read_bytes()
         kept = {"truncated": data[: len(data) // 2], "other": data[::-1]}
@@ -115,17 +115,17 @@ def test_a_face_model_that_is_not_the_tested_one_is_said_in_one_line(
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_the_bundled_face_models_are_the_tested_ones(name: str) -> None:
+def test_the_bundled_face_models_have_the_right_checksum(name: str) -> None:
     assert len(checked_model(faces.MODELS / name)) > 100_000
 
 
 @pytest.mark.parametrize("tracker", ["light", "mediapipe"])
-def test_either_tracker_sees_the_face_in_a_photograph(tracker: str) -> None:
+def test_either_tracker_finds_the_face_in_a_photograph(tracker: str) -> None:
     opened = open_tracker(faces.MODELS, Eye(tracker=tracker))
     try:
         (face,) = opened.find(Image(faces.photograph(), 0))
     finally:
         opened.close()
     nose = face.landmarks[4, :2]
-    assert np.linalg.norm(nose - (300, 195)) < 40  # pixels, where one sees it
+    assert np.linalg.norm(nose - (300, 195)) < 40  # pixels, read off the photograph
     assert np.allclose(face.rotation @ face.rotation.T, np.eye(3), atol=1e-5)

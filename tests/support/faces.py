@@ -1,4 +1,4 @@
-"""Faces whose movement is known: a real photograph (NASA, public domain), warped by known amounts.
+"""Faces with known movement: a real photograph (NASA, public domain), warped by known amounts.
 
 The photograph is scikit-image's `data.astronaut()`. Amounts are in face widths, the distance
 between the outer corners of the eyes, and angles in radians.
@@ -44,7 +44,7 @@ Pixels = NDArray[np.uint8]
 
 @cache
 def photograph() -> Pixels:
-    """The face in the middle of a 640 × 480 picture, some 130 pixels wide."""
+    """The face in the middle of a 640 × 480 image, about 130 pixels wide."""
     return placed(data.astronaut()[0:330, 20:460], 1.454, (0, 0))
 
 
@@ -60,46 +60,46 @@ def face_width() -> float:
     return float(np.linalg.norm(points()[33, :2] - points()[263, :2]))
 
 
-def track(pictures: Iterable[Pixels], rate: float = 30.0, max_faces: int = 2) -> list[list[Face]]:
-    """What the real tracker sees in a film of these pictures."""
-    return list(track_clip(((i / rate, picture) for i, picture in enumerate(pictures)), max_faces))
+def track(images: Iterable[Pixels], rate: float = 30.0, max_faces: int = 2) -> list[list[Face]]:
+    """The faces that the real tracker finds in successive images."""
+    return list(track_clip(((i / rate, image) for i, image in enumerate(images)), max_faces))
 
 
 def track_clip(film: Iterable[tuple[float, Pixels]], max_faces: int = 2) -> Iterator[list[Face]]:
-    """Faces in each picture of a film of (time_s, picture)."""
+    """The faces in each of successive (time_s, image)."""
     tracker = open_tracker(MODELS, Eye(max_faces=max_faces))
     try:
-        for time_s, picture in film:
-            yield tracker.find(Image(np.ascontiguousarray(picture), round(time_s * NS)))
+        for time_s, image in film:
+            yield tracker.find(Image(np.ascontiguousarray(image), round(time_s * NS)))
     finally:
         tracker.close()
 
 
-def drifting(picture: Pixels, images: int = 8) -> list[Pixels]:
-    """A film in which the picture moves by some ten pixels, as a living head does.
+def drifting(image: Pixels, n_images: int = 8) -> list[Pixels]:
+    """Images in which the photograph moves by about ten pixels, as a living head does.
 
-    The tracker is as wrong about a picture that never moves as about any other (brow_tension: 0.1
-    standard deviation, 0.3 at most), but always in the same way: only movement averages it out.
+    The tracker's error on a still image is as large as on any other (brow_tension: 0.1
+    standard deviation, 0.3 at most), but constant: only movement averages it out.
     """
-    height, width = picture.shape[:2]
-    turns = np.linspace(0, 2 * np.pi, images, endpoint=False)
+    height, width = image.shape[:2]
+    turns = np.linspace(0, 2 * np.pi, n_images, endpoint=False)
     places = 5 * np.stack([np.sin(turns), np.cos(turns)], axis=1)
-    return [placed(picture, 1.0, (x, y), size=(width, height)) for x, y in places]
+    return [placed(image, 1.0, (x, y), size=(width, height)) for x, y in places]
 
 
 def placed(
-    picture: Pixels,
+    image: Pixels,
     scale: float,
     offset: tuple[float, float],
     size: tuple[int, int] = (WIDTH, HEIGHT),
     roll: float = 0.0,
 ) -> Pixels:
-    """The picture scaled about its middle, turned clockwise and moved, on a larger canvas."""
-    height, width = picture.shape[:2]
+    """The image scaled about its centre, rotated clockwise and moved, on a larger canvas."""
+    height, width = image.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), -np.degrees(roll), scale)
     turn[:, 2] += np.array(size) / 2 - np.array([width, height]) / 2 + offset
     return cv2.warpAffine(
-        picture, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        image, turn, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
 
 
@@ -111,9 +111,9 @@ def mouth_opened(by: float) -> Pixels:
     moved[list(CHEEKS_LOW), 1] += down / 2
     held = (*HELD, *UPPER_LIP_INNER, *UPPER_LIP_OUTER, *MOUTH_CORNERS_INNER)
     used = (*LOWER_LIP_INNER, *LOWER_LIP_OUTER, *CHIN, *CHEEKS_LOW, *held)
-    picture = _bent(photograph(), points()[list(used), :2], moved[list(used)])
+    image = _bent(photograph(), points()[list(used), :2], moved[list(used)])
     inside = [78, *UPPER_LIP_INNER, 308, *LOWER_LIP_INNER[::-1]]
-    dark = cv2.fillPoly(picture.copy(), [moved[inside].round().astype(np.int32)], (45, 20, 22))
+    dark = cv2.fillPoly(image.copy(), [moved[inside].round().astype(np.int32)], (45, 20, 22))
     return cv2.GaussianBlur(dark, (3, 3), 0) if by > 0 else photograph()
 
 
@@ -129,7 +129,7 @@ def brows_moved(down: float, together: float) -> Pixels:
 
 
 def turned(yaw: float, pitch: float = 0.0) -> Pixels:
-    """The face's own mesh turned in space (to the person's left, and up), and drawn again."""
+    """The face's mesh rotated in space (to the person's left, and up) and redrawn."""
     flat = points()[:468]
     middle = (flat[234] + flat[454]) / 2
     shape = (flat - middle) * [1, -1, -1]  # x right, y up, z towards the camera
@@ -141,7 +141,7 @@ def turned(yaw: float, pitch: float = 0.0) -> Pixels:
 
 
 def _frame(points_of: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points that hold the picture around the face: a ring about it, and the edges."""
+    """Fixed points around the face: a ring about it, and the corners of the image."""
     low, high = points_of.min(0), points_of.max(0)
     middle, reach = (low + high) / 2, (high - low).max() * 0.95
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
@@ -150,33 +150,33 @@ def _frame(points_of: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([ring, edges])
 
 
-def _bent(picture: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
+def _bent(image: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
     """Thin-plate spline warp that takes the points from `before` to `after`."""
     frame = _frame(points()[:468, :2])
-    where_from = RBFInterpolator(
+    offsets = RBFInterpolator(
         np.concatenate([after, frame]), np.concatenate([before - after, 0 * frame]), smoothing=0.5
     )
     ys, xs = np.mgrid[0:HEIGHT:4, 0:WIDTH:4]
-    shift = where_from(np.stack([xs.ravel(), ys.ravel()], 1)).reshape(*xs.shape, 2)
+    shift = offsets(np.stack([xs.ravel(), ys.ravel()], 1)).reshape(*xs.shape, 2)
     shift = cv2.resize(shift.astype(np.float32), (WIDTH, HEIGHT))
     ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    return cv2.remap(picture, xs + shift[..., 0], ys + shift[..., 1], cv2.INTER_LINEAR)
+    return cv2.remap(image, xs + shift[..., 0], ys + shift[..., 1], cv2.INTER_LINEAR)
 
 
-def _redrawn(picture: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
-    """Each triangle of the mesh drawn where it went, the farthest first."""
+def _redrawn(image: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
+    """Each triangle of the mesh drawn at its new position, the farthest first."""
     frame = _frame(before)
     source = np.concatenate([before, frame])
     target = np.concatenate([after[:, :2], frame])
     depth = np.concatenate([after[:, 2], np.full(len(frame), 1e3)])
-    canvas = picture.copy()
+    canvas = image.copy()
     triangles = Delaunay(source).simplices
     for triangle in triangles[np.argsort(-depth[triangles].mean(1))]:
-        _draw(canvas, picture, source[triangle], target[triangle])
+        _draw(canvas, image, source[triangle], target[triangle])
     return canvas
 
 
-def _draw(canvas: Pixels, picture: Pixels, source: NDArray, target: NDArray) -> None:
+def _draw(canvas: Pixels, image: Pixels, source: NDArray, target: NDArray) -> None:
     x, y, width, height = cv2.boundingRect(target.astype(np.float32))
     x2, y2 = min(x + width + 1, WIDTH), min(y + height + 1, HEIGHT)
     x, y = max(x, 0), max(y, 0)
@@ -184,13 +184,13 @@ def _draw(canvas: Pixels, picture: Pixels, source: NDArray, target: NDArray) -> 
         return
     corner = np.array([x, y])
     affine = cv2.getAffineTransform(source.astype(np.float32), (target - corner).astype(np.float32))
-    drawn = cv2.warpAffine(picture, affine, (x2 - x, y2 - y), borderMode=cv2.BORDER_REPLICATE)
+    drawn = cv2.warpAffine(image, affine, (x2 - x, y2 - y), borderMode=cv2.BORDER_REPLICATE)
     mask = np.zeros((y2 - y, x2 - x), np.uint8)
     cv2.fillConvexPoly(mask, np.ceil(target - corner).astype(np.int32), 1)
     canvas[y:y2, x:x2][mask > 0] = drawn[mask > 0]
 
 
 def noisy(seed: int, level: float = 100.0, noise: float = 1.0) -> np.ndarray:
-    """What a sensor makes of an even wall."""
+    """An even wall with sensor noise."""
     pixels = np.random.default_rng(seed).normal(level, noise, (48, 64, 3))
     return pixels.clip(0, 255).astype(np.uint8)

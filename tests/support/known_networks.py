@@ -1,4 +1,4 @@
-"""Stand-ins for the face networks, whose answers are known, and the face that they answer with."""
+"""Fake face networks with known outputs, and the canonical face that they return."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def raw_boxes(faces_at: dict[int, tuple[float, float, float]]) -> NDArray[np.flo
     """The detector's output with a square box (x, y, size; 0 to 1) at each of some anchors."""
     raw = np.zeros((N_ANCHORS, 8, 2))
     for anchor, (x, y, size) in faces_at.items():
-        middle = (np.array([x, y]) - blazeface.anchors()[anchor]) * blazeface.SIDE
-        raw[anchor] = middle
+        centre = (np.array([x, y]) - blazeface.anchors()[anchor]) * blazeface.SIDE
+        raw[anchor] = centre
         raw[anchor, 1] = size * blazeface.SIDE
     return raw.reshape(N_ANCHORS, 16).astype(np.float32)
 
@@ -31,9 +31,9 @@ def logits(scores: dict[int, float]) -> NDArray[np.float32]:
 
 
 def canonical_face(rotation: NDArray[np.float64], distance_cm: float) -> NDArray[np.float64]:
-    """Landmarks of the canonical face, turned, as the virtual camera sees it.
+    """Landmarks of the canonical face, rotated, as the virtual camera finds_face it.
 
-    Landmarks that the pose does not rest upon are in the face's middle.
+    Landmarks that are not used for the pose are in the face's centre.
     """
     points = np.tile(pose.WEIGHTS @ pose.CANONICAL, (478, 1))
     points[pose.POSE_LANDMARKS] = pose.CANONICAL
@@ -54,24 +54,24 @@ def turned(yaw: float, pitch: float, roll: float) -> NDArray[np.float64]:
 
 
 class ConstantNetwork:
-    """A network that always answers the same, and counts how often it is asked."""
+    """A network that always returns the same outputs, and counts its calls."""
 
-    def __init__(self, side: int, one: NDArray[np.float32], other: NDArray[np.float32]) -> None:
-        self.side, self._answer, self.calls = side, (one, other), 0
+    def __init__(self, side: int, first: NDArray[np.float32], second: NDArray[np.float32]) -> None:
+        self.side, self._outputs, self.calls = side, (first, second), 0
 
-    def run(self, picture: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        assert picture.shape == (self.side, self.side, 3)
+    def run(self, patch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        assert patch.shape == (self.side, self.side, 3)
         self.calls += 1
-        return self._answer
+        return self._outputs
 
 
-def detector(*, sees: bool) -> ConstantNetwork:
+def detector(*, finds_face: bool) -> ConstantNetwork:
     boxes, sure = raw_boxes({700: (0.5, 0.5, 0.3)}), logits({700: 0.9})
-    return ConstantNetwork(128, boxes, sure if sees else logits({}))
+    return ConstantNetwork(128, boxes, sure if finds_face else logits({}))
 
 
 def face_mesh(presence: float, value: float | None = None) -> ConstantNetwork:
-    """One whose face fills its picture as a followed one does, or is `value` all over."""
+    """A mesh whose face fills its input as a tracked one does, or is `value` everywhere."""
     points = canonical_face(np.eye(3), 50.0)
     low, high = points.min(axis=0), points.max(axis=0)
     points = (points - (low + high) / 2) * 256 / MARGIN / (high - low)[:2].max() + (128, 128, 0)

@@ -1,7 +1,7 @@
-"""How alike two trackers see the same films: distances, features and presence.
+"""The agreement of two trackers on the same clips: distances, features and presence.
 
-Distances are in shares of the distance between the outer corners of the eyes, features in shares of
-their own range.
+Distances are fractions of the distance between the outer corners of the eyes, features are
+fractions of their range.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState
 
 FloatArray = NDArray[np.float64]
-Film = list[Image]
+Clip = list[Image]
 
 CORNERS = [33, 263]
 LOW, HIGH = np.array([FEATURE_RANGES[name] for name in FEATURES]).T
@@ -33,16 +33,16 @@ TILT = np.radians(30.0)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What one tracker saw of a film."""
+class TrackerResult:
+    """One tracker's results for a clip."""
 
     faces: list[list[Face]]
     states: list[FaceState]
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """What two trackers saw of one film, side by side.
+class Agreement:
+    """The differences between two trackers' results for one clip.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Likeness:
     features
         Shape (images, 16).
     present
-        Shape (images,), whether both say the same: somebody, or nobody.
+        Shape (images,), whether both agree on presence.
     """
 
     distances: FloatArray
@@ -59,35 +59,35 @@ class Likeness:
     present: NDArray[np.bool_]
 
 
-def watched(film: Film, tracker: TrackerName, max_faces: int = 2) -> Seen:
-    """What a tracker, freshly opened, sees of a film."""
+def track_clip(clip: Clip, tracker: TrackerName, max_faces: int = 2) -> TrackerResult:
+    """The results of a new tracker for a clip."""
     settings = Eye(tracker=tracker, max_faces=max_faces)
     opened, extractor = open_tracker(faces.MODELS, settings), FeatureExtractor(settings)
     try:
-        found = [opened.find(image) for image in film]
+        found = [opened.find(image) for image in clip]
     finally:
         opened.close()
-    pairs = zip(found, film, strict=True)
-    return Seen(found, [extractor.step(each, image.time_ns) for each, image in pairs])
+    pairs = zip(found, clip, strict=True)
+    return TrackerResult(found, [extractor.step(each, image.time_ns) for each, image in pairs])
 
 
-def compared(film: Film, one: TrackerName = "mediapipe", other: TrackerName = "light") -> Likeness:
-    """Both trackers on the same film."""
-    first, second = watched(film, one), watched(film, other)
+def compare(clip: Clip, one: TrackerName = "mediapipe", other: TrackerName = "light") -> Agreement:
+    """Both trackers on the same clip."""
+    first, second = track_clip(clip, one), track_clip(clip, other)
     both = zip(first.states, second.states, strict=True)
     present = np.array([a.present == b.present for a, b in both])
     gaps = np.abs(features_of(first) - features_of(second)) / (HIGH - LOW)
     pairs = zip(first.faces, second.faces, strict=True)
     distances = [each for pair in pairs for each in face_distances(*pair)]
-    return Likeness(np.array(distances).reshape(-1, 478), gaps, present)
+    return Agreement(np.array(distances).reshape(-1, 478), gaps, present)
 
 
-def features_of(seen: Seen) -> FloatArray:
-    return np.array([state.features for state in seen.states], np.float64)
+def features_of(result: TrackerResult) -> FloatArray:
+    return np.array([state.features for state in result.states], np.float64)
 
 
 def face_distances(ones: list[Face], others: list[Face]) -> list[FloatArray]:
-    """Of each face to the nearest of the others, if as many are seen."""
+    """From each face to the nearest of the others, if both found as many."""
     if len(ones) != len(others):
         return []
     return [distances(one, nearest_to(one, others)) for one in ones]
@@ -105,12 +105,12 @@ def distances(one: Face, other: Face) -> FloatArray:
     return np.linalg.norm((one.landmarks - other.landmarks)[:, :2], axis=1) / across
 
 
-def film_of(pictures: list[faces.Pixels], rate: float = 30.0) -> Film:
+def as_clip(pictures: list[faces.Pixels], rate: float = 30.0) -> Clip:
     return [Image(each, round(i / rate * faces.NS)) for i, each in enumerate(pictures)]
 
 
 def scenes() -> dict[str, Callable[[], faces.Pixels]]:
-    """What a gallery does to the photograph, by name."""
+    """Variations of the photograph as in a gallery, by name."""
     placed = partial(faces.placed, size=(faces.WIDTH, faces.HEIGHT))
     picture = faces.photograph
     return {
