@@ -13,7 +13,7 @@ from latent_resonance.config.gallery import Attract
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURES, FaceState
 from latent_resonance.gallery.visit import GREET_S, IMMEDIATE, STALE_NS, Presence, VisitState
-from latent_resonance.render import Take
+from latent_resonance.rendering import Take
 from latent_resonance.score import attract_score
 
 NS = 1_000_000_000

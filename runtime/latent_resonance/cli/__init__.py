@@ -110,10 +110,10 @@ def render(
     """
     require_distinct(clip, output, plot, config)
     settings = read_settings(config, pack)
-    from latent_resonance.render import render as render_take
+    from latent_resonance.rendering import render as render_take
 
     with progress_bar("rendering") as progress:
-        report = render_take(clip, output, settings, picture=plot, progress=progress, **options)
+        report = render_take(clip, output, settings, plot=plot, progress=progress, **options)
     if clip is not None and report.visited == 0.0:
         log(f"no face in {clip}: rendered the score of the attract mode")
     log(

@@ -1,8 +1,7 @@
-"""A clip or a score to a WAV, in one process on a virtual clock.
+"""Render a clip or a score to a WAV, in one process on a virtual clock.
 
-The same stages as in performance; the eye and the dreams go a little ahead, each on a thread
-of its own and in the same order. Faster than real time, and the same source and seed give the
-same bytes.
+The stages are those of the performance. Eye and generator run slightly ahead, each on a thread of
+its own, in a fixed order: faster than real time, and the same source and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,10 +37,10 @@ FADE_S = 0.1  # at the end of a take
 
 @dataclass(frozen=True)
 class RenderReport:
-    """What was rendered, in figures."""
+    """Measurements of a rendering."""
 
     seconds: float
-    visited: float  # share of the time in which a face played, 0..1
+    visited: float  # share of the time with a visitor, 0..1
     peak_db: float
     rms_db: float
     times_real_time: float
@@ -48,16 +48,16 @@ class RenderReport:
 
 
 class Movement(NamedTuple):
-    """What one hop is to sound like."""
+    """The input of one hop."""
 
     features: FeatureVector
     gain_db: float
     target: Target
-    generate_s: float  # by which z moves for a new spectrogram; 0 if none is due
+    generate_s: float  # time step of a new spectrogram; 0 if none is due
 
 
 class Take:
-    """Hop by hop through a source of states on a virtual clock."""
+    """Plays a source of face states hop by hop, on a virtual clock."""
 
     def __init__(self, states: Iterator[FaceState], settings: Settings, seed: int) -> None:
         pack = open_pack(find_pack(settings.pack))
@@ -72,7 +72,7 @@ class Take:
         self.hops = self.visited_hops = 0
 
     def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
-        """(samples of one hop, features that made them); until the states end if no seconds."""
+        """(samples, features) of each hop; without `seconds`, until the states end."""
         pending: deque[tuple[Movement, Future[FloatArray] | None]] = deque()
         with ThreadPoolExecutor(1, "generate") as generate:
             for movement in self._movement(seconds):
@@ -89,14 +89,14 @@ class Take:
                 yield self._sound(*pending.popleft())
 
     def _movement(self, seconds: float | None) -> Iterator[Movement]:
-        """What each hop is to sound like."""
+        """The input of each hop."""
         hop_s, schedule, generated_s = self.geometry.hop_s, GenerationSchedule(), -self.interval_s
-        latest, coming = None, next(self.states, None)
+        latest, upcoming = None, next(self.states, None)
         while seconds is None or self.hops * hop_s < seconds:
             now_s = self.hops * hop_s
-            while coming is not None and coming.time_ns <= now_s * NS:
-                latest, coming = coming, next(self.states, None)
-            if seconds is None and coming is None:
+            while upcoming is not None and upcoming.time_ns <= now_s * NS:
+                latest, upcoming = upcoming, next(self.states, None)
+            if seconds is None and upcoming is None:
                 return
             features = self.presence.step(latest, int(now_s * NS))
             target = self.generator.target_of(features)
@@ -117,24 +117,24 @@ class Take:
 
 
 def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceState], float | None]:
-    """(states, length in seconds if known) of a video, a score, or by default the bundled score."""
+    """(states, duration in seconds if known) of a video, a score, or the bundled score."""
     if source is None or is_score(source):
         score = read_score(source) if source else attract_score(settings)
         return score.states(), score.duration_s
     from latent_resonance.eye.camera.camera import duration_of_clip_s
     from latent_resonance.eye.main import states_of_clip
 
-    return ahead(states_of_clip(source, settings)), duration_of_clip_s(source)
+    return run_ahead(states_of_clip(source, settings)), duration_of_clip_s(source)
 
 
-def ahead(states: Iterator[FaceState], depth: int = 32) -> Iterator[FaceState]:
-    """The same states, but seen on a thread of their own while the last ones sound."""
+def run_ahead(states: Iterator[FaceState], depth: int = 32) -> Iterator[FaceState]:
+    """The same states, computed up to `depth` ahead on a thread of their own."""
     with ThreadPoolExecutor(1, "eye") as eye:
-        coming = deque(eye.submit(next, states, None) for _ in range(depth))
+        pending = deque(eye.submit(next, states, None) for _ in range(depth))
         try:
-            while (state := coming.popleft().result()) is not None:
+            while (state := pending.popleft().result()) is not None:
                 yield state
-                coming.append(eye.submit(next, states, None))
+                pending.append(eye.submit(next, states, None))
         finally:
             eye.shutdown(cancel_futures=True)
 
@@ -142,12 +142,11 @@ def ahead(states: Iterator[FaceState], depth: int = 32) -> Iterator[FaceState]:
 def aligned(
     hops: Iterator[tuple[FloatArray, FeatureVector]], latency: int, hop_length: int
 ) -> Iterator[tuple[FloatArray, FeatureVector]]:
-    """Drops the latency from the beginning, so that sound and movement lie side by side."""
-    skipped = latency // hop_length
-    late = [features for _, features in (next(hops, (None, None)) for _ in range(skipped))]
+    """Drop the latency at the start, so that each hop has the features that it sounds like."""
+    delayed = deque(features for _, features in islice(hops, latency // hop_length))
     for samples, features in hops:
-        late.append(features)
-        yield samples, late.pop(0)
+        delayed.append(features)
+        yield samples, delayed.popleft()
 
 
 def render(
@@ -155,33 +154,34 @@ def render(
     output: Path,
     settings: Settings,
     *,
-    picture: Path | None = None,
+    plot: Path | None = None,
     seconds: float | None = None,
     seed: int = 0,
     progress: Callable[[float], None] = lambda _: None,
 ) -> RenderReport:
-    """Renders a source to a WAV, and to a picture of what was played.
+    """Render a source to a WAV, and optionally to a plot of its spectrogram and features.
 
     Parameters
     ----------
     source : a video, a score (.csv), or None for the bundled score
-    seconds : length; by default the source's own
-    progress : told the share done, 0..1
+    plot : PNG to write
+    seconds : duration; by default the source's own
+    progress : called with the share done, 0..1
 
     Raises
     ------
     LatentResonanceError
-        The source, the pack or an output cannot be used; nothing is left half written.
+        The source, the pack or an output cannot be used; no incomplete file is left.
     """
     began = time.monotonic()
     states, length_s = states_of(source, settings)
     length_s = seconds or length_s
     take = Take(states, settings, seed)
     hop_s = take.geometry.hop_s
-    loudness = Loudness()
+    level = LevelMeter()
     from latent_resonance.render_plot import TakePlot
 
-    drawing = TakePlot(take.geometry) if picture else None
+    take_plot = TakePlot(take.geometry) if plot else None
     latency = take.synthesiser.latency_samples
     lead_s = latency // take.geometry.hop_length * hop_s
     hops = aligned(take.play(length_s and length_s + lead_s), latency, take.geometry.hop_length)
@@ -190,22 +190,22 @@ def render(
         try:
             for i, (samples, features) in enumerate(faded(hops, hop_s)):
                 file.write(samples)
-                loudness.add(samples)
-                if drawing:
-                    drawing.add(samples, features)
+                level.add(samples)
+                if take_plot:
+                    take_plot.add(samples, features)
                 if length_s and i % 32 == 0:
                     progress(min(i * hop_s / length_s, 1.0))
         finally:
             file.close()
-    if drawing and picture:
-        drawing.write(picture)
+    if take_plot and plot:
+        take_plot.write(plot)
     progress(1.0)
-    played_s = loudness.count / take.geometry.sample_rate
+    played_s = level.count / take.geometry.sample_rate
     return RenderReport(
         seconds=played_s,
         visited=take.visited_hops / max(take.hops, 1),
-        peak_db=loudness.peak_db,
-        rms_db=loudness.rms_db,
+        peak_db=level.peak_db,
+        rms_db=level.rms_db,
         times_real_time=played_s / (time.monotonic() - began),
         provider=take.networks.provider,
     )
@@ -214,7 +214,7 @@ def render(
 def faded(
     hops: Iterator[tuple[FloatArray, FeatureVector]], hop_s: float
 ) -> Iterator[tuple[FloatArray, FeatureVector]]:
-    """Fades out the last FADE_S, however long the take turns out to be."""
+    """Fade out the last FADE_S, whatever the duration turns out to be."""
     n = max(int(FADE_S / hop_s), 1)
     held: list[tuple[FloatArray, FeatureVector]] = []
     for hop in hops:
@@ -229,14 +229,14 @@ def faded(
         done += len(samples)
 
 
-class Loudness:
-    """Peak and RMS of everything added."""
+class LevelMeter:
+    """Peak and RMS of all samples added."""
 
     def __init__(self) -> None:
         self.count, self.peak, self.energy = 0, 0.0, 0.0
 
     def add(self, samples: FloatArray) -> None:
-        """Counts a block in."""
+        """Add a block."""
         self.count += len(samples)
         self.peak = max(self.peak, float(np.abs(samples).max()))
         self.energy += float(np.square(samples, dtype=np.float64).sum())

@@ -1,4 +1,4 @@
-"""Rendering: the same bytes every time, whole files or none."""
+"""Rendering: the same bytes every time, complete files or none."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from tests.support.audio_measures import centroid_hz, settings_of
 
-from latent_resonance.audio.wav import OutputFileError, written_beside
-from latent_resonance.render import render
+from latent_resonance.linux.atomic_file import OutputFileError, atomic_path
+from latent_resonance.rendering import render
 
 SCORE = "time_s,presence,mouth_open\n0,1,0\n2,1,0\n2.2,1,0.8\n4,1,0.8\n"
 
@@ -55,7 +55,7 @@ def test_the_sound_changes_when_the_face_does(
     assert bends.max() < 0.5 * np.abs(sound).max()
 
 
-def test_when_nobody_is_there_the_attract_score_plays(tmp_path: Path, pack_folder: Path) -> None:
+def test_without_a_visitor_the_attract_score_plays(tmp_path: Path, pack_folder: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("time_s,presence\n0,0\n6,0\n")
     report = render(empty, tmp_path / "a.wav", settings_of(pack_folder))
@@ -63,12 +63,12 @@ def test_when_nobody_is_there_the_attract_score_plays(tmp_path: Path, pack_folde
     assert report.rms_db > -40
 
 
-def test_a_picture_of_the_take_is_drawn(tmp_path: Path, pack_folder: Path, score: Path) -> None:
-    render(score, tmp_path / "a.wav", settings_of(pack_folder), picture=tmp_path / "a.png")
+def test_a_plot_of_the_take_is_written(tmp_path: Path, pack_folder: Path, score: Path) -> None:
+    render(score, tmp_path / "a.wav", settings_of(pack_folder), plot=tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_seconds_beyond_the_score_go_on_with_the_attract_score(
+def test_after_the_score_the_attract_score_plays_on(
     tmp_path: Path, pack_folder: Path, score: Path
 ) -> None:
     report = render(score, tmp_path / "a.wav", settings_of(pack_folder), seconds=7.0)
@@ -81,9 +81,9 @@ def test_an_output_that_cannot_be_written_leaves_nothing(
 ) -> None:
     with pytest.raises(OutputFileError, match="cannot be written"):
         render(score, tmp_path / "no" / "a.wav", settings_of(pack_folder))
-    with pytest.raises(OutputFileError, match="is no file"):
+    with pytest.raises(OutputFileError, match="is not a regular file"):
         render(score, tmp_path, settings_of(pack_folder))
-    with pytest.raises(OutputFileError, match="is no file"):
+    with pytest.raises(OutputFileError, match="is not a regular file"):
         render(score, Path("/dev/null"), settings_of(pack_folder))
     assert list(tmp_path.iterdir()) == [score]
     assert not Path("/dev/null").is_file()
@@ -108,12 +108,12 @@ def test_a_disk_that_fills_up_leaves_no_half_file(
     assert list(tmp_path.iterdir()) == [score]
 
 
-def test_a_file_appears_only_when_it_is_whole(tmp_path: Path) -> None:
+def test_a_file_appears_only_when_it_is_complete(tmp_path: Path) -> None:
     target = tmp_path / "a.txt"
     target.write_text("before")
 
     def fail_half_way() -> None:
-        with written_beside(target) as beside:
+        with atomic_path(target) as beside:
             beside.write_text("half")
             raise KeyboardInterrupt
 
