@@ -1,13 +1,12 @@
 """The workshop of Latent Resonance: recordings in, a trained model pack out.
 
-`curate` (with `curation/`), `synthesise` and `dataset` make what is learned from; `train_gan`
-(`training/`, `networks/`) learns it; `train_regressor` (`regression/`) learns how a face plays it;
-`convert` (`conversion/`) writes the pack, and `audition/` says whether it is any good. It imports
-the runtime's pure modules, never the other way.
+`dataset/` turns recordings into clips; `gan/` trains the generator; `regressor/` trains the map
+from faces to z; `pack/` writes the pack, and `audition/` measures its quality. `face/` converts the
+face models, `report/` draws plots and pages. The workshop imports the runtime's pure modules,
+never the other way round.
 """
 
 import os
 
-# What ONNX Runtime would report to its makers concerns an artist's sounds; see
-# voice/synthesis/networks.py.
+# ONNX Runtime would send telemetry to its vendor; see voice/synthesis/networks.py.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

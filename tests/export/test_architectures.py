@@ -13,15 +13,29 @@ import torch
 from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance_export.gan.models.circular_layers import around, double, halve, n_doublings
-from latent_resonance_export.gan.models.dcgan import DcganCritic, DcganGenerator, Doubling, Halving
+from latent_resonance_export.gan.models.circular_layers import (
+    double,
+    halve,
+    n_doublings,
+    pad_by_one,
+)
+from latent_resonance_export.gan.models.dcgan import (
+    DcganDiscriminator,
+    DcganGenerator,
+    Doubling,
+    Halving,
+)
 from latent_resonance_export.gan.models.registry import (
     ARCHITECTURES,
     ArchitectureError,
     architecture_of,
     make_generator,
 )
-from latent_resonance_export.gan.models.stylegan2 import ModulatedConv, StyleCritic, StyleGenerator
+from latent_resonance_export.gan.models.stylegan2 import (
+    ModulatedConv,
+    StyleDiscriminator,
+    StyleGenerator,
+)
 from latent_resonance_export.pack.onnx_export import export
 
 TINY = Geometry(n_mels=64, n_frames=64)
@@ -53,9 +67,9 @@ def test_each_fits_a_geometry_of_powers_of_two(name: str, geometry: Geometry) ->
     assert pictures.shape == (4, 1, geometry.n_mels, geometry.n_frames)
     assert pictures.abs().max() <= 1.0
     assert pictures.std() > 0.01
-    critic = architecture.critic(geometry)
-    said = critic(pictures, torch.rand(2, 2, generator=rng()))
-    assert len(said) == len(critic.NAMES)
+    discriminator = architecture.discriminator(geometry)
+    said = discriminator(pictures, torch.rand(2, 2, generator=rng()))
+    assert len(said) == len(discriminator.NAMES)
     assert all(logits.shape[0] == 4 and logits.isfinite().all() for logits in said)
     if architecture.encoder:
         assert architecture.encoder(geometry)(pictures).shape == (4, generator.latent_dim)
@@ -126,7 +140,7 @@ def test_demodulated_convolution_is_that_of_the_paper() -> None:
     for i in range(2):
         weight = conv.weight * conv.scale * conv.style(style)[i].view(1, 3, 1, 1)
         weight = weight * torch.rsqrt(weight.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8)
-        theirs = nn.functional.conv2d(around(x[i : i + 1]), weight)
+        theirs = nn.functional.conv2d(pad_by_one(x[i : i + 1]), weight)
         torch.testing.assert_close(ours[i : i + 1], theirs, atol=1e-5, rtol=1e-4)
 
 
@@ -138,7 +152,7 @@ def test_every_layer_follows_a_turn_of_the_loop(turn: int) -> None:
     for layer, factor in (
         (Doubling(3, 4), 2),
         (double, 2),
-        (around, None),
+        (pad_by_one, None),
         (lambda y: conv(y, style), 1),
     ):
         if factor:
@@ -149,10 +163,12 @@ def test_every_layer_follows_a_turn_of_the_loop(turn: int) -> None:
         torch.testing.assert_close(turned, layer(x).roll(turn, dims=-1))
 
 
-@pytest.mark.parametrize("critic", [DcganCritic(64, 64, 32), StyleCritic(64, 64, 32)])
-def test_a_critic_follows_the_turn_of_a_loop_by_eighths(critic: nn.Module) -> None:
+@pytest.mark.parametrize(
+    "discriminator", [DcganDiscriminator(64, 64, 32), StyleDiscriminator(64, 64, 32)]
+)
+def test_a_critic_follows_the_turn_of_a_loop_by_eighths(discriminator: nn.Module) -> None:
     x, nowhere = randn(4, 1, 64, 64), torch.zeros(0, 2)
-    (still,), (turned,) = critic(x, nowhere), critic(x.roll(16, dims=-1), nowhere)
+    (still,), (turned,) = discriminator(x, nowhere), discriminator(x.roll(16, dims=-1), nowhere)
     assert still.shape == (4, 8)
     assert still.std() > 0
     torch.testing.assert_close(turned, still.roll(2, dims=-1), atol=1e-5, rtol=1e-3)
@@ -248,8 +264,8 @@ def test_an_artist_brings_a_generator_from_the_working_folder(
     assert generator.training
     architecture = architecture_of("studio_of_an_artist:good")
     assert architecture.encoder is None
-    assert architecture.recipe.warm_up == 0
-    assert architecture.critic(TINY).NAMES == ("loop", "texture")
+    assert architecture.hyperparameters.warm_up == 0
+    assert architecture.discriminator(TINY).NAMES == ("loop", "texture")
 
 
 @pytest.mark.parametrize(
@@ -257,16 +273,16 @@ def test_an_artist_brings_a_generator_from_the_working_folder(
     [
         ("loud", "outside [-1, 1]: end it with a tanh"),
         ("nan", "values up to nan, outside [-1, 1]"),
-        ("small", "draws (2, 64, 64) for two z where this dataset needs (2, 1, 64, 64)"),
+        ("small", "generates (2, 64, 64) for two z where this dataset needs (2, 1, 64, 64)"),
         ("broken", "raised KeyError: 'no weights here'"),
         ("leaves", "raised SystemExit: 3"),
         ("nothing", "returned NoneType: return a torch.nn.Module"),
         ("without_arguments", "it is called with the geometry alone"),
         ("dimensionless", "has no latent_dim: set it"),
-        ("fails", "drawing raised RuntimeError"),
-        ("still", "has no parameters: nothing can be learnt"),
+        ("fails", "generating raised RuntimeError"),
+        ("still", "has no parameters to train"),
         ("number", "is int: name a function"),
-        ("absent", "go to the folder that its package lies in"),
+        ("absent", "run the command in the folder that contains its package"),
     ],
 )
 def test_what_is_no_generator_is_refused_in_one_line(

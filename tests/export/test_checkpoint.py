@@ -70,7 +70,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     theirs.step = 0
     load(theirs, tmp_path / "checkpoint.pt", CPU)
     assert theirs.step == 5
-    assert torch.equal(ours.average.weight, theirs.average.weight)
+    assert torch.equal(ours.ema.weight, theirs.ema.weight)
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
@@ -112,7 +112,7 @@ def test_a_full_disk_costs_no_checkpoint(room: int, tmp_path: Path) -> None:
 
 
 def test_a_disk_that_was_full_from_the_beginning_says_that_nothing_is_left(tmp_path: Path) -> None:
-    with no_file_larger_than(0), pytest.raises(CheckpointError, match="nothing had been saved yet"):
+    with no_file_larger_than(0), pytest.raises(CheckpointError, match="nothing has been saved yet"):
         save(training_of(), tmp_path / "checkpoint.pt")
 
 

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from latent_resonance_export.gan.checkpoint import read
 from latent_resonance_export.gan.device import (
-    EngineError,
+    DeviceError,
     choose_device,
     choose_precision,
     computes_in_bf16,
@@ -85,7 +85,7 @@ def test_one_process_trains_as_if_there_were_no_engine(tiny_folder: Path, tmp_pa
 def test_a_process_that_dies_is_told_in_one_line() -> None:
     from tests.support import two_ranks
 
-    with pytest.raises(EngineError, match="one of 2 processes came to an end") as caught:
+    with pytest.raises(DeviceError, match="one of 2 processes ended early") as caught:
         launch(two_ranks.dies, device="cpu", n_devices=2)
     assert "\n" not in str(caught.value)
 
@@ -100,7 +100,7 @@ def test_what_the_processes_refuse_arrives_as_it_was_said() -> None:
 
 def test_more_gpus_than_there_are_are_refused() -> None:
     n = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    with pytest.raises(EngineError, match=f"{n + 1} GPUs are asked for and PyTorch finds {n}"):
+    with pytest.raises(DeviceError, match=f"{n + 1} GPUs are requested and PyTorch finds {n}"):
         choose_device("cuda", n + 1)
     assert choose_device("cpu", 64) == "cpu"
     assert choose_device("auto", max(n, 1)) == ("cuda" if n else "cpu")

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from latent_resonance_export.gan.losses import (
-    convincing_loss,
-    critic_loss,
-    doubting_loss,
-    generator_loss,
+    approximate_r1_penalty,
+    hinge_discriminator_loss,
+    hinge_generator_loss,
+    logistic_discriminator_loss,
+    non_saturating_generator_loss,
     prior_loss,
-    slope_penalty,
-    smoothness_penalty,
+    r1_penalty,
 )
 
 
@@ -39,23 +39,25 @@ def codes(n: int = 512, d: int = 32) -> Tensor:
 def test_the_hinge_is_zero_once_real_and_generated_are_a_margin_apart(
     real: float, fake: float, loss: float
 ) -> None:
-    assert critic_loss(logits(real), logits(fake)).item() == pytest.approx(loss)
+    assert hinge_discriminator_loss(logits(real), logits(fake)).item() == pytest.approx(loss)
 
 
 def test_every_critic_counts() -> None:
-    assert critic_loss(logits(0.0, 2.0, 0.0), logits(0.0, -2.0, 0.0)).item() == pytest.approx(4.0)
-    assert generator_loss(logits(1.0, -0.25)).item() == pytest.approx(-0.75)
+    assert hinge_discriminator_loss(
+        logits(0.0, 2.0, 0.0), logits(0.0, -2.0, 0.0)
+    ).item() == pytest.approx(4.0)
+    assert hinge_generator_loss(logits(1.0, -0.25)).item() == pytest.approx(-0.75)
 
 
 def test_two_critics_must_answer_both_times() -> None:
     with pytest.raises(ValueError, match="zip"):
-        critic_loss(logits(0.0, 0.0), logits(0.0))
+        hinge_discriminator_loss(logits(0.0, 0.0), logits(0.0))
 
 
 def test_the_penalty_measures_the_slope_of_the_critic() -> None:
     sigma = 0.05
-    assert smoothness_penalty(logits(2.0), logits(2.0), sigma).item() == 0.0
-    moved = smoothness_penalty(logits(2.0, 0.0), logits(2.0 + 3 * sigma, 0.0), sigma)
+    assert approximate_r1_penalty(logits(2.0), logits(2.0), sigma).item() == 0.0
+    moved = approximate_r1_penalty(logits(2.0, 0.0), logits(2.0 + 3 * sigma, 0.0), sigma)
     assert moved.item() == pytest.approx(9.0, rel=1e-4)
 
 
@@ -65,14 +67,16 @@ def test_the_other_game_is_the_cross_entropy_of_log_odds(real: float, fake: floa
         return 1.0 / (1.0 + math.exp(-log_odds))
 
     doubt = -math.log(chance_of(real)) - math.log(1.0 - chance_of(fake))
-    assert doubting_loss(logits(real), logits(fake)).item() == pytest.approx(doubt, rel=1e-5)
+    assert logistic_discriminator_loss(logits(real), logits(fake)).item() == pytest.approx(
+        doubt, rel=1e-5
+    )
     convinced = -math.log(chance_of(fake))
-    assert convincing_loss(logits(fake)).item() == pytest.approx(convinced, rel=1e-5)
+    assert non_saturating_generator_loss(logits(fake)).item() == pytest.approx(convinced, rel=1e-5)
 
 
 def test_a_generator_that_is_found_out_still_learns_in_that_game() -> None:
     found_out = torch.full((4, 1), -20.0, requires_grad=True)
-    convincing_loss((found_out,)).backward()
+    non_saturating_generator_loss((found_out,)).backward()
     assert found_out.grad.sum().item() == pytest.approx(-1.0, abs=1e-3)
 
 
@@ -81,18 +85,18 @@ def test_the_exact_slope_is_that_of_the_critic_whatever_the_size_of_the_picture(
         weight = torch.full((1, 1, side, side), 3.0 / side)  # a gradient of length 3
         clips = torch.randn(2, 1, side, side, generator=rng())
 
-        def critic(x: Tensor, weight: Tensor = weight) -> tuple[Tensor]:
+        def discriminator(x: Tensor, weight: Tensor = weight) -> tuple[Tensor]:
             return ((x * weight).sum(dim=(1, 2, 3)).view(-1, 1).expand(-1, 5),)
 
         gamma = 2e-4 * side**2 / 2
-        penalty = slope_penalty(critic, clips).item()
+        penalty = r1_penalty(discriminator, clips).item()
         assert penalty == pytest.approx(gamma / 2 * 9.0, rel=1e-4)
 
 
 def test_the_exact_slope_teaches_the_critic_to_be_flatter() -> None:
     weight = torch.ones(1, 1, 4, 4, requires_grad=True)
     clips = torch.randn(2, 1, 4, 4, generator=rng())
-    slope_penalty(lambda x: ((x * weight).sum(dim=(1, 2, 3)).view(-1, 1),), clips).backward()
+    r1_penalty(lambda x: ((x * weight).sum(dim=(1, 2, 3)).view(-1, 1),), clips).backward()
     assert (weight.grad > 0).all()
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 from latent_resonance_export.gan.models.loop_vaegan import (
     SEED_FRAMES,
     CircularConv,
-    Critic,
     Encoder,
+    LoopDiscriminator,
     LoopGenerator,
     LoopTrunk,
     batch_deviation,
@@ -183,8 +183,8 @@ def test_codes_have_the_length_of_a_normal_z_and_tell_pictures_apart() -> None:
 
 def test_both_critics_answer_each_clip() -> None:
     torch.manual_seed(4)
-    critic = Critic(n_mels=200)
-    loop, texture = critic(randn(4, 1, 200, N_FRAMES), torch.rand(3, 2, generator=rng()))
+    discriminator = LoopDiscriminator(n_mels=200)
+    loop, texture = discriminator(randn(4, 1, 200, N_FRAMES), torch.rand(3, 2, generator=rng()))
     assert loop.shape == (4, SEED_FRAMES)
     assert texture.shape[0] == 4
     assert texture.shape[1] % 3 == 0

@@ -18,13 +18,13 @@ from latent_resonance_export.gan.checkpoint import CheckpointError, Training, re
 from latent_resonance_export.gan.early_stopping import Goal
 from latent_resonance_export.gan.models.registry import ArchitectureError
 from latent_resonance_export.gan.train import (
-    Studio,
     TrainingError,
-    begin,
-    chances,
+    TrainingSetup,
+    check_finite,
+    new_training,
     one_step,
-    refuse_nan,
-    taken_up,
+    resume_or_begin,
+    step_rngs,
     train,
 )
 
@@ -43,16 +43,18 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def studio(tiny: Dataset) -> Callable[..., Studio]:
+def make_setup(tiny: Dataset) -> Callable[..., TrainingSetup]:
     """Makes a studio for an architecture, with values of the recipe changed."""
     fabric = Fabric(accelerator="cpu", devices=1, precision="32-true")
 
-    def make(name: str, **changes: float) -> Studio:
+    def make(name: str, **changes: float) -> TrainingSetup:
         architecture = narrow(name)
         few = {"batch_size": 4, "penalty_interval": 2, "n_patches": 1}
-        warm_up = min(architecture.recipe.warm_up, 2)
-        recipe = replace(architecture.recipe, **({"warm_up": warm_up} | few | changes))
-        return Studio(fabric, tiny, architecture, recipe)
+        warm_up = min(architecture.hyperparameters.warm_up, 2)
+        hyperparameters = replace(
+            architecture.hyperparameters, **({"warm_up": warm_up} | few | changes)
+        )
+        return TrainingSetup(fabric, tiny, architecture, hyperparameters)
 
     return make
 
@@ -71,21 +73,21 @@ def assert_same(ours: object, theirs: object) -> int:
     return 0
 
 
-def steps_of(training: Training, studio: Studio, n: int) -> list[dict[str, float]]:
+def steps_of(training: Training, make_setup: TrainingSetup, n: int) -> list[dict[str, float]]:
     said = []
     for _ in range(n):
-        said.append(one_step(training, studio))
+        said.append(one_step(training, make_setup))
         training.step += 1
     return said
 
 
 @pytest.mark.parametrize("turn", [True, False])
 def test_clips_are_encoded_at_any_turn_of_the_loop_or_as_they_were_cut(
-    studio: Callable[..., Studio], tiny: Dataset, turn: bool
+    make_setup: Callable[..., TrainingSetup], tiny: Dataset, turn: bool
 ) -> None:
-    training, encoded = begin(room := studio("loop", turn=turn, warm_up=9)), []
+    training, encoded = new_training(setup := make_setup("loop", turn=turn, warm_up=9)), []
     training.encoder.register_forward_pre_hook(lambda _, inputs: encoded.append(inputs[0]))
-    steps_of(training, room, 3)
+    steps_of(training, setup, 3)
     clips = tiny.pixels[tiny.training].astype(np.float32)
     turns = []
     for one in (torch.cat(encoded)[:, 0].numpy() + 1.0) * 128.0:
@@ -98,15 +100,15 @@ def test_clips_are_encoded_at_any_turn_of_the_loop_or_as_they_were_cut(
 
 
 def test_what_no_clip_has_is_silent_from_the_first_step_on(
-    studio: Callable[..., Studio], tiny: Dataset, tmp_path: Path
+    make_setup: Callable[..., TrainingSetup], tiny: Dataset, tmp_path: Path
 ) -> None:
     pixels = np.array(tiny.pixels)
     pixels[:, 40:] = 0
-    room = studio("loop")
-    room = replace(room, dataset=replace(tiny, pixels=pixels))
-    training = taken_up(room, tmp_path / "checkpoint.pt")
-    steps_of(training, room, 4)
-    for network in (training.generator, training.average):
+    setup = make_setup("loop")
+    setup = replace(setup, dataset=replace(tiny, pixels=pixels))
+    training = resume_or_begin(setup, tmp_path / "checkpoint.pt")
+    steps_of(training, setup, 4)
+    for network in (training.generator, training.ema):
         picture = network(torch.randn(6, 16))
         assert (picture[:, :, 40:] == -1.0).all()
         assert (picture[:, :, :40] > -1.0).any(dim=3).all()
@@ -115,13 +117,13 @@ def test_what_no_clip_has_is_silent_from_the_first_step_on(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_four_steps_and_four_more_are_eight_bit_for_bit(
-    studio: Callable[..., Studio], name: str, tmp_path: Path
+    make_setup: Callable[..., TrainingSetup], name: str, tmp_path: Path
 ) -> None:
     for folder, goals in (("whole", [8]), ("resumed", [4, 8])):
         (tmp_path / folder).mkdir()
         for goal in goals:
             torch.manual_seed(goal)  # what chance was before must not matter
-            assert train(studio(name), tmp_path / folder, Goal(goal)) == (goal, "steps")
+            assert train(make_setup(name), tmp_path / folder, Goal(goal)) == (goal, "steps")
     whole, resumed = (read(tmp_path / f / "checkpoint.pt", CPU) for f in ("whole", "resumed"))
     assert whole["step"] == resumed["step"] == 8
     assert assert_same(whole, resumed) > 60
@@ -139,9 +141,9 @@ def test_four_steps_and_four_more_are_eight_bit_for_bit(
     [("loop", 40, 1e-3), ("dcgan", 80, 2e-4), ("stylegan2", 30, 2e-3), ("own", 60, 4e-3)],
 )
 def test_each_architecture_learns_what_the_clips_look_like(
-    studio: Callable[..., Studio], name: str, n_steps: int, rate: float, tmp_path: Path
+    make_setup: Callable[..., TrainingSetup], name: str, n_steps: int, rate: float, tmp_path: Path
 ) -> None:
-    taught = studio(name, batch_size=8, ema_halflife=8.0, generator_rate=rate)
+    taught = make_setup(name, batch_size=8, ema_halflife=8.0, generator_rate=rate)
     train(taught, tmp_path, Goal(n_steps))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     untrained, trained = lines[0], lines[-1]
@@ -152,9 +154,11 @@ def test_each_architecture_learns_what_the_clips_look_like(
 
 
 @pytest.mark.slow
-def test_every_part_learns_and_each_only_when_it_should(studio: Callable[..., Studio]) -> None:
-    room = studio("loop")
-    training = begin(room)
+def test_every_part_learns_and_each_only_when_it_should(
+    make_setup: Callable[..., TrainingSetup],
+) -> None:
+    setup = make_setup("loop")
+    training = new_training(setup)
 
     def changed(name: str) -> Iterator[bool | None]:
         before = [p.clone() for p in training.parts()[name].parameters()]
@@ -167,7 +171,7 @@ def test_every_part_learns_and_each_only_when_it_should(studio: Callable[..., St
         watched = {n: changed(n) for n in ("generator", "encoder", "critic", "average")}
         for watch in watched.values():
             next(watch)
-        losses = one_step(training, room)
+        losses = one_step(training, setup)
         assert ("critic" in losses) == critic_learns
         assert {n: next(w) for n, w in watched.items()} == {
             "generator": True,
@@ -175,31 +179,31 @@ def test_every_part_learns_and_each_only_when_it_should(studio: Callable[..., St
             "critic": critic_learns,
             "average": True,
         }
-        assert all(p.requires_grad for p in training.critic.parameters())
+        assert all(p.requires_grad for p in training.discriminator.parameters())
 
 
 def test_re_creating_the_clips_gets_better_within_a_few_steps(
-    studio: Callable[..., Studio],
+    make_setup: Callable[..., TrainingSetup],
 ) -> None:
-    room = studio("loop", warm_up=100)
-    unlike = [line["unlike"] for line in steps_of(begin(room), room, 8)]
+    setup = make_setup("loop", warm_up=100)
+    unlike = [line["unlike"] for line in steps_of(new_training(setup), setup, 8)]
     assert np.isfinite(unlike).all()
     assert unlike[-1] < 0.8 * unlike[0]
 
 
 def test_the_same_seed_begins_the_same_networks_and_another_others(
-    studio: Callable[..., Studio],
+    make_setup: Callable[..., TrainingSetup],
 ) -> None:
-    first, again, other = (begin(studio("loop", seed=seed)) for seed in (1, 1, 2))
+    first, again, other = (new_training(make_setup("loop", seed=seed)) for seed in (1, 1, 2))
     assert assert_same(first.generator.state_dict(), again.generator.state_dict()) > 20
     assert not torch.equal(first.generator.seed, other.generator.seed)
-    assert assert_same(first.generator.state_dict(), first.average.state_dict()) > 20
+    assert assert_same(first.generator.state_dict(), first.ema.state_dict()) > 20
 
 
 def test_a_process_of_several_draws_otherwise_and_the_first_as_if_it_were_alone() -> None:
     drawn = []
     for seed, step, rank in ((0, 7, 0), (0, 7, 1), (0, 8, 0), (1, 7, 0)):
-        rng, numbers = chances(seed, step, rank)
+        rng, numbers = step_rngs(seed, step, rank)
         of_torch = torch.rand(1, generator=rng).item()
         drawn.append((of_torch, torch.rand(1).item(), numbers.random()))
     assert all(len(set(kind)) == 4 for kind in zip(*drawn, strict=True))
@@ -209,10 +213,10 @@ def test_a_process_of_several_draws_otherwise_and_the_first_as_if_it_were_alone(
 
 @pytest.mark.slow
 def test_a_run_leaves_a_log_a_curve_and_a_sheet_to_look_at(
-    studio: Callable[..., Studio], tmp_path: Path
+    make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
     heard = []
-    train(studio("loop", checkpoint_interval=3), tmp_path, Goal(4), heard.append)
+    train(make_setup("loop", checkpoint_interval=3), tmp_path, Goal(4), heard.append)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 3, 4]
     measured = {"swd", "spectrum_db", "onset_db"}
@@ -225,48 +229,50 @@ def test_a_run_leaves_a_log_a_curve_and_a_sheet_to_look_at(
 
 @pytest.mark.slow
 def test_training_ends_on_the_plateau_and_says_so(
-    studio: Callable[..., Studio], tmp_path: Path
+    make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
     at_rest = {"generator_rate": 0.0, "critic_rate": 0.0, "checkpoint_interval": 1}
-    ended = train(studio("dcgan", **at_rest), tmp_path, Goal(50, patience=2))
-    assert ended.why == "plateau"
+    ended = train(make_setup("dcgan", **at_rest), tmp_path, Goal(50, patience=2))
+    assert ended.reason == "plateau"
     assert 2 <= ended.step < 10
     assert read(tmp_path / "checkpoint.pt", CPU)["step"] == ended.step
 
 
 def test_a_run_that_diverges_stops_and_keeps_its_checkpoint(
-    studio: Callable[..., Studio], tmp_path: Path
+    make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
-    train(studio("loop"), tmp_path, Goal(1))
+    train(make_setup("loop"), tmp_path, Goal(1))
     whole = (tmp_path / "checkpoint.pt").read_bytes()
-    with pytest.raises(TrainingError, match="saved, at step 1: go on from it") as caught:
-        train(studio("loop", warm_up=100, warm_up_rate=1e30), tmp_path, Goal(9))
+    with pytest.raises(TrainingError, match="saved, at step 1: continue from it") as caught:
+        train(make_setup("loop", warm_up=100, warm_up_rate=1e30), tmp_path, Goal(9))
     assert str(tmp_path / "checkpoint.pt") in str(caught.value)
     assert (tmp_path / "checkpoint.pt").read_bytes() == whole
 
 
 def test_each_lost_loss_is_named(tmp_path: Path) -> None:
-    refuse_nan({"critic": 1.0, "generator": -3.0}, 7, tmp_path / "checkpoint.pt")
+    check_finite({"critic": 1.0, "generator": -3.0}, 7, tmp_path / "checkpoint.pt")
     losses = {"critic": float("nan"), "generator": 1.0, "loop": float("inf")}
-    with pytest.raises(TrainingError, match="critic and loop ceased to be a number at step 7"):
-        refuse_nan(losses, 7, tmp_path / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="critic and loop became NaN or infinite at step 7"):
+        check_finite(losses, 7, tmp_path / "checkpoint.pt")
 
 
 def test_a_checkpoint_of_another_network_is_refused_and_left_alone(
-    studio: Callable[..., Studio], tmp_path: Path
+    make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
-    train(studio("own"), tmp_path, Goal(1))
+    train(make_setup("own"), tmp_path, Goal(1))
     whole = (tmp_path / "checkpoint.pt").read_bytes()
     for other in ("loop", "dcgan"):
-        with pytest.raises(CheckpointError, match="is of other networks; restore it"):
-            train(studio(other), tmp_path, Goal(2))
+        with pytest.raises(CheckpointError, match="belongs to other networks; restore it"):
+            train(make_setup(other), tmp_path, Goal(2))
     assert (tmp_path / "checkpoint.pt").read_bytes() == whole
 
 
-def test_a_loop_of_no_power_of_two_is_refused(studio: Callable[..., Studio], tiny: Dataset) -> None:
+def test_a_loop_of_no_power_of_two_is_refused(
+    make_setup: Callable[..., TrainingSetup], tiny: Dataset
+) -> None:
     geometry = replace(tiny.geometry, n_frames=100)
-    room = replace(studio("loop"), dataset=replace(tiny, geometry=geometry))
+    setup = replace(make_setup("loop"), dataset=replace(tiny, geometry=geometry))
     with pytest.raises(
-        ArchitectureError, match="n_frames is 100, but a network doubles 8 up to it"
+        ArchitectureError, match="n_frames is 100, but a network reaches it by doubling 8"
     ):
-        begin(room)
+        new_training(setup)

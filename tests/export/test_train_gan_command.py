@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 
 from latent_resonance_export.cli.train_gan import print_line, train_gan
 from latent_resonance_export.gan.checkpoint import read
-from latent_resonance_export.gan.run import read_sheet
+from latent_resonance_export.gan.run import read_config
 
 pytestmark = pytest.mark.timeout(600)  # networks of the real width
 Workshop = Callable[..., CompletedProcess[str]]
@@ -60,9 +60,13 @@ def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Pa
         "sheet-000000.png",
         "sheet-000001.png",
     }
-    sheet = read_sheet(run)
-    assert (sheet.architecture, sheet.recipe["batch_size"], sheet.recipe["seed"]) == ("loop", 4, 0)
-    assert Path(sheet.dataset) == tiny_folder.resolve()
+    config = read_config(run)
+    assert (
+        config.architecture,
+        config.hyperparameters["batch_size"],
+        config.hyperparameters["seed"],
+    ) == ("loop", 4, 0)
+    assert Path(config.dataset) == tiny_folder.resolve()
 
     kept = (run / "checkpoint.pt").read_bytes()
     for changed in (("--batch", 8), ("--architecture", "dcgan"), ("--no-turn",)):
@@ -74,7 +78,7 @@ def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Pa
     on = asked(tiny_folder, "-o", run, "--steps", 2, *others, "--precision", "fp32")
     assert on.stdout == f"{run}: step 2\n"
     assert step_of(run) == 2
-    assert read_sheet(run).recipe == sheet.recipe | {"seed": 9, "settle": 1}
+    assert read_config(run).hyperparameters == config.hyperparameters | {"seed": 9, "settle": 1}
     assert asked(tiny_folder, "-o", run, "--steps", 2).stdout == f"{run}: step 2\n"
 
 
@@ -86,17 +90,17 @@ def test_a_run_begins_with_what_another_has_learnt_and_remembers_it(
     assert asked(tiny_folder, "-o", first, "--steps", 2, *quick).exit_code == 0
     begun = asked(tiny_folder, "-o", second, "--steps", 1, *quick, "--begin-from", first)
     assert begun.exit_code == 0, begun.exception
-    assert read_sheet(second).begun_from == str(first)
+    assert read_config(second).begun_from == str(first)
     assert apart(first, second) < 0.1 * apart(first, fresh_run(tiny_folder, tmp_path / "fresh"))
 
     assert asked(tiny_folder, "-o", second, "--steps", 2, *quick).exit_code == 0
-    assert read_sheet(second).begun_from == str(first)
+    assert read_config(second).begun_from == str(first)
     third = asked(tiny_folder, "-o", first, "--steps", 3, *quick, "--begin-from", second)
     assert "was begun with the networks of None" in str(third.exception)
     other = asked(
         tiny_folder, "-o", tmp_path / "n", "--architecture", "dcgan", "--begin-from", first
     )
-    assert "of another architecture or geometry (loop)" in str(other.exception)
+    assert "has another architecture or geometry (loop)" in str(other.exception)
     nothing = asked(tiny_folder, "-o", tmp_path / "n", "--begin-from", tmp_path / "none")
     assert "is not a run" in str(nothing.exception)
     assert not (tmp_path / "n").exists()
@@ -133,9 +137,7 @@ def test_ctrl_c_finishes_the_step_saves_and_leaves_with_130(
     assert training.returncode == 130, errors
     step = step_of(run)
     assert 1 <= step < 200
-    assert (
-        errors.strip() == f"stopped and saved at step {step}; the same command goes on from there"
-    )
+    assert errors.strip() == f"stopped and saved at step {step}; repeat the command to continue"
 
 
 @pytest.mark.slow
@@ -151,7 +153,7 @@ def test_a_generator_of_ones_own_is_trained_by_its_name(
         OMP_NUM_THREADS="1",
     )
     assert done.returncode == 0, done.stderr
-    assert read_sheet(tmp_path / "run").architecture == "my_own_network:make"
+    assert read_config(tmp_path / "run").architecture == "my_own_network:make"
     assert step_of(tmp_path / "run") == 1
     assert done.stderr.startswith("step 1 of 1: swd ")
     assert len(done.stderr.splitlines()) == 1
@@ -198,7 +200,7 @@ def test_a_gpu_that_is_not_there_is_missed_in_one_line(tiny_folder: Path, tmp_pa
     refused = CliRunner().invoke(
         train_gan, [str(tiny_folder), "-o", str(tmp_path / "run"), "--device", "cuda"]
     )
-    assert "1 GPUs are asked for and PyTorch finds 0" in str(refused.exception)
+    assert "1 GPUs are requested and PyTorch finds 0" in str(refused.exception)
 
 
 def test_elsewhere_than_on_a_terminal_each_checkpoint_is_a_line(

@@ -14,8 +14,8 @@ from latent_resonance.pack import find_pack, open_pack
 from latent_resonance_export.cli.train_gan import train_gan
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.gan.models.registry import loop_generator
-from latent_resonance_export.gan.run import RunError, open_run, read_sheet
-from latent_resonance_export.gan.warm_start import generator_of
+from latent_resonance_export.gan.run import RunError, open_run, read_config
+from latent_resonance_export.gan.warm_start import load_loop_generator
 from latent_resonance_export.pack.onnx_export import N_EXAMPLES, write_network
 
 pytestmark = pytest.mark.timeout(600)  # networks of the real width
@@ -48,7 +48,7 @@ def asked(*arguments: object) -> Result:
 def test_a_network_s_weights_come_back_from_its_onnx_file(
     generator: LoopGenerator, tmp_path: Path
 ) -> None:
-    theirs = generator_of(written(generator, tmp_path), GEOMETRY).state_dict()
+    theirs = load_loop_generator(written(generator, tmp_path), GEOMETRY).state_dict()
     for name, ours in generator.state_dict().items():
         torch.testing.assert_close(theirs[name], ours, rtol=1e-6, atol=1e-7)
 
@@ -56,7 +56,7 @@ def test_a_network_s_weights_come_back_from_its_onnx_file(
 @pytest.mark.slow
 def test_the_bundled_pack_can_be_begun_from() -> None:
     cello = open_pack(find_pack("cello"))
-    assert generator_of(cello.generator, cello.geometry).seed.isfinite().all()
+    assert load_loop_generator(cello.generator, cello.geometry).seed.isfinite().all()
 
 
 def test_a_network_of_other_weights_by_the_same_names_is_refused(
@@ -69,8 +69,8 @@ def test_a_network_of_other_weights_by_the_same_names_is_refused(
     louder = Louder(n_mels=64, widths=(320,) * 4)
     louder.load_state_dict(generator.state_dict())
     path = written(louder, tmp_path)
-    with pytest.raises(RunError, match="not of the architecture loop"):
-        generator_of(path, GEOMETRY)
+    with pytest.raises(RunError, match="not of this version's architecture loop"):
+        load_loop_generator(path, GEOMETRY)
 
 
 @pytest.mark.slow
@@ -80,9 +80,9 @@ def test_a_run_begins_with_the_generator_of_a_pack_and_remembers_it(
     run, pack = tmp_path / "run", find_pack("cello")
     begun = asked(dataset_folder, "-o", run, "--steps", 1, "--begin-from", pack)
     assert begun.exit_code == 0, begun.exception
-    assert read_sheet(run).begun_from == str(pack.resolve())
+    assert read_config(run).begun_from == str(pack.resolve())
     cello = open_pack(pack)
-    theirs = generator_of(cello.generator, cello.geometry).first[0].conv.weight
+    theirs = load_loop_generator(cello.generator, cello.geometry).first[0].conv.weight
     assert (open_run(run).generator.first[0].conv.weight - theirs).norm() < 0.1 * theirs.norm()
     again = asked(dataset_folder, "-o", run, "--steps", 2)
     assert again.exit_code == 0, again.exception
@@ -93,11 +93,11 @@ def test_a_pack_that_does_not_fit_is_refused_before_anything_is_written(
 ) -> None:
     run, cello = tmp_path / "run", find_pack("cello")
     foreign = asked(dataset_folder, "-o", run, "--begin-from", pack_folder)
-    assert "not of the architecture loop" in str(foreign.exception)
+    assert "not of this version's architecture loop" in str(foreign.exception)
     larger = asked(tiny_folder, "-o", run, "--begin-from", cello)
-    assert "of another architecture or geometry (loop)" in str(larger.exception)
+    assert "has another architecture or geometry (loop)" in str(larger.exception)
     dcgan = asked(dataset_folder, "-o", run, "--architecture", "dcgan", "--begin-from", cello)
-    assert "of another architecture or geometry (loop)" in str(dcgan.exception)
+    assert "has another architecture or geometry (loop)" in str(dcgan.exception)
     shutil.copytree(pack_folder, broken := tmp_path / "broken")
     (broken / "generator.onnx").write_bytes(b"not what was hashed")
     damaged = asked(dataset_folder, "-o", run, "--begin-from", broken)

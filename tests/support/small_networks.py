@@ -1,4 +1,4 @@
-"""Architectures so narrow that they learn 64 × 64 in seconds."""
+"""Architectures narrow enough to train on 64 × 64 in seconds."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from latent_resonance_export.gan.hyperparameters import Recipe
+from latent_resonance_export.gan.hyperparameters import Hyperparameters
 from latent_resonance_export.gan.losses import HINGE
-from latent_resonance_export.gan.models.dcgan import DcganCritic, DcganGenerator
-from latent_resonance_export.gan.models.loop_vaegan import Critic, Encoder, LoopGenerator
+from latent_resonance_export.gan.models.dcgan import DcganDiscriminator, DcganGenerator
+from latent_resonance_export.gan.models.loop_vaegan import Encoder, LoopDiscriminator, LoopGenerator
 from latent_resonance_export.gan.models.registry import ARCHITECTURES, Architecture
-from latent_resonance_export.gan.models.stylegan2 import StyleCritic, StyleGenerator
+from latent_resonance_export.gan.models.stylegan2 import StyleDiscriminator, StyleGenerator
 
 
 class Own(nn.Module):
-    """A generator as an artist may write it: with dropout and batch normalisation."""
+    """A custom generator with dropout and batch normalisation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,23 +30,25 @@ class Own(nn.Module):
 
 
 def narrow(name: str) -> Architecture:
-    """One of the architectures; `own` is one as an artist may bring it."""
+    """One of the architectures; `own` is a custom generator."""
     if name == "own":
-        recipe = Recipe(warm_up=0)
-        return Architecture(lambda _g: Own(), lambda _g: Critic(64, (48,) * 3), HINGE, recipe)
+        hyperparameters = Hyperparameters(warm_up=0)
+        return Architecture(
+            lambda _g: Own(), lambda _g: LoopDiscriminator(64, (48,) * 3), HINGE, hyperparameters
+        )
     networks = {
         "loop": {
             "generator": lambda _g: LoopGenerator(16, 64, (48,) * 4, 32),
             "encoder": lambda _g: Encoder(16, 64, (48,) * 3),
-            "critic": lambda _g: Critic(64, (48,) * 3),
+            "discriminator": lambda _g: LoopDiscriminator(64, (48,) * 3),
         },
         "dcgan": {
             "generator": lambda _g: DcganGenerator(64, 64, 16, 64),
-            "critic": lambda _g: DcganCritic(64, 64, 64),
+            "discriminator": lambda _g: DcganDiscriminator(64, 64, 64),
         },
         "stylegan2": {
             "generator": lambda _g: StyleGenerator(64, 64, 16, 32),
-            "critic": lambda _g: StyleCritic(64, 64, 32),
+            "discriminator": lambda _g: StyleDiscriminator(64, 64, 32),
         },
     }
     return replace(ARCHITECTURES[name], **networks[name])

@@ -11,12 +11,12 @@ import torch
 from lightning_fabric import Fabric
 
 from latent_resonance_export.dataset.dataset import Dataset, open_dataset
-from latent_resonance_export.gan.device import any_of, by_first
+from latent_resonance_export.gan.device import any_rank, on_rank_zero
 from latent_resonance_export.gan.early_stopping import Goal
-from latent_resonance_export.gan.models.dcgan import DcganCritic, DcganGenerator
+from latent_resonance_export.gan.models.dcgan import DcganDiscriminator, DcganGenerator
 from latent_resonance_export.gan.models.registry import ARCHITECTURES
 from latent_resonance_export.gan.run import RunError
-from latent_resonance_export.gan.train import Studio, begin, one_step, train
+from latent_resonance_export.gan.train import TrainingSetup, new_training, one_step, train
 
 
 @dataclass(frozen=True)
@@ -31,36 +31,38 @@ class Watched(Dataset):
         return pixels
 
 
-def studio_of(fabric: Fabric, dataset: Dataset) -> Studio:
+def setup_of(fabric: Fabric, dataset: Dataset) -> TrainingSetup:
     """A narrow DCGAN: it has batch normalisation, which counts by itself in each process."""
     architecture = replace(
         ARCHITECTURES["dcgan"],
         generator=lambda _g: DcganGenerator(64, 64, 8, 16),
-        critic=lambda _g: DcganCritic(64, 64, 16),
+        discriminator=lambda _g: DcganDiscriminator(64, 64, 16),
     )
-    return Studio(fabric, dataset, architecture, replace(architecture.recipe, batch_size=8))
+    return TrainingSetup(
+        fabric, dataset, architecture, replace(architecture.hyperparameters, batch_size=8)
+    )
 
 
 def trained(fabric: Fabric, dataset: Path, folder: Path, goal: Goal) -> int:
     """Trains three steps by hand, then the same by `train`; leaves what this process holds."""
     watched = Watched(**vars(open_dataset(dataset)), drawn=[])
-    studio = studio_of(fabric, watched)
-    training = begin(studio)
-    said = []
+    setup = setup_of(fabric, watched)
+    training = new_training(setup)
+    losses = []
     for _ in range(goal.steps):
-        said.append(one_step(training, studio))
+        losses.append(one_step(training, setup))
         training.step += 1
     states = {name: part.state_dict() for name, part in training.parts().items()}
-    told = {
+    mean_losses = {
         "rank": fabric.global_rank,
         "states": states,
         "drawn": list(watched.drawn),
-        "said": said,
+        "said": losses,
         "refused": refused(fabric),
-        "any": [any_of(fabric, fabric.global_rank == 1), any_of(fabric, asked=False)],
+        "any": [any_rank(fabric, fabric.global_rank == 1), any_rank(fabric, flag=False)],
     }
-    torch.save(told, folder / f"rank-{fabric.global_rank}.pt")
-    return train(studio, folder, goal).step
+    torch.save(mean_losses, folder / f"rank-{fabric.global_rank}.pt")
+    return train(setup, folder, goal).step
 
 
 def refused(fabric: Fabric) -> str:
@@ -70,7 +72,7 @@ def refused(fabric: Fabric) -> str:
         raise RunError(f"process {fabric.global_rank} could not")
 
     try:
-        by_first(fabric, fail)
+        on_rank_zero(fabric, fail)
     except RunError as error:
         return str(error)
     return ""

@@ -1,7 +1,7 @@
-"""The workshop's commands: recordings to dataset, dataset to networks, networks to a pack.
+"""The workshop's commands: from recordings to a dataset, networks and a pack.
 
 Each command parses its options and calls one function of another module; heavy libraries
-are imported inside, so that --help answers at once. Bars and errors go to standard error.
+are imported inside, so that --help is fast. Progress and errors go to standard error.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ PAGE = """\
 From recordings to a pack that the gallery plays.
 
 \b
-Five steps, each with its own --help; every one can be stopped and
-goes on where it was:
+Five steps, each with its own --help; each can be stopped and
+continues where it was:
   latent-resonance-export curate recordings -o datasets/mine
   latent-resonance-export train-gan datasets/mine -o runs/mine
   latent-resonance-export train-regressor runs/mine
@@ -35,16 +35,16 @@ CODES = """\
 \b
 Exit codes:
   0    done
-  1    it could not be done; the line on standard error says why
+  1    failed; the line on standard error says why
   2    the command line is wrong
   130  interrupted by Ctrl-C
 """
 
 
 class InOrder(click.Group):
-    """Lists the commands in the order of the work, not of the alphabet."""
+    """Lists the commands in the order of the workflow."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """See click."""
         return list(self.commands)
 
@@ -65,14 +65,14 @@ for command in (curate, train_gan, train_regressor, convert, audition, compose, 
 
 
 def main() -> None:
-    """Run a command; what a user can put right is said in a line, without a traceback."""
+    """Runs a command; an error that the user can fix is one line, without a traceback."""
     try:
         commands.main(prog_name="latent-resonance-export", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; a run goes on from its last checkpoint", err=True)
+        click.echo("interrupted; a run continues from its last checkpoint", err=True)
         sys.exit(130)
     except (LatentResonanceError, OSError, RuntimeError) as error:
         click.echo(f"latent-resonance-export: {error}", err=True)

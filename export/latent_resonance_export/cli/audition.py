@@ -1,22 +1,21 @@
-"""`audition`: listen to a pack or a run, with figures."""
+"""`audition`: compare a pack or a run with its dataset."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import click
-from rich.progress import Progress, TaskID
 
-from latent_resonance_export.cli.terminal import FOLDER, progress_bar, seed_option
+from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
 
 
-@click.command(short_help="Listen to a pack or a run, with figures.")
+@click.command(short_help="Compare a pack or a run with its dataset.")
 @click.argument("subject", metavar="PACK|RUN", type=FOLDER)
 @click.option(
     "--dataset",
     "named",
     type=FOLDER,
-    help="What it was trained on.  [default: where the run says; for a pack datasets/NAME]",
+    help="The dataset it was trained on.  [default: the run's; for a pack datasets/NAME]",
 )
 @click.option(
     "-o",
@@ -29,16 +28,16 @@ from latent_resonance_export.cli.terminal import FOLDER, progress_bar, seed_opti
     type=click.IntRange(2),
     default=256,
     show_default=True,
-    help="Most clips to compare of each kind; no more than are held out.",
+    help="Clips to compare, real and generated; at most as many as are held out.",
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 3600),
     default=60,
     show_default=True,
-    help="Length of each sound.",
+    help="Length of each sound file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, nothing else.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON and nothing else.")
 @seed_option(0)
 def audition(
     *,
@@ -50,46 +49,31 @@ def audition(
     as_json: bool,
     seed: int,
 ) -> None:
-    """Put what a pack or a run generates beside what is real: pictures, sound and figures.
+    """Compare generated clips with real ones: plots, sound and figures.
 
-    Writes a folder with index.html, its pictures, a sound of each, and
-    figures.json. It measures and does not judge: the exit code is 0 whatever the figures.
-    A pack whose dataset is not at hand is auditioned by itself.
+    Writes a folder with index.html, its plots, real.wav, generated.wav and
+    figures.json. The exit code is 0 whatever the figures.
+    Without its dataset a pack is auditioned alone.
     """
-    from latent_resonance_export.audition.generator import dataset_of, open_subject, place_of
-    from latent_resonance_export.audition.run import audition as perform
-    from latent_resonance_export.audition.run import json_of
+    from latent_resonance_export.audition.generator import dataset_of, default_folder, open_subject
+    from latent_resonance_export.audition.run import PAGE, json_of
+    from latent_resonance_export.audition.run import audition as run_audition
     from latent_resonance_export.audition.summary import lines, table
-    from latent_resonance_export.pack.audition_folder import PAGE
 
     opened = open_subject(subject)
-    dataset, folder = dataset_of(opened, named), output or place_of(opened)
+    dataset, folder = dataset_of(opened, named), output or default_folder(opened)
     if dataset is None:
-        where = opened.trained_on.get("folder") or "a known place"
+        where = opened.trained_on.get("folder") or "a known path"
         click.echo(
             f"there is no dataset at {where}: name it by --dataset for the figures that need it",
             err=True,
         )
-    with progress_bar() as bar:
-        show = _Stages(bar)
-        measured = perform(
+    with stages() as show:
+        measurements = run_audition(
             opened, dataset, folder, clips=clips, seconds=seconds, seed=seed, progress=show
         )
     if as_json:
-        click.echo(json_of(measured), nl=False)
+        click.echo(json_of(measurements), nl=False)
         return
-    click.echo(table(lines(measured.figures, measured.why_missing)))
+    click.echo(table(lines(measurements.figures, measurements.why_missing)))
     click.echo(f"\n{folder / PAGE}")
-
-
-class _Stages:
-    """A bar for each stage, made when it begins."""
-
-    def __init__(self, bar: Progress) -> None:
-        self.bar = bar
-        self.tasks: dict[str, TaskID] = {}
-
-    def __call__(self, stage: str, done: int, total: int) -> None:
-        if stage not in self.tasks:
-            self.tasks[stage] = self.bar.add_task(stage, total=total)
-        self.bar.advance(self.tasks[stage], done)

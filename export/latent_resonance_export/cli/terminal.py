@@ -1,8 +1,8 @@
-"""What the workshop's commands share on the terminal: a progress bar, and how chance is seeded."""
+"""Progress bars and options that the workshop's commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -21,11 +21,13 @@ from rich.progress import (
 FOLDER = click.Path(path_type=Path)
 CONSOLE = Console(stderr=True)
 Command = TypeVar("Command", bound=Callable[..., None])
+Item = TypeVar("Item")
+ProgressCallback = Callable[[str, int, int], None]  # stage, newly done, total
 
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar with counts and the time left, on standard error if that is a terminal."""
+    """A progress bar with counts and the time left, on standard error if that is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     left = TimeRemainingColumn()
     with Progress(*columns, left, console=CONSOLE, disable=not CONSOLE.is_terminal) as progress:
@@ -33,8 +35,8 @@ def progress_bar() -> Iterator[Progress]:
 
 
 @contextmanager
-def stages() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each stage, made when it begins: tell it (stage, done now, of how many)."""
+def stages() -> Iterator[ProgressCallback]:
+    """A progress bar for each stage, added when it begins; call it as a ProgressCallback."""
     with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -47,7 +49,7 @@ def stages() -> Iterator[Callable[[str, int, int], None]]:
 
 
 def seed_option(default: int) -> Callable[[Command], Command]:
-    """Chance is never left to chance."""
+    """The option --seed; every command that draws random numbers has it."""
     return click.option(
         "--seed",
         type=click.IntRange(0, 2**31 - 1),
@@ -55,3 +57,17 @@ def seed_option(default: int) -> Callable[[Command], Command]:
         show_default=True,
         help="The same seed, the same result.",
     )
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Ignores the progress."""
+
+
+def counted(
+    items: Iterable[Item], stage: str, total: int, progress: ProgressCallback
+) -> Iterator[Item]:
+    """Yields the items and reports each as done when the next one is requested."""
+    progress(stage, 0, total)
+    for item in items:
+        yield item
+        progress(stage, 1, total)

@@ -18,40 +18,40 @@ if TYPE_CHECKING:
 
     from latent_resonance_export.dataset.dataset import Dataset
     from latent_resonance_export.gan.early_stopping import Goal
-    from latent_resonance_export.gan.run import RunSheet
-    from latent_resonance_export.gan.train import Ended
+    from latent_resonance_export.gan.run import RunConfig
+    from latent_resonance_export.gan.train import TrainingResult
 
 HELP = """\
 Train a generator on DATASET, on a GPU if there is one.
 
 \b
-Every 200 steps the run is saved and looked at:
-  RUN/checkpoint.pt   all that is needed to go on
-  RUN/sheet-*.png     real clips, the same re-created, and new ones
+Every 200 steps the run is saved and evaluated:
+  RUN/checkpoint.pt   everything needed to continue
+  RUN/sheet-*.png     real clips, their reconstructions, and generated clips
   RUN/metric.png      the distance (swd) from clips held out of training; the
-                      dashed line is what real clips have among themselves
+                      dashed line is the distance among real clips
   RUN/log.jsonl       every figure; RUN/tensorboard too, if it is installed
 
-Ctrl-C finishes the step and saves; the same command goes on exactly there, with more
---steps if you like. After kill -9 or a power cut it goes on from the last checkpoint. The
-architecture, the batch and the dataset stay those that the run was begun with.
+Ctrl-C finishes the step and saves; the same command continues exactly there, with more
+--steps if you like. After kill -9 or a power cut it continues from the last checkpoint. The
+architecture, the batch and the dataset of a run cannot change.
 
 \b
 Architectures:
-  loop        mel bands as channels, convolutions over time, an encoder beside
-              it: the default, and the quickest to sound right
+  loop        mel bands as channels, convolutions over time, with an encoder:
+              the default, and the quickest to sound right
   dcgan       the classic baseline (Radford 2016), transposed convolutions
   stylegan2   mapping network, modulated convolutions, noise (Karras 2020)
   PACKAGE.MODULE:FACTORY
-              your own: a function that is given the geometry (n_mels, n_frames,
-              …) and returns a torch.nn.Module with an attribute latent_dim that
-              draws z (batch, latent_dim) as (batch, 1, n_mels, n_frames) within
-              [-1, 1]; looked for in the working folder too. The default's
-              critics teach it.
+              your own: a function of the geometry (n_mels, n_frames, …) that
+              returns a torch.nn.Module with an attribute latent_dim; it maps
+              z (batch, latent_dim) to (batch, 1, n_mels, n_frames) within
+              [-1, 1]. The working folder is searched too. It is trained with
+              the default's discriminator.
 """
 
 
-@click.command("train-gan", help=HELP, short_help="Train the generator; goes on where it was.")
+@click.command("train-gan", help=HELP, short_help="Train the generator; continues where it was.")
 @click.argument("folder", metavar="DATASET", type=FOLDER)
 @click.option("-o", "--output", type=FOLDER, required=True, help="The run; resumed if it exists.")
 @click.option(
@@ -63,73 +63,73 @@ Architectures:
     "--begin-from",
     metavar="RUN|PACK",
     type=FOLDER,
-    help="Begin a new run with what another run, or a pack such as models/cello, has learnt, "
-    "on other clips of the same geometry: far fewer steps, or clips, will do.",
+    help="Begin a new run with the networks of another run, or of a pack such as models/cello, "
+    "of the same geometry: far fewer steps, or clips, are needed.",
 )
 @click.option(
     "--steps",
     type=click.IntRange(1),
     default=15_000,
     show_default=True,
-    help="Train until this step, counted from the run's beginning.",
+    help="Train up to this step, counted from the run's beginning.",
 )
 @click.option(
     "--until-plateau",
     is_flag=True,
-    help="Stop sooner, when swd has not fallen by 2 % of its best within --patience steps.",
+    help="Stop earlier, when swd has not fallen by 2 % of its best within --patience steps.",
 )
 @click.option(
     "--patience",
     type=click.IntRange(200),
     default=3000,
     show_default=True,
-    help="Steps that --until-plateau waits for something better.",
+    help="Steps that --until-plateau waits for an improvement.",
 )
 @click.option(
     "--settle",
     metavar="STEP",
     type=click.IntRange(0),
-    help="From here on the learning rates halve every 2000 steps: half of --steps, or later. A "
-    "run may go on with another.  [default: the run's, else 8000]",
+    help="From this step on the learning rates halve every 2000 steps: half of --steps, or later. "
+    "May change when a run continues.  [default: the run's, else 8000]",
 )
 @click.option(
     "--turn/--no-turn",
     default=None,
-    help="Turn each clip by a random number of frames, for a loop has no beginning: rhythms "
-    "differ, and nothing is heard at the loop point. --no-turn suits phrases composed to begin "
-    "at the first frame.  [default: the run's, else --turn]",
+    help="Roll each clip by a random number of frames, because a loop has no beginning: rhythms "
+    "differ, and the loop point is inaudible. --no-turn suits phrases composed to begin at the "
+    "first frame.  [default: the run's, else --turn]",
 )
 @click.option(
     "--batch",
     "batch_size",
     type=click.IntRange(4),
-    help="Clips a step, over all devices.  [default: the run's, else 16]",
+    help="Clips per step, over all devices.  [default: the run's, else 16]",
 )
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to train; auto takes a GPU if there is one.",
+    help="Where to train; auto uses a GPU if there is one.",
 )
 @click.option(
     "--devices",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="So many GPUs (or processes on the CPU) share each batch.",
+    help="Number of GPUs (or processes on the CPU) that share each batch.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["auto", "bf16", "fp32"]),
     default="auto",
     show_default=True,
-    help="auto is bf16 where the machine computes in it, else fp32.",
+    help="auto is bf16 where the hardware computes in it, else fp32.",
 )
 @click.option(
     "--seed",
     type=click.IntRange(0, 2**31 - 1),
-    help="The same seed, the same result; a run may go on with another.  "
+    help="The same seed, the same result; may change when a run continues.  "
     "[default: the run's, else 0]",
 )
 def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
@@ -137,77 +137,88 @@ def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
     batch_size = options["batch_size"]
     if batch_size and batch_size % (group := 4 * options["devices"]):
         raise click.BadParameter(
-            f"{batch_size} is not a multiple of {group}: the critics compare clips in fours",
+            f"{batch_size} is not a multiple of {group}: "
+            "the discriminator compares clips in groups of 4",
             param_hint="--batch",
         )
     from latent_resonance_export.dataset.dataset import open_dataset
     from latent_resonance_export.gan.device import launch
     from latent_resonance_export.gan.early_stopping import Goal
-    from latent_resonance_export.gan.run import taken_up
+    from latent_resonance_export.gan.run import locked_run
 
     dataset = open_dataset(folder)
-    sheet = sheet_of(dataset, folder, output, options)
+    config = config_of(dataset, folder, output, options)
     goal = Goal(options["steps"], options["patience"] if options["until_plateau"] else None)
-    with taken_up(output, sheet):
-        ended = launch(
-            work,
-            *(folder, output, sheet, goal),
+    with locked_run(output, config):
+        result = launch(
+            train_in_process,
+            *(folder, output, config, goal),
             device=options["device"],
             n_devices=options["devices"],
             precision=options["precision"],
         )
-    tell(ended, output)
+    report(result, output)
 
 
-def sheet_of(dataset: Dataset, folder: Path, output: Path, options: dict[str, Any]) -> RunSheet:
-    """How the run is begun, or how it was, with what the command line says otherwise.
+def config_of(dataset: Dataset, folder: Path, output: Path, options: dict[str, Any]) -> RunConfig:
+    """The configuration of the run, existing or new, changed by the options given.
 
     Raises
     ------
     ArchitectureError, RunError, PackError
-        The dataset or the network cannot be trained, the run's sheet is broken, or what it is
-        to begin from does not fit.
+        The dataset or the network cannot be trained, run.yaml is broken, or the warm start does
+        not fit.
     """
-    from latent_resonance_export.gan.hyperparameters import read_recipe
+    from latent_resonance_export.gan.hyperparameters import read_hyperparameters
     from latent_resonance_export.gan.models.registry import architecture_of, make_generator
-    from latent_resonance_export.gan.run import SHEET, RunSheet, read_sheet
-    from latent_resonance_export.gan.warm_start import check_ancestor
+    from latent_resonance_export.gan.run import CONFIG_FILE, RunConfig, read_config
+    from latent_resonance_export.gan.warm_start import check_warm_start
 
-    begun = read_sheet(output) if (output / SHEET).exists() else None
+    begun = read_config(output) if (output / CONFIG_FILE).exists() else None
     architecture = options["architecture"] or (begun.architecture if begun else "loop")
-    recipe = read_recipe(begun.recipe) if begun else architecture_of(architecture).recipe
-    said = {name: options[name] for name in ("batch_size", "settle", "turn", "seed")}
-    recipe = replace(recipe, **{name: value for name, value in said.items() if value is not None})
-    make_generator(architecture, dataset.geometry)  # before anything is written
-    place, begun_from = str(folder.resolve()), begun.begun_from if begun else None
-    sheet = RunSheet(
-        architecture, place, dataset.sha256, dataset.geometry, asdict(recipe), begun_from
+    defaults = architecture_of(architecture).hyperparameters
+    hp = read_hyperparameters(begun.hyperparameters) if begun else defaults
+    given = {name: options[name] for name in ("batch_size", "settle", "turn", "seed")}
+    hp = replace(hp, **{name: value for name, value in given.items() if value is not None})
+    make_generator(architecture, dataset.geometry)  # fails before anything is written
+    begun_from = begun.begun_from if begun else None
+    config = RunConfig(
+        architecture,
+        str(folder.resolve()),
+        dataset.sha256,
+        dataset.geometry,
+        asdict(hp),
+        begun_from,
     )
-    if ancestor := options["begin_from"]:
-        check_ancestor(ancestor, architecture, dataset.geometry)
-        sheet = replace(sheet, begun_from=str(ancestor.resolve()))
-    return sheet
+    if warm_start := options["begin_from"]:
+        check_warm_start(warm_start, architecture, dataset.geometry)
+        config = replace(config, begun_from=str(warm_start.resolve()))
+    return config
 
 
-def work(fabric: Fabric, folder: Path, output: Path, sheet: RunSheet, goal: Goal) -> Ended:
-    """What each process does; the first one shows it."""
+def train_in_process(
+    fabric: Fabric, folder: Path, output: Path, config: RunConfig, goal: Goal
+) -> TrainingResult:
+    """Trains in each process; rank 0 shows the progress."""
     from latent_resonance_export.dataset.dataset import open_dataset
-    from latent_resonance_export.gan.hyperparameters import read_recipe
+    from latent_resonance_export.gan.hyperparameters import read_hyperparameters
     from latent_resonance_export.gan.models.registry import architecture_of
-    from latent_resonance_export.gan.train import Studio, train
+    from latent_resonance_export.gan.train import TrainingSetup, train
 
-    architecture, recipe = architecture_of(sheet.architecture), read_recipe(sheet.recipe)
-    ancestor = Path(sheet.begun_from) if sheet.begun_from else None
-    studio = Studio(fabric, open_dataset(folder), architecture, recipe, ancestor)
+    architecture, hp = architecture_of(config.architecture), config.hyperparameters
+    warm_start = Path(config.begun_from) if config.begun_from else None
+    setup = TrainingSetup(
+        fabric, open_dataset(folder), architecture, read_hyperparameters(hp), warm_start
+    )
     if not fabric.is_global_zero:
-        return train(studio, output, goal)
-    with status(goal.steps) as show:
-        return train(studio, output, goal, show)
+        return train(setup, output, goal)
+    with training_progress(goal.steps) as show:
+        return train(setup, output, goal, show)
 
 
 @contextmanager
-def status(n_steps: int) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A bar on a terminal; elsewhere a line for each checkpoint."""
+def training_progress(n_steps: int) -> Iterator[Callable[[dict[str, float]], None]]:
+    """A progress bar on a terminal; elsewhere a line for each checkpoint."""
     if not CONSOLE.is_terminal:
         yield lambda line: print_line(line, n_steps)
         return
@@ -215,8 +226,8 @@ def status(n_steps: int) -> Iterator[Callable[[dict[str, float]], None]]:
         task = bar.add_task("training", total=n_steps)
 
         def show(line: dict[str, float]) -> None:
-            words = in_words(line) if "seconds_per_step" in line else "training"
-            bar.update(task, completed=line["step"], description=words)
+            description = loss_and_speed(line) if "seconds_per_step" in line else "training"
+            bar.update(task, completed=line["step"], description=description)
             if "swd" in line:
                 bar.console.print(f"step {line['step']}: swd {line['swd']:.1f}", highlight=False)
 
@@ -224,29 +235,27 @@ def status(n_steps: int) -> Iterator[Callable[[dict[str, float]], None]]:
 
 
 def print_line(line: dict[str, float], n_steps: int) -> None:
-    """The lines of checkpoints, with the time that is left."""
+    """Prints the lines of checkpoints, with the time left."""
     if "swd" in line:
         left_min = (n_steps - line["step"]) * line["seconds_per_step"] / 60
         left = f"{left_min // 60:.0f} h {left_min % 60:.0f} min left"
-        click.echo(
-            f"step {line['step']} of {n_steps}: swd {line['swd']:.1f}, {in_words(line)}, {left}",
-            err=True,
-        )
+        figures = f"swd {line['swd']:.1f}, {loss_and_speed(line)}"
+        click.echo(f"step {line['step']} of {n_steps}: {figures}, {left}", err=True)
 
 
-def in_words(line: dict[str, float]) -> str:
-    """Loss and pace."""
-    pace = line["seconds_per_step"]
-    speed = f"{1 / pace:.1f} steps/s" if 0 < pace < 1 else f"{pace:.1f} s a step"
+def loss_and_speed(line: dict[str, float]) -> str:
+    """The generator's loss and the speed."""
+    pace_s = line["seconds_per_step"]
+    speed = f"{1 / pace_s:.1f} steps/s" if 0 < pace_s < 1 else f"{pace_s:.1f} s per step"
     return f"loss {line['generator']:.2f}, {speed}"
 
 
-def tell(ended: Ended, output: Path) -> None:
-    """Where the run stands; 130 if it was stopped."""
-    if ended.why == "stopped":
+def report(result: TrainingResult, output: Path) -> None:
+    """Prints where the run stands; exits with 130 if it was stopped."""
+    if result.reason == "stopped":
         click.echo(
-            f"stopped and saved at step {ended.step}; the same command goes on from there", err=True
+            f"stopped and saved at step {result.step}; repeat the command to continue", err=True
         )
         sys.exit(130)
-    reason = " (swd falls no more)" if ended.why == "plateau" else ""
-    click.echo(f"{output}: step {ended.step}{reason}")
+    reason = " (swd no longer falls)" if result.reason == "plateau" else ""
+    click.echo(f"{output}: step {result.step}{reason}")

@@ -1,1 +1,1 @@
-"""What training a generator consists of; `train_gan.py` joins it."""
+"""Training of the GAN: the parts of the loop in `train.py`."""

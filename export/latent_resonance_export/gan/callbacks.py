@@ -1,4 +1,4 @@
-"""Looks at a run while it is trained: the first process measures, draws and writes for all."""
+"""Evaluation and logging during training; rank 0 measures, plots and writes for all processes."""
 
 from __future__ import annotations
 
@@ -8,64 +8,77 @@ from lightning_fabric import Fabric
 
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.checkpoint import Training
-from latent_resonance_export.gan.device import by_first
-from latent_resonance_export.gan.logging import Journal, Line, open_board, writing
-from latent_resonance_export.gan.validation import Yardstick
+from latent_resonance_export.gan.device import on_rank_zero
+from latent_resonance_export.gan.logging import (
+    LogLine,
+    TrainingLog,
+    explain_write_errors,
+    open_tensorboard,
+)
+from latent_resonance_export.gan.models.protocol import latent_dim_of
+from latent_resonance_export.gan.validation import Validation
 
 
 class Observer:
-    """Every process calls it alike and is told alike; `history` is (step, distance), in order."""
+    """Evaluates and logs; every process calls the same methods and gets the same results.
+
+    history : (step, swd) of every evaluation, in order
+    """
 
     def __init__(
         self, fabric: Fabric, training: Training, dataset: Dataset, folder: Path, seed: int
     ) -> None:
         self.fabric, self.training, self.folder = fabric, training, folder
         self.dataset, self.seed = dataset, seed
-        self.yardstick: Yardstick | None = None
-        self.journal: Journal | None = None
-        self.history = by_first(fabric, self._open)
+        self.validation: Validation | None = None
+        self.training_log: TrainingLog | None = None  # on rank 0 alone
+        self.history = on_rank_zero(fabric, self._open)
 
-    def look(self) -> Line:
-        """Draws a sheet; gives the averaged generator's distances, the first time the floor too.
+    def evaluate(self) -> LogLine:
+        """Writes a contact sheet; returns the EMA generator's distances, at first with the floor.
 
         Raises
         ------
-        JournalError
-            The sheet cannot be written.
+        TrainingLogError
+            The contact sheet cannot be written.
         """
-        line = by_first(self.fabric, self._look)
+        line = on_rank_zero(self.fabric, self._evaluate)
         self.history.append((self.training.step, line["swd"]))
         return line
 
-    def write(self, line: Line) -> None:
-        """Adds a line to the log.
+    def write(self, line: LogLine) -> None:
+        """Appends a line to the log.
 
         Raises
         ------
-        JournalError
-            It cannot be written.
+        TrainingLogError
+            The log cannot be written.
         """
-        by_first(self.fabric, lambda: self.journal.write(line))
+        on_rank_zero(self.fabric, lambda: self._opened().write(line))
 
     def close(self) -> None:
-        """Lets go of the log."""
-        if self.journal is not None:
-            self.journal.close()
+        """Closes the log."""
+        if self.training_log is not None:
+            self.training_log.close()
 
     def _open(self) -> list[tuple[int, float]]:
         step = self.training.step
-        self.journal = Journal(self.folder, step, open_board(self.folder, step))
-        return list(self.journal.history)
+        self.training_log = TrainingLog(self.folder, step, open_tensorboard(self.folder, step))
+        return list(self.training_log.history)
 
-    def _look(self) -> Line:
+    def _opened(self) -> TrainingLog:
+        assert self.training_log is not None, "the log is open on rank 0 alone"
+        return self.training_log
+
+    def _evaluate(self) -> LogLine:
         training = self.training
-        if self.yardstick is None:
-            latent_dim = training.average.latent_dim
-            self.yardstick = Yardstick(self.dataset, latent_dim, self.seed, self.fabric.device)
-        fake = self.yardstick.draw(training.average)
-        with writing(self.folder):
+        if self.validation is None:
+            latent_dim = latent_dim_of(training.ema)
+            self.validation = Validation(self.dataset, latent_dim, self.seed, self.fabric.device)
+        fake = self.validation.generate(training.ema)
+        with explain_write_errors(self.folder):
             path = self.folder / f"sheet-{training.step:06d}.png"
-            self.yardstick.sheet(fake, training.average, training.encoder, path)
-        line = self.yardstick.measure(fake)
-        first = self.journal.floor is None
-        return line | {"swd_floor": self.yardstick.floor()} if first else line
+            self.validation.draw_sheet(fake, training.ema, training.encoder, path)
+        line = self.validation.measure(fake)
+        first = self._opened().floor is None
+        return line | {"swd_floor": self.validation.floor()} if first else line

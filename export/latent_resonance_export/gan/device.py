@@ -1,8 +1,8 @@
-"""On what a run is trained: CPU or GPU, one process for each device, and how precisely.
+"""Device, number of processes and precision of a training run.
 
-Lightning Fabric starts the processes and carries numbers between them. Every process holds
-the same networks and sees other clips; gradients are averaged before each update, as in
-StyleGAN2's own code, so that no network has to be wrapped. The first process alone writes.
+Lightning Fabric starts one process for each device and carries numbers between them. Every process
+holds the same networks and draws different clips; gradients are averaged before each update, as in
+StyleGAN2's own code, so no network has to be wrapped. Only rank 0 writes files.
 """
 
 from __future__ import annotations
@@ -13,27 +13,28 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor
-from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from latent_resonance import LatentResonanceError
-from latent_resonance_export.gan.stopping import handled_by
+from latent_resonance_export.gan.checkpoint import signal_handler
 
 Result = TypeVar("Result")
-PRECISIONS = {"bf16": "bf16-mixed", "fp32": "32-true"}
-# they tell of each process that is started and ended; said here, it holds in all of them
+FabricPrecision = Literal["bf16-mixed", "32-true"]
+PRECISIONS: dict[str, FabricPrecision] = {"bf16": "bf16-mixed", "fp32": "32-true"}
+# they log the start and end of each process; set at import, this holds in every process
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
 FAST_ON_CPU = ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16")
 
 
-class EngineError(LatentResonanceError):
-    """There is no such device, or a process of several came to an end."""
+class DeviceError(LatentResonanceError):
+    """The device does not exist, or one of several processes ended early."""
 
 
 def launch(
@@ -43,20 +44,20 @@ def launch(
     n_devices: int = 1,
     precision: str = "auto",
 ) -> Result:
-    """Calls job(fabric, *arguments) in a process for each device; gives the first one's result.
+    """Calls job(fabric, *arguments) in one process for each device; returns rank 0's result.
 
     Parameters
     ----------
-    job : with more than one device, of the top level of a module
+    job : with more than one device, defined at the top level of a module
     device : auto, cpu or cuda
     precision : auto, bf16 or fp32
 
     Raises
     ------
-    EngineError
-        There are not so many devices, or one of the processes came to an end.
+    DeviceError
+        There are fewer devices than requested, or one of the processes ended early.
     LatentResonanceError
-        What the job raised.
+        Raised by the job.
     """
     accelerator = choose_device(device, n_devices)
     fabric = Fabric(
@@ -66,42 +67,43 @@ def launch(
         precision=choose_precision(precision, accelerator),
     )
     if n_devices == 1:
-        return fabric.launch(prepared, job, *arguments)
-    bound = partial(answer, job=job, arguments=arguments)  # Fabric looks into what it is given
+        return cast("Result", fabric.launch(partial(run_job, job=job, arguments=arguments)))
+    bound = partial(run_catching, job=job, arguments=arguments)
     try:
-        with handled_by(pass_on):
+        with signal_handler(forward_signal):
             result = fabric.launch(bound)
     except (ProcessRaisedException, ProcessExitedException) as error:
         reason = str(error).strip().splitlines()[-1]
-        raise EngineError(
-            f"one of {n_devices} processes came to an end ({reason}): the same command goes on "
-            "from the last checkpoint; with --devices 1 the whole error is seen"
+        raise DeviceError(
+            f"one of {n_devices} processes ended early ({reason}): repeat the command to continue "
+            "from the last checkpoint; --devices 1 shows the whole error"
         ) from error
     if isinstance(result, LatentResonanceError):
         raise result
-    return result
+    return cast("Result", result)
 
 
-def prepared(fabric: Fabric, job: Callable[..., Result], *arguments: Any) -> Result:
-    """Does the job with numbers that are next to nothing taken for nothing: they cost time."""
+def run_job(fabric: Fabric, job: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
+    """Runs the job with denormal numbers flushed to zero: they are slow."""
     torch.set_flush_denormal(True)
     return job(fabric, *arguments)
 
 
-def answer(
+def run_catching(
     fabric: Fabric, job: Callable[..., Result], arguments: tuple[Any, ...]
 ) -> Result | LatentResonanceError:
-    """The job's result or error: between processes an error would arrive as a traceback."""
+    """The job's result or error: across processes an error would arrive as a traceback."""
     try:
-        return prepared(fabric, job, *arguments)
+        return run_job(fabric, job, arguments)
     except LatentResonanceError as error:
         return error
 
 
-def pass_on(number: int, _frame: FrameType | None) -> None:
-    """Gives a signal to the processes that train: theirs is the step to finish."""
+def forward_signal(number: int, _frame: FrameType | None) -> None:
+    """Sends a signal on to the processes that train: they finish their step."""
     for child in multiprocessing.active_children():
-        os.kill(child.pid, number)
+        if child.pid is not None:
+            os.kill(child.pid, number)
 
 
 def choose_device(device: str, n_devices: int) -> str:
@@ -109,37 +111,39 @@ def choose_device(device: str, n_devices: int) -> str:
 
     Raises
     ------
-    EngineError
-        There are fewer GPUs than are asked for.
+    DeviceError
+        There are fewer GPUs than requested.
     """
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         device = "cuda" if n_gpus else "cpu"
     if device == "cuda" and n_gpus < n_devices:
-        raise EngineError(
-            f"{n_devices} GPUs are asked for and PyTorch finds {n_gpus}: name fewer --devices, "
+        raise DeviceError(
+            f"{n_devices} GPUs are requested and PyTorch finds {n_gpus}: name fewer --devices, "
             "or --device cpu"
         )
     return device
 
 
-def choose_precision(precision: str, device: str) -> str:
-    """Fabric's name for it; `auto` is bf16 where the machine computes in it."""
+def choose_precision(precision: str, device: str) -> FabricPrecision:
+    """Fabric's name of a precision; `auto` is bf16 where the hardware computes in it."""
     if precision == "auto":
         precision = "bf16" if computes_in_bf16(device) else "fp32"
     return PRECISIONS[precision]
 
 
 def computes_in_bf16(device: str) -> bool:
-    """Whether bfloat16 is quicker than float32 here, and not merely imitated."""
+    """Whether bfloat16 is native here and faster than float32, not emulated."""
     if device == "cuda":
         return torch.cuda.get_device_capability()[0] >= 8  # Ampere
-    told = getattr(torch.cpu, "get_capabilities", dict)()  # an older PyTorch does not tell
-    return any(told.get(name) for name in FAST_ON_CPU)
+    # an older PyTorch does not report capabilities
+    get_capabilities: Callable[[], dict[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = get_capabilities()
+    return any(capabilities.get(name) for name in FAST_ON_CPU)
 
 
-def by_first(fabric: Fabric, work: Callable[[], Result]) -> Result:
-    """Lets the first process work; every process gets its result, or raises its error."""
+def on_rank_zero(fabric: Fabric, work: Callable[[], Result]) -> Result:
+    """Calls `work` on rank 0; every process returns its result, or raises its error."""
     result: Result | LatentResonanceError | None = None
     if fabric.is_global_zero:
         try:
@@ -151,25 +155,27 @@ def by_first(fabric: Fabric, work: Callable[[], Result]) -> Result:
     result = fabric.broadcast(result)
     if isinstance(result, LatentResonanceError):
         raise result
-    return result
+    return cast("Result", result)
 
 
 @torch.no_grad()
-def average_over(fabric: Fabric, tensors: Iterable[Tensor]) -> None:
-    """Replaces each tensor by its mean over the processes, all at one go."""
+def average_across_ranks(fabric: Fabric, tensors: Iterable[Tensor]) -> None:
+    """Replaces each tensor by its mean over the processes, with one collective call."""
     if fabric.world_size == 1:
         return
     tensors = list(tensors)
     if not tensors:
         return
-    mean = fabric.all_reduce(torch.cat([tensor.flatten() for tensor in tensors]))
-    for tensor, part in zip(tensors, mean.split([t.numel() for t in tensors]), strict=True):
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    mean = cast("Tensor", fabric.all_reduce(flat))
+    sizes = [tensor.numel() for tensor in tensors]
+    for tensor, part in zip(tensors, torch.split(mean, sizes), strict=True):
         tensor.copy_(part.view_as(tensor))
 
 
-def any_of(fabric: Fabric, asked: bool) -> bool:
-    """Whether it is so in any process: all must come to the same answer."""
+def any_rank(fabric: Fabric, flag: bool) -> bool:
+    """Whether the flag is set in any process; every process gets the same answer."""
     if fabric.world_size == 1:
-        return asked
-    flag = torch.tensor(float(asked), device=fabric.device)
-    return bool(fabric.all_reduce(flag, reduce_op="sum").item())
+        return flag
+    value = torch.tensor(float(flag), device=fabric.device)
+    return bool(cast("Tensor", fabric.all_reduce(value, reduce_op="sum")).item())

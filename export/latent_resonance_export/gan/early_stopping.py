@@ -1,38 +1,38 @@
-"""When a run is done: at a step, or when the metric has ceased to fall."""
+"""When a run ends: at a step, or when the metric stops improving."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_FALL = 0.02  # of the metric; less is chance
+MIN_IMPROVEMENT = 0.02  # share of the metric; anything less is noise
 
 
 @dataclass(frozen=True)
 class Goal:
-    """Until which step to train, and, with `patience` (steps), no longer than it gets better."""
+    """Train up to `steps`; with `patience` (steps), stop earlier once the metric has plateaued."""
 
     steps: int
     patience: int | None = None
 
 
-def why_done(goal: Goal, step: int, history: Sequence[tuple[int, float]]) -> str:
-    """`steps` or `plateau`; nothing while there is more to do."""
+def stop_reason(goal: Goal, step: int, history: Sequence[tuple[int, float]]) -> str:
+    """`steps` or `plateau`; empty while training should continue."""
     if step >= goal.steps:
         return "steps"
-    if goal.patience is not None and has_settled(history, goal.patience):
+    if goal.patience is not None and has_plateaued(history, goal.patience):
         return "plateau"
     return ""
 
 
-def has_settled(history: Sequence[tuple[int, float]], patience: int) -> bool:
-    """Whether the last `patience` steps brought no value 2 % below the best before them.
+def has_plateaued(history: Sequence[tuple[int, float]], patience: int) -> bool:
+    """Whether no value of the last `patience` steps is 2 % below the best value before them.
 
-    history : (step, metric) in the order of the steps; a low metric is good
+    history : (step, metric), ordered by step; lower is better
     """
     if not history:
         return False
     now = history[-1][0]
-    before = [value for step, value in history if step <= now - patience]
-    since = [value for step, value in history if step > now - patience]
-    return bool(before) and min(since) > (1.0 - LEAST_FALL) * min(before)
+    earlier = [value for step, value in history if step <= now - patience]
+    recent = [value for step, value in history if step > now - patience]
+    return bool(earlier) and min(recent) > (1.0 - MIN_IMPROVEMENT) * min(earlier)

@@ -1,4 +1,4 @@
-"""The generator that is kept: a moving average of the one that learns."""
+"""The generator that is evaluated and exported: a moving average of the one being trained."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from torch import Tensor, nn
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, step: int, halflife: float) -> None:
-    """Exponential moving average, quicker at the beginning."""
+def update_ema(ema: nn.Module, network: nn.Module, step: int, halflife: float) -> None:
+    """Exponential moving average with a half-life in steps, shorter early in training."""
     decay = 0.5 ** (1.0 / min(halflife, 1.0 + step * 0.05))
-    slow = [*average.parameters(), *statistics(average)]
-    fast = [*network.parameters(), *statistics(network)]
-    for ours, theirs in zip(slow, fast, strict=True):
-        ours.lerp_(theirs, 1.0 - decay)
+    slow = [*ema.parameters(), *running_statistics(ema)]
+    fast = [*network.parameters(), *running_statistics(network)]
+    for averaged, current in zip(slow, fast, strict=True):
+        averaged.lerp_(current, 1.0 - decay)
 
 
-def statistics(network: nn.Module) -> list[Tensor]:
-    """What a network counts rather than learns, such as the means of a batch normalisation."""
+def running_statistics(network: nn.Module) -> list[Tensor]:
+    """The floating-point buffers, such as the running means of batch normalisation."""
     return [buffer for buffer in network.buffers() if buffer.is_floating_point()]

@@ -1,4 +1,4 @@
-"""How a generator is trained: every number of it, by name."""
+"""The hyperparameters of GAN training."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from typing import Any
 from latent_resonance import LatentResonanceError
 
 
-class RecipeError(LatentResonanceError):
-    """A recipe of another version of the workshop."""
+class HyperparametersError(LatentResonanceError):
+    """The hyperparameters are from another version of the workshop."""
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How to train; these are the default architecture's. Half-lives and intervals are in steps."""
+class Hyperparameters:
+    """Defaults are those of the architecture `loop`. Half-lives and intervals are in steps.
 
-    batch_size: int = 16  # over all devices; with an encoder, half of it re-creates clips
-    warm_up: int = 500  # steps of re-creating only, before the critics join
+    The names are keys of run.yaml, so they stay.
+    """
+
+    batch_size: int = 16  # over all devices; with an encoder, half of it reconstructs clips
+    warm_up: int = 500  # steps of reconstruction only, before the discriminator joins
     warm_up_rate: float = 5e-4  # Adam's, like the next four
     generator_rate: float = 2e-4
-    critic_rate: float = 2e-4
+    critic_rate: float = 2e-4  # the discriminator's
     beta1: float = 0.0
     beta2: float = 0.99
     settle: int = 8000  # from this step on both rates halve every `rate_halflife` steps
     rate_halflife: float = 2000.0
-    likeness_weight: float = 8.0
+    likeness_weight: float = 8.0  # of the reconstruction loss
     prior_weight: float = 3.0
     energy_weight: float = 100.0
     z_noise: float = 0.15
@@ -34,28 +37,29 @@ class Recipe:
     penalty_sigma: float = 0.05
     penalty_interval: int = 4
     n_patches: int = 4
-    turn: bool = True  # each real clip by a random number of frames: a loop has no beginning
+    turn: bool = True  # roll each real clip by a random number of frames
     ema_halflife: float = 1000.0
     log_interval: int = 20
     checkpoint_interval: int = 200
     seed: int = 0
 
-    def slowed(self, step: int) -> float:
-        """Share of the learning rates that is left at a step: 1, then halved every so often."""
-        return 0.5 ** (max(step - self.settle, 0) / self.rate_halflife)
+    def rate_factor(self, step: int) -> float:
+        """Factor of the learning rates at a step: 1 until `settle`, then decaying."""
+        decay: float = 0.5 ** (max(step - self.settle, 0) / self.rate_halflife)
+        return decay
 
 
-def read_recipe(said: Mapping[str, Any]) -> Recipe:
-    """The recipe of a run's sheet.
+def read_hyperparameters(values: Mapping[str, Any]) -> Hyperparameters:
+    """The hyperparameters as run.yaml stores them.
 
     Raises
     ------
-    RecipeError
-        It has a value that no recipe has.
+    HyperparametersError
+        A name is unknown.
     """
-    if unknown := sorted(said.keys() - vars(Recipe()).keys()):
-        raise RecipeError(
-            f"the run's recipe says {' and '.join(unknown)}, which no recipe here has: train on "
-            "with the version of the workshop that began it, or begin another run"
+    if unknown := sorted(values.keys() - vars(Hyperparameters()).keys()):
+        raise HyperparametersError(
+            f"the run's recipe has {' and '.join(unknown)}, which this version does not know: "
+            "continue with the version of the workshop that began it, or begin another run"
         )
-    return Recipe(**said)
+    return Hyperparameters(**values)

@@ -1,7 +1,7 @@
-"""Distances between sets of spectrograms: how far what is generated is from what is real.
+"""Distances between sets of real and of generated spectrograms.
 
-Pure functions of arrays; a spectrogram is (n_mels, n_frames) in [-1, 1] and closes on itself in
-time, so every neighbourhood goes round the loop.
+Pure functions of arrays. A spectrogram is (n_mels, n_frames) in [-1, 1] and circular in time, so
+every neighbourhood wraps around.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PATCH = 7  # mel bands and frames of a patch's side (Karras et al. 2018, section
 PATCHES_PER_LEVEL = 128  # of one spectrogram
 N_DIRECTIONS = 512
 COARSEST = 16  # the pyramid ends at this many bands
-CHUNK = 16  # pictures whose pyramids are held at once
+CHUNK = 16  # spectrograms whose pyramids are held at once
 BLUR = np.array([1, 4, 6, 4, 1], np.float32) / 16
 
 
@@ -26,17 +26,17 @@ def swd(real: FloatArray, fake: FloatArray, seed: int = 0) -> float:
     """Sliced Wasserstein distance of patches, x 1000, mean over the levels of a Laplacian pyramid.
 
     Karras et al. 2018, "Progressive Growing of GANs", section 5, with one difference: both
-    sets are scaled by the *real* patches' mean and deviation, so that a wrong level or a wrong
+    sets are scaled by the *real* patches' mean and deviation, so a wrong level or a wrong
     contrast counts too.
 
     Parameters
     ----------
-    real, fake : (n, n_mels, n_frames), as many of the one as of the other.
+    real, fake : (n, n_mels, n_frames), of the same shape
 
     Raises
     ------
     ValueError
-        The two differ in shape: the distance of small sets depends on how many there are.
+        The shapes differ: the distance of small sets depends on their size.
     """
     if real.shape != fake.shape:
         raise ValueError(f"{real.shape} and {fake.shape}: compare sets of the same shape")
@@ -44,29 +44,29 @@ def swd(real: FloatArray, fake: FloatArray, seed: int = 0) -> float:
 
 
 def swd_of_patches(real: list[FloatArray], fake: list[FloatArray], seed: int = 0) -> float:
-    """The same of patches by `all_patches`, the fake ones drawn by seed + 1000."""
+    """`swd` of patches from `all_patches`, the fake ones drawn with seed + 1000."""
     levels = zip(real, fake, strict=True)
     return float(np.mean([_level_distance(r, f, seed + i) for i, (r, f) in enumerate(levels)]))
 
 
-def all_patches(pictures: FloatArray, seed: int) -> list[FloatArray]:
-    """Patches of each level of the pyramid of (n, n_mels, n_frames), a few pictures at a time."""
+def all_patches(spectrograms: FloatArray, seed: int) -> list[FloatArray]:
+    """Patches of each level of the pyramid of (n, n_mels, n_frames), in chunks."""
     levels: list[list[FloatArray]] = []
-    for start in range(0, len(pictures), CHUNK):
-        for i, level in enumerate(pyramid(pictures[start : start + CHUNK])):
+    for start in range(0, len(spectrograms), CHUNK):
+        for i, level in enumerate(pyramid(spectrograms[start : start + CHUNK])):
             if i == len(levels):
                 levels.append([])
-            levels[i].append(patches(level, seed + i, start, len(pictures)))
+            levels[i].append(patches(level, seed + i, start, len(spectrograms)))
     return [np.concatenate(parts) for parts in levels]
 
 
-def pyramid(pictures: FloatArray) -> Iterator[FloatArray]:
-    """Laplacian pyramid (Burt & Adelson 1983), the finest level first, then halved in both axes."""
-    while min(pictures.shape[1:]) > COARSEST:
-        smaller = _blur(pictures)[:, ::2, ::2]
-        yield pictures - _double(smaller)
-        pictures = smaller
-    yield pictures
+def pyramid(spectrograms: FloatArray) -> Iterator[FloatArray]:
+    """Laplacian pyramid (Burt & Adelson 1983), finest level first, halved along both axes."""
+    while min(spectrograms.shape[1:]) > COARSEST:
+        smaller = _blur(spectrograms)[:, ::2, ::2]
+        yield spectrograms - _double(smaller)
+        spectrograms = smaller
+    yield spectrograms
 
 
 def sliced_wasserstein(
@@ -81,7 +81,7 @@ def sliced_wasserstein(
 
 
 def distances(real: FloatArray, fake: FloatArray) -> dict[str, float]:
-    """Of spectra (single frames) and of onsets (differences in time), in dB.
+    """Distances of spectra (single frames) and of onsets (differences in time), in dB.
 
     real, fake : (n, n_mels, n_frames) in [-1, 1]
     """
@@ -99,9 +99,10 @@ def distances(real: FloatArray, fake: FloatArray) -> dict[str, float]:
 
 
 def patches(level: FloatArray, seed: int, start: int = 0, total: int | None = None) -> FloatArray:
-    """Random square neighbourhoods of one level: (n * PATCHES_PER_LEVEL, PATCH**2).
+    """Random square patches of one level: (n * PATCHES_PER_LEVEL, PATCH**2).
 
-    The n are those from `start` of `total`: in pieces or at once, the places are the same.
+    The n spectrograms are those from `start` on, of `total`; in chunks or at once, the patches'
+    positions are the same.
     """
     n, n_mels, n_frames = level.shape
     size = (total or n, PATCHES_PER_LEVEL, 1, 1)
@@ -110,7 +111,8 @@ def patches(level: FloatArray, seed: int, start: int = 0, total: int | None = No
     left = rng.integers(n_frames, size=size)[start : start + n]
     rows = top + np.arange(PATCH)[:, None]
     columns = (left + np.arange(PATCH)) % n_frames
-    return level[np.arange(n)[:, None, None, None], rows, columns].reshape(-1, PATCH**2)
+    cut: FloatArray = level[np.arange(n)[:, None, None, None], rows, columns]
+    return cut.reshape(-1, PATCH**2)
 
 
 def _level_distance(real: FloatArray, fake: FloatArray, seed: int) -> float:
@@ -119,14 +121,15 @@ def _level_distance(real: FloatArray, fake: FloatArray, seed: int) -> float:
     return 1e3 * sliced_wasserstein(a, b, N_DIRECTIONS, seed)
 
 
-def _blur(pictures: FloatArray) -> FloatArray:
-    across = convolve1d(pictures, BLUR, axis=1, mode="mirror")
-    return convolve1d(across, BLUR, axis=2, mode="wrap")
+def _blur(spectrograms: FloatArray) -> FloatArray:
+    across = convolve1d(spectrograms, BLUR, axis=1, mode="mirror")
+    blurred: FloatArray = convolve1d(across, BLUR, axis=2, mode="wrap")
+    return blurred
 
 
-def _double(pictures: FloatArray) -> FloatArray:
-    """Twice as large in both axes, between the pixels by the same blur."""
-    n, n_mels, n_frames = pictures.shape
+def _double(spectrograms: FloatArray) -> FloatArray:
+    """Twice the size along both axes, interpolated with the same blur."""
+    n, n_mels, n_frames = spectrograms.shape
     larger = np.zeros((n, 2 * n_mels, 2 * n_frames), np.float32)
-    larger[:, ::2, ::2] = 4 * pictures
+    larger[:, ::2, ::2] = 4 * spectrograms
     return _blur(larger)

@@ -1,7 +1,7 @@
-"""A training run: how it was begun, and what the later steps see of it.
+"""The folder of a training run: its configuration, and opening it in later steps.
 
-RUN/run.yaml        architecture, recipe and dataset: how the run was begun
-RUN/checkpoint.pt   what a run goes on from (gan/checkpoint.py)
+RUN/run.yaml        architecture, hyperparameters and dataset that the run began with
+RUN/checkpoint.pt   what training continues from (gan/checkpoint.py)
 RUN/log.jsonl       losses and distances, with metric.png and sheet-*.png (gan/logging.py)
 RUN/regressor.pt    what train-regressor adds (regressor/model.py)
 
@@ -28,9 +28,10 @@ from latent_resonance_export.dataset.dataset import Dataset, open_dataset
 from latent_resonance_export.gan.checkpoint import CHECKPOINT, CheckpointError, read
 from latent_resonance_export.gan.models.registry import make_generator
 
-SHEET = "run.yaml"
-FORMAT = 1  # to be raised whenever the default networks change: weights may fit and mean else
-CHANGEABLE = {"seed", "settle"}  # of a recipe, when a run goes on
+CONFIG_FILE = "run.yaml"
+FORMAT = 1  # raise it when the default networks change: old weights may load, yet mean others
+CHANGEABLE = {"seed", "settle"}  # hyperparameters that may change when a run continues
+HYPERPARAMETERS = "recipe"  # their key in run.yaml
 
 
 class RunError(LatentResonanceError):
@@ -38,73 +39,78 @@ class RunError(LatentResonanceError):
 
 
 @dataclass(frozen=True)
-class RunSheet:
-    """How a run was begun; only CHANGEABLE and the dataset's place may change later."""
+class RunConfig:
+    """How a run was begun; only CHANGEABLE and the dataset's location may change later."""
 
     architecture: str  # a name of gan/models/registry.py, or package.module:factory
     dataset: str  # the folder, as an absolute path
     dataset_sha256: str
     geometry: Geometry
-    recipe: dict[str, Any]
-    begun_from: str | None = None  # the run or pack it began with, as an absolute path
+    hyperparameters: dict[str, Any]
+    begun_from: str | None = None  # the run or pack it was warm-started from, an absolute path
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has been trained: `generator` is the average, frozen, on the CPU."""
+    """A run that has a checkpoint; `generator` is the EMA generator, frozen, on the CPU."""
 
     folder: Path
-    sheet: RunSheet
+    config: RunConfig
     generator: nn.Module
     step: int
 
     def dataset(self, elsewhere: Path | None = None) -> Dataset:
-        """What it was trained on, or the same dataset after it was moved.
+        """The dataset it was trained on; `elsewhere` if that has been moved.
 
         Raises
         ------
         DatasetError, RunError
             There is none, or it is another one.
         """
-        folder = elsewhere or Path(self.sheet.dataset)
+        folder = elsewhere or Path(self.config.dataset)
         dataset = open_dataset(folder)
-        if dataset.sha256 != self.sheet.dataset_sha256:
+        if dataset.sha256 != self.config.dataset_sha256:
             raise RunError(
                 f"{folder} is not the dataset that {self.folder} was trained on "
-                f"({self.sheet.dataset}); name it by --dataset"
+                f"({self.config.dataset}); name it by --dataset"
             )
         return dataset
 
 
-def write_sheet(sheet: RunSheet, folder: Path) -> None:
-    """Writes RUN/run.yaml beside its name, then renames it."""
-    path = folder / SHEET
-    beside = path.with_suffix(".part")
-    beside.write_text(yaml.safe_dump({"format": FORMAT, **asdict(sheet)}, sort_keys=False))
-    beside.replace(path)
+def write_config(config: RunConfig, folder: Path) -> None:
+    """Writes RUN/run.yaml to a temporary file, then renames it."""
+    path = folder / CONFIG_FILE
+    keys = {"hyperparameters": HYPERPARAMETERS}
+    values = {keys.get(name, name): value for name, value in asdict(config).items()}
+    temporary = path.with_suffix(".part")
+    temporary.write_text(yaml.safe_dump({"format": FORMAT, **values}, sort_keys=False))
+    temporary.replace(path)
 
 
 @contextmanager
-def taken_up(folder: Path, target: RunSheet) -> Iterator[None]:
-    """Begins a run or goes on with it, in one process at a time; its sheet is then as wanted.
+def locked_run(folder: Path, target: RunConfig) -> Iterator[None]:
+    """Begins or continues the run in a folder, locked against other processes.
+
+    Afterwards run.yaml holds `target`.
 
     Raises
     ------
     RunError
-        The folder holds something else, the run was begun otherwise, or another process has it.
+        The folder holds something else, the run was begun with another configuration, or another
+        process is training it.
     """
-    refuse_another(folder, target)
+    check_folder(folder, target)
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder, os.O_RDONLY)
     try:
-        _take(lock, folder)
-        write_sheet(target, folder)
+        _lock(lock, folder)
+        write_config(target, folder)
         yield
     finally:
         os.close(lock)
 
 
-def _take(lock: int, folder: Path) -> None:
+def _lock(lock: int, folder: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -114,42 +120,44 @@ def _take(lock: int, folder: Path) -> None:
         ) from error
 
 
-def refuse_another(folder: Path, target: RunSheet) -> None:
-    """Makes sure that a folder is free, or that the run in it was begun in this way."""
-    if (folder / SHEET).exists():
-        if difference := how_they_differ(read_sheet(folder), target):
+def check_folder(folder: Path, target: RunConfig) -> None:
+    """Refuses a folder that holds something else, or a run begun with another configuration."""
+    if (folder / CONFIG_FILE).exists():
+        if difference := first_difference(read_config(folder), target):
             raise RunError(
                 f"{folder} was begun with {difference}: leave that as it was, or name another "
                 "folder by -o"
             )
     elif folder.exists() and not folder.is_dir():
         raise RunError(f"{folder} is a file: name another folder by -o")
-    elif folder.exists() and not (folder / CHECKPOINT).exists() and _holdings(folder):
+    elif folder.exists() and not (folder / CHECKPOINT).exists() and _content(folder):
         raise RunError(f"{folder} exists and is no run: name another folder by -o")
 
 
-def how_they_differ(begun: RunSheet, target: RunSheet) -> str:
-    """The first value that keeps a run from going on, as `this, not that`; empty if none does."""
-    pairs = [("the architecture", begun.architecture, target.architecture)]
-    names = asdict(begun.geometry)
+def first_difference(begun: RunConfig, target: RunConfig) -> str:
+    """The first value that keeps a run from continuing, as `old, not new`; empty if none does."""
+    pairs: list[tuple[str, object, object]] = [
+        ("the architecture", begun.architecture, target.architecture)
+    ]
     pairs += [
-        (f"a dataset of another geometry, {name}", was, getattr(target.geometry, name))
-        for name, was in names.items()
+        (f"a dataset of another geometry, {name}", old, getattr(target.geometry, name))
+        for name, old in asdict(begun.geometry).items()
     ]
     pairs += [("the networks of", begun.begun_from, target.begun_from)]
     sha256s = (begun.dataset_sha256[:12], target.dataset_sha256[:12])
     pairs += [(f"the dataset {begun.dataset}, sha256", *sha256s)]
-    fixed = (begun.recipe.keys() | target.recipe.keys()) - CHANGEABLE
-    pairs += [(name, begun.recipe.get(name), target.recipe.get(name)) for name in sorted(fixed)]
-    return next((f"{name} {was}, not {now}" for name, was, now in pairs if was != now), "")
+    old_values, new_values = begun.hyperparameters, target.hyperparameters
+    fixed = (old_values.keys() | new_values.keys()) - CHANGEABLE
+    pairs += [(name, old_values.get(name), new_values.get(name)) for name in sorted(fixed)]
+    return next((f"{name} {old}, not {new}" for name, old, new in pairs if old != new), "")
 
 
-def _holdings(folder: Path) -> list[Path]:
-    """What lies in a folder, but for what an interrupted `write_sheet` left there."""
+def _content(folder: Path) -> list[Path]:
+    """The files of a folder, except the temporary file of an interrupted `write_config`."""
     return [path for path in folder.iterdir() if path.suffix != ".part"]
 
 
-def read_sheet(folder: Path) -> RunSheet:
+def read_config(folder: Path) -> RunConfig:
     """How the run in a folder was begun.
 
     Raises
@@ -157,17 +165,19 @@ def read_sheet(folder: Path) -> RunSheet:
     RunError
         The folder is no run.
     """
-    path = folder / SHEET
+    path = folder / CONFIG_FILE
     try:
-        said = yaml.safe_load(path.read_text(encoding="utf-8"))
-        version = said.pop("format")
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        version = values.pop("format")
         if version != FORMAT:
             raise RunError(
-                f"{path} has format {version}, this workshop's is {FORMAT}: its networks are "
-                "others; go on with the version that began it, or begin another run"
+                f"{path} has format {version}, this workshop's is {FORMAT}: its networks "
+                "differ; continue with the version that began it, or begin another run"
             )
-        recipe = {"turn": False} | said["recipe"]  # runs begun before clips were turned go on so
-        return RunSheet(**said | {"geometry": Geometry(**said["geometry"]), "recipe": recipe})
+        # a run begun before clips were rolled continues without
+        hyperparameters = {"turn": False} | values.pop(HYPERPARAMETERS)
+        geometry = Geometry(**values.pop("geometry"))
+        return RunConfig(**values, geometry=geometry, hyperparameters=hyperparameters)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError) as error:
         raise RunError(
             f"{folder} is not a run ({path.name} is missing or broken): train-gan DATASET -o "
@@ -181,16 +191,16 @@ def open_run(folder: Path) -> Run:
     Raises
     ------
     RunError, CheckpointError
-        There is no run, no checkpoint yet, or it is of another network.
+        There is no run or no checkpoint yet, or the checkpoint belongs to another network.
     """
-    sheet = read_sheet(folder)
+    config = read_config(folder)
     state = read(folder / CHECKPOINT, torch.device("cpu"))
-    generator = make_generator(sheet.architecture, sheet.geometry)
+    generator = make_generator(config.architecture, config.geometry)
     try:
         generator.load_state_dict(state["average"])
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(
-            f"{folder / CHECKPOINT} is not of the network that {SHEET} names "
-            f"({sheet.architecture}); restore both from the same run"
+            f"{folder / CHECKPOINT} does not belong to the network that {CONFIG_FILE} names "
+            f"({config.architecture}); restore both from the same run"
         ) from error
-    return Run(folder, sheet, generator.eval().requires_grad_(False), int(state["step"]))
+    return Run(folder, config, generator.eval().requires_grad_(False), int(state["step"]))

@@ -1,18 +1,19 @@
 """Trains a generator on a dataset of looped spectrograms; read it from top to bottom.
 
 One loop for every architecture of gan/models/registry.py. Each step generates one batch, updates
-what judges by it, then the generator by what judges. The default architecture has an encoder
-beside it (VAE-GAN: Larsen et al. 2016): half of what is generated must re-create real clips
-from their codes, which teaches note boundaries in minutes; the others train as plain GANs.
+the discriminator with it, then the generator with the discriminator's answer. The default
+architecture also trains an encoder (VAE-GAN: Larsen et al. 2016): half of each batch must
+reconstruct real clips from their z, which teaches note boundaries in minutes; the other
+architectures train as plain GANs.
 
-    RUN/run.yaml        how the run was begun (run.py)
-    RUN/checkpoint.pt   networks, averaged generator, optimisers, step (gan/checkpoint.py)
+    RUN/run.yaml        architecture, hyperparameters and dataset (run.py)
+    RUN/checkpoint.pt   networks, EMA generator, optimisers, step (gan/checkpoint.py)
     RUN/log.jsonl       a line every few steps: losses, seconds, distances (gan/logging.py)
-    RUN/metric.png      the distance from clips held out of training (gan/validation.py)
-    RUN/sheet-*.png     what the averaged generator makes of the same z
+    RUN/metric.png      the distance from held-out clips (gan/validation.py)
+    RUN/sheet-*.png     what the EMA generator makes of the same z each time
 
-A run goes on from its checkpoint. Every random draw is seeded by (seed, step), so a run
-that was interrupted continues exactly as if it had not been: on a CPU bit for bit.
+A run continues from its checkpoint. Every random draw is seeded with (seed, step), so an
+interrupted run continues exactly as if it had not been interrupted: on a CPU bit for bit.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from latent_resonance import LatentResonanceError
@@ -37,261 +38,279 @@ from latent_resonance_export.gan.callbacks import Observer
 from latent_resonance_export.gan.checkpoint import (
     CHECKPOINT,
     Training,
-    last_good,
+    catch_stop_signals,
+    last_saved,
     load,
     save,
 )
-from latent_resonance_export.gan.device import any_of, average_over, by_first
-from latent_resonance_export.gan.early_stopping import Goal, why_done
-from latent_resonance_export.gan.ema import follow, statistics
+from latent_resonance_export.gan.device import any_rank, average_across_ranks, on_rank_zero
+from latent_resonance_export.gan.early_stopping import Goal, stop_reason
+from latent_resonance_export.gan.ema import running_statistics, update_ema
 from latent_resonance_export.gan.energy_distance import energy_loss
-from latent_resonance_export.gan.hyperparameters import Recipe
-from latent_resonance_export.gan.logging import Line
-from latent_resonance_export.gan.losses import prior_loss, slope_penalty, smoothness_penalty
+from latent_resonance_export.gan.hyperparameters import Hyperparameters
+from latent_resonance_export.gan.logging import LogLine
+from latent_resonance_export.gan.losses import approximate_r1_penalty, prior_loss, r1_penalty
+from latent_resonance_export.gan.models.protocol import Discriminator, latent_dim_of
 from latent_resonance_export.gan.models.registry import Architecture, check_geometry
-from latent_resonance_export.gan.stopping import stoppable
-from latent_resonance_export.gan.warm_start import begin_with
+from latent_resonance_export.gan.warm_start import load_warm_start
 
 
 class TrainingError(LatentResonanceError):
-    """A loss is no longer a number."""
+    """A loss is NaN or infinite."""
 
 
 @dataclass(frozen=True)
-class Studio:
-    """What stays as it is while training."""
+class TrainingSetup:
+    """What does not change during training."""
 
     fabric: Fabric
     dataset: Dataset
     architecture: Architecture
-    recipe: Recipe
-    ancestor: Path | None = None  # the run or pack whose networks a new run begins with
+    hyperparameters: Hyperparameters
+    warm_start: Path | None = None  # the run or pack whose networks a new run begins with
 
 
-class Ended(NamedTuple):
-    """Where training ended, and why: `steps`, `plateau` or `stopped`."""
+class TrainingResult(NamedTuple):
+    """The last step, and why training ended: `steps`, `plateau` or `stopped`."""
 
     step: int
-    why: str
+    reason: str
 
 
 def train(
-    studio: Studio,
+    setup: TrainingSetup,
     folder: Path,
     goal: Goal,
-    show: Callable[[Line], object] = lambda _line: None,
-) -> Ended:
-    """Trains until the goal or a signal, resuming the run in the folder if it has a checkpoint.
+    show: Callable[[LogLine], object] = lambda _line: None,
+) -> TrainingResult:
+    """Trains up to the goal or a signal; resumes the run in the folder if it has a checkpoint.
 
-    `show` is given the step at once, then each line of the log.
+    `show` is called with the first step, then with each line of the log.
 
     Raises
     ------
-    ArchitectureError, CheckpointError, JournalError
+    ArchitectureError, CheckpointError, TrainingLogError
         The networks cannot be made, or a file of the run cannot be read or written.
     TrainingError
-        A loss became NaN; the checkpoint is untouched.
+        A loss became NaN or infinite; the checkpoint is untouched.
     """
-    fabric, recipe, checkpoint = studio.fabric, studio.recipe, folder / CHECKPOINT
-    training = taken_up(studio, checkpoint)
-    observer = Observer(fabric, training, studio.dataset, folder, recipe.seed)
-    with closing(observer), stoppable() as stop:
+    fabric, hp, checkpoint = setup.fabric, setup.hyperparameters, folder / CHECKPOINT
+    training = resume_or_begin(setup, checkpoint)
+    observer = Observer(fabric, training, setup.dataset, folder, hp.seed)
+    with closing(observer), catch_stop_signals() as stop:
         show({"step": training.step})
         if training.step == 0:
-            observer.write({"step": 0, **observer.look()})
-        began, first = time.monotonic(), training.step
-        while not (why := why_done(goal, training.step, observer.history)):
-            losses = one_step(training, studio)
+            observer.write({"step": 0, **observer.evaluate()})
+        start_s, first_step = time.monotonic(), training.step
+        while not (reason := stop_reason(goal, training.step, observer.history)):
+            losses = one_step(training, setup)
             training.step += 1
-            refuse_nan(losses, training.step, checkpoint)
-            pace = round((time.monotonic() - began) / (training.step - first), 3)
+            check_finite(losses, training.step, checkpoint)
+            pace = round((time.monotonic() - start_s) / (training.step - first_step), 3)
             line = {"step": training.step, **losses, "seconds_per_step": pace}
-            due = training.step % recipe.checkpoint_interval == 0 or training.step == goal.steps
-            stopped = any_of(fabric, stop.asked)
+            due = training.step % hp.checkpoint_interval == 0 or training.step == goal.steps
+            stopped = any_rank(fabric, stop.requested)
             if due or stopped:
-                by_first(fabric, lambda: save(training, checkpoint))
+                on_rank_zero(fabric, lambda: save(training, checkpoint))
             if due:
-                line |= observer.look()
-            if due or training.step % recipe.log_interval == 0:
+                line |= observer.evaluate()
+            if due or training.step % hp.log_interval == 0:
                 observer.write(line)
                 show(line)
             if stopped:
-                return Ended(training.step, "stopped")
-    return Ended(training.step, why)
+                return TrainingResult(training.step, "stopped")
+    return TrainingResult(training.step, reason)
 
 
-def taken_up(studio: Studio, checkpoint: Path) -> Training:
-    """As it was saved; else with what a run or pack has learnt, if one is named; else fresh.
+def resume_or_begin(setup: TrainingSetup, checkpoint: Path) -> Training:
+    """The training in the checkpoint; else a new one, with a warm start if the setup names one.
 
     Raises
     ------
     ArchitectureError, CheckpointError, RunError, PackError
-        See `begin`, `load` and `begin_with`.
+        See `new_training`, `load` and `load_warm_start`.
     """
-    training = begin(studio)
+    training = new_training(setup)
     if checkpoint.exists():
-        load(training, checkpoint, studio.fabric.device)
+        load(training, checkpoint, setup.fabric.device)
         return training
-    if studio.ancestor:
-        begin_with(training, studio.ancestor, studio.fabric.device)
-    silence(training, studio.dataset)
+    if setup.warm_start:
+        load_warm_start(training, setup.warm_start, setup.fabric.device)
+    silence_unused_bands(training, setup.dataset)
     return training
 
 
-def silence(training: Training, dataset: Dataset) -> None:
-    """Keeps the bands silent that no clip has, if the network can: what is rare is learnt late."""
+def silence_unused_bands(training: Training, dataset: Dataset) -> None:
+    """Silences the mel bands that no clip uses, if the network can: training learns them late."""
     bands = torch.from_numpy(dataset.silent_bands)
-    for network in (training.generator, training.average):
-        if hasattr(network, "silence"):
-            network.silence(bands)
+    for network in (training.generator, training.ema):
+        silence = getattr(network, "silence", None)
+        if callable(silence):
+            silence(bands)
 
 
-def begin(studio: Studio) -> Training:
-    """Fresh networks and optimisers, the same in every process.
+def new_training(setup: TrainingSetup) -> Training:
+    """Freshly initialised networks and optimisers, the same in every process.
 
     Raises
     ------
     ArchitectureError
         The networks cannot be made for this geometry.
     """
-    architecture, recipe, geometry = studio.architecture, studio.recipe, studio.dataset.geometry
+    architecture, hp, geometry = setup.architecture, setup.hyperparameters, setup.dataset.geometry
     check_geometry(geometry)
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(hp.seed)
     generator = architecture.generator(geometry)
     encoder = architecture.encoder(geometry) if architecture.encoder else None
-    critic = architecture.critic(geometry)
-    average = architecture.generator(geometry).eval().requires_grad_(requires_grad=False)
-    average.load_state_dict(generator.state_dict())
-    for network in filter(None, (generator, encoder, critic, average)):
-        network.to(studio.fabric.device)
-    learning = [*generator.parameters(), *(encoder.parameters() if encoder else ())]
-    adam = {"betas": (recipe.beta1, recipe.beta2), "eps": 1e-8}
+    discriminator = architecture.discriminator(geometry)
+    ema = architecture.generator(geometry).eval().requires_grad_(requires_grad=False)
+    ema.load_state_dict(generator.state_dict())
+    for network in filter(None, (generator, encoder, discriminator, ema)):
+        network.to(setup.fabric.device)
+    trained = [*generator.parameters(), *(encoder.parameters() if encoder else ())]
+    betas = (hp.beta1, hp.beta2)
     return Training(
         generator,
         encoder,
-        critic,
-        average,
-        torch.optim.Adam(learning, **adam),
-        torch.optim.Adam(critic.parameters(), recipe.critic_rate, **adam),
+        discriminator,
+        ema,
+        torch.optim.Adam(trained, betas=betas, eps=1e-8),
+        torch.optim.Adam(discriminator.parameters(), hp.critic_rate, betas=betas, eps=1e-8),
     )
 
 
-def refuse_nan(losses: dict[str, float], step: int, checkpoint: Path) -> None:
-    """Stops before a checkpoint is overwritten by networks that are lost."""
-    lost = [name for name, loss in losses.items() if not np.isfinite(loss)]
-    if lost:
+def check_finite(losses: dict[str, float], step: int, checkpoint: Path) -> None:
+    """Stops before networks that have diverged overwrite the checkpoint.
+
+    Raises
+    ------
+    TrainingError
+        A loss is NaN or infinite.
+    """
+    diverged = [name for name, loss in losses.items() if not np.isfinite(loss)]
+    if diverged:
         raise TrainingError(
-            f"{' and '.join(lost)} ceased to be a number at step {step}; {last_good(checkpoint)}: "
-            "go on from it with another --seed"
+            f"{' and '.join(diverged)} became NaN or infinite at step {step}; "
+            f"{last_saved(checkpoint)}: continue from it with another --seed"
         )
 
 
-def one_step(training: Training, studio: Studio) -> dict[str, float]:
-    """Generates once; updates the critics by it, then generator and encoder by the critics."""
-    recipe, n_clips = studio.recipe, studio.recipe.batch_size // studio.fabric.world_size
-    rng, numbers = chances(recipe.seed, training.step, studio.fabric.global_rank)
-    warming_up = training.encoder is not None and training.step < recipe.warm_up
-    pixels = torch.from_numpy(studio.dataset.batch(n_clips, numbers)).to(studio.fabric.device)
-    real = roll(dequantise(pixels), rng) if recipe.turn else dequantise(pixels)
-    n_coded = n_clips if warming_up else n_clips // 2 if training.encoder else 0
+def one_step(training: Training, setup: TrainingSetup) -> dict[str, float]:
+    """Generates a batch; updates the discriminator, then generator and encoder; returns losses.
 
-    fake, coded = generate(training, real, n_coded, studio, rng)
-    said, loss = {}, real.new_zeros(())
-    if coded is not None:
-        said["unlike"] = functional.l1_loss(fake[:n_coded], real[:n_coded])
-        said["stray"] = prior_loss(coded, rng)
-        loss = recipe.likeness_weight * said["unlike"] + recipe.prior_weight * said["stray"]
+    The names of the losses are keys of log.jsonl, so they stay.
+    """
+    hp, n_clips = setup.hyperparameters, setup.hyperparameters.batch_size // setup.fabric.world_size
+    rng, numpy_rng = step_rngs(hp.seed, training.step, setup.fabric.global_rank)
+    warming_up = training.encoder is not None and training.step < hp.warm_up
+    pixels = torch.from_numpy(setup.dataset.batch(n_clips, numpy_rng)).to(setup.fabric.device)
+    real = roll(dequantise(pixels), rng) if hp.turn else dequantise(pixels)
+    n_encoded = n_clips if warming_up else n_clips // 2 if training.encoder else 0
+
+    fake, encoded = generate(training, real, n_encoded, setup, rng)
+    losses, loss = {}, real.new_zeros(())
+    if encoded is not None:
+        losses["unlike"] = functional.l1_loss(fake[:n_encoded], real[:n_encoded])
+        losses["stray"] = prior_loss(encoded, rng)
+        loss = hp.likeness_weight * losses["unlike"] + hp.prior_weight * losses["stray"]
     if not warming_up:
-        said |= teach_critic(training, real, fake.detach(), studio, rng)
-        if recipe.energy_weight:
-            # not the re-created ones: what z of the prior make is what will be played
-            said["energy"] = energy_loss(real[n_coded:], fake[n_coded:], rng)
-            loss = loss + recipe.energy_weight * said["energy"]
-        loss = loss + ask_critic(training, fake, studio, rng)
-    rate = recipe.warm_up_rate if warming_up else recipe.generator_rate
-    update(training.generator_optimiser, loss, rate * recipe.slowed(training.step), studio.fabric)
-    average_over(studio.fabric, statistics(training.generator))
-    follow(training.average, training.generator, training.step, recipe.ema_halflife)
-    return told(said | {"generator": loss}, studio.fabric)
+        losses |= update_discriminator(training, real, fake.detach(), setup, rng)
+        if hp.energy_weight:
+            # only what random z make, not reconstructions: the instrument plays the former
+            losses["energy"] = energy_loss(real[n_encoded:], fake[n_encoded:], rng)
+            loss = loss + hp.energy_weight * losses["energy"]
+        loss = loss + adversarial_generator_loss(training, fake, setup, rng)
+    rate = hp.warm_up_rate if warming_up else hp.generator_rate
+    update(training.generator_optimiser, loss, rate * hp.rate_factor(training.step), setup.fabric)
+    average_across_ranks(setup.fabric, running_statistics(training.generator))
+    update_ema(training.ema, training.generator, training.step, hp.ema_halflife)
+    return mean_losses(losses | {"generator": loss}, setup.fabric)
 
 
-def chances(seed: int, step: int, rank: int) -> tuple[torch.Generator, np.random.Generator]:
-    """What is drawn by chance in a step; PyTorch's own chance, which networks may use, likewise."""
-    number = seed * 1_000_003 + step + rank * 715_827_883  # PyTorch heeds the lower 32 bits
+def step_rngs(seed: int, step: int, rank: int) -> tuple[torch.Generator, np.random.Generator]:
+    """The random generators of a step; also seeds PyTorch's global one, which networks may use."""
+    number = seed * 1_000_003 + step + rank * 715_827_883  # PyTorch uses the lower 32 bits
     torch.manual_seed(number)
     return torch.Generator().manual_seed(number), np.random.default_rng((seed, step, rank))
 
 
 def generate(
-    training: Training, real: Tensor, n_coded: int, studio: Studio, rng: torch.Generator
+    training: Training, real: Tensor, n_encoded: int, setup: TrainingSetup, rng: torch.Generator
 ) -> tuple[Tensor, Tensor | None]:
-    """Makes a batch, the first n_coded from codes of real clips, the others from random z.
+    """Generates a batch: n_encoded spectrograms from z of real clips, the others from random z.
 
-    Returns the batch (batch, 1, n_mels, n_frames) and the codes (n_coded, latent_dim).
+    Returns
+    -------
+    the batch (batch, 1, n_mels, n_frames), and the z of real clips (n_encoded, latent_dim)
     """
-    latent_dim, coded = training.generator.latent_dim, None
-    with studio.fabric.autocast():
+    latent_dim, encoded = latent_dim_of(training.generator), None
+    with setup.fabric.autocast():
         z = real.new_zeros(0, latent_dim)
         if training.encoder:
-            coded = training.encoder(real[:n_coded])
-            noise = torch.randn(coded.shape, generator=rng).to(real.device)
-            z = coded + studio.recipe.z_noise * noise
-        drawn = torch.randn(len(real) - n_coded, latent_dim, generator=rng)
-        return training.generator(torch.cat([z, drawn.to(real.device)])).float(), coded
+            encoded = training.encoder(real[:n_encoded])
+            noise = torch.randn(encoded.shape, generator=rng).to(real.device)
+            z = encoded + setup.hyperparameters.z_noise * noise
+        drawn = torch.randn(len(real) - n_encoded, latent_dim, generator=rng)
+        return training.generator(torch.cat([z, drawn.to(real.device)])).float(), encoded
 
 
-def teach_critic(
-    training: Training, real: Tensor, fake: Tensor, studio: Studio, rng: torch.Generator
+def update_discriminator(
+    training: Training, real: Tensor, fake: Tensor, setup: TrainingSetup, rng: torch.Generator
 ) -> dict[str, Tensor]:
-    """One update of the critics, every few steps with the penalty that keeps them smooth."""
-    recipe, critic = studio.recipe, training.critic
-    seen = augment(real, rng)
-    corners = torch.rand(recipe.n_patches, 2, generator=rng)
-    said_of_real = judged(critic, seen, corners, studio.fabric)
-    said_of_fake = judged(critic, augment(fake, rng), corners, studio.fabric)
-    loss = total = studio.architecture.game.critic(said_of_real, said_of_fake)
-    if training.step % recipe.penalty_interval == 0:
-        if studio.architecture.game.exact_slope:
-            penalty = slope_penalty(lambda x: critic(x, corners), seen)
+    """Updates the discriminator once; every few steps with a gradient penalty."""
+    hp, discriminator = setup.hyperparameters, training.discriminator
+    augmented = augment(real, rng)
+    corners = torch.rand(hp.n_patches, 2, generator=rng)
+    real_logits = discriminate(discriminator, augmented, corners, setup.fabric)
+    fake_logits = discriminate(discriminator, augment(fake, rng), corners, setup.fabric)
+    loss = total = setup.architecture.adversarial_loss.discriminator(real_logits, fake_logits)
+    if training.step % hp.penalty_interval == 0:
+        if setup.architecture.adversarial_loss.exact_r1:
+            penalty = r1_penalty(lambda x: discriminator(x, corners), augmented)
         else:
-            nudge = torch.randn_like(seen) * recipe.penalty_sigma
-            nudged = judged(critic, seen + nudge, corners, studio.fabric)
-            penalty = smoothness_penalty(said_of_real, nudged, recipe.penalty_sigma)
-        total = loss + recipe.penalty_weight * recipe.penalty_interval * penalty
-    rate = recipe.critic_rate * recipe.slowed(training.step)
-    update(training.critic_optimiser, total, rate, studio.fabric)
-    apart = (r.mean() - f.mean() for r, f in zip(said_of_real, said_of_fake, strict=True))
-    return {"critic": loss} | dict(zip(critic.NAMES, apart, strict=True))
+            noise = torch.randn_like(augmented) * hp.penalty_sigma
+            perturbed = discriminate(discriminator, augmented + noise, corners, setup.fabric)
+            penalty = approximate_r1_penalty(real_logits, perturbed, hp.penalty_sigma)
+        total = loss + hp.penalty_weight * hp.penalty_interval * penalty
+    rate = hp.critic_rate * hp.rate_factor(training.step)
+    update(training.discriminator_optimiser, total, rate, setup.fabric)
+    margins = (r.mean() - f.mean() for r, f in zip(real_logits, fake_logits, strict=True))
+    return {"critic": loss} | dict(zip(discriminator.NAMES, margins, strict=True))
 
 
-def ask_critic(training: Training, fake: Tensor, studio: Studio, rng: torch.Generator) -> Tensor:
-    """The generator's loss by the critics, which do not learn from it."""
-    training.critic.requires_grad_(requires_grad=False)
-    corners = torch.rand(studio.recipe.n_patches, 2, generator=rng)
-    said = judged(training.critic, augment(fake, rng), corners, studio.fabric)
-    training.critic.requires_grad_(requires_grad=True)
-    return studio.architecture.game.generator(said)
+def adversarial_generator_loss(
+    training: Training, fake: Tensor, setup: TrainingSetup, rng: torch.Generator
+) -> Tensor:
+    """The generator's adversarial loss; the discriminator gets no gradient."""
+    training.discriminator.requires_grad_(requires_grad=False)
+    corners = torch.rand(setup.hyperparameters.n_patches, 2, generator=rng)
+    logits = discriminate(training.discriminator, augment(fake, rng), corners, setup.fabric)
+    training.discriminator.requires_grad_(requires_grad=True)
+    return setup.architecture.adversarial_loss.generator(logits)
 
 
-def judged(critic: nn.Module, x: Tensor, corners: Tensor, fabric: Fabric) -> tuple[Tensor, ...]:
-    """Each critic's logits, computed in half precision where that is quick, given in full."""
+def discriminate(
+    discriminator: Discriminator, x: Tensor, corners: Tensor, fabric: Fabric
+) -> tuple[Tensor, ...]:
+    """The logits as float32, computed in the precision of the run."""
     with fabric.autocast():
-        return tuple(logits.float() for logits in critic(x, corners))
+        return tuple(logits.float() for logits in discriminator(x, corners))
 
 
 def update(optimiser: torch.optim.Optimizer, loss: Tensor, rate: float, fabric: Fabric) -> None:
-    """One step of gradient descent, by the mean gradient of all processes."""
+    """One optimiser step, with the mean gradient of all processes."""
     for group in optimiser.param_groups:
         group["lr"] = rate
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()
-    learning = (p for group in optimiser.param_groups for p in group["params"])
-    average_over(fabric, (p.grad for p in learning if p.grad is not None))
+    torch.autograd.backward(loss)
+    parameters = (p for group in optimiser.param_groups for p in group["params"])
+    average_across_ranks(fabric, (p.grad for p in parameters if p.grad is not None))
     optimiser.step()
 
 
-def told(said: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
-    """The losses as numbers, the mean over all processes."""
-    values = torch.stack([value.detach().float() for value in said.values()])
-    average_over(fabric, [values])
-    return {name: round(v, 4) for name, v in zip(said, values.tolist(), strict=True)}
+def mean_losses(losses: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
+    """The losses as numbers, averaged over all processes."""
+    values = torch.stack([value.detach().float() for value in losses.values()])
+    average_across_ranks(fabric, [values])
+    numbers = cast("list[float]", values.tolist())
+    return {name: round(number, 4) for name, number in zip(losses, numbers, strict=True)}

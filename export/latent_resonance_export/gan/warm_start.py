@@ -1,7 +1,7 @@
-"""What a new run begins with: the networks of another run, or the generator of a pack.
+"""Warm start: a new run begins with the networks of another run, or with a pack's generator.
 
-A pack holds what is played and no more, so a run that begins with one has its encoder and its
-critics still to teach.
+A pack holds only the networks that the gallery plays, so the encoder and the discriminator of a
+run that begins with one start from random weights.
 """
 
 from __future__ import annotations
@@ -13,61 +13,60 @@ import torch
 from onnx import numpy_helper
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.pack import SHEET as PACK_SHEET
-from latent_resonance.pack import open_pack
-from latent_resonance_export.gan.checkpoint import CHECKPOINT, Training, inherit
+from latent_resonance.pack import MANIFEST, open_pack
+from latent_resonance_export.gan.checkpoint import CHECKPOINT, Training, load_networks
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.gan.models.registry import loop_generator
-from latent_resonance_export.gan.run import RunError, read_sheet
-from latent_resonance_export.pack.onnx_export import AGREEMENT, N_EXAMPLES, disagreement
+from latent_resonance_export.gan.run import RunError, read_config
+from latent_resonance_export.pack.onnx_export import N_EXAMPLES, TOLERANCE, max_difference
 
 
-def check_ancestor(folder: Path, architecture: str, geometry: Geometry) -> None:
-    """Refuses what a run of this architecture and geometry cannot begin with.
+def check_warm_start(folder: Path, architecture: str, geometry: Geometry) -> None:
+    """Refuses a run or pack that a run of this architecture and geometry cannot begin with.
 
     Raises
     ------
     RunError, PackError
-        It is neither a run nor a pack, or its networks do not fit.
+        The folder is neither a run nor a pack, or its networks do not fit.
     """
-    if (folder / PACK_SHEET).exists():
+    if (folder / MANIFEST).exists():
         pack = open_pack(folder)
-        generator_of(pack.generator, pack.geometry)
-        theirs = ("loop", pack.geometry)
+        load_loop_generator(pack.generator, pack.geometry)
+        found = ("loop", pack.geometry)
     else:
-        sheet = read_sheet(folder)
-        theirs = (sheet.architecture, sheet.geometry)
-    if theirs != (architecture, geometry):
+        config = read_config(folder)
+        found = (config.architecture, config.geometry)
+    if found != (architecture, geometry):
         raise RunError(
-            f"{folder} is of another architecture or geometry ({theirs[0]}): begin from a run or "
-            "a pack like this one, or leave --begin-from out"
+            f"{folder} has another architecture or geometry ({found[0]}): begin from a run or "
+            "a pack like this one, or leave out --begin-from"
         )
 
 
-def begin_with(training: Training, folder: Path, device: torch.device) -> None:
-    """Gives the networks of a run, or the generator of a pack, to a training that is fresh.
+def load_warm_start(training: Training, folder: Path, device: torch.device) -> None:
+    """Loads the networks of a run, or the generator of a pack, into a new training.
 
     Raises
     ------
     CheckpointError, RunError, PackError
-        It cannot be read, or is of other networks.
+        It cannot be read, or holds other networks.
     """
-    if not (folder / PACK_SHEET).exists():
-        inherit(training, folder / CHECKPOINT, device)
+    if not (folder / MANIFEST).exists():
+        load_networks(training, folder / CHECKPOINT, device)
         return
     pack = open_pack(folder)
-    state = generator_of(pack.generator, pack.geometry).state_dict()
-    for ours in (training.generator, training.average):
-        ours.load_state_dict(state)
+    state = load_loop_generator(pack.generator, pack.geometry).state_dict()
+    for generator in (training.generator, training.ema):
+        generator.load_state_dict(state)
 
 
-def generator_of(path: Path, geometry: Geometry) -> LoopGenerator:
-    """The default network with the weights that lie in an ONNX file `convert` made of it.
+def load_loop_generator(path: Path, geometry: Geometry) -> LoopGenerator:
+    """The default generator with the weights of the ONNX file that `convert` made from it.
 
     Raises
     ------
     RunError
-        The file is of another network: what the two make of the same z decides.
+        The file holds another network: both must generate the same from the same z.
     """
     constants = {
         constant.name: torch.from_numpy(numpy_helper.to_array(constant).copy())
@@ -78,11 +77,11 @@ def generator_of(path: Path, geometry: Geometry) -> LoopGenerator:
         generator.load_constants(constants)
         rng = torch.Generator().manual_seed(0)
         examples = torch.randn(N_EXAMPLES, generator.latent_dim, generator=rng)
-        if disagreement(generator, path, examples) <= AGREEMENT:
+        if max_difference(generator, path, examples) <= TOLERANCE:
             return generator
-    except (KeyError, RuntimeError):  # the constants are of other names or shapes
+    except (KeyError, RuntimeError):  # the constants have other names or shapes
         pass
     raise RunError(
-        f"{path} is not of the architecture loop as it is here: begin from a run, or from a pack "
-        "that this workshop's convert has written, or leave --begin-from out"
+        f"{path} is not of this version's architecture loop: begin from a run, or from a pack "
+        "that this workshop's convert wrote, or leave out --begin-from"
     )

@@ -1,1 +1,1 @@
-"""The generators that can be trained, each with what judges it, behind one small protocol."""
+"""The networks that can be trained: generators, encoders and discriminators."""

@@ -1,4 +1,4 @@
-"""A generator of the artist's own: package.module:factory, called with the geometry."""
+"""The user's own generator: package.module:factory, called with the geometry."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
@@ -13,37 +14,37 @@ from torch import nn
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
 
-LIMIT = 1.0 + 1e-4  # of a picture; beyond that it would be clipped unheard
+MAX_PIXEL = 1.0 + 1e-4  # beyond this, clipping would be noticeable
 
 
 class ArchitectureError(LatentResonanceError):
-    """No generator goes by that name, or it is none that can be trained."""
+    """The generator's name is unknown, or what it names cannot be trained."""
 
 
-def make_foreign(factory: str, geometry: Geometry) -> nn.Module:
-    """Calls the factory and tries what it made.
+def make_custom(factory: str, geometry: Geometry) -> nn.Module:
+    """Calls the factory and checks the network that it returns.
 
     Raises
     ------
     ArchitectureError
-        It cannot be imported or called, or what it makes keeps no `Generator`'s contract.
+        It cannot be imported or called, or its network does not satisfy `Generator`.
     """
-    make = find(factory)
+    make = find_factory(factory)
     try:
         network = make(geometry)
-    except (Exception, SystemExit) as error:  # an artist's code may raise anything
+    except (Exception, SystemExit) as error:  # user code may raise anything
         raise ArchitectureError(
-            f"{factory} raised {in_short(error)}: it is called with the geometry alone"
+            f"{factory} raised {summarise(error)}: it is called with the geometry alone"
         ) from error
     if not isinstance(network, nn.Module):
         kind = type(network).__name__
         raise ArchitectureError(f"{factory} returned {kind}: return a torch.nn.Module")
-    check(network, factory, geometry)
+    check_generator(network, factory, geometry)
     return network
 
 
-def find(factory: str) -> Callable[[Geometry], object]:
-    """What package.module:factory names; looked for in the working folder too.
+def find_factory(factory: str) -> Callable[[Geometry], object]:
+    """The function that package.module:factory names; the working folder is searched too.
 
     Raises
     ------
@@ -55,61 +56,65 @@ def find(factory: str) -> Callable[[Geometry], object]:
         raise ArchitectureError(f"{factory!r} should read package.module:factory")
     here = str(Path.cwd())
     if here not in sys.path:
-        sys.path.append(here)  # last, so that nothing that is installed is hidden
+        sys.path.append(here)  # last, so that it hides no installed package
     try:
         make = getattr(importlib.import_module(module_name), name)
-    except (Exception, SystemExit) as error:  # the same
+    except (Exception, SystemExit) as error:  # user code may raise anything
         raise ArchitectureError(
-            f"{factory} cannot be imported from {here} ({in_short(error)}): go to the folder "
-            "that its package lies in"
+            f"{factory} cannot be imported from {here} ({summarise(error)}): run the command in "
+            "the folder that contains its package"
         ) from error
     if not callable(make):
         raise ArchitectureError(f"{factory} is {type(make).__name__}: name a function")
-    return make
+    return cast("Callable[[Geometry], object]", make)
 
 
-def check(network: nn.Module, factory: str, geometry: Geometry) -> None:
-    """Tries a generator on two z.
+def check_generator(network: nn.Module, factory: str, geometry: Geometry) -> None:
+    """Calls a generator with two z.
 
     Raises
     ------
     ArchitectureError
-        It has no `latent_dim`, fails, or draws what is no spectrogram.
+        It has no `latent_dim` or no parameters, fails, or does not return spectrograms.
     """
     latent_dim = getattr(network, "latent_dim", None)
     if not (isinstance(latent_dim, int) and latent_dim > 0):
-        raise ArchitectureError(f"what {factory} returned has no latent_dim: set it, as a number")
-    parameters = list(network.parameters())
-    if not parameters:
-        raise ArchitectureError(f"what {factory} returned has no parameters: nothing can be learnt")
+        raise ArchitectureError(f"{factory}: the network has no latent_dim: set it to a number")
+    if not list(network.parameters()):
+        raise ArchitectureError(f"{factory}: the network has no parameters to train")
     z = torch.randn(2, latent_dim, generator=torch.Generator().manual_seed(0))
     training = network.training
     try:
         with torch.no_grad():
-            pictures = network.eval()(z)
-    except Exception as error:  # the same
-        raise ArchitectureError(f"{factory}: drawing raised {in_short(error)}") from error
+            spectrograms = network.eval()(z)
+    except Exception as error:  # user code may raise anything
+        raise ArchitectureError(f"{factory}: generating raised {summarise(error)}") from error
     network.train(training)
-    check_pictures(pictures, factory, geometry)
+    check_spectrograms(spectrograms, factory, geometry)
 
 
-def check_pictures(pictures: object, factory: str, geometry: Geometry) -> None:
-    """Refuses what is no pair of spectrograms of this geometry."""
-    owed = (2, 1, geometry.n_mels, geometry.n_frames)
-    found = tuple(pictures.shape) if isinstance(pictures, torch.Tensor) else type(pictures).__name__
-    if found != owed:
+def check_spectrograms(spectrograms: object, factory: str, geometry: Geometry) -> None:
+    """Refuses anything but two spectrograms of this geometry within [-1, 1]."""
+    expected = (2, 1, geometry.n_mels, geometry.n_frames)
+    if not isinstance(spectrograms, torch.Tensor):
+        raise _wrong_shape(factory, type(spectrograms).__name__, expected)
+    if spectrograms.shape != expected:
+        raise _wrong_shape(factory, tuple(spectrograms.shape), expected)
+    largest = spectrograms.abs().max().item()
+    if not largest <= MAX_PIXEL:  # also true of NaN
         raise ArchitectureError(
-            f"{factory} draws {found} for two z where this dataset needs {owed}: (batch, 1, "
-            "n_mels, n_frames) of the geometry that the factory is given"
-        )
-    most = pictures.abs().max().item()
-    if not most <= LIMIT:  # NaN is not either
-        raise ArchitectureError(
-            f"{factory} draws values up to {most:.4g}, outside [-1, 1]: end it with a tanh"
+            f"{factory} generates values up to {largest:.4g}, outside [-1, 1]: end it with a tanh"
         )
 
 
-def in_short(error: BaseException) -> str:
-    """The kind of an error and its first line."""
+def _wrong_shape(factory: str, found: object, expected: tuple[int, ...]) -> ArchitectureError:
+    return ArchitectureError(
+        f"{factory} generates {found} for two z where this dataset needs {expected}: (batch, 1, "
+        "n_mels, n_frames) of the geometry that the factory is called with"
+    )
+
+
+def summarise(error: BaseException) -> str:
+    """The type of an error and its first line."""
     first = str(error).strip().partition("\n")[0][:160]
     return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -1,10 +1,10 @@
-"""DCGAN, the classic baseline (Radford, Metz & Chintala 2016), fitted to looped spectrograms.
+"""DCGAN, the classic baseline (Radford, Metz & Chintala 2016), adapted to looped spectrograms.
 
 As in the paper: transposed convolutions that double and strided ones that halve, kernels of
-4, batch normalisation and ReLU in the generator, leaky ReLU in the critic, weights from a
-normal distribution of 0.02. Otherwise: time is a circle; z is of unit mean square, so that a
-face cannot ask for an absurd one; the critic has no batch normalisation, since R1 keeps it
-smooth, and answers for each eighth of the loop.
+4, batch normalisation and ReLU in the generator, leaky ReLU in the discriminator, weights from a
+normal distribution of 0.02. Differences: time is circular; z is scaled to unit mean square, so
+that its length has no effect; the discriminator has no batch normalisation, since R1 keeps it
+smooth, and returns a logit for each eighth of the loop.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from torch.nn import functional
 
 from latent_resonance_export.gan.models.circular_layers import halving_widths, n_doublings
 from latent_resonance_export.gan.models.loop_vaegan import bounded, circular_pad, unit_norm
+from latent_resonance_export.gan.models.protocol import Discriminator
 
 FIRST_WIDTH = 512  # channels of the seed
 
 
 def initialise(network: nn.Module) -> None:
-    """Weights as in section 3 of the paper."""
+    """Initialises the weights as in section 3 of the paper."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, std=0.02)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.weight, mean=1.0, std=0.02)
 
@@ -34,12 +36,12 @@ class Doubling(nn.ConvTranspose2d):
     """Transposed convolution: twice the bands and frames."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
-        # the frames that are padded round the loop are cropped again: two on each side
+        # crops the circularly padded frames again: two on each side
         super().__init__(n_in, n_out, kernel_size=4, stride=2, padding=(1, 3))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(batch, n_in, mels, frames) -> (batch, n_out, 2 mels, 2 frames)."""
-        return super().forward(circular_pad(x, 1, 1))
+        return super().forward(circular_pad(x, 1, 1), output_size)
 
 
 class Halving(nn.Conv2d):
@@ -54,7 +56,7 @@ class Halving(nn.Conv2d):
 
 
 class DcganGenerator(nn.Module):
-    """z -> a small picture of many channels, doubled until it is a spectrogram."""
+    """z -> a seed of many channels, doubled until it is a spectrogram."""
 
     def __init__(
         self,
@@ -81,8 +83,8 @@ class DcganGenerator(nn.Module):
         return bounded(x)
 
 
-class DcganCritic(nn.Module):
-    """The generator turned round: a logit for each eighth of the loop."""
+class DcganDiscriminator(Discriminator):
+    """The generator's mirror image: a logit for each eighth of the loop."""
 
     NAMES = ("apart",)
 

@@ -1,52 +1,57 @@
-"""The looped generator, the encoder that teaches it, and its two critics.
+"""The default architecture: looped generator, encoder and a discriminator of two networks.
 
 Mel bands are *channels* and every convolution runs over time only, circularly, so a
-partial is a channel that is on or off and the loop closes without a seam. A second,
-small critic looks at two-dimensional patches: it is the one that sees whether a
-vibrato is a smooth line and an attack a sharp edge.
+partial is a channel that is on or off and the loop closes without a seam. A second, small
+discriminator sees two-dimensional patches: it judges whether a vibrato is a smooth line and an
+attack a sharp edge.
 
 Shapes: z (batch, latent_dim), spectrogram (batch, 1, n_mels, n_frames) in [-1, 1].
-Plain PyTorch operators only, so that the generator exports to ONNX.
+Plain PyTorch operators only, so that the generator exports to ONNX. The attributes are keys of
+state_dicts, so their names stay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-SEED_FRAMES = 8  # the loop begins as this many frames and is doubled up to n_frames
+from latent_resonance_export.gan.models.protocol import Discriminator
+
+SEED_FRAMES = 8  # the loop begins with this many frames and is doubled up to n_frames
 SEED_GAIN = 0.3
 HEADROOM = 1.04
-FAR_BELOW, ALMOST_SILENT = -3.0, -1.5  # HEADROOM * tanh(-3) lies beyond -1, of -1.5 within
-FIRST_PICTURE = 3  # the level (64 frames) that draws first; what lies below only composes
+FAR_BELOW, ALMOST_SILENT = -3.0, -1.5  # HEADROOM * tanh: -3 is beyond -1, -1.5 is within
+FIRST_OUTPUT_LEVEL = 3  # the first level (64 frames) with an output; lower ones only compose
 WIDTHS = (320, 320, 320, 320, 320, 256, 256)  # of the generator's levels, 8 to 512 frames
 ENCODER_WIDTHS = (256, 256, 320, 320, 320, 320)  # from 256 frames down to 8
-CRITIC_WIDTHS = (256, 320, 384, 384, 384, 384)
+DISCRIMINATOR_WIDTHS = (256, 320, 384, 384, 384, 384)
 
 
 def n_halvings(n_frames: int) -> int:
-    """How often a loop is halved down to the seed's 8 frames."""
+    """How often a loop is halved to reach the seed's 8 frames."""
     return (n_frames // SEED_FRAMES).bit_length() - 1
 
 
 def fitted(widths: tuple[int, ...], n: int) -> tuple[int, ...]:
-    """The first n widths, the last one repeated where a loop is longer than they are made for."""
+    """The first n widths; for longer loops the last one is repeated."""
     return (*widths, *(widths[-1],) * n)[:n]
 
 
 def initialise(network: nn.Module) -> None:
-    """Keeps the variance through every layer (He et al. 2015), so that z is heard from step one."""
+    """Keeps the variance through every layer (He et al. 2015), so z matters from step one."""
     for module in network.modules():
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, a=0.2)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
 
 
 def circular_pad(x: Tensor, left: int, right: int) -> Tensor:
-    """Closes the loop: pads time, the last axis, with its own other end."""
+    """Pads time, the last axis, with frames from the other end of the loop."""
     return torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], dim=-1)
 
 
@@ -56,7 +61,7 @@ def unit_norm(x: Tensor) -> Tensor:
 
 
 class CircularConv(nn.Conv1d):
-    """Width-3 convolution over a closed loop."""
+    """Circular convolution of width 3."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(n_in, n_out, kernel_size=3)
@@ -82,7 +87,7 @@ class ModulatedLayer(nn.Module):
 
 
 class LoopGenerator(nn.Module):
-    """z -> style; a seed of 8 frames is doubled in time, each level adding to the picture."""
+    """z -> style; a seed of 8 frames is doubled in time, each level adding to the spectrogram."""
 
     def __init__(
         self,
@@ -105,45 +110,55 @@ class LoopGenerator(nn.Module):
         pairs = list(zip(n_in, widths, strict=True))
         self.first = nn.ModuleList(ModulatedLayer(a, b, n_style) for a, b in pairs)
         self.second = nn.ModuleList(ModulatedLayer(b, b, n_style) for _, b in pairs)
-        self.first_picture = min(FIRST_PICTURE, len(widths) - 1)
-        self.to_mel = nn.ModuleList(nn.Conv1d(b, n_mels, 1) for b in widths[self.first_picture :])
+        self.first_output_level = min(FIRST_OUTPUT_LEVEL, len(widths) - 1)
+        output_widths = widths[self.first_output_level :]
+        self.to_mel = nn.ModuleList(nn.Conv1d(b, n_mels, 1) for b in output_widths)
         initialise(self)
-        for layer in self.to_mel:
+        for layer in self.output_layers():
             nn.init.normal_(layer.weight, std=0.1 / layer.in_channels**0.5)
+
+    def output_layers(self) -> list[nn.Conv1d]:
+        """The convolutions from channels to mel bands, of the lowest level first."""
+        return [cast("nn.Conv1d", layer) for layer in self.to_mel]
 
     def forward(self, z: Tensor) -> Tensor:
         """(batch, latent_dim) of any length -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
         style = self.mapping(unit_norm(z))  # (batch, n_style)
         x = SEED_GAIN * self.seed + self.seed_of_style(style).unflatten(1, self.seed.shape[1:])
-        picture = None
+        spectrogram: Tensor | None = None
         for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
             if level > 0:
-                x = smooth_double(x)  # doubled frames would print their grain on every picture
+                x = smooth_double(x)  # repeated frames would leave a grain in every spectrogram
             x = second(first(x, style), style)  # (batch, width, 8 * 2**level)
-            if level >= self.first_picture:
-                added = self.to_mel[level - self.first_picture](x)
-                picture = added if picture is None else smooth_double(picture) + added
-        return bounded(picture).unsqueeze(1)
+            if level >= self.first_output_level:
+                added = self.to_mel[level - self.first_output_level](x)
+                spectrogram = added if spectrogram is None else smooth_double(spectrogram) + added
+        assert spectrogram is not None, "the last level has an output"
+        return bounded(spectrogram).unsqueeze(1)
 
     def silence(self, bands: Tensor) -> None:
-        """Keeps mel bands, (n_mels,) of bool, silent whatever z is, and through all training.
+        """Silences mel bands, (n_mels,) of bool, whatever z is, and during all training.
 
-        They are drawn far below silence, where the clamp lets no gradient pass. Others that
-        were kept so, as in what a run began from, can be learnt again.
+        Their output is far below silence, where the clamp blocks the gradient. Bands that were
+        silenced before, as in the network of a warm start, become trainable again.
         """
         with torch.no_grad():
-            drawn = sum(layer.weight.abs().amax(dim=(1, 2)) for layer in self.to_mel)
-            asleep = drawn.cpu() == 0.0
-            for layer in self.to_mel:
+            layers = self.output_layers()
+            used = torch.stack([layer.weight.abs().amax(dim=(1, 2)) for layer in layers]).sum(dim=0)
+            silenced = used.cpu() == 0.0
+            for layer in layers:
+                assert layer.bias is not None
                 layer.weight[bands] = 0.0
-                layer.bias[bands | asleep] = 0.0
-            self.to_mel[0].bias[asleep] = ALMOST_SILENT
-            self.to_mel[0].bias[bands] = FAR_BELOW
+                layer.bias[bands | silenced] = 0.0
+            lowest = layers[0].bias
+            assert lowest is not None
+            lowest[silenced] = ALMOST_SILENT
+            lowest[bands] = FAR_BELOW
 
     def load_constants(self, constants: Mapping[str, Tensor]) -> None:
-        """Takes the weights of an ONNX file of such a network; all but the seed keep their names.
+        """Loads the weights from an ONNX file of such a network; all but the seed keep their names.
 
-        The exporter folds the seed's gain into the seed, which is known by its shape alone.
+        The exporter folds the seed's gain into the seed, which is found by its shape.
 
         Raises
         ------
@@ -162,9 +177,9 @@ class LoopGenerator(nn.Module):
         self.load_state_dict({**weights, "seed": folded[0] / SEED_GAIN})
 
 
-def bounded(picture: Tensor) -> Tensor:
-    """Into [-1, 1], both ends included: a tanh hardly ever reaches -1, which is silence."""
-    return (HEADROOM * torch.tanh(picture)).clamp(-1.0, 1.0)
+def bounded(x: Tensor) -> Tensor:
+    """Into [-1, 1], both ends included: a plain tanh hardly ever reaches -1, which is silence."""
+    return (HEADROOM * torch.tanh(x)).clamp(-1.0, 1.0)
 
 
 def smooth_double(x: Tensor) -> Tensor:
@@ -175,7 +190,7 @@ def smooth_double(x: Tensor) -> Tensor:
 
 
 class LoopTrunk(nn.Module):
-    """The generator turned round: halves the loop down to 8 frames."""
+    """The generator's mirror image: halves the loop down to 8 frames."""
 
     def __init__(self, n_mels: int, widths: tuple[int, ...]) -> None:
         super().__init__()
@@ -194,7 +209,7 @@ class LoopTrunk(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Spectrogram -> the z that should make it; only training needs it."""
+    """Spectrogram -> the z that should generate it; used in training only."""
 
     def __init__(
         self,
@@ -212,10 +227,10 @@ class Encoder(nn.Module):
         return unit_norm(self.z(self.trunk(x).flatten(1)).float())
 
 
-class LoopCritic(nn.Module):
-    """Judges whole loops: one logit for each of 8 stretches of time."""
+class WholeLoopDiscriminator(nn.Module):
+    """Sees whole loops: one logit for each of 8 stretches of time."""
 
-    def __init__(self, n_mels: int = 512, widths: tuple[int, ...] = CRITIC_WIDTHS) -> None:
+    def __init__(self, n_mels: int = 512, widths: tuple[int, ...] = DISCRIMINATOR_WIDTHS) -> None:
         super().__init__()
         self.trunk = LoopTrunk(n_mels, widths)
         self.judge = CircularConv(widths[-1] + 1, widths[-1])
@@ -226,7 +241,8 @@ class LoopCritic(nn.Module):
         x = self.trunk(x)
         x = torch.cat([x, batch_deviation(x)], dim=1)
         x = functional.leaky_relu(self.judge(x), 0.2)
-        return self.logit(x).squeeze(1)
+        logits: Tensor = self.logit(x)
+        return logits.squeeze(1)
 
 
 def batch_deviation(x: Tensor, group: int = 4) -> Tensor:
@@ -237,8 +253,8 @@ def batch_deviation(x: Tensor, group: int = 4) -> Tensor:
     return deviation.repeat(group, 1, x.shape[2]).to(x.dtype)
 
 
-class TextureCritic(nn.Module):
-    """A small patch critic over mel and time that knows how high in the spectrum it looks."""
+class PatchDiscriminator(nn.Module):
+    """Sees patches of mel and time, with their height in the spectrum as a second channel."""
 
     def __init__(self, widths: tuple[int, ...] = (32, 64, 128)) -> None:
         super().__init__()
@@ -255,23 +271,27 @@ class TextureCritic(nn.Module):
         x = torch.cat([patch, height], dim=1)
         for layer in self.layers:
             x = functional.leaky_relu(layer(x), 0.2)
-        return self.logit(x).flatten(1)
+        logits: Tensor = self.logit(x)
+        return logits.flatten(1)
 
 
-class Critic(nn.Module):
-    """Both critics; their logits are judged together: (batch, n_logits)."""
+class LoopDiscriminator(Discriminator):
+    """Both discriminators; each returns logits (batch, n_logits)."""
 
     NAMES = ("loop", "texture")
     PATCH = (192, 96)  # mels, frames, at most
 
-    def __init__(self, n_mels: int = 512, widths: tuple[int, ...] = CRITIC_WIDTHS) -> None:
+    def __init__(self, n_mels: int = 512, widths: tuple[int, ...] = DISCRIMINATOR_WIDTHS) -> None:
         super().__init__()
-        self.loop = LoopCritic(n_mels, widths)
-        self.texture = TextureCritic()
+        self.loop = WholeLoopDiscriminator(n_mels, widths)
+        self.texture = PatchDiscriminator()
         initialise(self)
 
     def forward(self, x: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
-        """corners: (n_patches, 2) in 0..1, where to look; the same for the whole batch."""
+        """(batch, 1, n_mels, n_frames) -> the logits of the whole loops and of the patches.
+
+        corners : (n_patches, 2) in 0..1, positions of the patches, the same for the whole batch
+        """
         height = torch.linspace(-1, 1, x.shape[2], device=x.device, dtype=x.dtype)
         height = height.view(1, 1, -1, 1).expand(x.shape[0], 1, -1, x.shape[3])
         size = (min(self.PATCH[0], x.shape[2]), min(self.PATCH[1], x.shape[3]))

@@ -1,18 +1,18 @@
-"""What the workshop asks of a network, whoever made it."""
+"""What training expects of a generator and of a discriminator."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import ClassVar, Protocol, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Generator(Protocol):
-    """A network of plain PyTorch operators, so that it exports to ONNX.
+    """A torch.nn.Module of plain PyTorch operators, so that it exports to ONNX.
 
-    It may have a method `silence(bands)`, which keeps mel bands, (n_mels,) of bool, silent for
-    good: training calls it once, with the bands that no clip has. What was kept silent and is
-    not among them has to be learnt again.
+    It may have a method `silence(bands)` that silences mel bands, (n_mels,) of bool, for good:
+    training calls it once, with the bands that no clip uses. Bands that were silenced before and
+    are not among them must become trainable again.
     """
 
     latent_dim: int
@@ -21,13 +21,19 @@ class Generator(Protocol):
         """(batch, latent_dim) -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
 
 
-class Judge(Protocol):
-    """What tells real from generated; `NAMES` are those of its answers."""
+class Discriminator(nn.Module):
+    """Tells real spectrograms from generated ones; `NAMES` are those of its outputs in the log."""
 
-    NAMES: tuple[str, ...]
+    NAMES: ClassVar[tuple[str, ...]]
 
-    def __call__(self, x: Tensor, corners: Tensor) -> tuple[Tensor, ...]:
+    def forward(self, x: Tensor, corners: Tensor) -> tuple[Tensor, ...]:
         """(batch, 1, n_mels, n_frames) -> logits (batch, any) for each name.
 
-        corners : (n, 2) in 0..1, for whoever looks at patches
+        corners : (n, 2) in 0..1, positions of patches, for a discriminator of patches
         """
+        raise NotImplementedError
+
+
+def latent_dim_of(generator: nn.Module) -> int:
+    """The number of dimensions of a generator's z."""
+    return cast("Generator", generator).latent_dim

@@ -1,4 +1,4 @@
-"""The generators by name, each with what judges it, the game that suits it and its recipe."""
+"""The architectures by name: generator, discriminator, losses and hyperparameters."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from functools import partial
 from torch import nn
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance_export.gan.hyperparameters import Recipe
-from latent_resonance_export.gan.losses import HINGE, NON_SATURATING, Game
-from latent_resonance_export.gan.models.custom import ArchitectureError, make_foreign
-from latent_resonance_export.gan.models.dcgan import DcganCritic, DcganGenerator
+from latent_resonance_export.gan.hyperparameters import Hyperparameters
+from latent_resonance_export.gan.losses import HINGE, NON_SATURATING, AdversarialLoss
+from latent_resonance_export.gan.models.custom import ArchitectureError, make_custom
+from latent_resonance_export.gan.models.dcgan import DcganDiscriminator, DcganGenerator
 from latent_resonance_export.gan.models.loop_vaegan import (
-    CRITIC_WIDTHS,
+    DISCRIMINATOR_WIDTHS,
     ENCODER_WIDTHS,
     WIDTHS,
-    Critic,
     Encoder,
+    LoopDiscriminator,
     LoopGenerator,
     fitted,
     n_halvings,
 )
-from latent_resonance_export.gan.models.stylegan2 import StyleCritic, StyleGenerator
+from latent_resonance_export.gan.models.protocol import Discriminator
+from latent_resonance_export.gan.models.stylegan2 import StyleDiscriminator, StyleGenerator
 
 __all__ = ["ARCHITECTURES", "Architecture", "ArchitectureError", "architecture_of"]
 SMALLEST, LARGEST = 32, 4096  # of bands and of frames
@@ -31,49 +32,52 @@ SMALLEST, LARGEST = 32, 4096  # of bands and of frames
 
 @dataclass(frozen=True)
 class Architecture:
-    """A generator, see gan/models/protocol.py, and how it is taught.
+    """A generator, see gan/models/protocol.py, and how it is trained.
 
-    encoder : makes the network that gives z for real clips, with which a generator learns to
-        re-create them; None trains a plain GAN
+    encoder : makes the network that maps real clips to z, so that the generator learns to
+        reconstruct them; None trains a plain GAN
     """
 
     generator: Callable[[Geometry], nn.Module]
-    critic: Callable[[Geometry], nn.Module]
-    game: Game
-    recipe: Recipe
+    discriminator: Callable[[Geometry], Discriminator]
+    adversarial_loss: AdversarialLoss
+    hyperparameters: Hyperparameters
     encoder: Callable[[Geometry], nn.Module] | None = None
 
 
 def loop_generator(geometry: Geometry) -> LoopGenerator:
-    """As deep as the loop is long."""
+    """A generator with one level for each doubling of the seed."""
     widths = fitted(WIDTHS, n_halvings(geometry.n_frames) + 1)
     return LoopGenerator(n_mels=geometry.n_mels, widths=widths)
 
 
 def loop_encoder(geometry: Geometry) -> Encoder:
-    """As deep as the loop is long."""
+    """An encoder with one level for each halving of the loop."""
     widths = fitted(ENCODER_WIDTHS, n_halvings(geometry.n_frames))
     return Encoder(n_mels=geometry.n_mels, widths=widths)
 
 
-def loop_critic(geometry: Geometry) -> Critic:
-    """As deep as the loop is long."""
-    return Critic(geometry.n_mels, fitted(CRITIC_WIDTHS, n_halvings(geometry.n_frames)))
+def loop_discriminator(geometry: Geometry) -> LoopDiscriminator:
+    """A discriminator with one level for each halving of the loop."""
+    widths = fitted(DISCRIMINATOR_WIDTHS, n_halvings(geometry.n_frames))
+    return LoopDiscriminator(geometry.n_mels, widths)
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "loop": Architecture(loop_generator, loop_critic, HINGE, Recipe(), loop_encoder),
+    "loop": Architecture(
+        loop_generator, loop_discriminator, HINGE, Hyperparameters(), loop_encoder
+    ),
     "dcgan": Architecture(
         lambda geometry: DcganGenerator(geometry.n_mels, geometry.n_frames),
-        lambda geometry: DcganCritic(geometry.n_mels, geometry.n_frames),
+        lambda geometry: DcganDiscriminator(geometry.n_mels, geometry.n_frames),
         NON_SATURATING,
-        Recipe(warm_up=0, beta1=0.5, beta2=0.999, energy_weight=0.0, penalty_weight=1.0),
+        Hyperparameters(warm_up=0, beta1=0.5, beta2=0.999, energy_weight=0.0, penalty_weight=1.0),
     ),
     "stylegan2": Architecture(
         lambda geometry: StyleGenerator(geometry.n_mels, geometry.n_frames),
-        lambda geometry: StyleCritic(geometry.n_mels, geometry.n_frames),
+        lambda geometry: StyleDiscriminator(geometry.n_mels, geometry.n_frames),
         NON_SATURATING,
-        Recipe(
+        Hyperparameters(
             warm_up=0,
             generator_rate=2e-3,
             critic_rate=2e-3,
@@ -86,7 +90,7 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 
 def architecture_of(name: str) -> Architecture:
-    """One of ARCHITECTURES, or an artist's own generator before the default's critics.
+    """One of ARCHITECTURES, or the user's generator with the default's discriminator.
 
     Raises
     ------
@@ -94,7 +98,8 @@ def architecture_of(name: str) -> Architecture:
         The name is unknown.
     """
     if ":" in name:
-        return Architecture(partial(make_foreign, name), loop_critic, HINGE, Recipe(warm_up=0))
+        make = partial(make_custom, name)
+        return Architecture(make, loop_discriminator, HINGE, Hyperparameters(warm_up=0))
     if name not in ARCHITECTURES:
         names = ", ".join(ARCHITECTURES)
         raise ArchitectureError(
@@ -105,22 +110,28 @@ def architecture_of(name: str) -> Architecture:
 
 
 def make_generator(architecture: str, geometry: Geometry) -> nn.Module:
-    """A fresh generator with an attribute `latent_dim`; see gan/models/protocol.py.
+    """A freshly initialised generator; see gan/models/protocol.py.
 
     Raises
     ------
     ArchitectureError
-        The name is unknown, the network none, or the geometry of no size that can be drawn.
+        The name is unknown, the custom network is not valid, or the geometry is not supported.
     """
     check_geometry(geometry)
     return architecture_of(architecture).generator(geometry)
 
 
 def check_geometry(geometry: Geometry) -> None:
-    """Refuses sides that no seed of 8 can be doubled to."""
+    """Refuses sides that cannot be reached by doubling a seed of 8.
+
+    Raises
+    ------
+    ArchitectureError
+        n_mels or n_frames is no power of two, or too small or large.
+    """
     for name, side in (("n_mels", geometry.n_mels), ("n_frames", geometry.n_frames)):
         if side & (side - 1) or not SMALLEST <= side <= LARGEST:
             raise ArchitectureError(
-                f"{name} is {side}, but a network doubles 8 up to it: write the dataset anew with "
-                f"a power of two from {SMALLEST} to {LARGEST} (curate --geometry)"
+                f"{name} is {side}, but a network reaches it by doubling 8: write the dataset "
+                f"again with a power of two from {SMALLEST} to {LARGEST} (curate --geometry)"
             )

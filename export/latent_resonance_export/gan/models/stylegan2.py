@@ -1,12 +1,12 @@
-"""StyleGAN2 (Karras et al. 2020), fitted to looped spectrograms, in plain PyTorch operators.
+"""StyleGAN2 (Karras et al. 2020), adapted to looped spectrograms, in plain PyTorch operators.
 
 As in the paper: mapping network, weight demodulation, noise, skip connections in the
-generator, residual blocks in the critic, equalised learning rates, filters of (1, 3, 3, 1).
-Modulation scales what goes into a convolution and demodulation what comes out, which is the
-same as scaling its weights (the paper's section 2.2) but needs no convolution of its own for
-each clip, and so exports to ONNX. Otherwise: time is a circle; what is drawn is bounded by a
-tanh; noise is fresh in training and one fixed pattern afterwards; style mixing and path length
-regularisation are left out.
+generator, residual blocks in the discriminator, equalised learning rates, filters of
+(1, 3, 3, 1). Modulation scales the input of a convolution and demodulation its output, which
+equals scaling the weights (the paper's section 2.2) but needs no separate convolution for each
+clip, and so exports to ONNX. Differences: time is circular; a tanh bounds the output; noise is
+random in training and one fixed pattern afterwards; style mixing and path length regularisation
+are left out. The attributes are keys of state_dicts, so their names stay.
 """
 
 from __future__ import annotations
@@ -19,27 +19,28 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from latent_resonance_export.gan.models.circular_layers import (
-    around,
     double,
     halve,
     halving_widths,
     n_doublings,
+    pad_by_one,
 )
 from latent_resonance_export.gan.models.loop_vaegan import batch_deviation, bounded, unit_norm
+from latent_resonance_export.gan.models.protocol import Discriminator
 
-FIRST_WIDTH, MOST_WIDTH = 512, 256  # channels at the seed by the rule of halving, and at most
+FIRST_WIDTH, MAX_WIDTH = 512, 256  # channels of the seed before the limit, and the limit
 N_STYLE = 256
 MAPPING_RATE = 0.01  # learning rate of the mapping network, relative to the others
-PICTURE_GAIN = 0.25  # keeps the sum of the levels where a tanh is not flat
+OUTPUT_GAIN = 0.25  # keeps the sum of the levels where the tanh is not flat
 
 
-def active(x: Tensor) -> Tensor:
+def activate(x: Tensor) -> Tensor:
     """Leaky ReLU that keeps the variance."""
-    return functional.leaky_relu(x, 0.2) * 2.0**0.5
+    return functional.leaky_relu(x, 0.2) * math.sqrt(2.0)
 
 
 class Linear(nn.Module):
-    """Linear layer whose weights are scaled when used (Karras et al. 2018, section 4.1)."""
+    """Linear layer with an equalised learning rate (Karras et al. 2018, section 4.1)."""
 
     def __init__(self, n_in: int, n_out: int, bias: float = 0.0, rate: float = 1.0) -> None:
         super().__init__()
@@ -53,7 +54,7 @@ class Linear(nn.Module):
 
 
 class Conv(nn.Module):
-    """Convolution with weights that are scaled when used, circular in time."""
+    """Convolution with an equalised learning rate, circular in time."""
 
     def __init__(self, n_in: int, n_out: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -64,12 +65,12 @@ class Conv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_in, mels, frames) -> (batch, n_out, mels, frames)."""
-        x = around(x) if self.padded else x
+        x = pad_by_one(x) if self.padded else x
         return functional.conv2d(x, self.weight * self.scale, self.bias)
 
 
 class ModulatedConv(nn.Module):
-    """Convolution of channels that a style scales; demodulated, they leave with unit variance."""
+    """Convolution of channels scaled by the style; demodulation restores unit variance."""
 
     def __init__(self, n_in: int, n_out: int, *, demodulated: bool = True) -> None:
         super().__init__()
@@ -86,11 +87,15 @@ class ModulatedConv(nn.Module):
         if not self.demodulated:
             return functional.conv2d(x, weight)
         power = (scales.square().unsqueeze(1) * weight.square().sum(dim=(2, 3))).sum(dim=2)
-        return functional.conv2d(around(x), weight) * torch.rsqrt(power + 1e-8)[:, :, None, None]
+        return (
+            functional.conv2d(pad_by_one(x), weight) * torch.rsqrt(power + 1e-8)[:, :, None, None]
+        )
 
 
 class StyledLayer(nn.Module):
     """Modulated convolution, noise, bias and activation at one size."""
+
+    noise: Tensor
 
     def __init__(self, n_in: int, n_out: int, size: tuple[int, int]) -> None:
         super().__init__()
@@ -104,11 +109,11 @@ class StyledLayer(nn.Module):
         noise = self.noise
         if self.training:
             noise = torch.randn(len(x), *noise.shape[1:], device=x.device)
-        return active(self.conv(x, style) + self.strength * noise + self.bias)
+        return activate(self.conv(x, style) + self.strength * noise + self.bias)
 
 
 class StyleGenerator(nn.Module):
-    """z -> style; a learned seed is doubled, each level adding to the picture."""
+    """z -> style; a learned seed is doubled, each level adding to the spectrogram."""
 
     def __init__(
         self,
@@ -120,7 +125,7 @@ class StyleGenerator(nn.Module):
         super().__init__()
         self.latent_dim = latent_dim
         n = n_doublings(n_mels, n_frames)
-        widths = halving_widths(first_width, n + 1, min(first_width, MOST_WIDTH))
+        widths = halving_widths(first_width, n + 1, min(first_width, MAX_WIDTH))
         sizes = [(n_mels >> k, n_frames >> k) for k in range(n, -1, -1)]
         sides = (latent_dim, N_STYLE, N_STYLE, N_STYLE, N_STYLE)
         self.mapping = nn.ModuleList(Linear(a, b, rate=MAPPING_RATE) for a, b in pairwise(sides))
@@ -136,18 +141,18 @@ class StyleGenerator(nn.Module):
         """(batch, latent_dim) of any length -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
         style = unit_norm(z)
         for layer in self.mapping:
-            style = active(layer(style))
+            style = activate(layer(style))
         x = self.first[0](self.seed.expand(z.shape[0], -1, -1, -1), style)
-        picture = self.draw[0](x, style)
+        spectrogram = self.draw[0](x, style)
         levels = zip(self.first[1:], self.second, self.draw[1:], strict=True)
         for first, second, draw in levels:
             x = second(first(double(x), style), style)
-            picture = double(picture) + draw(x, style)
-        return bounded(PICTURE_GAIN * picture + self.level)
+            spectrogram = double(spectrogram) + draw(x, style)
+        return bounded(OUTPUT_GAIN * spectrogram + self.level)
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions beside a plain one; half the bands and frames."""
+    """Two 3 × 3 convolutions and a 1 × 1 shortcut; half the bands and frames."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -156,12 +161,13 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, n_in, mels, frames) -> (batch, n_out, mels / 2, frames / 2)."""
-        y = active(self.second(halve(active(self.first(x)))))
-        return (y + self.beside(halve(x))) * 0.5**0.5
+        y = activate(self.second(halve(activate(self.first(x)))))
+        shortcut: Tensor = self.beside(halve(x))
+        return (y + shortcut) * math.sqrt(0.5)
 
 
-class StyleCritic(nn.Module):
-    """Residual critic that sees how much a batch varies, too; answers for each eighth of a loop."""
+class StyleDiscriminator(Discriminator):
+    """Residual discriminator with batch deviation; a logit for each eighth of the loop."""
 
     NAMES = ("apart",)
 
@@ -170,7 +176,7 @@ class StyleCritic(nn.Module):
     ) -> None:
         super().__init__()
         n = n_doublings(n_mels, n_frames)
-        widths = halving_widths(first_width, n + 1, min(first_width, MOST_WIDTH))[::-1]
+        widths = halving_widths(first_width, n + 1, min(first_width, MAX_WIDTH))[::-1]
         self.enter = Conv(1, widths[0], (1, 1))
         self.blocks = nn.ModuleList(ResidualBlock(a, b) for a, b in pairwise(widths))
         self.judge = Conv(widths[-1] + 1, widths[-1], (3, 3))
@@ -179,9 +185,9 @@ class StyleCritic(nn.Module):
 
     def forward(self, x: Tensor, _corners: Tensor) -> tuple[Tensor]:
         """(batch, 1, n_mels, n_frames) -> logits (batch, frames of the seed)."""
-        x = active(self.enter(x))
+        x = activate(self.enter(x))
         for block in self.blocks:
             x = block(x)
-        varied = batch_deviation(x.flatten(2)).unflatten(2, x.shape[2:])
-        x = active(self.judge(torch.cat([x, varied], dim=1)))
-        return (self.logit(active(self.whole(x))).flatten(1),)
+        varied = torch.unflatten(batch_deviation(x.flatten(2)), 2, x.shape[2:])
+        x = activate(self.judge(torch.cat([x, varied], dim=1)))
+        return (self.logit(activate(self.whole(x))).flatten(1),)
