@@ -5,7 +5,7 @@
 #
 # Counts the instructions of each piece of its work on a Cortex-A72 and a Cortex-A76, emulated,
 # takes the time of the same pieces on this machine, and divides by what is published of the boards
-# (counted/boards.py, where the sources are). Prints the tables of docs/decisions.md; FOLDER keeps
+# (counted/boards.py, where the sources are). Prints the tables of docs/benchmarks.md; FOLDER keeps
 # the counts, and 2 GB (a temporary one is removed).
 #
 # It takes some ten minutes on x86-64, and needs the network, a C compiler and 7-Zip
@@ -28,7 +28,7 @@ begin "${1:-}"
 bring_counting() {
     local qemu=$root/counting
     if [ ! -e "$qemu/complete" ]; then
-        say "QEMU with plugins, of Debian $COUNTING"
+        log "QEMU with plugins, of Debian $COUNTING"
         mmdebstrap -q --variant=extract --include=qemu-user $COUNTING "$qemu"
         touch "$qemu/complete"
     fi
@@ -39,7 +39,7 @@ bring_counting() {
 # Its libraries are this machine's own kind, in a root of another: the loader is told where.
 count() { # PROCESSOR
     local libraries=/counting/lib/x86_64-linux-gnu
-    say "$1: instructions"
+    log "$1: instructions"
     rm -f "$root/opt/count"
     in_root "$1" $libraries/ld-linux-x86-64.so.2 --library-path $libraries:/counting/usr/lib/x86_64-linux-gnu \
         /counting/usr/bin/qemu-aarch64 -E OMP_NUM_THREADS=1 -E OPENBLAS_NUM_THREADS=1 \
@@ -47,16 +47,16 @@ count() { # PROCESSOR
         /usr/bin/python3.13 /opt/pieces.py /opt/count >"$folder/$1.csv"
 }
 
-bring_root
+install_root
 rm -rf "$root/opt/site"
-bring_runtime --no-group mediapipe
-open_root
+install_runtime --no-group mediapipe
+mount_root
 bring_counting
 count cortex-a72
-bring_runtime
+install_runtime
 count cortex-a76
 
-say "times on this machine, $ROUNDS rounds"
+log "times on this machine, $ROUNDS rounds"
 seven_zip=0
 : >"$folder/times.csv"
 for ((round = 0; round < ROUNDS; round++)); do
@@ -66,4 +66,4 @@ for ((round = 0; round < ROUNDS; round++)); do
 done
 uv run --quiet --all-packages --no-sync python -m tests.bench.counted.predict \
     "$folder"/cortex-a*.csv --times "$folder/times.csv" --seven-zip "$seven_zip"
-say "done"
+log "done"

@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 uv run --all-packages python tests/bench/trackers.py [--clips FOLDER]
 
-A script, not a test: it prints the Markdown tables of docs/decisions.md. `--clips` is a folder of
+A script, not a test: it prints the Markdown tables of docs/benchmarks.md. `--clips` is a folder of
 clips of real faces; the photograph's scenes need none. `--hour` adds an hour of images.
 """
 

@@ -1,4 +1,4 @@
-"""What the documents tell to type is what the commands take."""
+"""The commands in the documentation exist, with all their options."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from latent_resonance.cli import commands as instrument
 from latent_resonance_export.cli import commands as workshop
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 TYPED = re.compile(r"(?<![\w/.-])(latent-resonance(?:-export)?) ([a-z][\w-]*[^`#|\n]*)")
 PROGRAMS = {"latent-resonance": instrument, "latent-resonance-export": workshop}
 
 
-def typed_in(document: Path) -> Iterator[tuple[str, list[str]]]:
+def commands_in(document: Path) -> Iterator[tuple[str, list[str]]]:
     """(program, its arguments) of every fenced block's line and every command within backticks."""
     text = document.read_text(encoding="utf-8").replace("\\\n", " ")
     blocks = re.findall(r"```\w*\n(.*?)```", text, re.DOTALL)
@@ -37,8 +37,8 @@ def options_of(command: click.Command) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_and_option_that_a_document_names_is_there(document: Path) -> None:
-    for program, (name, *arguments) in typed_in(document):
+def test_every_command_and_option_in_a_document_exists(document: Path) -> None:
+    for program, (name, *arguments) in commands_in(document):
         group = PROGRAMS[program]
         command = group.get_command(click.Context(group), name)
         assert command is not None, f"{program} has no command {name}"
@@ -48,7 +48,7 @@ def test_every_command_and_option_that_a_document_names_is_there(document: Path)
         assert named <= options_of(command), f"{program} {name}: {named - options_of(command)}"
 
 
-def test_the_documents_are_read() -> None:
-    found = [program for document in DOCUMENTS for program, _ in typed_in(document)]
+def test_the_documents_contain_commands() -> None:
+    found = [program for document in DOCUMENTS for program, _ in commands_in(document)]
     assert found.count("latent-resonance") > 20
     assert found.count("latent-resonance-export") > 10
