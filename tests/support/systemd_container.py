@@ -1,8 +1,8 @@
-"""A gallery's machine: this machine's own root, copy-on-write, under systemd as PID 1.
+"""A machine in a container: the root of this machine as an overlay, with systemd as PID 1.
 
-The overlay is in memory and the container has no network but its own loopback. A copy of the
-checkout is /srv/latent-resonance there, a clip is the camera, and a PulseAudio null sink is the
-room: what is heard in it is written to /srv/room.f32.
+The overlay is in memory and the container has only a loopback network. It has a copy of the
+checkout in /srv/latent-resonance, a clip as its camera, and a PulseAudio null sink as its speaker,
+whose output is written to /srv/sink.f32.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ CHECKOUT = "/srv/latent-resonance"
 INSTALLED = ("pyproject.toml", "uv.lock", "runtime", "export", "models", "docs", "systemd")
 PROGRAMS = "/opt/latent-resonance/current/.venv/bin"
 SITE = "/etc/latent-resonance/latent-resonance.yaml"
-RATE = 48_000  # Hz, of what the room hears
-UNWANTED = (  # of this machine's own
+SAMPLE_RATE = 48_000  # Hz, of the sink
+MASKED_UNITS = (  # of this machine
     *("postgresql.service", "systemd-timesyncd.service", "systemd-firstboot.service"),
     *("apt-daily.timer", "apt-daily-upgrade.timer", "man-db.timer", "e2scrub_reap.service"),
 )
-ROOM = """\
+SINK_UNIT = """\
 [Service]
-RuntimeDirectory=room
-Environment=HOME=/run/room XDG_RUNTIME_DIR=/run/room PULSE_RUNTIME_PATH=/run/room
+RuntimeDirectory=sink
+Environment=HOME=/run/sink XDG_RUNTIME_DIR=/run/sink PULSE_RUNTIME_PATH=/run/sink
 ExecStart=pulseaudio -n --daemonize=no --use-pid-file=no --exit-idle-time=-1 --disable-shm=yes \\
   --log-level=error -L "module-native-protocol-unix socket=/run/speaker auth-anonymous=1" \\
-  -L "module-null-sink sink_name=room rate=48000 channels=1"
+  -L "module-null-sink sink_name=sink rate=48000 channels=1"
 [Install]
 WantedBy=multi-user.target
 """
-EAR = """\
+RECORDER_UNIT = """\
 [Unit]
 StartLimitIntervalSec=0
 [Service]
-Environment=HOME=/run/room PULSE_SERVER=unix:/run/speaker
-ExecStart=parec -d room.monitor --rate=48000 --channels=1 --format=float32le --raw
-StandardOutput=append:/srv/room.f32
+Environment=HOME=/run/sink PULSE_SERVER=unix:/run/speaker
+ExecStart=parec -d sink.monitor --rate=48000 --channels=1 --format=float32le --raw
+StandardOutput=append:/srv/sink.f32
 StandardError=null
 Restart=always
 RestartSec=200ms
 [Install]
 WantedBy=multi-user.target
 """
-HEARD_IN_THE_ROOM = "[Service]\nEnvironment=PULSE_SERVER=unix:/run/speaker\n"
+VOICE_DROP_IN = "[Service]\nEnvironment=PULSE_SERVER=unix:/run/speaker\n"
 SETTINGS = "camera: {source: /srv/face.mp4}\noutput: {device: pulse}\n"
 
 
 def skip_where_nothing_can_boot() -> None:
-    """Skips, with the reason."""
+    """Skip the test, with the reason."""
     if os.geteuid() != 0:
         pytest.skip("only root can boot a container")
     for program, package in (
@@ -71,7 +71,7 @@ def skip_where_nothing_can_boot() -> None:
 
 
 class Machine:
-    """Has power or has not; is looked at through `run`.
+    """A machine that can be powered on and off; `run` executes commands in it.
 
     Parameters
     ----------
@@ -91,38 +91,38 @@ class Machine:
             place.mkdir()
         layers = f"lowerdir=/,upperdir={memory}/upper,workdir={memory}/work"
         _mount("-t", "overlay", "-o", layers, "overlay", self.root)
-        self._offline("mask", *UNWANTED)
+        self._offline("mask", *MASKED_UNITS)
         self._offline("set-default", "multi-user.target")
 
-    def furnish(self, clip: Path) -> None:
-        """Puts the checkout as it is now, a room and a face there."""
+    def prepare(self, clip: Path) -> None:
+        """Copy the checkout, the sink's units and a clip of a face."""
         checkout = self.root / CHECKOUT[1:]
         checkout.mkdir()
         for name in INSTALLED:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
             copy(ROOT / name, checkout / name)
-        # this machine's may lie under /tmp, of which a booted machine has its own
+        # this machine's uv may be under /tmp, which a booted machine replaces
         shutil.copy(os.environ.get("UV") or shutil.which("uv"), self.root / "usr/local/bin/uv")
         units = self.root / "etc/systemd/system"
-        (units / "room.service").write_text(ROOM)
-        (units / "ear.service").write_text(EAR)
-        self._offline("enable", "room.service", "ear.service")
-        self.drop_in("latent-resonance-voice", "room", HEARD_IN_THE_ROOM)
+        (units / "sink.service").write_text(SINK_UNIT)
+        (units / "recorder.service").write_text(RECORDER_UNIT)
+        self._offline("enable", "sink.service", "recorder.service")
+        self.drop_in("latent-resonance-voice", "sink", VOICE_DROP_IN)
         settings = self.root / "etc/latent-resonance"
         settings.mkdir()
         (settings / "latent-resonance.yaml").write_text(SETTINGS)
         shutil.copy(clip, self.root / "srv/face.mp4")
 
     def drop_in(self, service: str, name: str, text: str) -> Path:
-        """Changes a unit without touching it, as a technician would."""
+        """Add a drop-in to a unit."""
         folder = self.root / f"etc/systemd/system/{service}.service.d"
         folder.mkdir(exist_ok=True)
         path = folder / f"{name}.conf"
         path.write_text(text)
         return path
 
-    def power_on(self, patience_s: float = 60.0) -> None:
-        """Returns when systemd answers."""
+    def power_on(self, timeout_s: float = 60.0) -> None:
+        """Boot; returns when systemd answers."""
         command = ["systemd-nspawn", "-q", "-D", str(self.root), "-b", "-M", "latent-resonance"]
         command += ["--register=no", "--keep-unit", "--private-network", "--console=pipe"]
         command += ["--link-journal=no", f"--bind={_uv_cache()}"]
@@ -134,31 +134,31 @@ class Machine:
                 stdout=console,
                 stderr=console,
             )
-        end_s = time.monotonic() + patience_s
+        end_s = time.monotonic() + timeout_s
         while not self._answers():
             assert self.process.poll() is None, (self.folder / "console").read_text()
             assert time.monotonic() < end_s, "the container's systemd does not answer"
             time.sleep(0.1)
 
     def cut_power(self) -> None:
-        """Everything in it is gone at this instant."""
+        """Kill every process at once."""
         if self.process is not None and self.process.poll() is None:
             if self.pid:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, 9)  # the first of a PID namespace takes all others along
+                    os.kill(self.pid, 9)  # the death of PID 1 ends its namespace
             else:
                 self.process.kill()
             self.process.wait()
         self.process, self.pid = None, 0
 
     def close(self) -> None:
-        """Leaves nothing mounted."""
+        """Power off and unmount."""
         self.cut_power()
         for place in (self.root, self.folder / "memory"):
             subprocess.run(["umount", str(place)], check=False)
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Runs a command in it, as root."""
+        """Run a command in the machine, as root."""
         done = subprocess.run(
             ["nsenter", "-t", str(self.pid), "-a", "--", *command],
             env=_environment(),
@@ -171,38 +171,38 @@ class Machine:
         return done
 
     def show(self, unit: str, key: str) -> str:
-        """One property of a unit."""
+        """A property of a unit."""
         return self.run("systemctl", "show", unit, "-p", key, "--value").stdout.strip()
 
-    def until(self, unit: str, key: str, target: str, patience_s: float = 60.0) -> float:
-        """Waits for a property; returns the seconds it took."""
-        began_s = time.monotonic()
+    def until(self, unit: str, key: str, target: str, timeout_s: float = 60.0) -> float:
+        """Wait for a property's value; returns the seconds it took."""
+        start_s = time.monotonic()
         while (found := self.show(unit, key)) != target:
-            waited_s = time.monotonic() - began_s
-            assert waited_s < patience_s, f"{unit} {key}: {found!r}, not {target!r}\n{self.log()}"
+            waited_s = time.monotonic() - start_s
+            assert waited_s < timeout_s, f"{unit} {key}: {found!r}, not {target!r}\n{self.log()}"
             time.sleep(0.2)
-        return time.monotonic() - began_s
+        return time.monotonic() - start_s
 
     def log(self) -> str:
-        """What the instrument and systemd wrote about it since it has power."""
+        """The journal of the instrument's units since boot."""
         return self.run("journalctl", "-b", "--no-pager", "-u", "latent-resonance*").stdout
 
-    def heard_db(self, seconds: float) -> float:
-        """RMS of what the room hears from now on, in dB of full scale."""
-        with self.listening() as heard:
+    def level_db(self, seconds: float) -> float:
+        """RMS of the sink from now on, in dBFS."""
+        with self.recording() as captured:
             time.sleep(seconds)
-        return float(10 * np.log10(np.mean(np.square(heard[0])) + 1e-12))
+        return float(10 * np.log10(np.mean(np.square(captured[0])) + 1e-12))
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[list[NDArray[np.float64]]]:
-        """What the room hears meanwhile: afterwards the list holds the samples."""
-        path = self.root / "srv/room.f32"
+    def recording(self) -> Iterator[list[NDArray[np.float64]]]:
+        """Record the sink; after the block the list holds the samples."""
+        path = self.root / "srv/sink.f32"
         begin = path.stat().st_size // 4
-        heard: list[NDArray[np.float64]] = []
-        yield heard
+        captured: list[NDArray[np.float64]] = []
+        yield captured
         samples = np.fromfile(path, np.float32, offset=4 * begin)
-        assert len(samples) > RATE / 2, "the room's ear has stopped"
-        heard.append(samples.astype(np.float64))
+        assert len(samples) > SAMPLE_RATE / 2, "the sink's recorder has stopped"
+        captured.append(samples.astype(np.float64))
 
     def _answers(self) -> bool:
         found = subprocess.run(
@@ -222,11 +222,11 @@ class Machine:
 def _mount(*arguments: str | Path) -> None:
     done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        pytest.skip(f"mount is refused here: {done.stderr.strip()}")
+        pytest.skip(f"mount failed: {done.stderr.strip()}")
 
 
 def _environment() -> dict[str, str]:
-    """Of a root shell there, with this machine's uv and no network."""
+    """The environment of a root shell, with this machine's uv cache and no network."""
     path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     return {"PATH": path, "HOME": "/root", "UV_OFFLINE": "1", "UV_CACHE_DIR": str(_uv_cache())}
 

@@ -1,19 +1,19 @@
 # shellcheck shell=bash
-# The runtime in a Debian 13 for arm64, with the locked wheels, under QEMU's user mode. Sourced,
-# from the repository's root, by emulated.sh and tests/bench/instructions.sh.
+# The runtime on Debian 13 for arm64, with the locked wheels, under QEMU's user mode. Sourced from
+# the repository's root by emulated.sh and tests/bench/instructions.sh.
 #
-#   begin [FOLDER]          checks what is needed; FOLDER is temporary, and removed, if none is given
-#   bring_root              Debian and QEMU, unless FOLDER has them from an earlier time
-#   bring_runtime [WITHOUT] the runtime and its wheels, less what uv export is told to leave out
-#   open_root               lets programs run in it
-#   in_root CPU PROGRAM …   runs one that this machine can execute, without a network
+#   begin [FOLDER]              check requirements; without FOLDER, use a temporary one
+#   install_root                install Debian and QEMU, unless FOLDER already has them
+#   install_runtime [OPTIONS]   install the runtime and its wheels, with OPTIONS for uv export
+#   mount_root                  mount /proc and /dev, so that programs can run
+#   in_root CPU PROGRAM …       run a program without network
 #
 # They share $folder, and $root in it: 2 GB.
 
-DEBIAN=trixie # its Python is 3.13, and its QEMU three times as fast as Debian 12's
+DEBIAN=trixie # has Python 3.13, and a QEMU three times as fast as Debian 12's
 PACKAGES=base-files,libc-bin,python3,libportaudio2,libegl1,libgles2
 
-say() {
+log() {
     printf '== %s (%d s)\n' "$*" "$SECONDS" >&2
 }
 
@@ -26,31 +26,31 @@ begin() { # [FOLDER]
     folder=$(realpath "${keep:-$(mktemp -d)}")
     root=$folder/root
     mkdir -p "$folder"
-    trap leave EXIT
+    trap clean_up EXIT
 }
 
-leave() {
+clean_up() {
     ! mountpoint -q "$root/proc" || umount "$root/proc"
     ! mountpoint -q "$root/dev" || umount -l "$root/dev"
     [ -n "$keep" ] || rm -rf --one-file-system "$folder"
 }
 
-bring_root() {
+install_root() {
     [ ! -e "$root/complete" ] || return 0
-    say "Debian $DEBIAN, arm64"
+    log "Debian $DEBIAN, arm64"
     mmdebstrap -q --variant=extract --architectures=arm64 --include=$PACKAGES $DEBIAN "$root"
-    say "QEMU"
+    log "QEMU"
     mmdebstrap -q --variant=extract --include=qemu-user $DEBIAN "$folder/qemu"
     cp "$folder/qemu/usr/bin/qemu-aarch64" "$root/qemu"
     rm -rf "$folder/qemu"
-    # onnxruntime reads these; all of /sys would tell it of this machine's own processor
+    # read by onnxruntime; all of /sys would describe this machine's own processor
     mkdir -p "$root/sys/devices/system/cpu"
     cp /sys/devices/system/cpu/{possible,present,online} "$root/sys/devices/system/cpu"
     touch "$root/complete"
 }
 
-bring_runtime() { # [WITHOUT]
-    say "the locked wheels for aarch64 $*"
+install_runtime() { # [OPTIONS]
+    log "the locked wheels for aarch64 $*"
     uv export --quiet --frozen --no-dev "$@" --no-hashes --no-emit-workspace >"$folder/requirements.txt"
     uv pip install --quiet --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
         --only-binary :all: --no-deps --target "$root/opt/site" -r "$folder/requirements.txt"
@@ -60,7 +60,7 @@ bring_runtime() { # [WITHOUT]
     compile
 }
 
-# Else scipy alone is compiled at each start, emulated, for two minutes.
+# Without this, compiling scipy takes two emulated minutes at each start.
 compile() {
     local python
     for python in python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python; do
@@ -69,17 +69,16 @@ compile() {
             return
         fi
     done
-    say "no Python 3.13 here to compile with; it will be slow"
+    log "Python 3.13 is missing, so nothing is compiled; this will be slow"
 }
 
-open_root() {
+mount_root() {
     mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
     mountpoint -q "$root/dev" || mount --bind /dev "$root/dev"
     chroot "$root" /qemu /sbin/ldconfig
 }
 
-# QEMU has no seccomp and threads of its own, so the eye cannot shut itself in (allow_network): that
-# is done outside.
+# Under QEMU the eye cannot drop its network access (no seccomp, multithreaded), so unshare does.
 in_root() { # PROCESSOR PROGRAM …
     local cpu=$1
     shift

@@ -5,9 +5,8 @@
 #
 #   sudo tests/system/emulated.sh [FOLDER [CLIP]]
 #
-# It takes some ten minutes and 2 GB in FOLDER (a temporary one, removed, if none is given), and
-# needs the network. CLIP is a film to take instead of the drifting photograph. Its result is in
-# docs/benchmarks.md.
+# It takes about ten minutes and 2 GB in FOLDER (by default a temporary one) and needs the network.
+# CLIP is a video to use instead of the drifting photograph. The result is in docs/benchmarks.md.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 

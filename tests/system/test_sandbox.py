@@ -1,8 +1,8 @@
-"""The wall between seeing and sounding: all that the real eye asks of the kernel is written down.
+"""The isolation of the eye: its system calls are traced.
 
-strace follows every thread of `latent-resonance eye` while it sees a face for 70 s, which is longer
-than MediaPipe waits before it looks for its maker's logging host, and while it closes, when
-MediaPipe tries again. This test is the voice, and counts what reaches it.
+strace follows every thread of `latent-resonance eye` while it tracks a face for 70 s, longer than
+MediaPipe waits before it contacts its logging host, and while it closes, when MediaPipe tries
+again. This test acts as the voice and counts the datagrams that arrive.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tests.support import faces
 from latent_resonance.eye.tracking.tracker import BUNDLE
 from latent_resonance.face_state import MESSAGE_BYTES, FaceState, decode
 
-SEEING_S = 70.0
+TRACKING_S = 70.0
 START_S = 60.0  # importing MediaPipe under strace on a small, busy machine
 TRACED = "%file,%network,io_uring_setup,memfd_create,ftruncate,prctl,setrlimit,prlimit64"
 
@@ -37,13 +37,13 @@ CHANGES = {  # the calls of strace's %file that change a file or a folder
     *("link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat", "rmdir", "truncate"),
     *("chmod", "fchmodat", "chown", "fchownat", "setxattr", "utimensat", "ftruncate"),
 }
-# MediaPipe's stderr while it starts. There is nothing to read there afterwards.
-MAY_BE_WRITTEN = {"/dev/null"}
+# The eye redirects MediaPipe's stderr there during startup.
+ALLOWED_WRITES = {"/dev/null"}
 
 
 @dataclass(frozen=True)
 class Call:
-    """One system call that has come back."""
+    """One system call that has returned."""
 
     name: str
     arguments: str
@@ -61,12 +61,12 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Watched:
-    """What an eye did: to the kernel, to the voice and on the screen."""
+class Trace:
+    """System calls, datagrams and log of an eye."""
 
     calls: list[Call]
     datagrams: list[bytes]
-    said: str
+    log: str
     exit_code: int
     socket_path: Path
 
@@ -76,13 +76,13 @@ class Watched:
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
-    """One eye under strace, from its start to its end."""
+def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
+    """The trace of an eye, from start to exit."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed: apt install strace")
-    folder = tmp_path_factory.mktemp("wall")
-    settings = folder / "wall.yaml"
-    settings.write_text(f"camera:\n  source: {write_film(folder / 'face.mp4')}\n")
+    folder = tmp_path_factory.mktemp("isolation")
+    settings = folder / "eye.yaml"
+    settings.write_text(f"camera:\n  source: {write_clip(folder / 'face.mp4')}\n")
     path = folder / "eye.sock"
     eye = [sys.executable, "-m", "latent_resonance", "eye"]
     eye += ["--config", str(settings), "--socket", str(path)]
@@ -90,10 +90,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
     strace = ["strace", "-D", "-ff", "--seccomp-bpf", "-s", "64", "-e", f"trace={TRACED}"]
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as voice,
-        (folder / "said").open("wb") as said,
+        (folder / "log").open("wb") as log,
     ):
         voice.bind(str(path))
-        process = subprocess.Popen([*strace, "-o", str(folder / "trace"), *eye], stderr=said)
+        process = subprocess.Popen([*strace, "-o", str(folder / "trace"), *eye], stderr=log)
         try:
             datagrams = list(listen(voice, process))
             process.send_signal(signal.SIGTERM)
@@ -101,42 +101,42 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Watched:
         finally:
             process.kill()
             process.wait()
-        datagrams += left_over(voice)
+        datagrams += remaining(voice)
     calls = calls_of(folder, process.pid)
-    return Watched(calls, datagrams, (folder / "said").read_text(), exit_code, path)
+    return Trace(calls, datagrams, (folder / "log").read_text(), exit_code, path)
 
 
-def write_film(path: Path) -> Path:
-    """Three seconds of a face that drifts and opens its mouth."""
-    pictures = [
+def write_clip(path: Path) -> Path:
+    """Three seconds of a drifting face that opens its mouth."""
+    images = [
         *faces.drifting(faces.photograph(), 60),
         *faces.drifting(faces.mouth_opened(0.2), 30),
     ]
     size = (faces.WIDTH, faces.HEIGHT)
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, size)
-    for picture in pictures:
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+    for image in images:
+        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
     writer.release()
     return path
 
 
 def listen(voice: socket.socket, process: subprocess.Popen[bytes]) -> Iterable[bytes]:
-    """Every datagram until the eye has seen for `SEEING_S`, or has ended, or never begins."""
+    """Every datagram until TRACKING_S after the first face, the eye's exit, or START_S."""
     voice.settimeout(0.5)
     end_s = time.monotonic() + START_S
-    seeing = False
+    tracking = False
     while time.monotonic() < end_s and process.poll() is None:
         try:
             data = voice.recv(1 << 16)
         except TimeoutError:
             continue
         yield data
-        if not seeing and decode(data).present:
-            seeing, end_s = True, time.monotonic() + SEEING_S
+        if not tracking and decode(data).present:
+            tracking, end_s = True, time.monotonic() + TRACKING_S
 
 
-def left_over(voice: socket.socket) -> Iterable[bytes]:
-    """What the eye sent while it was told to leave."""
+def remaining(voice: socket.socket) -> Iterable[bytes]:
+    """The datagrams that the eye sent while it exited."""
     voice.setblocking(False)
     while True:
         try:
@@ -146,7 +146,7 @@ def left_over(voice: socket.socket) -> Iterable[bytes]:
 
 
 def calls_of(folder: Path, pid: int) -> list[Call]:
-    """Every traced call of every thread, once strace has written the last one down."""
+    """Every traced call of every thread, once strace has written the last one."""
     for _ in range(100):
         if "+++ exited" in (folder / f"trace.{pid}").read_text():
             break
@@ -160,12 +160,12 @@ def calls_of(folder: Path, pid: int) -> list[Call]:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def test_the_eye_saw_a_face_all_the_time_and_left_when_asked(watched: Watched) -> None:
-    assert watched.exit_code == 0, watched.said
-    assert "Traceback" not in watched.said
-    states = [decode(data) for data in watched.datagrams]
+def test_the_eye_tracked_the_face_and_exited_on_sigterm(trace: Trace) -> None:
+    assert trace.exit_code == 0, trace.log
+    assert "Traceback" not in trace.log
+    states = [decode(data) for data in trace.datagrams]
     present = [state for state in states if state.present]
-    assert seconds(present) > SEEING_S - 5
+    assert seconds(present) > TRACKING_S - 5
     assert len(present) > 0.9 * len(states)
 
 
@@ -173,45 +173,45 @@ def seconds(states: list[FaceState]) -> float:
     return (states[-1].time_ns - states[0].time_ns) / 1e9
 
 
-def test_the_trace_is_of_the_eye_that_saw(watched: Watched) -> None:
-    """So that the tests below do not find nothing because nothing was looked at."""
-    opened = [call.path for call in watched.successful(["openat", "open"])]
+def test_the_trace_covers_the_tracker_and_the_sender(trace: Trace) -> None:
+    """Otherwise the tests below could pass on an empty trace."""
+    opened = [call.path for call in trace.successful(["openat", "open"])]
     assert any(path.endswith(BUNDLE) for path in opened)
     assert any("libmediapipe" in path for path in opened)
-    assert len(watched.successful(SENDS)) > 0.9 * len(watched.datagrams)
+    assert len(trace.successful(SENDS)) > 0.9 * len(trace.datagrams)
 
 
-def test_nothing_leaves_the_eye_but_to_the_voices_socket(watched: Watched) -> None:
+def test_the_eye_sends_only_to_the_voices_socket(trace: Trace) -> None:
     outside = [
         call
-        for call in watched.successful(["connect", *SENDS])
-        if f'sun_path="{watched.socket_path}"' not in call.arguments
+        for call in trace.successful(["connect", *SENDS])
+        if f'sun_path="{trace.socket_path}"' not in call.arguments
     ]
     assert outside == []
-    assert watched.successful(["io_uring_setup", "accept", "accept4", "listen"]) == []
+    assert trace.successful(["io_uring_setup", "accept", "accept4", "listen"]) == []
 
 
-def test_each_datagram_is_one_face_state_and_not_a_byte_more(watched: Watched) -> None:
-    assert {len(data) for data in watched.datagrams} == {MESSAGE_BYTES}
-    sent = watched.successful(SENDS)
+def test_each_datagram_is_exactly_one_face_state(trace: Trace) -> None:
+    assert {len(data) for data in trace.datagrams} == {MESSAGE_BYTES}
+    sent = trace.successful(SENDS)
     assert {call.result for call in sent} == {str(MESSAGE_BYTES)}
-    assert len(sent) == len(watched.datagrams)
+    assert len(sent) == len(trace.datagrams)
 
 
-def test_the_eye_opens_no_file_for_writing_and_changes_none(watched: Watched) -> None:
+def test_the_eye_opens_no_file_for_writing_and_changes_none(trace: Trace) -> None:
     written = {
         call.path
-        for call in watched.successful(["open", "openat", "openat2"])
+        for call in trace.successful(["open", "openat", "openat2"])
         if WRITES.search(call.arguments)
     }
-    assert written <= MAY_BE_WRITTEN
-    assert watched.successful(CHANGES) == []
+    assert written <= ALLOWED_WRITES
+    assert trace.successful(CHANGES) == []
 
 
-def test_the_eye_leaves_no_core(watched: Watched) -> None:
-    limits = watched.successful(["setrlimit", "prlimit64"])
+def test_the_eye_cannot_dump_core(trace: Trace) -> None:
+    limits = trace.successful(["setrlimit", "prlimit64"])
     assert any(re.search(r"RLIMIT_CORE, \{rlim_cur=0, rlim_max=0\}", c.arguments) for c in limits)
     assert any(
-        "PR_SET_DUMPABLE, SUID_DUMP_DISABLE" in c.arguments for c in watched.successful(["prctl"])
+        "PR_SET_DUMPABLE, SUID_DUMP_DISABLE" in c.arguments for c in trace.successful(["prctl"])
     )
-    assert re.search(r"network access dropped \((network namespace|seccomp filter)\)", watched.said)
+    assert re.search(r"network access dropped \((network namespace|seccomp filter)\)", trace.log)
