@@ -1,7 +1,7 @@
-"""How cost grows: each part of the instrument over the quantities that somebody may turn.
+"""How cost grows: each part of the instrument as a function of the quantities that can be set.
 
-Prints a row a curve, with the law that fits it; writes the plot and the points behind it where
-asked. Processor time on one thread; what is measured is in growing/curves.py.
+Prints a row per curve with the fitted law; optionally writes the plot and its points. Processor
+time on one thread; the curves are defined in growing/curves.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
 import torch  # noqa: E402  the path comes first
 from tests.bench.growing.curves import Curve, curves  # noqa: E402
-from tests.bench.growing.measures import Measured, measure, rows, table  # noqa: E402
+from tests.bench.growing.measures import MeasuredCurve, measure, rows, table  # noqa: E402
 from tests.bench.growing.plot import draw  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
@@ -29,21 +29,21 @@ examples:
   python tests/bench/growth.py phase voice --seconds 2              two parts, longer each
   python tests/bench/growth.py --hour --plot docs/growth.png --csv docs/growth.csv
 
-exit codes: 0 measured, 1 something could not be, 2 wrong usage
+exit codes: 0 measured, 1 a curve cannot be measured, 2 wrong usage
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, prints and writes."""
+    """Measure, print and write."""
     options = options_of(arguments)
     torch.set_num_threads(1)
-    some = [c for c in curves(hour=options.hour) if is_wanted(c, options.parts)]
-    if not some:
-        names = sorted({part_of(curve) for curve in curves()})
+    selected = [c for c in curves(hour=options.hour) if matches(c, options.parts)]
+    if not selected:
+        names = sorted({part_name(curve) for curve in curves()})
         print(f"growth: no such part; name some of {', '.join(names)}", file=sys.stderr)
         return 2
     try:
-        found = list(measure(some, options.seconds, options.turns, said))
+        found = list(measure(selected, options.seconds, options.turns, log))
         print(*table(found), sep="\n")
         write(options, found)
     except LatentResonanceError as error:
@@ -61,32 +61,42 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("parts", nargs="*", metavar="PART", help="of what: phase, voice … (default: everything)")
-    add("--seconds", type=float, default=1.0, metavar="S", help="a point at most (default: 1)")
+    add("parts", nargs="*", metavar="PART", help="parts to measure: phase, voice … (default: all)")
+    add(
+        "--seconds",
+        type=float,
+        default=1.0,
+        metavar="S",
+        help="longest time per point (default: 1)",
+    )
     add("--turns", type=int, default=3, metavar="N", help="measure a point N times (default: 3)")
-    add("--hour", action="store_true", help="render a film of an hour as well: half an hour more")
+    add(
+        "--hour",
+        action="store_true",
+        help="also render a video of an hour: takes half an hour more",
+    )
     add("--csv", type=Path, metavar="FILE", help="every point")
     add("--plot", type=Path, metavar="PNG", help="every curve with its law")
     return parser.parse_args(arguments)
 
 
-def part_of(curve: Curve) -> str:
-    """The part of the instrument that a curve is of."""
+def part_name(curve: Curve) -> str:
+    """The part of the instrument that a curve measures."""
     return curve.title.partition(",")[0]
 
 
-def is_wanted(curve: Curve, parts: Sequence[str]) -> bool:
-    """Whether it is of one of these parts; none means all."""
-    return not parts or part_of(curve) in parts
+def matches(curve: Curve, parts: Sequence[str]) -> bool:
+    """Whether the curve belongs to one of these parts; none means all."""
+    return not parts or part_name(curve) in parts
 
 
-def said(what: str) -> None:
-    """Progress."""
-    print(what, file=sys.stderr, flush=True)
+def log(line: str) -> None:
+    """Print progress."""
+    print(line, file=sys.stderr, flush=True)
 
 
-def write(options: argparse.Namespace, found: Sequence[Measured]) -> None:
-    """The files asked for.
+def write(options: argparse.Namespace, found: Sequence[MeasuredCurve]) -> None:
+    """Write the requested files.
 
     Raises
     ------

@@ -22,7 +22,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from tests.bench.moving.rig import THRESHOLD, Room, short_folder, underflows_in  # noqa: E402
+from tests.bench.moving.rig import THRESHOLD, MotionRig, short_folder, underflows_of  # noqa: E402
 
 from latent_resonance import LatentResonanceError  # noqa: E402
 from latent_resonance.bench.latency_pack import write_latency_pack  # noqa: E402
@@ -51,18 +51,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measures, and says what was found."""
     options = options_of(arguments)
     try:
-        delays, measurements = measure(options.pack, options.gestures, options.set)
+        delays, summary_line = measure(options.pack, options.gestures, options.set)
     except LatentResonanceError as error:
         print(f"motion: {error}", file=sys.stderr)
         return 2
-    results = results_of(delays, measurements, options.gestures)
+    results = results_of(delays, summary_line, options.gestures)
     print(table(results))
-    print(measurements)
+    print(summary_line)
     if options.json:
         with atomic_path(options.json) as path:
             path.write_text(json.dumps(results, indent=1) + "\n")
-    if options.spectrogram:
-        draw(delays, options.spectrogram)
+    if options.plot:
+        draw(delays, options.plot)
     return int(any(result["ok"] is False for result in results))
 
 
@@ -79,7 +79,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--pack", type=Path, default=PACK, metavar="FOLDER", help="(default: models/cello)")
     add("--set", type=yaml.safe_load, default={}, metavar="YAML", help="settings to try")
     add("--json", type=Path, metavar="FILE", help="also write the figures there")
-    add("--picture", type=Path, metavar="PNG", help="also draw the histogram there")
+    add("--plot", "--picture", dest="plot", type=Path, metavar="PNG", help="also plot the histogram")
     return parser.parse_args(arguments)
 
 
@@ -89,46 +89,56 @@ def measure(
     """Delays in ms by what they lie between, and the performance's own line of figures."""
     with tempfile.TemporaryDirectory(dir=short_folder(), prefix="lr-") as name:
         folder = Path(name)
-        room = Room(folder, write_latency_pack(open_pack(pack), folder / "probe", THRESHOLD), settings)
+        rig = MotionRig(
+            folder, write_latency_pack(open_pack(pack), folder / "probe", THRESHOLD), settings
+        )
         try:
-            gestures = [_said(i, count, at_s) for i, at_s in enumerate(room.gestures(count), 1)]
-            measurements = room.leave()
-            return both_delays(np.array(gestures), room.images_s(), room.recording()), measurements
+            gestures = [_log_progress(i, count, at_s) for i, at_s in enumerate(rig.gestures(count), 1)]
+            summary_line = rig.stop()
+            return both_delays(np.array(gestures), rig.image_times_s(), rig.recording()), summary_line
         finally:
-            room.close()
+            rig.close()
 
 
-def _said(done: int, count: int, at_s: float) -> float:
+def _log_progress(done: int, count: int, at_s: float) -> float:
     end = "\n" if done == count else ""
     print(f"\r{done} of {count} gestures", end=end, file=sys.stderr, flush=True)
     return at_s
 
 
 def both_delays(
-    gestures_s: np.ndarray, images_s: np.ndarray, recording: Recording
+    gestures_s: np.ndarray, image_times_s: np.ndarray, recording: Recording
 ) -> dict[str, np.ndarray]:
     """(n,) ms for each pair of instants; NaN for what was not heard."""
-    waited_ms = 1000 * (images_s[np.searchsorted(images_s, gestures_s)] - gestures_s)
+    wait_ms = 1000 * (image_times_s[np.searchsorted(image_times_s, gestures_s)] - gestures_s)
     delays = {}
     for what, ms in delays_of(recording, gestures_s).items():
         delays[f"{what} after motion"] = ms
-        delays[f"{what} after image"] = ms - waited_ms[: len(ms)]
+        delays[f"{what} after image"] = ms - wait_ms[: len(ms)]
     return delays
 
 
-def results_of(delays: dict[str, np.ndarray], measurements: str, count: int) -> list[dict[str, object]]:
+def results_of(
+    delays: dict[str, np.ndarray], summary_line: str, count: int
+) -> list[dict[str, object]]:
     """Percentiles, each with what is owed."""
     results: list[dict[str, object]] = []
     for what, ms in delays.items():
         recording = ms[np.isfinite(ms)]
         results.append(
-            result(f"{what}, heard", len(recording), "gestures", MIN_DETECTED * count / 100, at_least=True)
+            result(
+                f"{what}, heard",
+                len(recording),
+                "gestures",
+                MIN_DETECTED * count / 100,
+                at_least=True,
+            )
         )
         for percentile in (50, 95, 99):
             value = float(np.percentile(recording, percentile)) if len(recording) else float("inf")
             target = TARGET_MS.get(what) if percentile == 95 else None
             results.append(result(f"{what}, p{percentile}", round(value, 1), "ms", target))
-    results.append(result("underflows", underflows_in(measurements), "", 0))
+    results.append(result("underflows", underflows_of(summary_line), "", 0))
     return results
 
 
@@ -157,7 +167,9 @@ def draw(delays: dict[str, np.ndarray], path: Path) -> None:
         recording = delays[what][np.isfinite(delays[what])]
         axes.hist(recording, bins=np.arange(0, 320, 5), alpha=0.7, label=what)
         axes.axvline(target, linestyle="--", color="0.4")
-        axes.text(target, axes.get_ylim()[1], f" owed at p95: {target:.0f} ms", va="top", fontsize=8)
+        axes.text(
+            target, axes.get_ylim()[1], f" owed at p95: {target:.0f} ms", va="top", fontsize=8
+        )
     axes.set(xlabel="ms from the image to the sample at the sound card", ylabel="gestures")
     axes.legend(frameon=False)
     with atomic_path(path) as beside:

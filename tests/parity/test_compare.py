@@ -1,4 +1,4 @@
-"""The comparison of phase reconstructions measures what it says; its times are not tested."""
+"""The comparison of phase reconstructions measures correctly; its times are not tested."""
 
 from __future__ import annotations
 
@@ -18,9 +18,15 @@ torch = pytest.importorskip("torch")
 
 from tests.bench.compare import main as compare  # noqa: E402  the path comes first
 from tests.bench.phases.measures import Row, distance_db  # noqa: E402
-from tests.bench.phases.methods import closed, librosas, methods, refined, torchs  # noqa: E402
+from tests.bench.phases.methods import (  # noqa: E402
+    append_first_frame,
+    librosa_griffin_lim,
+    methods,
+    refine,
+    torch_griffin_lim,
+)
 from tests.bench.phases.signals import signals  # noqa: E402
-from tests.bench.phases.summary import cost, measurements, share  # noqa: E402
+from tests.bench.phases.summary import cost, cost_ratio, measurements  # noqa: E402
 
 GEOMETRY = Geometry(n_fft=1024, win_length=1024, hop_length=128, n_frames=96)
 
@@ -35,38 +41,38 @@ def row(method: str, signal: str, cpu_s: float, error_db: float = -20.0, turn: i
 
 
 @pytest.fixture(autouse=True)
-def threads_as_before() -> Iterator[None]:
-    """The comparison takes all threads but one from PyTorch; other tests want them back."""
-    before = torch.get_num_threads()
+def restore_threads() -> Iterator[None]:
+    """The comparison limits PyTorch to one thread; other tests need them all."""
+    n_threads = torch.get_num_threads()
     yield
-    torch.set_num_threads(before)
+    torch.set_num_threads(n_threads)
 
 
-def test_a_sound_off_by_a_ten_thousandth_is_off_by_80_decibels() -> None:
+def test_a_relative_error_of_a_ten_thousandth_is_minus_80_db() -> None:
     loop = noise()
     magnitude = np.abs(stft_circular(loop, GEOMETRY))
     assert convergence_db(1.0001 * loop, magnitude, GEOMETRY) == pytest.approx(-80.0, abs=0.1)
     assert distance_db(1.0001 * loop, magnitude, GEOMETRY) < 0.001
 
 
-def test_half_the_level_is_six_decibels_by_either_measure() -> None:
+def test_half_the_level_is_6_db_by_either_measure() -> None:
     loop = noise()
     magnitude = np.abs(stft_circular(loop, GEOMETRY))
     assert convergence_db(0.5 * loop, magnitude, GEOMETRY) == pytest.approx(-6.02, abs=0.01)
     assert distance_db(0.5 * loop, magnitude, GEOMETRY) == pytest.approx(6.02, abs=0.1)
 
 
-def test_torch_gives_the_sound_back_from_its_own_phases() -> None:
-    loop = np.pad(noise()[2048:-2048], 2048)  # what lies over the seam would be another sound
+def test_torch_reconstructs_the_sound_from_its_own_phases() -> None:
+    loop = np.pad(noise()[2048:-2048], 2048)  # torch's frames do not wrap around the loop
     spectrum = stft_circular(loop, GEOMETRY)
-    angles = np.exp(1j * np.angle(closed(spectrum))).astype(np.complex64)
+    angles = np.exp(1j * np.angle(append_first_frame(spectrum))).astype(np.complex64)
     magnitude = np.abs(spectrum)
-    samples = refined(magnitude, torch.from_numpy(angles), GEOMETRY, iterations=0)
+    samples = refine(magnitude, torch.from_numpy(angles), GEOMETRY, iterations=0)
     np.testing.assert_allclose(samples[1024:-1024], loop[1024:-1024], atol=1e-5)
 
 
-@pytest.mark.parametrize("method", [librosas, torchs])
-def test_more_iterations_of_a_peer_bring_it_nearer(method: Callable[..., FloatArray]) -> None:
+@pytest.mark.parametrize("method", [librosa_griffin_lim, torch_griffin_lim])
+def test_more_iterations_of_a_method_converge_further(method: Callable[..., FloatArray]) -> None:
     magnitude = np.abs(stft_circular(noise(), GEOMETRY))
     errors_db = [
         convergence_db(method(magnitude, GEOMETRY, iterations=n), magnitude, GEOMETRY)
@@ -76,14 +82,17 @@ def test_more_iterations_of_a_peer_bring_it_nearer(method: Callable[..., FloatAr
     assert errors_db[2] < errors_db[1] - 2.0
 
 
-def test_both_peers_of_one_algorithm_reach_the_same() -> None:
+def test_librosa_and_torch_converge_equally_with_the_same_algorithm() -> None:
     magnitude = np.abs(stft_circular(noise(), GEOMETRY))
-    theirs = [method(magnitude, GEOMETRY, iterations=32) for method in (librosas, torchs)]
-    errors_db = [convergence_db(samples, magnitude, GEOMETRY) for samples in theirs]
+    peer = [
+        method(magnitude, GEOMETRY, iterations=32)
+        for method in (librosa_griffin_lim, torch_griffin_lim)
+    ]
+    errors_db = [convergence_db(samples, magnitude, GEOMETRY) for samples in peer]
     assert errors_db[0] == pytest.approx(errors_db[1], abs=1.0)
 
 
-def test_every_signal_is_sound_and_every_name_is_used_once() -> None:
+def test_every_signal_has_finite_magnitudes_and_every_name_is_unique() -> None:
     found = list(signals(GEOMETRY, None, modelled=True))
     assert len({signal.name for signal in found}) == len(found) == 11
     for signal in found:
@@ -93,37 +102,38 @@ def test_every_signal_is_sound_and_every_name_is_used_once() -> None:
     assert len({method.name for method in methods()}) == len(list(methods()))
 
 
-def test_a_share_is_taken_within_a_turn_and_not_between_medians() -> None:
+def test_a_cost_ratio_is_taken_within_a_turn_and_not_between_medians() -> None:
     turns = [(1.0, 4.0), (10.0, 20.0), (0.1, 1.0)]  # the machine was ten times slower in one
-    rows = [row("ours 7-7", "noise", mine, turn=turn) for turn, (mine, _) in enumerate(turns)]
-    rows += [
-        row("librosa 64", "noise", theirs, turn=turn) for turn, (_, theirs) in enumerate(turns)
-    ]
+    rows = [row("ours 7-7", "noise", own, turn=turn) for turn, (own, _) in enumerate(turns)]
+    rows += [row("librosa 64", "noise", peer, turn=turn) for turn, (_, peer) in enumerate(turns)]
     assert cost(rows, "ours 7-7") == 1.0
-    assert share(rows, "ours 7-7", "librosa 64") == 0.25
-    assert share(rows, "ours 7-7", "librosa 32") is None
+    assert cost_ratio(rows, "ours 7-7", "librosa 64") == 0.25
+    assert cost_ratio(rows, "ours 7-7", "librosa 32") is None
 
 
-def test_what_is_owed_is_judged_by_quality_and_by_cost() -> None:
+def test_targets_apply_to_quality_and_to_cost() -> None:
     rows = [row("ours 7-7", "noise", 1.0, -20.0), row("librosa 64", "noise", 5.0, -20.5)]
-    target = {f["name"]: f for f in measurements(rows) if f["owed"] is not None}
-    assert target["ours 7-7, share of librosa 64"]["ok"] is True
-    assert target["noise: ours 7-7 over librosa 64"] == {
+    with_target = {f["name"]: f for f in measurements(rows) if f["target"] is not None}
+    assert with_target["ours 7-7, share of librosa 64"]["ok"] is True
+    assert with_target["noise: ours 7-7 over librosa 64"] == {
         "name": "noise: ours 7-7 over librosa 64",
         "value": 0.5,
         "unit": "dB",
-        "owed": 0.0,
+        "target": 0.0,
         "ok": False,
     }
 
 
 @pytest.mark.slow
-def test_a_short_comparison_writes_its_figures_its_rows_and_its_plot(
+def test_a_short_comparison_writes_its_measurements_rows_and_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table, plot = tmp_path / "rows.csv", tmp_path / "plot.png"
     assert compare(["--quick", "--json", "-", "--csv", str(table), "--plot", str(plot)]) == 0
-    values = {measurement["name"]: measurement["value"] for measurement in json.loads(capsys.readouterr().out)}
+    values = {
+        measurement["name"]: measurement["value"]
+        for measurement in json.loads(capsys.readouterr().out)
+    }
     assert values["ours 7-7, violin"] < values["librosa 8, violin"] - 10.0
     assert values["ours 7-7, CPU"] > 0.0
     with table.open() as file:
@@ -132,17 +142,17 @@ def test_a_short_comparison_writes_its_figures_its_rows_and_its_plot(
     assert plot.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_pack_that_is_not_there_is_one_sentence_and_exit_code_2(
+def test_a_missing_pack_is_one_message_and_exit_code_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert compare(["--pack", "nowhere"]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("compare: nowhere")
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert errors.startswith("compare: nowhere")
+    assert errors.count("\n") == 1
 
 
-def test_no_turn_at_all_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_zero_turns_are_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         compare(["--turns", "0"])
     assert ended.value.code == 2
-    assert "'0' is no count; name 1 or more" in capsys.readouterr().err
+    assert "'0' is not a count; use 1 or more" in capsys.readouterr().err

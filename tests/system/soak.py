@@ -1,8 +1,8 @@
-"""Leaves the instrument alone, with visitors and faults at random, for as long as you like.
+"""Run the instrument with random visitors and faults for any length of time.
 
-The instrument is `latent-resonance perform` as it is run: the real eye before a camera that
-`fakecam.c` plays, real PortAudio before a sink in which only the soak listens. Faults are those of
-the tests beside this file.
+The instrument is an unchanged `latent-resonance perform`: the real eye with a camera simulated by
+`fakecam.c`, and real PortAudio with a null sink that the soak records. The faults are those of the
+tests in this folder.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from tests.system.soaking.event_log import Notes, judge, read_lines  # noqa: E402
+from tests.system.soaking.event_log import EventLog, judge, read_lines  # noqa: E402
 from tests.system.soaking.faults import FAULTS, Fault  # noqa: E402
-from tests.system.soaking.installation import INSTRUMENT, House  # noqa: E402
+from tests.system.soaking.installation import INSTRUMENT, Installation  # noqa: E402
 from tests.system.soaking.report import Line  # noqa: E402
-from tests.system.soaking.soak_run import Course  # noqa: E402  the path comes first
+from tests.system.soaking.soak_run import SoakRun  # noqa: E402  the path comes first
 
 PACK = ROOT / "models" / "cello"
 RESULTS = Path("runs") / "soak"
 INTERRUPTED = 130
 EXAMPLES = """\
-It writes soak.jsonl (a line every few seconds and for every event), soak.png and summary.json;
-together they stay below some 40 MB however long it takes. Ctrl-C ends it early, with a verdict.
+It writes soak.jsonl (a line every few seconds and for every event), soak.png and summary.json,
+at most about 40 MB in all. Ctrl-C ends it early, with a summary.
 
-exit codes: 0 all well, 1 something was wrong (in sentences), 2 wrong usage
+exit codes: 0 all well, 1 a failure (printed), 2 wrong usage
 
 examples:
   python tests/system/soak.py                          three minutes
   python tests/system/soak.py --hours 8                a night
   python tests/system/soak.py --minutes 10 --faults "sink unloaded" "eye killed"
   python tests/system/soak.py --minutes 30 --faults    none: only visitors
-  python tests/system/soak.py --judge runs/soak-1      an earlier one, judged and drawn again
+  python tests/system/soak.py --judge runs/soak-1      evaluates an earlier one again
 """
 
 
@@ -53,7 +53,7 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add = parser.add_argument
     names = [fault.name for fault in FAULTS]
-    add("--hours", type=_positive, default=0.0, metavar="N", help="how long; may be 0.5")
+    add("--hours", type=_positive, default=0.0, metavar="N", help="duration; may be 0.5")
     add("--minutes", type=_positive, default=0.0, metavar="N", help="added to the hours")
     add("--output", type=Path, metavar="FOLDER", help="new or empty (default: runs/soak-1, -2, …)")
     add("--pack", type=Path, default=PACK, metavar="FOLDER", help="(default: models/cello)")
@@ -64,13 +64,13 @@ def options_of(arguments: Sequence[str]) -> argparse.Namespace:
     )  # fmt: skip
     add(
         "--pause", type=_positive, default=20.0, metavar="S",
-        help="seconds between two faults, in the mean (default: 20)",
+        help="mean seconds between two faults (default: 20)",
     )  # fmt: skip
     add(
         "--instrument", default=INSTRUMENT, metavar="COMMAND",
-        help="instead of this Python's latent_resonance, as a shell's words",
+        help="used instead of this Python's latent_resonance, in shell syntax",
     )  # fmt: skip
-    add("--judge", type=Path, metavar="FOLDER", help="only judge and draw an earlier soak again")
+    add("--judge", type=Path, metavar="FOLDER", help="only evaluate and plot an earlier soak")
     return parser.parse_args(arguments)
 
 
@@ -82,7 +82,7 @@ def _positive(text: str) -> float:
 
 
 def new_folder(target: Path | None) -> Path:
-    """An empty folder for the results; no earlier ones are written over."""
+    """An empty folder for the results; earlier results are not overwritten."""
     n = 1
     while (folder := target or RESULTS.with_name(f"{RESULTS.name}-{n}")).exists():
         if target is not None and any(folder.iterdir()):
@@ -95,25 +95,25 @@ def new_folder(target: Path | None) -> Path:
 
 
 def soak(options: argparse.Namespace, folder: Path) -> list[Line]:
-    """One soak, as the options ask for; its lines."""
+    """Run a soak; return its lines."""
     seconds = 3600 * options.hours + 60 * options.minutes or 180.0
     faults: list[Fault] = [fault for fault in FAULTS if fault.name in options.faults]
-    # Where it plays its sockets have short names, whatever the results' folder is called.
+    # The paths of sockets must be short, whatever the folder of the results is called.
     with (
         closing(
-            House(Path(tempfile.mkdtemp(prefix="soak-")), options.pack, options.instrument)
-        ) as house,
-        closing(Notes(folder, time.monotonic())) as notes,
+            Installation(Path(tempfile.mkdtemp(prefix="soak-")), options.pack, options.instrument)
+        ) as installation,
+        closing(EventLog(folder, time.monotonic())) as event_log,
     ):
-        course = Course(house, notes, seconds, faults, options.pause, options.seed)
+        soak_run = SoakRun(installation, event_log, seconds, faults, options.pause, options.seed)
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: setattr(course, "asked_to_end", True))
-        course.run()
-        return notes.lines
+            signal.signal(number, lambda *_: setattr(soak_run, "stop_requested", True))
+        soak_run.run()
+        return event_log.lines
 
 
-def tell(summary: Line, failures: list[str], folder: Path) -> None:
-    """The verdict, for people."""
+def print_summary(summary: Line, failures: list[str], folder: Path) -> None:
+    """Print the summary and the failures."""
     print(
         f"{summary['hours'] * 60:.1f} min, {summary['visits']} visits, "
         f"{summary['recovered']} of {summary['faults']} faults recovered in time, "
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:  # before it had begun
         return INTERRUPTED
     summary, failures = judge(lines, folder)
-    tell(summary, failures, folder)
+    print_summary(summary, failures, folder)
     return int(bool(failures))
 
 

@@ -1,4 +1,4 @@
-"""The soak itself: it passes an instrument that is well, and fails one that is not, in words."""
+"""The soak: a healthy instrument passes, a faulty one fails with a message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from tests.support.pulse_server import until
 
 SOAK = Path(__file__).with_name("soak.py")
-NEVER_AGAIN = """
+NO_EYE_RESTART = """
 from latent_resonance.voice.child_process import EyeProcess
 from latent_resonance.cli import main
 EyeProcess.RESTART_DELAYS_S = (1e6,)
@@ -41,7 +41,7 @@ def lines_in(folder: Path, kind: str) -> list[dict[str, Any]]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_an_instrument_that_is_well_passes_and_ctrl_c_gives_the_verdict_early(
+def test_a_healthy_instrument_passes_and_ctrl_c_ends_the_soak_early(
     tmp_path: Path, pack_folder: Path
 ) -> None:
     folder = tmp_path / "results"
@@ -50,15 +50,15 @@ def test_an_instrument_that_is_well_passes_and_ctrl_c_gives_the_verdict_early(
     process = soak(*arguments, "--faults", *faults, patience="6")
     try:
         until(lambda: process.poll() is not None or len(lines_in(folder, "fault")) >= 3, 200, "3")
-        time.sleep(1.0)  # so that nothing of it is the last fault's
+        time.sleep(1.0)  # so that the end is not attributed to the last fault
         process.send_signal(signal.SIGINT)
-        said, complaints = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     summary = json.loads((folder / "summary.json").read_text())
-    befallen = {line["fault"]: line for line in lines_in(folder, "fault")}
-    assert set(befallen) == set(faults), complaints
-    assert all(line["recovered"] for line in befallen.values())
+    logged = {line["fault"]: line for line in lines_in(folder, "fault")}
+    assert set(logged) == set(faults), errors
+    assert all(line["recovered"] for line in logged.values())
     assert lines_in(folder, "restart")[0]["role"] == "output"
     samples = lines_in(folder, "sample")
     assert all(line["voice"]["rss_mib"] > 50 for line in samples)
@@ -67,46 +67,46 @@ def test_an_instrument_that_is_well_passes_and_ctrl_c_gives_the_verdict_early(
     assert (folder / "soak.png").read_bytes().startswith(b"\x89PNG")
     assert lines_in(folder, "end")[0]["exit_code"] == 0
     assert summary["recovered"] >= 3
-    if "underflows" not in said and "gap" not in said:  # a busy machine may starve the sink
-        assert process.returncode == 0, said
+    if "underflows" not in output and "gap" not in output:  # a busy machine may starve the sink
+        assert process.returncode == 0, output
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_an_instrument_whose_eye_is_never_started_again_fails_in_words(
+def test_an_instrument_that_never_restarts_its_eye_fails_with_a_message(
     tmp_path: Path, pack_folder: Path
 ) -> None:
     program = tmp_path / "broken.py"
-    program.write_text(NEVER_AGAIN)
+    program.write_text(NO_EYE_RESTART)
     folder = tmp_path / "results"
     process = soak(
         *("--minutes", 0.2, "--pause", 1, "--pack", pack_folder, "--output", folder),
         *("--instrument", shlex.join([sys.executable, str(program)]), "--faults", "eye killed"),
         patience="1",
     )
-    said, complaints = process.communicate(timeout=200)
-    assert process.returncode == 1, complaints
-    assert "Traceback" not in complaints
-    assert "wrong: eye killed at" in said
-    assert "never well again, its limit is 12.0 s" in said
+    output, errors = process.communicate(timeout=200)
+    assert process.returncode == 1, errors
+    assert "Traceback" not in errors
+    assert "wrong: eye killed at" in output
+    assert "never well again, its limit is 12.0 s" in output
     (fault,) = lines_in(folder, "fault")
     assert "0 images/s" in fault["missing"]
 
 
 def sample(at_s: float, mib: float) -> dict[str, Any]:
-    figures = {"pid": 7, "rss_mib": mib, "pss_mib": mib, "threads": 9, "files": 12}
-    return {"kind": "sample", "at_s": at_s, "visits": 1, "voice": figures}
+    usage = {"pid": 7, "rss_mib": mib, "pss_mib": mib, "threads": 9, "files": 12}
+    return {"kind": "sample", "at_s": at_s, "visits": 1, "voice": usage}
 
 
 def judged(folder: Path, *lines: dict[str, Any]) -> tuple[int, str]:
     (folder / "soak.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     process = soak("--judge", folder)
-    said = process.communicate(timeout=120)[0]
-    return process.returncode, said
+    output = process.communicate(timeout=120)[0]
+    return process.returncode, output
 
 
 def hour_of(mib_per_h: float) -> list[dict[str, Any]]:
-    """Samples of a voice that warms up for a minute, breathes, and grows."""
+    """Samples of a voice that warms up for a minute, fluctuates, and grows."""
     times = [4.0 * i for i in range(900)]
     return [
         sample(at_s, min(at_s, 60.0) + 100.0 + (at_s % 16) / 8 + mib_per_h * at_s / 3600.0)
@@ -114,16 +114,16 @@ def hour_of(mib_per_h: float) -> list[dict[str, Any]]:
     ]
 
 
-def test_an_hour_of_a_voice_that_does_not_grow_is_well(tmp_path: Path) -> None:
-    code, said = judged(tmp_path, *HOUR, *hour_of(0.5), END)
-    assert code == 0, said
-    assert "all well" in said
+def test_an_hour_of_a_voice_that_does_not_grow_passes(tmp_path: Path) -> None:
+    code, output = judged(tmp_path, *HOUR, *hour_of(0.5), END)
+    assert code == 0, output
+    assert "all well" in output
 
 
 def test_a_voice_that_grows_by_eight_mebibytes_an_hour_leaks(tmp_path: Path) -> None:
-    code, said = judged(tmp_path, *HOUR, *hour_of(8.0), END)
+    code, output = judged(tmp_path, *HOUR, *hour_of(8.0), END)
     assert code == 1
-    assert "wrong: the voice leaks: 8.0 MiB an hour over 1.0 h, more than 4" in said
+    assert "wrong: the voice leaks: 8.0 MiB an hour over 1.0 h, more than 4" in output
 
 
 def silence(lasts_s: float, *, abrupt: bool, excused: bool) -> dict[str, Any]:
@@ -131,23 +131,23 @@ def silence(lasts_s: float, *, abrupt: bool, excused: bool) -> dict[str, Any]:
     return {"kind": "silence", "at_s": 1000.0, "during": None, **more}
 
 
-def test_only_a_gap_that_no_speaker_explains_is_wrong(tmp_path: Path) -> None:
+def test_only_a_gap_without_a_fault_of_a_speaker_is_a_failure(tmp_path: Path) -> None:
     explained = silence(3.0, abrupt=True, excused=True)
     faded = silence(0.5, abrupt=False, excused=False)
-    code, said = judged(tmp_path, *HOUR, *hour_of(0.0), explained, faded, END)
-    assert code == 0, said
+    code, output = judged(tmp_path, *HOUR, *hour_of(0.0), explained, faded, END)
+    assert code == 0, output
     gap = silence(0.3, abrupt=True, excused=False)
-    code, said = judged(tmp_path, *HOUR, *hour_of(0.0), gap, END)
+    code, output = judged(tmp_path, *HOUR, *hour_of(0.0), gap, END)
     assert code == 1
-    assert "wrong: 0.30 s of silence (gap) with no fault of a speaker" in said
+    assert "wrong: 0.30 s of silence (gap) with no fault of a speaker" in output
 
 
-def test_a_soak_that_was_cut_off_or_measured_nothing_is_not_well(tmp_path: Path) -> None:
+def test_a_soak_that_was_aborted_or_measured_nothing_fails(tmp_path: Path) -> None:
     assert "cut off before its end" in judged(tmp_path, *HOUR, *hour_of(0.0))[1]
     assert "nothing was measured" in judged(tmp_path, *HOUR, END)[1]
 
 
-def test_results_are_not_written_over(tmp_path: Path) -> None:
+def test_results_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "soak.jsonl").write_text("")
     process = soak("--output", tmp_path)
     assert "is not empty; give --output a new folder" in process.communicate(timeout=60)[1]

@@ -1,1 +1,1 @@
-"""What each part costs when one quantity is varied, and by which law, for `growth.py`."""
+"""Cost of each part as a function of one quantity, with a fitted law, for `growth.py`."""

@@ -1,4 +1,4 @@
-"""One panel a curve: what was measured, and the law as a line through it."""
+"""One panel per curve: its measured points and the fitted law."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from latent_resonance.linux.atomic_file import atomic_path
 
-from .measures import Measured
+from .measures import MeasuredCurve
 
 mpl.use("Agg")
 from matplotlib import pyplot as plt
@@ -20,7 +20,7 @@ COLUMNS = 3
 BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe & Ito (2008): told apart with any colour vision
 
 
-def draw(found: Sequence[Measured], path: Path) -> None:
+def draw(found: Sequence[MeasuredCurve], path: Path) -> None:
     """Writes the plot as PNG.
 
     Raises
@@ -41,7 +41,7 @@ def draw(found: Sequence[Measured], path: Path) -> None:
     plt.close(figure)
 
 
-def _panel(axes: Axes, measured: Measured) -> None:
+def _panel(axes: Axes, measured: MeasuredCurve) -> None:
     """A curve with its law."""
     curve = measured.curve
     x = np.linspace(0.0, max(measured.x), 50)

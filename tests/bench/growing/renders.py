@@ -1,4 +1,4 @@
-"""Renders of films of all lengths, each in a process of its own: its time and its memory."""
+"""Time and memory of `render` for videos of several lengths, each in its own process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support import faces
 
 from latent_resonance import LatentResonanceError
 
-# Linux counts what a process was before exec as its own (getrusage(2)): a large parent would show.
+# ru_maxrss includes the process before exec (getrusage(2)), which is a copy of a large parent.
 SMALL_PARENT = """
 import json, resource, subprocess, sys
 subprocess.run(sys.argv[1:], stdout=sys.stderr, check=True)
@@ -29,13 +29,13 @@ IMAGES_PER_S = 30
 
 
 @dataclass(frozen=True)
-class Take:
-    """What a render took.
+class RenderCost:
+    """The cost of a render.
 
     Attributes
     ----------
     cpu_s : seconds of processor time, all threads
-    resident_mib : the most memory that it had at any time
+    resident_mib : peak resident memory
     """
 
     cpu_s: float
@@ -43,8 +43,8 @@ class Take:
 
 
 @cache
-def take_of(seconds: float) -> Take:
-    """Renders a film of so many seconds.
+def render_cost(seconds: float) -> RenderCost:
+    """Render a video of so many seconds.
 
     Raises
     ------
@@ -52,9 +52,9 @@ def take_of(seconds: float) -> Take:
         It could not be rendered.
     """
     with TemporaryDirectory() as folder:
-        film, sound = Path(folder) / "film.mp4", Path(folder) / "take.wav"
-        write_film(film, round(seconds * IMAGES_PER_S))
-        command = [sys.executable, "-m", "latent_resonance", "render", str(film), "-o", str(sound)]
+        video, sound = Path(folder) / "film.mp4", Path(folder) / "take.wav"
+        write_video(video, round(seconds * IMAGES_PER_S))
+        command = [sys.executable, "-m", "latent_resonance", "render", str(video), "-o", str(sound)]
         done = subprocess.run(
             [sys.executable, "-c", SMALL_PARENT, *command],
             capture_output=True,
@@ -62,20 +62,20 @@ def take_of(seconds: float) -> Take:
             check=False,
         )
     if done.returncode != 0:
-        raise LatentResonanceError(f"a film of {seconds:g} s could not be rendered: {done.stderr}")
-    return Take(*json.loads(done.stdout))
+        raise LatentResonanceError(f"a video of {seconds:g} s cannot be rendered: {done.stderr}")
+    return RenderCost(*json.loads(done.stdout))
 
 
-def write_film(path: Path, n_images: int) -> None:
-    """Writes a film of a face that speaks: its mouth opens and closes, never twice the same way."""
+def write_video(path: Path, n_images: int) -> None:
+    """Write a video of a face whose mouth opens and closes irregularly."""
     mouths = [cv2.cvtColor(faces.mouth_opened(by), cv2.COLOR_RGB2BGR) for by in OPENINGS]
-    film = cv2.VideoWriter(
+    video = cv2.VideoWriter(
         str(path), cv2.VideoWriter_fourcc(*"mp4v"), IMAGES_PER_S, (faces.WIDTH, faces.HEIGHT)
     )
     for i in range(n_images):
         open_by = 0.5 + 0.5 * np.sin(0.9 * i) * np.sin(0.07 * i)
-        film.write(mouths[round(open_by * (len(mouths) - 1))])
-    film.release()
+        video.write(mouths[round(open_by * (len(mouths) - 1))])
+    video.release()
 
 
 OPENINGS = np.linspace(0.0, 0.25, 8)  # of the face's width

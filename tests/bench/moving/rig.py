@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from tests.support.pulse_server import compiled, environment_in
-from tests.system.soaking.camera import OPEN, REST, Scene
+from tests.system.soaking.camera import OPEN, REST, SimulatedCamera
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.bench.motion import deep_merge
@@ -24,8 +24,8 @@ from latent_resonance.bench.onsets import Recording, read_tape
 
 HERE = Path(__file__).parent
 FAKECAM = HERE.parents[1] / "system" / "fakecam.c"
-SETTLES_S = 8.0  # until she has come, been greeted, and her neutral face is known
-HOLDS_S, RESTS_S = 0.75, (0.9, 1.0)  # an open mouth, a closed one
+SETTLE_S = 8.0  # until she has come, been greeted, and her neutral face is known
+OPEN_S, CLOSED_S = 0.75, (0.9, 1.0)  # an open mouth, a closed one
 THRESHOLD = 0.38  # of mouth_open, between the photograph at rest (0.3) and opened (0.66)
 SETTINGS = {
     "camera": {"source": "C920"},
@@ -41,20 +41,20 @@ SETTINGS = {
 }
 
 
-class RoomError(LatentResonanceError):
+class RigError(LatentResonanceError):
     """The measurement cannot be made here; the message has the remedy."""
 
 
-def card_of_air(folder: Path) -> None:
+def install_virtual_card(folder: Path) -> None:
     """Makes the card known to ALSA for whoever has this folder as home."""
     if shutil.which("cc") is None:
-        raise RoomError("a C compiler is not installed: apt install gcc libc6-dev")
+        raise RigError("a C compiler is not installed: apt install gcc libc6-dev")
     plugin = folder / "libasound_module_pcm_air.so"
     command = ["cc", "-shared", "-fPIC", "-O2", "-DPIC", "-o", plugin, HERE / "virtual_card.c"]
     done = subprocess.run([*command, "-lasound"], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[0]
-        raise RoomError(
+        raise RigError(
             f"the sound card of air cannot be built: apt install libasound2-dev ({reason})"
         )
     (folder / ".asoundrc").write_text(
@@ -62,7 +62,7 @@ def card_of_air(folder: Path) -> None:
     )
 
 
-class Room:
+class MotionRig:
     """The instrument before a visitor; `close` leaves nothing behind.
 
     Parameters
@@ -74,24 +74,24 @@ class Room:
 
     def __init__(self, folder: Path, pack: Path, settings: dict[str, object]) -> None:
         self.folder, self.stack = folder, ExitStack()
-        card_of_air(folder)
-        self.scene = Scene(folder)
-        self.scene.show(REST)
+        install_virtual_card(folder)
+        self.camera = SimulatedCamera(folder)
+        self.camera.show(REST)
         config = folder / "settings.yaml"
         own = {"pack": str(pack), "socket_path": str(folder / "run" / "face.sock")}
         config.write_text(yaml.safe_dump(own | deep_merge(SETTINGS, settings)))
-        camera = {
+        camera_variables = {
             "LD_PRELOAD": str(compiled(FAKECAM, folder)),
-            "FAKECAM_RAW": str(self.scene.images),
-            "FAKECAM_CTL": str(self.scene.plug),
+            "FAKECAM_RAW": str(self.camera.images),
+            "FAKECAM_CTL": str(self.camera.control_file),
             "FAKECAM_LOG": str(folder / "taken"),
         }
-        self.said = folder / "said"
-        with self.said.open("wb") as said:
+        self.log_file = folder / "said"
+        with self.log_file.open("wb") as log_file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "latent_resonance", "perform", "--config", str(config)],
-                env=environment_in(folder) | camera,
-                stderr=said,
+                env=environment_in(folder) | camera_variables,
+                stderr=log_file,
             )
         self.stack.callback(self.process.wait)
         self.stack.callback(self.process.kill)
@@ -99,25 +99,25 @@ class Room:
     def gestures(self, count: int) -> Iterator[float]:
         """Opens her mouth so often, at no rhythm; yields when, in monotonic seconds."""
         rng = np.random.default_rng(1)
-        time.sleep(SETTLES_S)
+        time.sleep(SETTLE_S)
         for _ in range(count):
             if self.process.poll() is not None:
-                raise RoomError(f"the instrument has ended: {self.said.read_text().strip()}")
+                raise RigError(f"the instrument has ended: {self.log_file.read_text().strip()}")
             opened_s = time.monotonic()
-            self.scene.show(OPEN)
-            time.sleep(HOLDS_S)
-            self.scene.show(REST)
-            time.sleep(rng.uniform(*RESTS_S))
+            self.camera.show(OPEN)
+            time.sleep(OPEN_S)
+            self.camera.show(REST)
+            time.sleep(rng.uniform(*CLOSED_S))
             yield opened_s
 
-    def leave(self) -> str:
+    def stop(self) -> str:
         """Ends the performance; returns its last line but one, the figures."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
-        lines = self.said.read_text().splitlines()
+        lines = self.log_file.read_text().splitlines()
         return next((line for line in lines if line.startswith("played ")), lines[-1])
 
-    def images_s(self) -> np.ndarray:
+    def image_times_s(self) -> np.ndarray:
         """When each image was taken."""
         return np.fromfile(self.folder / "taken", np.int64) / 1e9
 
@@ -130,9 +130,9 @@ class Room:
         self.stack.close()
 
 
-def underflows_in(figures: str) -> int:
+def underflows_of(usage: str) -> int:
     """How many the line of figures tells of."""
-    found = re.search(r"(\d+) underflows", figures)
+    found = re.search(r"(\d+) underflows", usage)
     return int(found[1]) if found else 0
 
 

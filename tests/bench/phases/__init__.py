@@ -1,1 +1,1 @@
-"""Phase reconstruction compared: sounds, methods, measures and their picture, for `compare.py`."""
+"""Sounds, methods, measures and plot of phase reconstruction, for `compare.py`."""

@@ -1,4 +1,4 @@
-"""How good a reconstruction is and what it cost."""
+"""Quality and cost of a reconstruction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from latent_resonance.bench.phase import EDGE, convergence_db
 from .methods import Method
 from .signals import Signal
 
-FLOOR_DB = -80.0  # under the loudest bin; what is below both here and there is no difference
+FLOOR_DB = -80.0  # relative to the loudest bin; differences below it do not count
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def method(self) -> str:
-        """The curve and the place on it."""
+        """The curve and its setting."""
         return f"{self.curve} {self.setting}"
 
 
@@ -53,18 +53,18 @@ def measure(
     methods: Sequence[Method],
     geometry: Geometry,
     turns: int,
-    said: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Iterator[Row]:
-    """Every method on every signal in turn, so that what else the machine does falls on all."""
+    """Every method on every signal in turn, so that other load on the machine affects all alike."""
     for turn in range(turns):
         for number, signal in enumerate(signals, 1):
-            said(f"turn {turn + 1} of {turns}, {number} of {len(signals)}: {signal.name}")
+            log(f"turn {turn + 1} of {turns}, {number} of {len(signals)}: {signal.name}")
             for method in methods:
-                yield one(turn, signal, method, geometry)
+                yield measure_once(turn, signal, method, geometry)
 
 
 def warm_up(methods: Iterable[Method], geometry: Geometry) -> None:
-    """One short run of each: plans of FFTs, tables and what numba compiles are no part of it."""
+    """One short run of each, so that FFT plans, tables and numba's compilation are not timed."""
     short = Geometry(
         n_fft=geometry.n_fft,
         win_length=geometry.win_length,
@@ -76,8 +76,8 @@ def warm_up(methods: Iterable[Method], geometry: Geometry) -> None:
         method.run(np.abs(stft_circular(loop, short)), short)
 
 
-def one(turn: int, signal: Signal, method: Method, geometry: Geometry) -> Row:
-    """Runs and measures one method on one signal."""
+def measure_once(turn: int, signal: Signal, method: Method, geometry: Geometry) -> Row:
+    """Run and measure one method on one signal."""
     begin = time.process_time()
     samples = method.run(signal.magnitude, geometry)
     cpu_s = (time.process_time() - begin) / geometry.loop_s
@@ -96,7 +96,7 @@ def one(turn: int, signal: Signal, method: Method, geometry: Geometry) -> Row:
 
 
 def distance_db(samples: FloatArray, magnitude: FloatArray, geometry: Geometry) -> float:
-    """Log-spectral distance of samples (loop_length,) from magnitudes, away from the edges."""
+    """Log-spectral distance of samples (loop_length,) from magnitudes, without the edges."""
     floor = magnitude.max() * 10.0 ** (FLOOR_DB / 20.0)
     found = np.abs(stft_circular(samples, geometry))
     difference = 20.0 * np.log10((found + floor) / (magnitude + floor))[:, EDGE:-EDGE]

@@ -21,17 +21,17 @@ KINDS = {
     "tonal": "cello, violin, choir, speech",
     "test": "noise, sweep, clicks",
     "mel": "the first four through mel",
-    "pack": "the pack's own pictures (no sound has these)",
+    "pack": "the pack's own spectrograms (inconsistent)",
 }
 COSTS = (0.02, 0.05, 0.1, 0.2, 0.5)  # ticks, s/s
-# Okabe & Ito (2008): told apart with any colour vision; markers tell them apart in grey.
+# Okabe & Ito (2008): distinct with any colour vision; the markers are distinct in grey.
 STYLES = {
-    "ours 3": ("#56B4E9", "o", "ours, 3 frames ahead (75 ms)"),
-    "ours 7": ("#0072B2", "s", "ours, 7 frames ahead (117 ms)"),
-    "ours 11": ("#000000", "*", "ours, 11 frames ahead (160 ms)"),
-    "librosa": ("#D55E00", "^", "librosa 8, 16, 32, 64 (whole sound)"),
-    "torch": ("#E69F00", "v", "torch 8, 16, 32, 64 (whole sound)"),
-    "pghipy+torch": ("#009E73", "D", "pghipy, then torch 0, 8, 32 (whole sound)"),
+    "ours 3": ("#56B4E9", "o", "ours, look-ahead 3 (75 ms)"),
+    "ours 7": ("#0072B2", "s", "ours, look-ahead 7 (117 ms)"),
+    "ours 11": ("#000000", "*", "ours, look-ahead 11 (160 ms)"),
+    "librosa": ("#D55E00", "^", "librosa 8, 16, 32, 64 (offline)"),
+    "torch": ("#E69F00", "v", "torch 8, 16, 32, 64 (offline)"),
+    "pghipy+torch": ("#009E73", "D", "pghipy, then torch 0, 8, 32 (offline)"),
 }
 
 

@@ -1,7 +1,7 @@
-"""The magnitudes that every method is given: of sounds, of their mel pictures, of a pack's own.
+"""The input magnitudes: of sounds, of their mel spectrograms, and of a pack's spectrograms.
 
-Cello, violin and choir are played by FluidSynth and the sentence is spoken by espeak-ng where
-these are installed. Elsewhere models a few lines long stand in for them; each signal says which.
+FluidSynth plays cello, violin and choir, and espeak-ng speaks the sentence, if they are installed.
+Otherwise simple models replace them; each signal names its source.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ from latent_resonance_export.dataset.fluidsynth_corpus import render_corpus
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 PROGRAMS = {"cello": 42, "violin": 40, "choir": 52}  # General MIDI, from 0
-PITCHES_HZ = {"cello": 110.0, "violin": 440.0, "choir": 220.0}  # of those that stand in
+MODEL_PITCHES_HZ = {"cello": 110.0, "violin": 440.0, "choir": 220.0}
 SENTENCE = (
     "The machine turns the energy of that movement into a point in the latent space,"
     " and the sound follows the face of the visitor, who has not said a word."
 )
 FORMANTS_HZ = (700.0, 1200.0, 2600.0)  # of an open vowel
-CLICKS_HZ = 10.0
-N_POINTS = 3  # of the pack, drawn at random
+CLICK_RATE_HZ = 10.0
+N_POINTS = 3  # random z of the pack
 
 
 @dataclass(frozen=True)
 class Signal:
-    """What is to become sound.
+    """The input of a reconstruction.
 
     Attributes
     ----------
-    kind : "tonal", "test", "mel" or "pack": what it is averaged with
-    source : what made it
+    kind : "tonal", "test", "mel" or "pack"; results are averaged by kind
+    source : the program or model that produced it
     magnitude : (n_bins, n_frames), |STFT|
     """
 
@@ -60,28 +60,28 @@ class Signal:
 
 
 def signals(geometry: Geometry, pack: Path | None, *, modelled: bool) -> Iterator[Signal]:
-    """All of them, those of `pack` if there is one; `modelled`: none by another program.
+    """All signals, those of `pack` if there is one; `modelled` needs no other program.
 
     Raises
     ------
     PackError
         The pack cannot be opened.
     """
-    sounds = list(stand_ins(geometry) if modelled else recorded(geometry))
+    sounds = list(modelled_sounds(geometry) if modelled else rendered_sounds(geometry))
     for name, source, loop in sounds:
         yield Signal(name, "tonal", source, np.abs(stft_circular(loop, geometry)))
-    for name, loop in computed(geometry):
+    for name, loop in test_sounds(geometry):
         yield Signal(name, "test", "computed", np.abs(stft_circular(loop, geometry)))
     for name, source, loop in sounds:
         spectrogram = loop_to_spectrogram(loop, geometry)
         yield Signal(f"{name}, mel", "mel", source, spectrogram_to_magnitude(spectrogram, geometry))
     if pack:
-        yield from spectrograms(pack)
+        yield from pack_signals(pack)
 
 
-def recorded(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
-    """(name, source, loop) by the programs that are installed, by models for those that are not."""
-    models = {name: (source, loop) for name, source, loop in stand_ins(geometry)}
+def rendered_sounds(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
+    """(name, source, loop) from installed programs, from models for those that are missing."""
+    models = {name: (source, loop) for name, source, loop in modelled_sounds(geometry)}
     with tempfile.TemporaryDirectory() as folder:
         for name, program in PROGRAMS.items():
             if shutil.which("fluidsynth") and SOUNDFONT.is_file():
@@ -90,23 +90,23 @@ def recorded(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
             else:
                 yield name, *models[name]
         if shutil.which("espeak-ng"):
-            yield "speech", "espeak-ng", spoken(geometry, Path(folder) / "speech.wav")
+            yield "speech", "espeak-ng", synthesise_speech(geometry, Path(folder) / "speech.wav")
         else:
             yield "speech", *models["speech"]
 
 
-def spoken(geometry: Geometry, path: Path) -> FloatArray:
-    """A sentence by espeak-ng: (loop_length,)."""
+def synthesise_speech(geometry: Geometry, path: Path) -> FloatArray:
+    """A sentence by espeak-ng, (loop_length,)."""
     subprocess.run(["espeak-ng", "-s", "150", "-w", str(path), SENTENCE], check=True)
     samples, rate = soundfile.read(path, dtype="float32")
     samples = soxr.resample(samples, rate, geometry.sample_rate)[: geometry.loop_length]
     return np.pad(samples, (0, geometry.loop_length - len(samples)))
 
 
-def stand_ins(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
-    """(name, source, loop) of notes with vibrato, and of a vowel whose pitch falls."""
+def modelled_sounds(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
+    """(name, source, loop) of notes with vibrato, and of a vowel with falling pitch."""
     time_s = np.arange(geometry.loop_length) / geometry.sample_rate
-    for name, pitch_hz in PITCHES_HZ.items():
+    for name, pitch_hz in MODEL_PITCHES_HZ.items():
         bend = 1.0 + 0.004 * np.sin(2 * np.pi * 5.0 * time_s)
         steps = 2.0 ** (np.floor(2.0 * time_s) % 4 / 6.0)
         yield name, "model: partials", partials(pitch_hz * bend * steps, geometry, ())
@@ -127,18 +127,18 @@ def partials(
     return sound.astype(np.float32)
 
 
-def computed(geometry: Geometry) -> Iterator[tuple[str, FloatArray]]:
+def test_sounds(geometry: Geometry) -> Iterator[tuple[str, FloatArray]]:
     """White noise, a sweep of seven octaves, ten clicks a second."""
     n = np.arange(geometry.loop_length)
     frequency_hz = 60.0 * 2.0 ** (7.0 * n / len(n))
     phase = 2 * np.pi * np.cumsum(frequency_hz) / geometry.sample_rate
     yield "noise", np.random.default_rng(0).normal(0.0, 0.1, len(n)).astype(np.float32)
     yield "sweep", (0.3 * np.sin(phase)).astype(np.float32)
-    yield "clicks", (n % round(geometry.sample_rate / CLICKS_HZ) == 0).astype(np.float32)
+    yield "clicks", (n % round(geometry.sample_rate / CLICK_RATE_HZ) == 0).astype(np.float32)
 
 
-def spectrograms(folder: Path) -> Iterator[Signal]:
-    """What the pack dreams at random points: no sound has exactly these magnitudes."""
+def pack_signals(folder: Path) -> Iterator[Signal]:
+    """The pack's spectrograms at random z: no sound has exactly these magnitudes."""
     pack = open_pack(folder)
     networks = load_networks(pack, Inference())
     points = np.random.default_rng(0).standard_normal((N_POINTS, pack.latent_dim))

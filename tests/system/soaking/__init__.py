@@ -1,1 +1,1 @@
-"""The parts of `soak.py`: a house with visitors, faults that befall it, and notes."""
+"""The parts of `soak.py`: an installation with visitors, injected faults, and an event log."""

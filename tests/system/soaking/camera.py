@@ -1,4 +1,4 @@
-"""The camera and those before it: `fakecam.c` shows a file, and the file is what happens there."""
+"""A simulated camera and its visitors: `fakecam.c` plays the images of a file."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ ROOT = Path(__file__).parents[3]
 SUFFIX = ".yuyv"
 ROOM, REST, OPEN = "room", "rest", "open"
 GESTURES = (OPEN, "frown", "turn")
-RESTS_S = (1.5, 4.0)  # between two gestures
-HOLDS_S = (0.6, 2.5)  # a gesture
-STAYS_S = (8.0, 45.0)
-AWAY_S = (4.0, 25.0)
-SHAM = 0.25  # of the mouths that might open and stay closed: the control of the measurement
+REST_S = (1.5, 4.0)  # between two gestures
+GESTURE_S = (0.6, 2.5)  # a gesture
+VISIT_S = (8.0, 45.0)
+ABSENCE_S = (4.0, 25.0)
+CONTROL_SHARE = 0.25  # of the logged gestures in which the mouth stays closed: a control group
 
 
-class Scene:
-    """A camera that can be unplugged and told what to do, and what it would see."""
+class SimulatedCamera:
+    """A camera whose mode, device number and images can be set."""
 
     def __init__(self, folder: Path) -> None:
-        self.images, self.plug = folder / "now.yuyv", folder / "plug"
+        self.images, self.control_file = folder / "now.yuyv", folder / "plug"
         command = [sys.executable, "-m", "tests.system.soaking.films", str(folder)]
         quiet = {"stderr": subprocess.DEVNULL}
         subprocess.run(command, check=True, cwd=ROOT, **quiet)
@@ -31,74 +31,74 @@ class Scene:
         self.images.write_bytes(self.films[ROOM])
         self.shown = ROOM
         self.number = 0  # of /dev/video
-        self.does("live")
+        self.set_mode("live")
 
     def show(self, film: str) -> None:
-        """From now on this is before the camera; the file is mapped, so it stays where it is."""
+        """Show a video from now on; it is written in place, since the file is mapped."""
         if film != self.shown:
             self.shown = film
             with self.images.open("r+b") as file:
                 file.write(self.films[film])
 
-    def does(self, what: str, number: int | None = None) -> None:
-        """See fakecam.c for what it can do; another number is another /dev/video."""
+    def set_mode(self, what: str, number: int | None = None) -> None:
+        """Set the mode (see fakecam.c), and the number of its /dev/video."""
         self.number = self.number if number is None else number
-        beside = self.plug.with_suffix(".new")
+        beside = self.control_file.with_suffix(".new")
         beside.write_text(f"{self.number} {what}")
-        beside.replace(self.plug)
+        beside.replace(self.control_file)
 
-    def is_pulled_out(self) -> None:
-        """There is no camera."""
-        self.plug.unlink(missing_ok=True)
+    def unplug(self) -> None:
+        """Remove the camera."""
+        self.control_file.unlink(missing_ok=True)
 
 
 class Visitors:
-    """One after the other: they come, rest, make a face, rest, and leave."""
+    """Visitors, one at a time: they arrive, rest, make a gesture, rest, and leave."""
 
-    def __init__(self, scene: Scene, rng: random.Random) -> None:
-        self.scene, self.rng = scene, rng
+    def __init__(self, camera: SimulatedCamera, rng: random.Random) -> None:
+        self.camera, self.rng = camera, rng
         self.visits = 0
-        self.asked_to_stay = False
-        self.leaves_s = self.next_s = float("-inf")
-        self.gestures: list[tuple[float, str]] = []  # mouths opened, or not, and not yet looked at
+        self.must_stay = False
+        self.leave_s = self.next_s = float("-inf")
+        self.gestures: list[tuple[float, str]] = []  # not yet evaluated
 
     @property
-    def there(self) -> bool:
-        """Whether somebody stands before the camera."""
-        return self.scene.shown != ROOM
+    def present(self) -> bool:
+        """Whether a visitor is in front of the camera."""
+        return self.camera.shown != ROOM
 
     def step(self, now_s: float) -> None:
-        """Whatever they do next, if it is time to."""
-        if self.asked_to_stay and not self.there:
-            self._come(now_s)
+        """Do what is due."""
+        if self.must_stay and not self.present:
+            self._arrive(now_s)
         elif now_s >= self.next_s:
-            self._go_on(now_s)
+            self._advance(now_s)
 
-    def _go_on(self, now_s: float) -> None:
-        if not self.there:
-            self._come(now_s)
-        elif now_s >= self.leaves_s and not self.asked_to_stay:
-            self.scene.show(ROOM)
-            self.next_s = now_s + self.rng.uniform(*AWAY_S)
-        elif self.scene.shown == REST:
-            self._make_a_face(now_s)
+    def _advance(self, now_s: float) -> None:
+        if not self.present:
+            self._arrive(now_s)
+        elif now_s >= self.leave_s and not self.must_stay:
+            self.camera.show(ROOM)
+            self.next_s = now_s + self.rng.uniform(*ABSENCE_S)
+        elif self.camera.shown == REST:
+            self._make_gesture(now_s)
         else:
             self._rest(now_s)
 
-    def _come(self, now_s: float) -> None:
+    def _arrive(self, now_s: float) -> None:
         self.visits += 1
-        self.leaves_s = now_s + self.rng.uniform(*STAYS_S)
+        self.leave_s = now_s + self.rng.uniform(*VISIT_S)
         self._rest(now_s)
 
     def _rest(self, now_s: float) -> None:
-        self.scene.show(REST)
-        self.next_s = now_s + self.rng.uniform(*RESTS_S)
+        self.camera.show(REST)
+        self.next_s = now_s + self.rng.uniform(*REST_S)
 
-    def _make_a_face(self, now_s: float) -> None:
+    def _make_gesture(self, now_s: float) -> None:
         gesture = self.rng.choice(GESTURES)
         if gesture == OPEN:
-            sham = self.rng.random() < SHAM
-            self.gestures.append((now_s, "sham" if sham else OPEN))
-            gesture = REST if sham else OPEN
-        self.scene.show(gesture)
-        self.next_s = now_s + self.rng.uniform(*HOLDS_S)
+            is_control = self.rng.random() < CONTROL_SHARE
+            self.gestures.append((now_s, "sham" if is_control else OPEN))
+            gesture = REST if is_control else OPEN
+        self.camera.show(gesture)
+        self.next_s = now_s + self.rng.uniform(*GESTURE_S)

@@ -1,4 +1,4 @@
-"""The lines of a soak, in memory and on disk, and never more than there is room for."""
+"""The log of a soak, in memory and on disk, with a limited size."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from typing import Any
 from tests.system.soaking.plot import draw
 from tests.system.soaking.report import Line, failures_of, summary_of
 
-MOST_LINES = 60_000  # of some 400 bytes
-MOST_SAMPLES = 20_000
-LINES, PICTURE, SUMMARY = "soak.jsonl", "soak.png", "summary.json"
+MAX_LINES = 60_000  # of about 400 bytes
+MAX_SAMPLES = 20_000
+LINES, PLOT, SUMMARY = "soak.jsonl", "soak.png", "summary.json"
 
 
-class Notes:
-    """Writes each line as it comes, so that a soak that is cut off has left all but its end."""
+class EventLog:
+    """Writes each line at once, so that an aborted soak loses only its end."""
 
-    def __init__(self, folder: Path, begun_s: float) -> None:
+    def __init__(self, folder: Path, started_s: float) -> None:
         self.file = (folder / LINES).open("w")
         self.lines: list[Line] = []
-        self.begun_s = begun_s
+        self.started_s = started_s
 
-    def take(self, kind: str, now_s: float, **more: Any) -> None:
-        """One line, if there is still room; there is for the last."""
-        if len(self.lines) < MOST_LINES or kind == "end":
-            line = {"kind": kind, "at_s": round(now_s - self.begun_s, 2), **more}
+    def write(self, kind: str, now_s: float, **more: Any) -> None:
+        """Write one line, unless the log is full; the last line is always written."""
+        if len(self.lines) < MAX_LINES or kind == "end":
+            line = {"kind": kind, "at_s": round(now_s - self.started_s, 2), **more}
             self.lines.append(line)
             self.file.write(json.dumps(line) + "\n")
             self.file.flush()
 
     def close(self) -> None:
-        """No more lines."""
+        """Close the file."""
         self.file.close()
 
 
 def read_lines(folder: Path) -> list[Line]:
-    """The lines of a soak, and of one that was cut off while it wrote."""
+    """The lines of a soak; a truncated last line is ignored."""
     lines = []
     for text in (folder / LINES).read_text().splitlines():
         try:
@@ -47,10 +47,10 @@ def read_lines(folder: Path) -> list[Line]:
 
 
 def judge(lines: list[Line], folder: Path) -> tuple[Line, list[str]]:
-    """Draws a soak and sums it up; its summary, and what was wrong in sentences."""
+    """Plot and summarise a soak; return the summary and a message for each failure."""
     summary = summary_of(lines)
     failures = failures_of(lines, summary)
-    draw(lines, folder / PICTURE)
+    draw(lines, folder / PLOT)
     text = json.dumps(summary | {"failures": failures}, indent=2)
     (folder / SUMMARY).write_text(text + "\n")
     return summary, failures

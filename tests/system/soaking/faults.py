@@ -1,7 +1,7 @@
-"""What galleries do to machines: each fault begins, and ends or is done once it has begun.
+"""Faults that occur in galleries: each is injected, and most are removed again.
 
-Whatever it was, afterwards somebody before the camera is played for and is heard. How long that
-may take is the fault's limit: from its end, or from its beginning where it has none.
+After every fault the instrument must play for a visitor again within the fault's limit: counted
+from its end, or from its start if it has none.
 """
 
 from __future__ import annotations
@@ -18,114 +18,114 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.support.pulse_server import PATIENCE
-from tests.system.soaking.installation import House
+from tests.system.soaking.installation import Installation
 
 CAMERA, EYE, SOUND, DATA, MACHINE = "camera", "eye", "sound", "data", "machine"
 End = Callable[[], None]
 CAMERA_BACK_S = 3.0 * PATIENCE
-EYE_BACK_S = 12.0 * PATIENCE  # MediaPipe starts slowly where others want the processor too
-SPEAKER_BACK_S = 3.5 * PATIENCE  # the sink itself rests for two when it is new
+EYE_BACK_S = 12.0 * PATIENCE  # MediaPipe starts slowly on a busy machine
+SPEAKER_BACK_S = 3.5 * PATIENCE  # a new sink is suspended for two seconds
 AT_ONCE_S = 1.0 * PATIENCE
-GIVEN_UP_AFTER = 1.5  # limits: how late it was is worth knowing
+GIVE_UP_AFTER = 1.5  # times the limit, so that a late recovery is measured too
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that may befall the house.
+    """A fault that can be injected.
 
     Attributes
     ----------
-    kind : what it befalls; only those of sound may be heard
-    begin : lets it befall; returns what ends it, if anything does
-    lasts_s : from its beginning to its end, [shortest, longest]
-    limit_s : until all is well again
-    says : what the instrument must have said of it, if anything
+    kind : the part that it affects; only faults of sound may be audible
+    begin : injects it; returns the function that removes it, if there is one
+    lasts_s : [shortest, longest] duration
+    limit_s : longest time until the instrument has recovered
+    log_line : text that the instrument must log, if any
     """
 
     name: str
     kind: str
-    begin: Callable[[House], End | None]
+    begin: Callable[[Installation], End | None]
     lasts_s: tuple[float, float]
     limit_s: float
-    says: str = ""
+    log_line: str = ""
 
-    def duration_s(self, rng: random.Random) -> float:
-        """How long it will last this time."""
+    def random_duration_s(self, rng: random.Random) -> float:
+        """A random duration."""
         return rng.uniform(*self.lasts_s)
 
 
-def camera(word: str) -> Callable[[House], End]:
-    """The camera does something else than to live."""
+def set_camera(mode: str) -> Callable[[Installation], End]:
+    """The camera changes its mode."""
 
-    def begin(house: House) -> End:
-        house.scene.does(word)
-        return lambda: house.scene.does("live")
-
-    return begin
-
-
-def unplug(to: int = 0) -> Callable[[House], End]:
-    """The camera is pulled out, and comes back, `to` numbers further on."""
-
-    def begin(house: House) -> End:
-        house.scene.is_pulled_out()
-        return lambda: house.scene.does("live", (house.scene.number + to) % 10)
+    def begin(installation: Installation) -> End:
+        installation.camera.set_mode(mode)
+        return lambda: installation.camera.set_mode("live")
 
     return begin
 
 
-def send(number: signal.Signals, role: str) -> Callable[[House], None]:
-    """A process of the instrument gets a signal."""
-    return lambda house: house.tell(number, role)
+def unplug_camera(to: int = 0) -> Callable[[Installation], End]:
+    """The camera is unplugged, and returns with its device number increased by `to`."""
+
+    def begin(installation: Installation) -> End:
+        installation.camera.unplug()
+        return lambda: installation.camera.set_mode("live", (installation.camera.number + to) % 10)
+
+    return begin
 
 
-def unload_the_sink(house: House) -> End:
-    """The speaker is pulled out."""
-    house.server.unplug()
-    return house.server.plug_in
+def send_to(number: signal.Signals, role: str) -> Callable[[Installation], None]:
+    """A process of the instrument receives a signal."""
+    return lambda installation: installation.send_signal(number, role)
 
 
-def kill_the_server(house: House) -> End:
-    """The sound server dies, and is started again."""
-    house.server.kill()
-    return house.server.start
+def unload_sink(installation: Installation) -> End:
+    """The sink disappears."""
+    installation.server.unplug()
+    return installation.server.plug_in
 
 
-def hang_the_server(house: House) -> End:
-    """The sound server thinks for a while."""
-    house.server.hang()
-    return house.server.go_on
+def kill_server(installation: Installation) -> End:
+    """The sound server is killed and started again."""
+    installation.server.kill()
+    return installation.server.start
 
 
-def edit_well(house: House) -> End:
-    """Somebody turns it down a little, and up again."""
-    house.set("output: {volume_db: -3}\n")
-    return lambda: house.set("")
+def hang_server(installation: Installation) -> End:
+    """The sound server stops responding for a while."""
+    installation.server.hang()
+    return installation.server.go_on
 
 
-def edit_badly(house: House) -> End:
-    """Somebody writes what cannot be."""
-    house.set("output: {volume_db: loud}\nphase: [1, 2\n")
-    return lambda: house.set("")
+def edit_settings(installation: Installation) -> End:
+    """The volume in the settings is lowered and restored."""
+    installation.write_settings("output: {volume_db: -3}\n")
+    return lambda: installation.write_settings("")
 
 
-def swap_the_pack(house: House) -> None:
-    """Another pack lies there, and the instrument is told."""
-    house.rename_pack("second" if house.sheet["name"] != "second" else "first")
-    house.tell(signal.SIGHUP)
+def break_settings(installation: Installation) -> End:
+    """The settings become invalid and are restored."""
+    installation.write_settings("output: {volume_db: loud}\nphase: [1, 2\n")
+    return lambda: installation.write_settings("")
 
 
-def break_the_pack(house: House) -> End:
-    """Half of a network was copied when somebody said SIGHUP."""
-    network = house.pack / "generator.onnx"
+def replace_pack(installation: Installation) -> None:
+    """The pack is replaced, and the voice receives SIGHUP."""
+    installation.rename_pack("second" if installation.manifest["name"] != "second" else "first")
+    installation.send_signal(signal.SIGHUP)
+
+
+def truncate_generator(installation: Installation) -> End:
+    """The voice receives SIGHUP while only half of a network has been copied."""
+    network = installation.pack / "generator.onnx"
     whole = network.read_bytes()
     network.write_bytes(whole[: len(whole) // 2])
-    house.tell(signal.SIGHUP)
+    installation.send_signal(signal.SIGHUP)
     return lambda: network.write_bytes(whole) and None
 
 
-def write_garbage(house: House) -> End:
-    """Somebody writes to the eye's socket, as fast as it goes."""
+def write_garbage(installation: Installation) -> End:
+    """Random datagrams are sent to the eye's socket, as fast as possible."""
     stop = threading.Event()
 
     def write() -> None:
@@ -133,15 +133,15 @@ def write_garbage(house: House) -> End:
             sender.setblocking(False)
             while not stop.wait(1e-4):
                 with suppress(BlockingIOError, ConnectionRefusedError, FileNotFoundError):
-                    sender.sendto(os.urandom(88), str(house.meeting))
+                    sender.sendto(os.urandom(88), str(installation.socket_path))
 
     thread = threading.Thread(target=write, daemon=True)
     thread.start()
     return stop.set
 
 
-def keep_busy(_house: House) -> End:
-    """Others want every core, twice."""
+def load_cpu(_installation: Installation) -> End:
+    """Other processes occupy every core twice."""
     command = ["sh", "-c", "while :; do :; done"]
     busy = [subprocess.Popen(command) for _ in range(2 * (os.cpu_count() or 1))]
 
@@ -154,69 +154,75 @@ def keep_busy(_house: House) -> End:
 
 
 FAULTS = (
-    Fault("camera unplugged", CAMERA, unplug(), (5, 12), CAMERA_BACK_S),
-    Fault("camera under another number", CAMERA, unplug(3), (5, 12), CAMERA_BACK_S),
-    Fault("camera stalled", CAMERA, camera("stall"), (6, 12), 2 * CAMERA_BACK_S),
-    Fault("camera frozen", CAMERA, camera("freeze"), (8, 14), CAMERA_BACK_S),
-    Fault("camera black", CAMERA, camera("black"), (8, 14), CAMERA_BACK_S),
-    Fault("camera's driver talks nonsense", CAMERA, camera("nonsense"), (5, 9), CAMERA_BACK_S),
-    Fault("camera's driver hangs", CAMERA, camera("hang"), (5, 9), EYE_BACK_S + 10),
-    Fault("eye killed", EYE, send(signal.SIGKILL, "eye"), (3, 3), EYE_BACK_S),
-    Fault("eye stopped", EYE, send(signal.SIGSTOP, "eye"), (3, 3), EYE_BACK_S + 5),
-    Fault("eye leaks", EYE, camera("leak"), (6, 9), EYE_BACK_S),
-    Fault("sink unloaded", SOUND, unload_the_sink, (2, 10), SPEAKER_BACK_S),
-    Fault("sound server killed", SOUND, kill_the_server, (1, 8), SPEAKER_BACK_S),
-    Fault("sound server hangs", SOUND, hang_the_server, (2, 10), SPEAKER_BACK_S),
-    Fault("output killed", SOUND, send(signal.SIGKILL, "output"), (1, 1), SPEAKER_BACK_S),
-    Fault("output stopped", SOUND, send(signal.SIGSTOP, "output"), (2, 2), SPEAKER_BACK_S + 6),
-    Fault("settings edited", DATA, edit_well, (4, 8), AT_ONCE_S + 3, "now output.volume_db"),
-    Fault("settings spoilt", DATA, edit_badly, (4, 8), AT_ONCE_S + 3, "playing on as before"),
-    Fault("pack replaced", DATA, swap_the_pack, (4, 4), AT_ONCE_S + 6, "opened again"),
-    Fault("pack half copied", DATA, break_the_pack, (4, 6), AT_ONCE_S + 3, "playing on as before"),
+    Fault("camera unplugged", CAMERA, unplug_camera(), (5, 12), CAMERA_BACK_S),
+    Fault("camera under another number", CAMERA, unplug_camera(3), (5, 12), CAMERA_BACK_S),
+    Fault("camera stalled", CAMERA, set_camera("stall"), (6, 12), 2 * CAMERA_BACK_S),
+    Fault("camera frozen", CAMERA, set_camera("freeze"), (8, 14), CAMERA_BACK_S),
+    Fault("camera black", CAMERA, set_camera("black"), (8, 14), CAMERA_BACK_S),
+    Fault("camera's driver talks nonsense", CAMERA, set_camera("nonsense"), (5, 9), CAMERA_BACK_S),
+    Fault("camera's driver hangs", CAMERA, set_camera("hang"), (5, 9), EYE_BACK_S + 10),
+    Fault("eye killed", EYE, send_to(signal.SIGKILL, "eye"), (3, 3), EYE_BACK_S),
+    Fault("eye stopped", EYE, send_to(signal.SIGSTOP, "eye"), (3, 3), EYE_BACK_S + 5),
+    Fault("eye leaks", EYE, set_camera("leak"), (6, 9), EYE_BACK_S),
+    Fault("sink unloaded", SOUND, unload_sink, (2, 10), SPEAKER_BACK_S),
+    Fault("sound server killed", SOUND, kill_server, (1, 8), SPEAKER_BACK_S),
+    Fault("sound server hangs", SOUND, hang_server, (2, 10), SPEAKER_BACK_S),
+    Fault("output killed", SOUND, send_to(signal.SIGKILL, "output"), (1, 1), SPEAKER_BACK_S),
+    Fault("output stopped", SOUND, send_to(signal.SIGSTOP, "output"), (2, 2), SPEAKER_BACK_S + 6),
+    Fault("settings edited", DATA, edit_settings, (4, 8), AT_ONCE_S + 3, "now output.volume_db"),
+    Fault("settings spoilt", DATA, break_settings, (4, 8), AT_ONCE_S + 3, "playing on as before"),
+    Fault("pack replaced", DATA, replace_pack, (4, 4), AT_ONCE_S + 6, "opened again"),
+    Fault(
+        "pack half copied", DATA, truncate_generator, (4, 6), AT_ONCE_S + 3, "playing on as before"
+    ),
     Fault("garbage on the socket", DATA, write_garbage, (2, 5), AT_ONCE_S + 2),
-    Fault("cores busy", MACHINE, keep_busy, (6, 12), EYE_BACK_S),
+    Fault("cores busy", MACHINE, load_cpu, (6, 12), EYE_BACK_S),
 )
 
 
-class Trouble:
-    """A fault that is under way, from its beginning to its end to the day all is well again."""
+class ActiveFault:
+    """An injected fault, until the instrument has recovered."""
 
-    def __init__(self, fault: Fault, house: House, rng: random.Random) -> None:
-        self.fault, self.house = fault, house
-        self.begun_s = time.monotonic()
-        self.end = fault.begin(house)
-        self.ends_s = self.begun_s + fault.duration_s(rng)
-        self.counts_from_s: float | None = None  # where the time to recover begins
-        self.said = not fault.says
+    def __init__(self, fault: Fault, installation: Installation, rng: random.Random) -> None:
+        self.fault, self.installation = fault, installation
+        self.started_s = time.monotonic()
+        self.end = fault.begin(installation)
+        self.end_s = self.started_s + fault.random_duration_s(rng)
+        self.recovery_start_s: float | None = None
+        self.logged = not fault.log_line
         self.well_s: float | None = None
 
-    def step(self, now_s: float, news: list[str]) -> bool:
-        """Ends it in time; whether it is over, well or not."""
-        self.said = self.said or any(self.fault.says in line for line in news)
-        if self.counts_from_s is None:
-            if now_s >= self.ends_s:
+    def step(self, now_s: float, new_lines: list[str]) -> bool:
+        """Remove it when its time is over; return whether recovery has succeeded or failed."""
+        self.logged = self.logged or any(self.fault.log_line in line for line in new_lines)
+        if self.recovery_start_s is None:
+            if now_s >= self.end_s:
                 self.finish()
             return False
-        if self.said and self.house.plays_for_a_visitor and self.house.ear.hears_something(now_s):
-            self.well_s = now_s - self.counts_from_s
+        if (
+            self.logged
+            and self.installation.plays_for_a_visitor
+            and self.installation.recorder.is_audible(now_s)
+        ):
+            self.well_s = now_s - self.recovery_start_s
             return True
-        return now_s - self.counts_from_s > GIVEN_UP_AFTER * self.fault.limit_s
+        return now_s - self.recovery_start_s > GIVE_UP_AFTER * self.fault.limit_s
 
     def finish(self) -> None:
-        """Ends it, if it has an end and has not ended."""
-        if self.counts_from_s is not None:
+        """Remove it, if it can be removed and has not been yet."""
+        if self.recovery_start_s is not None:
             return
-        self.counts_from_s = self.begun_s
+        self.recovery_start_s = self.started_s
         if self.end is not None:
             self.end()
-            self.counts_from_s = time.monotonic()
+            self.recovery_start_s = time.monotonic()
 
     @property
     def lasted_s(self) -> float:
-        """From its beginning to its end; 0 for what has none."""
-        return (self.counts_from_s or self.begun_s) - self.begun_s
+        """Its duration; 0 if it has no end."""
+        return (self.recovery_start_s or self.started_s) - self.started_s
 
     @property
     def recovered(self) -> bool:
-        """Whether all was well within the limit."""
+        """Whether the instrument recovered within the limit."""
         return self.well_s is not None and self.well_s <= self.fault.limit_s

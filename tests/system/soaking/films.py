@@ -1,8 +1,8 @@
-"""What stands before the camera: films of one photograph, warped by known amounts, and a room.
+"""Videos for the simulated camera: a photograph warped by known amounts, and an empty room.
 
     python -m tests.system.soaking.films FOLDER
 
-writes each as 640 × 480 YUYV images. A process of its own, for it needs MediaPipe once.
+writes each as 640 × 480 YUYV images. It runs in a process of its own, since it needs MediaPipe.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 from tests.support import faces
 
-IMAGES = 15  # half a second, over and over
+IMAGES = 15  # half a second, looped
 SUFFIX = ".yuyv"
-ROOM = "room"  # nobody is there
+ROOM = "room"  # no visitor
 REST = "rest"
 OPEN = "open"
 GESTURES: dict[str, Callable[[], faces.Pixels]] = {
@@ -29,7 +29,7 @@ GESTURES: dict[str, Callable[[], faces.Pixels]] = {
 
 
 def empty_room() -> list[faces.Pixels]:
-    """A wall, a floor, and a sensor's noise."""
+    """A wall, a floor, and sensor noise."""
     rng = np.random.default_rng(5)
     light = np.linspace(90, 160, faces.HEIGHT)[:, None, None]
     room = np.broadcast_to(light, (faces.HEIGHT, faces.WIDTH, 3)).copy()
@@ -39,14 +39,14 @@ def empty_room() -> list[faces.Pixels]:
 
 
 def as_a_webcam_sends_it(picture: faces.Pixels) -> bytes:
-    """YUYV: two neighbours share a colour."""
+    """YUYV: two neighbouring pixels share their chroma."""
     y, u, v = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2YUV))
     colours = np.stack([u[:, ::2], v[:, ::2]], axis=2).reshape(y.shape)
     return np.stack([y, colours], axis=2).tobytes()
 
 
 def write_films(folder: Path) -> None:
-    """One file for the room and one for each gesture."""
+    """Write one file for the room and one for each gesture."""
     films = {name: faces.drifting(draw(), IMAGES) for name, draw in GESTURES.items()}
     for name, film in (films | {ROOM: empty_room()}).items():
         images = b"".join(as_a_webcam_sends_it(picture) for picture in film)

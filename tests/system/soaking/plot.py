@@ -1,4 +1,4 @@
-"""A soak in one picture: what was heard, memory, images, underflows, and each fault's recovery."""
+"""The plot of a soak: level, memory, images, underflows, latency, and recoveries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = {
 
 
 def draw(lines: list[Line], path: Path) -> None:
-    """Writes the picture."""
+    """Write the plot as PNG."""
     panels = (_loudness, _memory, _handles, _images, _underflows, _latency, _recovery)
     figure, axes = plt.subplots(len(panels), 1, figsize=(14, 18), sharex=True, layout="constrained")
     for panel, axis in zip(panels, axes, strict=True):
@@ -49,7 +49,7 @@ def _loudness(axis: Axes, lines: list[Line]) -> None:
     for silence in of_kind(lines, "silence"):
         mark, colour = "x" if silence["abrupt"] else "_", "grey" if silence["excused"] else "red"
         axis.plot(silence["at_s"], -90, mark, color=colour)
-    axis.set_ylabel("heard (dBFS)\n× gaps, – quiet")
+    axis.set_ylabel("level (dBFS)\n× gaps, – quiet")
 
 
 def _memory(axis: Axes, lines: list[Line]) -> None:
@@ -66,15 +66,15 @@ def _handles(axis: Axes, lines: list[Line]) -> None:
 def _figures(axis: Axes, lines: list[Line], key: str) -> None:
     samples = of_kind(lines, "sample")
     for role in ROLES:
-        there = [(s["at_s"], s[role][key]) for s in samples if s.get(role)]
-        if there:
-            axis.plot(*zip(*there, strict=True), ".", ms=2, label=role)
+        present = [(s["at_s"], s[role][key]) for s in samples if s.get(role)]
+        if present:
+            axis.plot(*zip(*present, strict=True), ".", ms=2, label=role)
 
 
 def _images(axis: Axes, lines: list[Line]) -> None:
     axis.plot(*_over_time(lines, "images_per_s"), lw=0.8)
     at, visited = _over_time(lines, "visitor")
-    axis.fill_between(at, [3 * bool(there) for there in visited], step="post", alpha=0.4)
+    axis.fill_between(at, [3 * bool(present) for present in visited], step="post", alpha=0.4)
     axis.set_ylabel("images/s\nvisitors")
 
 
@@ -93,7 +93,7 @@ def _latency(axis: Axes, lines: list[Line]) -> None:
         if heard:
             axis.plot(*zip(*heard, strict=True), mark, label=gesture)
             axis.legend(loc="upper left")
-    axis.set_ylabel("mouth opens\nto heard (ms)")
+    axis.set_ylabel("mouth opens\nto onset (ms)")
 
 
 def _recovery(axis: Axes, lines: list[Line]) -> None:
@@ -102,4 +102,4 @@ def _recovery(axis: Axes, lines: list[Line]) -> None:
         mark = "o" if fault["recovered"] else "X"
         axis.plot(fault["at_s"], max(took, 0.02), mark, color=KINDS[fault["of"]])
     axis.set_yscale("log")
-    axis.set_ylabel("well again after (s)\n× too late or never")
+    axis.set_ylabel("recovered after (s)\n× too late or never")

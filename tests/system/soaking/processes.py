@@ -1,4 +1,4 @@
-"""What each process of the instrument holds: memory, threads, files, and a processor's time."""
+"""Resources of each process of the instrument: memory, threads, files, processor time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ MIB = 1024  # KiB
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
-def roles_of(voice: int) -> dict[str, int]:
-    """Processes by what they do: the voice and those that it has started."""
+def processes_by_role(voice: int) -> dict[str, int]:
+    """Process ids by role: the voice and its child processes."""
     try:
         text = Path(f"/proc/{voice}/task/{voice}/children").read_text()
     except FileNotFoundError:
@@ -27,23 +27,23 @@ def roles_of(voice: int) -> dict[str, int]:
     return found
 
 
-def comes_first(process: int, priority: int) -> None:
-    """Real-time priority for all threads of a process, where the system allows it."""
+def raise_priority(process: int, priority: int) -> None:
+    """Give all threads of a process real-time priority, if the system allows it."""
     for thread in Path(f"/proc/{process}/task").iterdir():
         with suppress(PermissionError, ProcessLookupError):
             os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(priority))
 
 
 def command_of(process: int) -> list[str]:
-    """Its command line; empty for one that has ended."""
+    """The command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes().decode().split("\0")
     except (FileNotFoundError, ProcessLookupError):
         return []
 
 
-def figures_of(process: int) -> dict[str, float] | None:
-    """Resident and proportional MiB, threads, open files, seconds of a core; None if it ended."""
+def read_process(process: int) -> dict[str, float] | None:
+    """Resident and proportional MiB, threads, open files, CPU seconds; None if it has ended."""
     folder = Path(f"/proc/{process}")
     try:
         status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
@@ -59,5 +59,5 @@ def figures_of(process: int) -> dict[str, float] | None:
             "files": sum(1 for _ in (folder / "fd").iterdir()),
             "cpu_s": round((int(times[11]) + int(times[12])) / TICKS_PER_S, 2),
         }
-    except (OSError, KeyError, IndexError):  # it ends while it is looked at
+    except (OSError, KeyError, IndexError):  # it has ended meanwhile
         return None

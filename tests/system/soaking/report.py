@@ -1,4 +1,4 @@
-"""What a soak has shown: pure functions of its lines, from figures to a verdict in sentences."""
+"""The report of a soak: pure functions from its lines to a summary and messages of failures."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Line = dict[str, Any]
 
 WARM_UP_S = 120.0  # of a process, in which caches fill
 LEAK_MIB_PER_H = {"voice": 4.0, "output": 2.0, "eye": 60.0}  # the eye's is MediaPipe's, and bounded
-LEAK_MIB = 6.0  # what has not grown by so much in all is no leak
-OBSERVED_S = 900.0  # shorter lives say nothing about a leak
-GAP_S = 0.1  # of a sound that is cut off in a room in which no speaker is at fault
-QUIET_S = 3.0  # of a sound that fades away: a closed mouth lets little through
-UNDERFLOWS_PER_H = 20.0  # where no speaker is at fault
-MORE_FILES = 6  # than at first; a leak of handles ends every process in time
-PAIRS_OF = 800  # samples: each pair of them has a slope
+LEAK_MIB = 6.0  # a smaller total growth is not a leak
+OBSERVED_S = 900.0  # shortest lifetime of a process for which a leak can be measured
+GAP_S = 0.1  # longest cut-off of a sound without a fault of the sink
+QUIET_S = 3.0  # longest silence after a fade: a closed mouth passes little
+UNDERFLOWS_PER_H = 20.0  # without a fault of the sink
+MORE_FILES = 6  # than at first, which indicates a leak of file descriptors
+PAIRS_OF = 800  # samples, each pair of which gives a slope
 
 
 def of_kind(lines: list[Line], kind: str) -> list[Line]:
@@ -27,18 +27,18 @@ def of_kind(lines: list[Line], kind: str) -> list[Line]:
 
 
 def lives_of(lines: list[Line], role: str) -> list[NDArray[np.float64]]:
-    """(n, 2) seconds and MiB of each process that had a role for long enough, once it was warm."""
+    """(n, 2) seconds and MiB of each process of a role that ran for long enough, after warm-up."""
     lives: dict[int, list[tuple[float, float]]] = {}
     for line in of_kind(lines, "sample"):
-        if (figures := line.get(role)) is not None:
-            lives.setdefault(figures["pid"], []).append((line["at_s"], figures["rss_mib"]))
+        if (usage := line.get(role)) is not None:
+            lives.setdefault(usage["pid"], []).append((line["at_s"], usage["rss_mib"]))
     whole = [np.array(life) for life in lives.values()]
     warm = [life[life[:, 0] > life[0, 0] + WARM_UP_S] for life in whole]
     return [life for life in warm if len(life) > 2 and life[-1, 0] - life[0, 0] >= OBSERVED_S]
 
 
 def slope_mib_per_h(life: NDArray[np.float64]) -> float:
-    """Median of the slopes between all samples of a life (Theil 1950; Sen 1968)."""
+    """Median of the slopes between all pairs of samples (Theil 1950; Sen 1968)."""
     thin = life[:: max(1, len(life) // PAIRS_OF)]
     first, second = np.triu_indices(len(thin), 1)
     rises = thin[second] - thin[first]
@@ -46,7 +46,7 @@ def slope_mib_per_h(life: NDArray[np.float64]) -> float:
 
 
 def growth_of(lines: list[Line], role: str) -> Line | None:
-    """Slope and growth of the longest life of a role; None where none was long enough."""
+    """Slope and growth of a role's longest-lived process; None if none lived long enough."""
     lives = lives_of(lines, role)
     if not lives:
         return None
@@ -56,19 +56,19 @@ def growth_of(lines: list[Line], role: str) -> Line | None:
 
 
 def latencies(lines: list[Line], kind: str) -> tuple[list[float], int]:
-    """Milliseconds of the gestures of a kind that were heard, and how many were not."""
+    """(milliseconds of the detected gestures of a kind, number of those not detected)."""
     asked = [line["heard_ms"] for line in of_kind(lines, "gesture") if line["gesture"] == kind]
     heard = [value for value in asked if value is not None]
     return heard, len(asked) - len(heard)
 
 
 def percentile(values: list[float], share: float) -> float | None:
-    """A percentile, rounded; None of nothing."""
+    """A percentile, rounded; None without values."""
     return round(float(np.percentile(values, share)), 1) if values else None
 
 
 def summary_of(lines: list[Line]) -> Line:
-    """Figures of a whole soak."""
+    """The summary of a whole soak."""
     samples, faults = of_kind(lines, "sample"), of_kind(lines, "fault")
     heard, missed = latencies(lines, "open")
     shams, unmoved = latencies(lines, "sham")
@@ -105,12 +105,12 @@ def summary_of(lines: list[Line]) -> Line:
 
 
 def peak(samples: list[Line], role: str, key: str) -> float | None:
-    """The largest of a role's figures."""
+    """The largest value of a key for a role."""
     return max((line[role][key] for line in samples if line.get(role)), default=None)
 
 
 def recoveries(faults: list[Line]) -> dict[str, Line]:
-    """How often each fault befell the house, and the slowest recovery beside its limit."""
+    """Number of occurrences of each fault, its slowest recovery, and its limit."""
     found: dict[str, Line] = {}
     for line in faults:
         entry = found.setdefault(
@@ -124,7 +124,7 @@ def recoveries(faults: list[Line]) -> dict[str, Line]:
 
 
 def failures_of(lines: list[Line], summary: Line) -> list[str]:
-    """Whatever the instrument owes and did not do, in sentences; none if all is well."""
+    """A message for each failure of the instrument; none if all is well."""
     return [
         *_ended(lines),
         *_not_recovered(lines),
