@@ -1,4 +1,4 @@
-"""`python -m latent_resonance`: the same as the command `latent-resonance`."""
+"""`python -m latent_resonance` is the command `latent-resonance`."""
 
 from __future__ import annotations
 

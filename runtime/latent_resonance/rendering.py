@@ -179,26 +179,23 @@ def render(
     take = Take(states, settings, seed)
     hop_s = take.geometry.hop_s
     level = LevelMeter()
-    from latent_resonance.render_plot import TakePlot
+    from latent_resonance.render_plot import RenderPlot
 
-    take_plot = TakePlot(take.geometry) if plot else None
-    latency = take.synthesiser.latency_samples
-    lead_s = latency // take.geometry.hop_length * hop_s
-    hops = aligned(take.play(length_s and length_s + lead_s), latency, take.geometry.hop_length)
+    figure = RenderPlot(take.geometry) if plot else None
     with atomic_path(output) as beside:
         file = WavFile(beside, take.geometry.sample_rate)
         try:
-            for i, (samples, features) in enumerate(faded(hops, hop_s)):
+            for i, (samples, features) in enumerate(rendered_hops(take, length_s)):
                 file.write(samples)
                 level.add(samples)
-                if take_plot:
-                    take_plot.add(samples, features)
+                if figure:
+                    figure.add(samples, features)
                 if length_s and i % 32 == 0:
                     progress(min(i * hop_s / length_s, 1.0))
         finally:
             file.close()
-    if take_plot and plot:
-        take_plot.write(plot)
+    if figure and plot:
+        figure.write(plot)
     progress(1.0)
     played_s = level.count / take.geometry.sample_rate
     return RenderReport(
@@ -209,6 +206,38 @@ def render(
         times_real_time=played_s / (time.monotonic() - began),
         provider=take.networks.provider,
     )
+
+
+def render_samples(
+    source: Path | None, settings: Settings, *, seconds: float | None = None, seed: int = 0
+) -> FloatArray:
+    """Render a source to an array: the samples that `render` writes, before dithering.
+
+    Parameters
+    ----------
+    source : a video, a score (.csv), or None for the bundled score
+    seconds : duration; by default the source's own
+
+    Returns
+    -------
+    (n,) float32 samples in -1..1, at the sample rate of the pack's geometry.
+
+    Raises
+    ------
+    LatentResonanceError
+        The source or the pack cannot be used.
+    """
+    states, length_s = states_of(source, settings)
+    hops = rendered_hops(Take(states, settings, seed), seconds or length_s)
+    return np.concatenate([np.zeros(0, np.float32), *(samples for samples, _ in hops)])
+
+
+def rendered_hops(take: Take, length_s: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
+    """(samples, features) of each hop: latency removed at the start, faded out at the end."""
+    latency, hop_length = take.synthesiser.latency_samples, take.geometry.hop_length
+    lead_s = latency // hop_length * take.geometry.hop_s
+    hops = aligned(take.play(length_s and length_s + lead_s), latency, hop_length)
+    return faded(hops, take.geometry.hop_s)
 
 
 def faded(
@@ -244,9 +273,9 @@ class LevelMeter:
     @property
     def peak_db(self) -> float:
         """Highest sample, dBFS."""
-        return 20.0 * np.log10(self.peak + 1e-9)
+        return float(20.0 * np.log10(self.peak + 1e-9))
 
     @property
     def rms_db(self) -> float:
         """Root mean square, dBFS."""
-        return 10.0 * np.log10(self.energy / max(self.count, 1) + 1e-12)
+        return float(10.0 * np.log10(self.energy / max(self.count, 1) + 1e-12))
