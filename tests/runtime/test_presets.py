@@ -1,4 +1,4 @@
-"""What a quality stands for, who may overrule it, and which one `auto` is on this machine."""
+"""Quality presets: their values, their precedence, and the one saved for this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from latent_resonance.bench.quality import save_quality
-from latent_resonance.config import presets as quality_module
+from latent_resonance.config import presets
 from latent_resonance.config.presets import (
     QUALITIES,
     apply_quality,
@@ -27,7 +27,7 @@ ALL = pytest.mark.parametrize("quality", QUALITIES)
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user who has never measured this machine."""
+    """The state folder of a user without a saved preset."""
     monkeypatch.delenv("STATE_DIRECTORY", raising=False)
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "latent-resonance"
@@ -44,7 +44,7 @@ def read(file: Path, content: str) -> Settings:
 
 
 def numbers(settings: Settings) -> tuple[float, ...]:
-    """What a quality may change, each the more of the machine the larger it is."""
+    """The values that a preset may change; larger values cost more."""
     phase = settings.phase
     return (
         settings.camera.images_per_s,
@@ -54,11 +54,11 @@ def numbers(settings: Settings) -> tuple[float, ...]:
     )
 
 
-def test_the_best_quality_is_what_the_defaults_are(file: Path) -> None:
+def test_quality_high_has_the_default_values(file: Path) -> None:
     assert numbers(read(file, "quality: high")) == numbers(Settings())
 
 
-def test_each_quality_takes_less_of_the_machine_than_the_one_before(file: Path) -> None:
+def test_each_quality_costs_less_than_the_one_before(file: Path) -> None:
     found = [numbers(read(file, f"quality: {quality}")) for quality in QUALITIES]
     assert len(found) == 3
     for more, less in itertools.pairwise(found):
@@ -79,31 +79,31 @@ def test_a_quality_changes_nothing_but_these_numbers(file: Path) -> None:
 
 
 @ALL
-def test_what_the_settings_say_in_numbers_always_wins(file: Path, quality: str) -> None:
-    said = "phase: {look_ahead: 5, iterations: 9}\ninference: {spectrograms_per_s: 3.5}\n"
-    said += "camera: {images_per_s: 20}\n"
-    assert numbers(read(file, f"quality: {quality}\n{said}")) == (20, 3.5, 5, 9)
+def test_values_in_the_settings_override_the_preset(file: Path, quality: str) -> None:
+    text = "phase: {look_ahead: 5, iterations: 9}\ninference: {spectrograms_per_s: 3.5}\n"
+    text += "camera: {images_per_s: 20}\n"
+    assert numbers(read(file, f"quality: {quality}\n{text}")) == (20, 3.5, 5, 9)
 
 
-def test_a_blank_number_is_the_qualitys(file: Path) -> None:
+def test_a_blank_value_takes_the_presets(file: Path) -> None:
     settings = read(file, "quality: low\nphase: {iterations: , look_ahead: 4}\ncamera:\n")
     assert (settings.phase.iterations, settings.phase.look_ahead) == (2, 4)
     assert settings.camera.images_per_s == 15.0
 
 
 @ALL
-def test_the_commented_file_tells_what_each_quality_stands_for(file: Path, quality: str) -> None:
+def test_the_commented_file_lists_the_values_of_each_preset(file: Path, quality: str) -> None:
     (row,) = [
         line.split()
         for line in DEFAULTS.read_text().splitlines()
         if line.startswith(f"#   {quality} ")
     ]
-    told = tuple(float(word) for word in row[2:])
-    assert told == numbers(read(file, f"quality: {quality}"))
+    listed = tuple(float(word) for word in row[2:])
+    assert listed == numbers(read(file, f"quality: {quality}"))
 
 
 @ALL
-def test_the_commented_file_leaves_its_numbers_to_the_quality(file: Path, quality: str) -> None:
+def test_the_commented_file_sets_no_value_of_a_preset(file: Path, quality: str) -> None:
     text = DEFAULTS.read_text()
     assert "\nquality: auto " in text
     chosen = read(file, text.replace("\nquality: auto ", f"\nquality: {quality} "))
@@ -111,7 +111,7 @@ def test_the_commented_file_leaves_its_numbers_to_the_quality(file: Path, qualit
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "message"),
     [
         ("quality: best", "quality: 'best' should be 'auto', 'high', 'medium' or 'low'"),
         ("quality: 3", "quality: 3 "),
@@ -121,16 +121,16 @@ def test_the_commented_file_leaves_its_numbers_to_the_quality(file: Path, qualit
         ("quality: low\nphase: {look_ahed: 1}", "did you mean phase.look_ahead?"),
     ],
 )
-def test_a_wrong_value_is_answered_as_without_a_quality(
-    file: Path, content: str, sentence: str
+def test_an_invalid_value_gives_the_same_message_with_a_quality(
+    file: Path, content: str, message: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
         read(file, content)
-    assert sentence in str(caught.value)
+    assert message in str(caught.value)
 
 
 @ALL
-def test_auto_is_what_was_found_for_this_machine(file: Path, quality: str) -> None:
+def test_auto_is_the_preset_saved_for_this_machine(file: Path, quality: str) -> None:
     assert numbers(read(file, "quality: auto")) == numbers(read(file, "quality: high"))
     assert save_quality(quality).is_file()
     assert saved_quality() == quality
@@ -138,7 +138,7 @@ def test_auto_is_what_was_found_for_this_machine(file: Path, quality: str) -> No
         assert numbers(read(file, content)) == numbers(read(file, f"quality: {quality}"))
 
 
-def test_settings_that_name_a_quality_do_not_ask_what_was_found(file: Path) -> None:
+def test_an_explicit_quality_ignores_the_saved_one(file: Path) -> None:
     save_quality("low")
     assert numbers(read(file, "quality: high")) == numbers(Settings())
 
@@ -155,7 +155,7 @@ def test_settings_that_name_a_quality_do_not_ask_what_was_found(file: Path) -> N
         "\xff",
     ],
 )
-def test_an_answer_that_is_damaged_or_of_another_machine_is_none(home: Path, content: str) -> None:
+def test_a_damaged_file_or_one_of_another_machine_is_ignored(home: Path, content: str) -> None:
     home.mkdir(parents=True)
     (home / "quality").write_text(quality_record("low"))
     assert saved_quality() == "low"
@@ -163,7 +163,7 @@ def test_an_answer_that_is_damaged_or_of_another_machine_is_none(home: Path, con
     assert saved_quality() is None
 
 
-def test_an_answer_is_for_every_user_and_nothing_else_is_written(home: Path) -> None:
+def test_the_saved_preset_is_readable_by_all_and_the_only_file(home: Path) -> None:
     path = save_quality("medium")
     assert path == home / "quality"
     assert path.stat().st_mode & 0o777 == 0o644
@@ -172,26 +172,24 @@ def test_an_answer_is_for_every_user_and_nothing_else_is_written(home: Path) -> 
     assert len(path.read_text().splitlines()) == 2
 
 
-def test_a_unit_reads_it_in_the_folder_that_systemd_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_unit_uses_its_state_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STATE_DIRECTORY", f"{tmp_path}/one:{tmp_path}/two")
     assert state_folder() == tmp_path / "one"
 
 
-def test_without_a_unit_and_a_desktop_root_has_the_machines_answer_and_a_user_their_own(
+def test_without_xdg_variables_root_uses_the_system_folder_and_a_user_their_home(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("XDG_STATE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     own = tmp_path / ".local/state/latent-resonance"
-    assert state_folder() == (quality_module.SYSTEM_FOLDER if os.geteuid() == 0 else own)
+    assert state_folder() == (presets.SYSTEM_FOLDER if os.geteuid() == 0 else own)
 
 
-def test_who_has_no_answer_of_their_own_has_the_machines(
+def test_without_their_own_file_a_user_reads_the_systems(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality_module, "SYSTEM_FOLDER", tmp_path / "site")
+    monkeypatch.setattr(presets, "SYSTEM_FOLDER", tmp_path / "site")
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "quality").write_text(quality_record("low"))
     assert saved_quality() == "low"
@@ -212,16 +210,16 @@ Model\t\t: Raspberry Pi 5 Model B Rev 1.0
 """
 
 
-def test_a_machine_is_told_by_its_processor_board_and_cores(
+def test_a_machine_is_identified_by_processor_board_and_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quality_module, "CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(presets, "CPUINFO", tmp_path / "cpuinfo")
     assert machine_id() == f"{os.cpu_count()} cores"
     (tmp_path / "cpuinfo").write_text(RASPBERRY_PI)
     assert machine_id() == f"0xd0b, Raspberry Pi 5 Model B Rev 1.0, {os.cpu_count()} cores"
 
 
-def test_settings_need_no_numpy_since_the_eye_reads_them_first() -> None:
+def test_reading_settings_does_not_import_numpy() -> None:
     program = "import sys, latent_resonance.config.settings; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -231,7 +229,7 @@ def test_settings_need_no_numpy_since_the_eye_reads_them_first() -> None:
     assert "numpy" not in loaded
 
 
-def test_what_is_filled_in_leaves_the_file_s_own_content_alone() -> None:
+def test_applying_a_quality_does_not_modify_its_argument() -> None:
     content = {"quality": "low", "phase": {"look_ahead": 6}}
     filled = apply_quality(content)
     assert filled["phase"] == {"look_ahead": 6, "iterations": 2}

@@ -1,4 +1,4 @@
-"""The settings file: what is accepted, what is refused, and in which words."""
+"""The settings file: valid and invalid content, and its error messages."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def nested(key: str, value: object) -> str:
 
 
 @pytest.mark.parametrize("content", ["", "# only a comment\n", "---\n", "camera:\n", "{}"])
-def test_an_empty_file_stands_for_the_defaults(file: Path, content: str) -> None:
+def test_an_empty_file_gives_the_defaults(file: Path, content: str) -> None:
     file.write_text(content)
     assert load_settings(file) == Settings() == load_settings(None)
 
 
-def test_the_commented_file_says_every_default() -> None:
+def test_the_commented_file_holds_every_default() -> None:
     assert load_settings(DEFAULTS) == Settings()
 
 
@@ -68,7 +68,7 @@ def test_the_commented_file_explains_every_key(key: str) -> None:
     assert any(line.endswith(f"# {KEYS[key].description}") for line in explained)
 
 
-def test_a_key_left_blank_has_its_default(file: Path) -> None:
+def test_a_blank_key_takes_its_default(file: Path) -> None:
     file.write_text("camera:\n  width:\noutput:\n  device:\n")
     assert load_settings(file) == Settings()
 
@@ -85,13 +85,13 @@ def test_a_file_changes_what_it_names_and_nothing_else(file: Path) -> None:
     )
 
 
-def test_settings_cannot_be_changed_once_they_are_read() -> None:
+def test_settings_are_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         Settings().pack = "other"  # type: ignore[misc]  # the point of the test
 
 
 @pytest.mark.parametrize("key", NUMBERS)
-def test_every_number_is_accepted_at_its_bounds_and_refused_beyond(file: Path, key: str) -> None:
+def test_every_number_is_valid_at_its_bounds_and_invalid_beyond(file: Path, key: str) -> None:
     for bound, beyond in zip(bounds(NUMBERS[key]), (-1, 1), strict=True):
         file.write_text(nested(key, bound))
         load_settings(file)
@@ -103,7 +103,7 @@ def test_every_number_is_accepted_at_its_bounds_and_refused_beyond(file: Path, k
 
 @pytest.mark.parametrize("key", NUMBERS)
 @pytest.mark.parametrize("value", [".nan", ".inf", "-.inf", "true", "text", "'1'", "[1]", "{a: 1}"])
-def test_every_number_refuses_what_is_not_a_finite_number(file: Path, key: str, value: str) -> None:
+def test_every_number_must_be_finite(file: Path, key: str, value: str) -> None:
     file.write_text(nested(key, value))
     (message,) = messages(file)
     assert f"{key}: " in message
@@ -111,7 +111,7 @@ def test_every_number_refuses_what_is_not_a_finite_number(file: Path, key: str, 
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "expected"),
     [
         ("camera: {widht: 1}", "camera.widht: unknown key; did you mean camera.width?"),
         ("socketpath: x", "socketpath: unknown key; did you mean socket_path?"),
@@ -135,31 +135,33 @@ def test_every_number_refuses_what_is_not_a_finite_number(file: Path, key: str, 
         (f"socket_path: /{'x' * 120}", "should be at most 107 bytes"),
     ],
 )
-def test_a_wrong_value_is_answered_with_its_key_and_rule(
-    file: Path, content: str, sentence: str
+def test_an_invalid_value_is_reported_with_its_key_and_rule(
+    file: Path, content: str, expected: str
 ) -> None:
     file.write_text(content)
     (message,) = messages(file)
     assert message.startswith(f"{file}: ")
-    assert sentence in message
+    assert expected in message
 
 
 def test_the_remedy_names_meaning_unit_and_default(file: Path) -> None:
     file.write_text("output: {latency_s: 9}")
     (message,) = messages(file)
-    assert message.endswith("seconds of latency requested from PortAudio, 0.002 to 1; leave it out for 0.02")
+    assert message.endswith(
+        "seconds of latency requested from PortAudio, 0.002 to 1; leave it out for 0.02"
+    )
 
 
-def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
+def test_all_faults_are_reported_at_once(file: Path) -> None:
     file.write_text("pack: 3\ncamera: {width: 0, hight: 3}\nloop: {morph_s: -1}\nnonsense: 1\n")
-    said = "\n".join(messages(file))
+    text = "\n".join(messages(file))
     for key in ("pack: 3", "camera.width: 0", "camera.hight", "loop.morph_s: -1", "nonsense"):
-        assert key in said
-    assert len(said.splitlines()) == 5
+        assert key in text
+    assert len(text.splitlines()) == 5
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("content", "expected"),
     [
         (b"- a\n- b\n", "holds a list"),
         (b"cello", "holds a single value ('cello')"),
@@ -178,17 +180,17 @@ def test_everything_that_is_wrong_is_said_at_once(file: Path) -> None:
         (b"pack: \x00", "not YAML"),
     ],
 )
-def test_a_file_that_is_no_settings_file_is_refused_in_one_line(
-    file: Path, content: bytes, sentence: str
+def test_a_file_that_is_not_a_settings_file_is_reported_in_one_line(
+    file: Path, content: bytes, expected: str
 ) -> None:
     file.write_bytes(content)
     (message,) = messages(file)
-    assert sentence in message
+    assert expected in message
     assert message.count("\n") == 0
     assert len(message) < len(str(file)) + 200
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:
     assert "no such file" in messages(tmp_path / "none.yaml")[0]
     assert "is not a file" in messages(tmp_path)[0]
 
@@ -203,7 +205,7 @@ JSON = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from([*KEYS, *Settings.model_fields]), JSON, min_size=1))
-def test_no_content_makes_anything_but_settings_or_sentences(content: dict[str, object]) -> None:
+def test_any_content_gives_settings_or_messages(content: dict[str, object]) -> None:
     from latent_resonance.config.validation import error_messages
 
     tree: dict[str, object] = {}
@@ -224,27 +226,25 @@ def test_no_content_makes_anything_but_settings_or_sentences(content: dict[str, 
         assert all(sentence.split(":")[0] for sentence in found)
 
 
-def test_the_settings_own_socket_path_comes_first(file: Path) -> None:
+def test_socket_path_in_the_settings_has_precedence(file: Path) -> None:
     file.write_text("socket_path: /run/x/face.sock")
     assert socket_path_of(load_settings(file)) == Path("/run/x/face.sock")
 
 
-def test_a_user_session_has_the_socket_in_its_runtime_folder(
+def test_a_user_session_uses_its_runtime_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert socket_path_of(Settings()) == tmp_path / "latent-resonance" / "face.sock"
 
 
-def test_a_unit_has_the_socket_in_the_folder_that_systemd_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_unit_uses_its_runtime_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNTIME_DIRECTORY", "/run/latent-resonance")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert socket_path_of(Settings()) == Path("/run/latent-resonance/face.sock")
 
 
-def test_without_a_session_eye_and_voice_still_meet_in_one_place(
+def test_without_a_session_the_socket_path_is_the_same_for_both(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
