@@ -137,7 +137,7 @@ def test_a_failed_second_rename_restores_the_older_pack(
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", fail_for_new)
-    with pytest.raises(OSError, match="no"), AtomicFolder(target) as folder:
+    with pytest.raises(OSError, match="no"), AtomicFolder(target) as folder:  # noqa: PT012  # fails late
         (folder.new / "pack.yaml").write_text("new")
         folder.commit()
     assert content(target)["pack.yaml"] == "old"

@@ -12,7 +12,8 @@ from latent_resonance.pack import PackError
 from latent_resonance_export.audition import summary
 from latent_resonance_export.audition.generator import AuditionError, open_subject
 from latent_resonance_export.audition.report import page
-from latent_resonance_export.pack.audition_folder import check_place, whole_folder
+from latent_resonance_export.audition.run import check_folder
+from latent_resonance_export.pack.atomic_folder import AtomicFolder
 
 GOOD = {
     "swd": 30.0,
@@ -36,44 +37,36 @@ GOOD = {
 def test_a_folder_of_something_else_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "diary").write_text("dear to me")
-    with pytest.raises(AuditionError, match="is no audition: name another folder by -o"):
-        check_place(tmp_path / "mine")
+    with pytest.raises(AuditionError, match="is no audition: name another folder with -o"):
+        check_folder(tmp_path / "mine")
     (tmp_path / "empty").mkdir()
-    check_place(tmp_path / "empty")
-    check_place(tmp_path / "deeper" / "still")
-    with pytest.raises(AuditionError, match="cannot be made"):
-        check_place(tmp_path / "mine" / "diary" / "x" / "y")
+    check_folder(tmp_path / "empty")
+    check_folder(tmp_path / "deeper" / "still")
+    with pytest.raises(AuditionError, match="cannot be created"):
+        check_folder(tmp_path / "mine" / "diary" / "x" / "y")
 
 
 def test_an_audition_that_fails_leaves_the_last_one_and_nothing_else(tmp_path: Path) -> None:
-    folder = tmp_path / "heard"
-    with whole_folder(folder) as part:
-        (part / "figures.json").write_text("first")
+    folder = tmp_path / "audition"
+    with AtomicFolder(folder) as output:
+        (output.new / "figures.json").write_text("first")
         assert not folder.exists()
-    with pytest.raises(ZeroDivisionError), whole_folder(folder) as part:  # noqa: PT012
-        (part / "figures.json").write_text("second")
+        output.commit()
+    with pytest.raises(ZeroDivisionError), AtomicFolder(folder) as output:  # noqa: PT012  # fails late
+        (output.new / "figures.json").write_text("second")
         raise ZeroDivisionError
     assert (folder / "figures.json").read_text() == "first"
-    with whole_folder(folder) as part:
-        (part / "index.html").write_text("third")
+    with AtomicFolder(folder) as output:
+        (output.new / "index.html").write_text("third")
+        output.commit()
     assert [path.name for path in folder.iterdir()] == ["index.html"]
-    assert [path.name for path in tmp_path.iterdir()] == ["heard"]
-
-
-def test_what_a_killed_audition_left_is_put_right_by_the_next(tmp_path: Path) -> None:
-    for name in (".heard.old", ".heard.part"):
-        (tmp_path / name).mkdir()
-    (tmp_path / ".heard.old" / "figures.json").write_text("first")
-    with pytest.raises(ZeroDivisionError), whole_folder(tmp_path / "heard"):
-        raise ZeroDivisionError
-    assert (tmp_path / "heard" / "figures.json").read_text() == "first"
-    assert [path.name for path in tmp_path.iterdir()] == ["heard"]
+    assert [path.name for path in tmp_path.iterdir()] == ["audition"]
 
 
 def test_each_figure_is_marked_against_what_is_owed() -> None:
-    owed = [line for line in summary.lines(GOOD, {}) if line.owed]
-    assert len(owed) == 7
-    assert all(line.kept for line in owed)
+    target = [line for line in summary.lines(GOOD, {}) if line.target]
+    assert len(target) == 7
+    assert all(line.passed for line in target)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +84,15 @@ def test_each_figure_is_marked_against_what_is_owed() -> None:
     ],
 )
 def test_a_figure_out_of_bounds_is_not_reached(key: str, value: float, label: str) -> None:
-    missed = [line for line in summary.lines(GOOD | {key: value}, {}) if line.kept is False]
+    missed = [line for line in summary.lines(GOOD | {key: value}, {}) if line.passed is False]
     assert [line.label for line in missed] == [label]
     assert "not reached" in summary.table(missed)
 
 
 def test_a_missing_figure_is_neither_kept_nor_missed_and_says_why() -> None:
     lines = summary.lines(GOOD | {"swd_floor": None}, {"swd_floor": "needs the dataset"})
-    assert lines[0].kept is None
-    assert lines[0].beside == "floor –, untrained 700"
+    assert lines[0].passed is None
+    assert lines[0].reference == "floor –, untrained 700"
     assert lines[0].mark == "needs the dataset"
 
 

@@ -1,4 +1,4 @@
-"""The packs that come with the instrument keep what their model cards say."""
+"""The bundled packs match their model cards."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def quality_of(pack: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
-def test_a_pack_is_whole_and_its_card_shows_every_figure_of_its_sheet(pack: Path) -> None:
+def test_a_pack_is_complete_and_its_card_shows_every_value_of_its_manifest(pack: Path) -> None:
     assert open_pack(pack).name == pack.name
     rows = re.findall(r"^\| (\w+) \| (\S+) \| \S", (pack / "README.md").read_text(), re.MULTILINE)
     assert {name: float(value) for name, value in rows} == quality_of(pack)
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
-def test_a_pack_names_no_place_on_the_machine_that_made_it(pack: Path) -> None:
+def test_a_pack_contains_no_paths_of_the_machine_that_made_it(pack: Path) -> None:
     for path in pack.iterdir():
         assert not re.search(rb"\.py\b|/(home|root|tmp|work)/", path.read_bytes()), path.name
 
 
 @pytest.mark.parametrize("pack", PACKS, ids=lambda path: path.name)
-def test_a_pack_is_small_quick_tonal_various_and_no_copy(pack: Path) -> None:
+def test_a_pack_meets_the_quality_limits(pack: Path) -> None:
     quality = quality_of(pack)
     assert quality["generator_ms"] <= 40
     assert (pack / "generator.onnx").stat().st_size <= 30e6
@@ -47,5 +47,5 @@ def test_a_pack_is_small_quick_tonal_various_and_no_copy(pack: Path) -> None:
     assert training["clips"] >= 1500
 
 
-def test_two_worlds_are_bundled() -> None:
+def test_two_packs_are_bundled() -> None:
     assert [pack.name for pack in PACKS] == ["cello", "voices"]

@@ -1,4 +1,4 @@
-"""A run becomes a pack that the gallery plays, or nothing is written."""
+"""A run is converted to a pack that the runtime plays, or nothing is written."""
 
 from __future__ import annotations
 
@@ -15,28 +15,33 @@ import pytest
 import torch
 import yaml
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance.config.settings import Inference
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import open_pack, sha256_of
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance_export.dataset.dataset import Dataset, DatasetError, open_dataset
 from latent_resonance_export.gan.checkpoint import CheckpointError
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
-from latent_resonance_export.gan.run import RunError, RunSheet, write_sheet
-from latent_resonance_export.pack.convert import ConversionError, Wishes, convert_run
+from latent_resonance_export.gan.run import RunConfig, RunError, write_config
+from latent_resonance_export.pack import ConversionError
+from latent_resonance_export.pack.convert import convert_run
 from latent_resonance_export.pack.onnx_export import OPSET
-from latent_resonance_export.pack.writer import Converted, level_reference_db
+from latent_resonance_export.pack.writer import (
+    ConversionResult,
+    ConvertOptions,
+    level_reference_db,
+)
 from latent_resonance_export.regressor.model import Regressor, Trained, save_regressor
 
 ARCHITECTURE = "tiny:tiny_generator"
 LATENT_DIM = 8
 STEP = 12
-QUICK = Wishes(audition=False)
+QUICK = ConvertOptions(audition=False)
 
 
 def tiny_generator(_: Geometry | None = None) -> LoopGenerator:
-    """The default network, narrow; as after training its pictures use much of the range."""
+    """A narrow default network; as after training, its output uses much of the range."""
     torch.manual_seed(5)
     generator = LoopGenerator(LATENT_DIM, widths=(24,) * 7, n_style=8)
     for layer in generator.to_mel:
@@ -61,7 +66,7 @@ def _importable() -> Iterator[None]:
 def write_run(folder: Path, dataset_folder: Path) -> Path:
     folder.mkdir()
     sha256 = open_dataset(dataset_folder).sha256
-    write_sheet(RunSheet(ARCHITECTURE, str(dataset_folder), sha256, Geometry(), {}), folder)
+    write_config(RunConfig(ARCHITECTURE, str(dataset_folder), sha256, Geometry(), {}), folder)
     state = {"step": STEP, "average": tiny_generator().state_dict()}
     torch.save(state, folder / "checkpoint.pt")
     save_regressor(tiny_regressor(), folder)
@@ -76,10 +81,10 @@ def run(tmp_path: Path, dataset_folder: Path) -> Path:
 @dataclass(frozen=True)
 class Written:
     folder: Path
-    converted: Converted
+    result: ConversionResult
 
     @property
-    def sheet(self) -> dict[str, Any]:
+    def manifest(self) -> dict[str, Any]:
         return yaml.safe_load((self.folder / "pack.yaml").read_text(encoding="utf-8"))
 
 
@@ -88,13 +93,13 @@ def written(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> W
     """The pack of the tiny run, with every precision."""
     folder = tmp_path_factory.mktemp("convert")
     run, output = write_run(folder / "run", dataset_folder), folder / "models" / "tones"
-    wishes = Wishes(precisions=("fp16", "int8"), audition=False)
-    return Written(output, convert_run(run, output, wishes))
+    options = ConvertOptions(precisions=("fp16", "int8"), audition=False)
+    return Written(output, convert_run(run, output, options))
 
 
-def test_the_gallery_opens_and_plays_what_was_converted(written: Written) -> None:
+def test_the_runtime_opens_and_plays_a_converted_pack(written: Written) -> None:
     pack = open_pack(written.folder)
-    networks = open_networks(pack, Inference())
+    networks = load_networks(pack, Inference())
     z = np.random.default_rng(1).standard_normal(LATENT_DIM).astype(np.float32)
     ours = tiny_generator().eval()(torch.from_numpy(z)[None]).detach().numpy()[0, 0]
     assert ours.std() > 0.05, "too flat to compare"
@@ -105,38 +110,38 @@ def test_the_gallery_opens_and_plays_what_was_converted(written: Written) -> Non
     np.testing.assert_allclose(pack.anchors, tiny_regressor().anchors, atol=1e-5)
 
 
-def test_the_sheet_tells_what_it_is_and_names_no_machine(
+def test_the_manifest_is_complete_and_contains_no_paths(
     written: Written, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    sheet = written.sheet
-    assert sheet == written.converted.sheet
-    assert sheet["name"] == "tones"
-    assert sheet["licence"] == "CC0-1.0"
-    assert sheet["sounds"] == "sums of sines; by the tests"
-    assert sheet["training"] == {
+    manifest = written.manifest
+    assert manifest == written.result.manifest
+    assert manifest["name"] == "tones"
+    assert manifest["licence"] == "CC0-1.0"
+    assert manifest["sounds"] == "sums of sines; by the tests"
+    assert manifest["training"] == {
         "architecture": ARCHITECTURE,
         "steps": STEP,
         "clips": len(dataset.training),
         "dataset_sha256": dataset.sha256,
     }
     figures = {"generator_disagreement", "regressor_disagreement", "generator_ms", "generator_mb"}
-    assert sheet["quality"].keys() == {"coverage_of_z"} | figures
+    assert manifest["quality"].keys() == {"coverage_of_z"} | figures
     for name in ("pack.yaml", "README.md"):
         text = (written.folder / name).read_text(encoding="utf-8")
         assert str(tmp_path_factory.getbasetemp()) not in text
     for name in ("generator.onnx", "regressor.onnx"):
-        assert b".py" not in (written.folder / name).read_bytes()  # no trace of whose code it was
+        assert b".py" not in (written.folder / name).read_bytes()  # no source paths
 
 
-def test_the_folder_holds_the_pack_and_nothing_else(written: Written) -> None:
+def test_the_folder_contains_only_the_pack(written: Written) -> None:
     found = {path.name for path in written.folder.iterdir()}
-    kept = {f"generator.{v.precision}.onnx" for v in written.converted.variants if v.pays}
+    kept = {f"generator.{v.precision}.onnx" for v in written.result.variants if v.is_worthwhile}
     files = {"README.md", "audition.png", "generator.onnx", "pack.yaml", "regressor.onnx"}
     assert found == files | kept
     assert [path.name for path in written.folder.parent.iterdir()] == ["tones"]
 
 
-def test_the_networks_are_of_the_fixed_opset_and_their_constants_are_folded(
+def test_the_networks_use_the_fixed_opset_and_folded_constants(
     written: Written,
 ) -> None:
     for name in ("generator.onnx", "regressor.onnx"):
@@ -148,30 +153,31 @@ def test_the_networks_are_of_the_fixed_opset_and_their_constants_are_folded(
             assert not node.input or not constant.issuperset(node.input), f"{node.name} is constant"
 
 
-def test_a_precision_is_kept_where_it_pays_and_recorded(written: Written) -> None:
-    fp16, int8 = written.converted.variants
-    assert (fp16.pays, int8.pays) == (False, True), "one of each is what shows the difference"
-    assert fp16.times_the_size > 0.55, "so small a network is mostly graph"
+def test_a_worthwhile_precision_is_kept_and_recorded(written: Written) -> None:
+    fp16, int8 = written.result.variants
+    assert not fp16.is_worthwhile
+    assert int8.is_worthwhile
+    assert fp16.times_the_size > 0.55, "a network this small is mostly graph"
     assert fp16.log_spectral_distance_db < 0.2
-    (name, told), *others = written.sheet["variants"].items()
+    (name, variant), *others = written.manifest["variants"].items()
     assert not others
     assert name == "generator.int8.onnx"
-    assert told["sha256"] == sha256_of(written.folder / name)
-    assert 0 < told["log_spectral_distance_db"] <= 1.0
-    assert told["megabytes"] < written.sheet["quality"]["generator_mb"]
+    assert variant["sha256"] == sha256_of(written.folder / name)
+    assert 0 < variant["log_spectral_distance_db"] <= 1.0
+    assert variant["megabytes"] < written.manifest["quality"]["generator_mb"]
     assert f"`{name}`" in (written.folder / "README.md").read_text(encoding="utf-8")
 
 
-def test_a_second_time_gives_the_same_networks_and_replaces_the_pack(
+def test_a_second_conversion_gives_the_same_networks_and_replaces_the_pack(
     written: Written, run: Path, tmp_path: Path
 ) -> None:
     again = tmp_path / "tones"
     shutil.copytree(written.folder, again)
     (again / "generator.onnx").write_bytes(b"older")
-    converted = convert_run(run, again, QUICK)
-    assert converted.sheet["sha256"] == written.sheet["sha256"]
-    assert converted.sheet["anchors"] == written.sheet["anchors"]
-    assert "variants" not in converted.sheet
+    result = convert_run(run, again, QUICK)
+    assert result.manifest["sha256"] == written.manifest["sha256"]
+    assert result.manifest["anchors"] == written.manifest["anchors"]
+    assert "variants" not in result.manifest
     assert not (again / "generator.int8.onnx").exists()
     open_pack(again)
 
@@ -180,11 +186,11 @@ def test_the_level_reference_is_the_level_of_the_sound() -> None:
     geometry = Geometry()
     turn = np.arange(geometry.loop_length) * 2 * np.pi / geometry.loop_length
     sine = (0.1 * np.sin(4_000 * turn)).astype(np.float32)  # -23 dBFS
-    pictures = spectrogram_of_loop(sine, geometry)[None, None]
-    assert level_reference_db(pictures, geometry) == pytest.approx(-23.0, abs=0.7)
+    spectrograms = loop_to_spectrogram(sine, geometry)[None, None]
+    assert level_reference_db(spectrograms, geometry) == pytest.approx(-23.0, abs=0.7)
 
 
-def refusal(kind: type[Exception], run: Path, dataset_folder: Path | None = None) -> str:
+def error_message(kind: type[Exception], run: Path, dataset_folder: Path | None = None) -> str:
     output = run.parent / "models" / "mine"
     with pytest.raises(kind) as caught:
         convert_run(run, output, QUICK, dataset_folder)
@@ -193,31 +199,31 @@ def refusal(kind: type[Exception], run: Path, dataset_folder: Path | None = None
     return str(caught.value)
 
 
-def test_without_a_regressor_the_remedy_is_train_regressor(run: Path) -> None:
+def test_without_a_regressor_the_error_names_train_regressor(run: Path) -> None:
     (run / "regressor.pt").unlink()
-    assert f"train-regressor {run}" in refusal(CheckpointError, run)
+    assert f"train-regressor {run}" in error_message(CheckpointError, run)
 
 
 def test_a_regressor_of_an_older_step_is_refused(run: Path) -> None:
     save_regressor(tiny_regressor(STEP - 5), run)
-    said = refusal(ConversionError, run)
-    assert "is of step 7, the checkpoint of step 12" in said
-    assert f"train-regressor {run}" in said
+    message = error_message(ConversionError, run)
+    assert "belongs to step 7, the checkpoint to step 12" in message
+    assert f"train-regressor {run}" in message
 
 
 def test_without_a_checkpoint_nothing_is_converted(run: Path) -> None:
     (run / "checkpoint.pt").unlink()
-    assert f"there is no {run}/checkpoint.pt" in refusal(CheckpointError, run)
+    assert f"there is no {run}/checkpoint.pt" in error_message(CheckpointError, run)
 
 
 def test_a_checkpoint_of_another_network_is_refused(run: Path) -> None:
     torch.save({"step": STEP, "average": Regressor(3).state_dict()}, run / "checkpoint.pt")
-    assert "is not of the network" in refusal(CheckpointError, run)
+    assert "is not of the network" in error_message(CheckpointError, run)
 
 
 def test_a_folder_that_is_no_run_is_refused(run: Path) -> None:
     (run / "run.yaml").unlink()
-    assert f"{run} is not a run" in refusal(RunError, run)
+    assert f"{run} is not a run" in error_message(RunError, run)
 
 
 def test_another_dataset_than_the_runs_own_is_refused(
@@ -227,29 +233,31 @@ def test_another_dataset_than_the_runs_own_is_refused(
     shutil.copytree(dataset_folder, other)
     sidecar = yaml.safe_load((other / "dataset.yaml").read_text())
     (other / "dataset.yaml").write_text(yaml.safe_dump(sidecar | {"sha256": "0" * 64}))
-    assert f"{other} is not the dataset" in refusal(RunError, run, other)
-    assert f"{tmp_path}/none is not a dataset" in refusal(DatasetError, run, tmp_path / "none")
+    assert f"{other} is not the dataset" in error_message(RunError, run, other)
+    assert f"{tmp_path}/none is not a dataset" in error_message(
+        DatasetError, run, tmp_path / "none"
+    )
 
 
 @pytest.mark.parametrize("bias", [torch.nan, torch.inf])
-def test_a_generator_that_ceased_to_be_numbers_is_refused(run: Path, bias: float) -> None:
+def test_a_generator_with_a_non_finite_output_is_refused(run: Path, bias: float) -> None:
     state = tiny_generator().state_dict()
     state["mapping.0.bias"].fill_(bias)
     torch.save({"step": STEP, "average": state}, run / "checkpoint.pt")
-    assert "not finite" in refusal(ConversionError, run)
+    assert "not finite" in error_message(ConversionError, run)
 
 
-def test_a_folder_that_is_no_pack_is_left_alone(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "dear.txt").write_text("to me")
+def test_a_folder_that_is_no_pack_is_not_replaced(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("not a pack")
     with pytest.raises(ConversionError, match="is no pack"):
         convert_run(run, tmp_path, QUICK)
-    assert (tmp_path / "dear.txt").read_text() == "to me"
+    assert (tmp_path / "other.txt").read_text() == "not a pack"
 
 
 @pytest.mark.slow
-def test_the_card_shows_the_figures_of_an_audition(run: Path, tmp_path: Path) -> None:
-    converted = convert_run(run, tmp_path / "tones", Wishes(name="Tones", licence="MIT"))
-    quality = converted.sheet["quality"]
+def test_the_card_shows_the_results_of_an_audition(run: Path, tmp_path: Path) -> None:
+    result = convert_run(run, tmp_path / "tones", ConvertOptions(name="Tones", licence="MIT"))
+    quality = result.manifest["quality"]
     assert {"swd", "swd_floor", "diversity", "memorisation", "seam"} <= quality.keys()
     card = (tmp_path / "tones" / "README.md").read_text(encoding="utf-8")
     assert card.startswith("# Tones\n")

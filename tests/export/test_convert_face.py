@@ -1,4 +1,4 @@
-"""Google's face networks as ONNX: the files that are shipped are what the converter writes."""
+"""Google's face networks as ONNX: the shipped files are what the converter writes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def member(name: str) -> bytes:
         return bundle.read(name)
 
 
-def test_the_shipped_networks_are_what_is_written_from_googles_bundle(tmp_path: Path) -> None:
+def test_the_shipped_networks_are_converted_from_googles_bundle(tmp_path: Path) -> None:
     written = networks.convert_face(TASK, tmp_path)
     assert {each.path.name: each.sha256 for each in written} == {
         name: sha256 for name, sha256 in MODELS.items() if name != BUNDLE
@@ -50,7 +50,7 @@ def test_padding_is_tensorflows_own(
     assert onnx_graph.padding(size, kernel, stride) == expected
 
 
-def test_a_network_that_computes_otherwise_is_noticed() -> None:
+def test_a_changed_network_is_detected() -> None:
     detector, other = (member(source.member) for source in networks.NETWORKS)
     graph = tflite.read_tflite(detector)
     images = networks.examples(graph)
@@ -60,30 +60,30 @@ def test_a_network_that_computes_otherwise_is_noticed() -> None:
     model = onnx_graph.build_onnx(graph, outputs)
     assert networks.max_difference(detector, model.SerializeToString(), images) < networks.TOLERANCE
     weights = next(each for each in model.graph.initializer if each.data_type == 10)  # float16
-    spoilt = np.frombuffer(weights.raw_data, np.float16) * np.float16(1.01)
-    weights.raw_data = spoilt.tobytes()
+    changed = np.frombuffer(weights.raw_data, np.float16) * np.float16(1.01)
+    weights.raw_data = changed.tobytes()
     assert networks.max_difference(detector, model.SerializeToString(), images) > 1e-4
     assert len(other) > len(detector)
 
 
-def test_an_operator_that_is_not_known_is_refused_by_name() -> None:
+def test_an_unsupported_operator_is_named() -> None:
     graph = tflite.read_tflite(member("face_blendshapes.tflite"))
-    with pytest.raises(conversion.ConversionError, match=r"TFLite's [A-Z_0-9]+ is not known"):
+    with pytest.raises(conversion.ConversionError, match=r"TFLite's [A-Z_0-9]+ is not supported"):
         onnx_graph.build_onnx(graph, [(graph.outputs[0], "blendshapes", (1, 52))])
 
 
-@pytest.mark.parametrize("content", [b"", b"a poem", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_bundle_is_refused_and_nothing_is_written(
+@pytest.mark.parametrize("content", [b"", b"some text", b"PK\x05\x06" + bytes(18)])
+def test_an_invalid_bundle_is_refused_and_nothing_is_written(
     tmp_path: Path, content: bytes
 ) -> None:
     task = tmp_path / "other.task"
     task.write_bytes(content)
-    with pytest.raises(conversion.ConversionError, match="is no face landmarker bundle"):
+    with pytest.raises(conversion.ConversionError, match="is not a face landmarker bundle"):
         networks.convert_face(task, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["other.task"]
 
 
-def test_a_bundle_with_something_else_in_it_is_refused(tmp_path: Path) -> None:
+def test_a_bundle_with_invalid_networks_is_refused(tmp_path: Path) -> None:
     task = tmp_path / "other.task"
     with zipfile.ZipFile(task, "w") as bundle:
         for source in networks.NETWORKS:

@@ -1,4 +1,4 @@
-"""Code by name and weights by file: what fits is loaded, and no file runs code unasked."""
+"""Code by name, weights by file: matching weights are loaded, no file executes code unasked."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from torch import nn
 
 from latent_resonance.config.settings import Inference
 from latent_resonance.pack import open_pack, sha256_of
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance_export.gan.models.custom import ArchitectureError
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.adapter import Reading
-from latent_resonance_export.pack.convert import Outside, Wishes, convert_outside
-from latent_resonance_export.pack.external_generator import load_outside, make_network
+from latent_resonance_export.pack.adapter import AdapterOptions
+from latent_resonance_export.pack.convert import ExternalGenerator, convert_external
+from latent_resonance_export.pack.external_generator import load_external, make_network
+from latent_resonance_export.pack.writer import ConvertOptions
 from latent_resonance_export.regressor.model import Regressor, Trained
 
 MODULE = """
@@ -44,20 +45,20 @@ def text():
 
 
 @pytest.fixture(autouse=True)
-def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with somebody's code, on nobody's path."""
-    (tmp_path / "studio.py").write_text(MODULE)
+def user_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a user's code, which is not on sys.path."""
+    (tmp_path / "user_code.py").write_text(MODULE)
     (tmp_path / "script.py").write_text("import sys\nsys.exit(2)\n")
     (tmp_path / "wrong.py").write_text("import there_is_none\n")
     (tmp_path / "syntax.py").write_text("def (\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    for name in ("studio", "script", "wrong", "syntax"):
+    for name in ("user_code", "script", "wrong", "syntax"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path
 
 
-def refusal(call: Callable[[], object]) -> str:
+def error_message(call: Callable[[], object]) -> str:
     with pytest.raises((ArchitectureError, ConversionError)) as caught:
         call()
     assert "\n" not in str(caught.value)
@@ -67,21 +68,21 @@ def refusal(call: Callable[[], object]) -> str:
 @pytest.mark.parametrize(
     ("factory", "reason"),
     [
-        ("studio", "should read package.module:factory"),
-        ("studio:", "should read package.module:factory"),
+        ("user_code", "should read package.module:factory"),
+        ("user_code:", "should read package.module:factory"),
         ("nowhere:good", "ModuleNotFoundError: No module named 'nowhere'"),
         ("wrong:good", "No module named 'there_is_none'"),
         ("script:good", "SystemExit: 2"),
         ("syntax:good", "SyntaxError"),
-        ("studio:bad", "has no attribute 'bad'"),
-        ("studio:NUMBER", "is int: name a function"),
-        ("studio:text", "returned str, not a torch.nn.Module"),
-        ("studio:broken", "raised ValueError: no such layer"),
-        ("studio:greedy", "without being told anything"),
+        ("user_code:bad", "has no attribute 'bad'"),
+        ("user_code:NUMBER", "is int: name a function"),
+        ("user_code:text", "returned str, not a torch.nn.Module"),
+        ("user_code:broken", "raised ValueError: no such layer"),
+        ("user_code:greedy", "when called without arguments"),
     ],
 )
-def test_a_factory_that_makes_no_network_is_refused_in_one_line(factory: str, reason: str) -> None:
-    said = refusal(lambda: make_network(factory))
+def test_a_factory_without_a_network_is_refused_in_one_line(factory: str, reason: str) -> None:
+    said = error_message(lambda: make_network(factory))
     assert reason in said
     assert factory in said
 
@@ -106,9 +107,9 @@ PARALLEL = {f"module.{key}": value for key, value in weights().items()}
     ],
     ids=["plain", "parallel", "nested", "beside others", "averaged"],
 )
-def test_the_weights_that_fit_are_found(content: dict[str, Any], tmp_path: Path) -> None:
+def test_matching_weights_are_found(content: dict[str, Any], tmp_path: Path) -> None:
     torch.save(content, tmp_path / "model.pt")
-    network = load_outside(tmp_path / "model.pt", "studio:good")
+    network = load_external(tmp_path / "model.pt", "user_code:good")
     for key, value in weights().items():
         assert torch.equal(network.state_dict()[key], value)
 
@@ -116,7 +117,7 @@ def test_the_weights_that_fit_are_found(content: dict[str, Any], tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (OTHER, "does not fit the network of studio:good"),
+        (OTHER, "does not fit the network of user_code:good"),
         ({"generator": {**weights(), "more": torch.zeros(1)}}, "more"),
         ({"step": 3}, "holds no state dict"),
         ([1, 2], "holds no state dict"),
@@ -126,7 +127,7 @@ def test_weights_of_another_network_are_refused(
     content: object, reason: str, tmp_path: Path
 ) -> None:
     torch.save(content, tmp_path / "model.pt")
-    assert reason in refusal(lambda: load_outside(tmp_path / "model.pt", "studio:good"))
+    assert reason in error_message(lambda: load_external(tmp_path / "model.pt", "user_code:good"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", b"PK\x03\x04 cut off", b"\x80\x04."])
@@ -134,12 +135,12 @@ def test_a_broken_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     for trust in (False, True):
-        said = refusal(lambda: load_outside(path, "studio:good", trust=trust))  # noqa: B023
-        assert f"{path} cannot be read" in said
+        said = error_message(lambda: load_external(path, "user_code:good", trust=trust))  # noqa: B023
+        assert f"torch.load cannot read {path}" in said
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    said = refusal(lambda: load_outside(tmp_path / "none.pt", "studio:good"))
+    said = error_message(lambda: load_external(tmp_path / "none.pt", "user_code:good"))
     assert said.startswith(f"there is no {tmp_path}/none.pt:")
 
 
@@ -154,19 +155,21 @@ class Hostile:
 
 
 @pytest.mark.parametrize("writer", ["torch", "torch, as it once was", "pickle"])
-def test_a_hostile_file_runs_nothing_and_trust_is_named(writer: str, tmp_path: Path) -> None:
+def test_a_hostile_file_executes_nothing_and_the_error_names_trust(
+    writer: str, tmp_path: Path
+) -> None:
     canary, path = tmp_path / "canary", tmp_path / "model.pt"
     content = {**weights(), "extra": Hostile(canary)}
     if writer == "pickle":
         path.write_bytes(pickle.dumps(content, protocol=2))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=writer == "torch")
-    said = refusal(lambda: load_outside(path, "studio:good"))
+    said = error_message(lambda: load_external(path, "user_code:good"))
     assert not canary.exists(), "the file ran code"
-    assert "runs code when it is opened" in said
+    assert "executes code when it is opened" in said
     assert "--trust" in said
-    refusal(lambda: load_outside(path, "studio:good", trust=True))
-    assert canary.exists(), "the file was harmless, so the test shows nothing"
+    error_message(lambda: load_external(path, "user_code:good", trust=True))
+    assert canary.exists(), "the file is harmless, so the test proves nothing"
 
 
 def test_a_whole_pickled_network_is_loaded_only_with_trust(tmp_path: Path) -> None:
@@ -174,21 +177,21 @@ def test_a_whole_pickled_network_is_loaded_only_with_trust(tmp_path: Path) -> No
     network = nn.Sequential(nn.Linear(4, 6), nn.Tanh())
     network.load_state_dict(weights())
     torch.save({"G": network}, path)
-    assert "torch.nn" in refusal(lambda: load_outside(path, "studio:good"))
-    loaded = load_outside(path, "studio:good", trust=True)
+    assert "torch.nn" in error_message(lambda: load_external(path, "user_code:good"))
+    loaded = load_external(path, "user_code:good", trust=True)
     assert torch.equal(loaded.state_dict()["0.weight"], weights()["0.weight"])
 
 
-def test_code_of_the_working_folder_hides_nothing_that_is_installed(studio: Path) -> None:
-    (studio / "yaml.py").write_text("raise RuntimeError('hidden')")
-    assert "not a torch.nn.Module" in refusal(lambda: make_network("yaml:YAMLObject"))
+def test_installed_modules_take_precedence_over_the_working_folder(user_code: Path) -> None:
+    (user_code / "yaml.py").write_text("raise RuntimeError('hidden')")
+    assert "not a torch.nn.Module" in error_message(lambda: make_network("yaml:YAMLObject"))
 
 
 FACTORY = """
 import torch
 from torch import nn
 
-class Foreign(nn.Module):
+class External(nn.Module):
     def __init__(self):
         super().__init__()
         self.layers = nn.Sequential(
@@ -207,15 +210,15 @@ def test_a_gan_from_elsewhere_becomes_a_pack_and_an_interruption_costs_no_traini
     (tmp_path / "elsewhere.py").write_text(FACTORY)
     monkeypatch.syspath_prepend(tmp_path)
     torch.manual_seed(1)
-    network = __import__("elsewhere").Foreign()
+    network = __import__("elsewhere").External()
     for weight in network.parameters():
-        weight.data *= 8.0  # from black to white, as if it had learnt to
+        weight.data *= 8.0  # a large value range, as after training
     torch.save({"generator": network.state_dict()}, tmp_path / "model.pt")
-    outside = Outside(tmp_path / "model.pt", "elsewhere:Foreign", Reading())
-    output, lessons = tmp_path / "models" / "foreign", []
+    external = ExternalGenerator(tmp_path / "model.pt", "elsewhere:External", AdapterOptions())
+    output, seeds = tmp_path / "models" / "foreign", []
 
-    def teach(generator: torch.nn.Module, **options: object) -> Trained:
-        lessons.append(options["seed"])
+    def train(generator: torch.nn.Module, **options: object) -> Trained:
+        seeds.append(options["seed"])
         assert generator(torch.zeros(2, 6)).shape == (2, 1, 512, 512)
         return Trained(Regressor(6), torch.randn(12, 6), {}, 0)
 
@@ -224,15 +227,20 @@ def test_a_gan_from_elsewhere_becomes_a_pack_and_an_interruption_costs_no_traini
             raise KeyboardInterrupt
 
     convert = partial(
-        convert_outside, outside, output, Wishes(audition=False), dataset_folder, teach=teach
+        convert_external,
+        external,
+        output,
+        ConvertOptions(audition=False),
+        dataset_folder,
+        train=train,
     )
     with pytest.raises(KeyboardInterrupt):
         convert(progress=interrupt)
     assert not output.exists()
-    converted = convert()
-    assert lessons == [0], "the regressor was trained twice"
+    result = convert()
+    assert seeds == [0], "the regressor was trained twice"
     assert list(output.parent.iterdir()) == [output]
-    assert converted.sheet["latent_dim"] == 6
-    assert converted.sheet["training"]["value_range"] == "0 to 1"
-    assert converted.sheet["training"]["checkpoint_sha256"] == sha256_of(tmp_path / "model.pt")
-    open_networks(open_pack(output), Inference())
+    assert result.manifest["latent_dim"] == 6
+    assert result.manifest["training"]["value_range"] == "0 to 1"
+    assert result.manifest["training"]["checkpoint_sha256"] == sha256_of(tmp_path / "model.pt")
+    load_networks(open_pack(output), Inference())

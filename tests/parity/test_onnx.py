@@ -1,4 +1,4 @@
-"""What the gallery plays is what the workshop trained: PyTorch equals ONNX Runtime."""
+"""PyTorch and ONNX Runtime compute the same: what was trained is what is played."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import FEATURES
 
 torch = pytest.importorskip("torch")
-conversion = pytest.importorskip("latent_resonance_export.pack")
+pack_export = pytest.importorskip("latent_resonance_export.pack")
 onnx_file = pytest.importorskip("latent_resonance_export.pack.onnx_export")
-pack_folder = pytest.importorskip("latent_resonance_export.pack.writer")
-choose = pytest.importorskip("latent_resonance_export.gan.models.registry")
+pack_writer = pytest.importorskip("latent_resonance_export.pack.writer")
+registry = pytest.importorskip("latent_resonance_export.gan.models.registry")
 networks = pytest.importorskip("latent_resonance_export.gan.models.loop_vaegan")
 regressors = pytest.importorskip("latent_resonance_export.regressor.model")
 
 BATCHES = (1, 2, 3, 7, 16)
 LENGTHS = (1e-2, 1.0, 30.0)
-CONTRACTS = {
+INTERFACES = {
     "generator": (128, ("z", "spectrogram")),
     "regressor": (len(FEATURES), ("features", "z")),
 }
 
 
-class Written:
-    """The default networks, in PyTorch and as the files that the workshop wrote of them."""
+class ExportedNetworks:
+    """The default networks in PyTorch, and their ONNX files."""
 
     def __init__(self, folder: Path) -> None:
         torch.manual_seed(5)
         self.folder = folder
         generator = networks.LoopGenerator()
-        # as after training: the pictures use the whole range, to the last decibel
+        # as after training: the spectrograms use the whole range
         for layer in generator.to_mel:
             torch.nn.init.normal_(layer.weight, std=1.5 / layer.in_channels**0.5)
         regressor = regressors.Regressor(generator.latent_dim)
@@ -49,11 +49,11 @@ class Written:
                 ends,
                 folder / f"{name}.onnx",
             )
-            for name, (width, ends) in CONTRACTS.items()
+            for name, (width, ends) in INTERFACES.items()
         ]
 
-    def both(self, name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(PyTorch's answer, ONNX Runtime's)."""
+    def run_both(self, name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(output of PyTorch, output of ONNX Runtime)."""
         path = self.folder / f"{name}.onnx"
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
         (source,) = session.get_inputs()
@@ -62,8 +62,8 @@ class Written:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return Written(tmp_path_factory.mktemp("networks"))
+def exported(tmp_path_factory: pytest.TempPathFactory) -> ExportedNetworks:
+    return ExportedNetworks(tmp_path_factory.mktemp("networks"))
 
 
 def randn(*shape: int) -> np.ndarray:
@@ -72,8 +72,8 @@ def randn(*shape: int) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n", BATCHES)
-def test_the_generator_dreams_the_same_in_batches_of_any_size(written: Written, n: int) -> None:
-    ours, theirs = written.both("generator", randn(n, 128))
+def test_the_generator_agrees_in_batches_of_any_size(exported: ExportedNetworks, n: int) -> None:
+    ours, theirs = exported.run_both("generator", randn(n, 128))
     assert theirs.shape == (n, 1, 512, 512)
     assert theirs.dtype == np.float32
     assert np.abs(theirs).max() > 0.9, "too faint to compare"
@@ -81,136 +81,132 @@ def test_the_generator_dreams_the_same_in_batches_of_any_size(written: Written, 
 
 
 @pytest.mark.parametrize("n", BATCHES)
-def test_the_regressor_hears_a_face_the_same_in_batches_of_any_size(
-    written: Written, n: int
-) -> None:
-    ours, theirs = written.both("regressor", randn(n, len(FEATURES)))
+def test_the_regressor_agrees_in_batches_of_any_size(exported: ExportedNetworks, n: int) -> None:
+    ours, theirs = exported.run_both("regressor", randn(n, len(FEATURES)))
     assert theirs.shape == (n, 128)
     assert np.square(theirs).mean() == pytest.approx(1.0, abs=0.01)
     assert np.abs(ours - theirs).max() < 1e-4
 
 
 @pytest.mark.parametrize("length", LENGTHS)
-def test_both_agree_on_short_and_long_inputs(written: Written, length: float) -> None:
+def test_both_agree_on_short_and_long_inputs(exported: ExportedNetworks, length: float) -> None:
     for name, width in (("generator", 128), ("regressor", len(FEATURES))):
-        ours, theirs = written.both(name, length * randn(2, width))
+        ours, theirs = exported.run_both(name, length * randn(2, width))
         assert np.abs(ours - theirs).max() < 1e-4
 
 
-def test_the_stated_differences_are_those_of_64_inputs_and_within_what_is_allowed(
-    written: Written,
+def test_the_reported_differences_of_64_inputs_are_within_tolerance(
+    exported: ExportedNetworks,
 ) -> None:
     assert onnx_file.N_EXAMPLES == 64
-    assert onnx_file.AGREEMENT == 1e-4
-    assert all(0.0 < difference <= 1e-4 for difference in written.differences)
+    assert onnx_file.TOLERANCE == 1e-4
+    assert all(0.0 < difference <= 1e-4 for difference in exported.differences)
 
 
-def test_each_network_is_one_file_with_the_names_of_the_contract(written: Written) -> None:
-    assert sorted(p.name for p in written.folder.iterdir()) == ["generator.onnx", "regressor.onnx"]
-    for name, (width, ends) in CONTRACTS.items():
-        session = onnxruntime.InferenceSession(written.folder / f"{name}.onnx")
-        found = (*session.get_inputs(), *session.get_outputs())
-        assert tuple(end.name for end in found) == ends
-        assert isinstance(found[0].shape[0], str), "the batch size is fixed"
-        assert found[0].shape[1] == width
+def test_each_network_is_one_file_with_the_specified_names(exported: ExportedNetworks) -> None:
+    assert sorted(p.name for p in exported.folder.iterdir()) == ["generator.onnx", "regressor.onnx"]
+    for name, (width, ends) in INTERFACES.items():
+        session = onnxruntime.InferenceSession(exported.folder / f"{name}.onnx")
+        ends_found = (*session.get_inputs(), *session.get_outputs())
+        assert tuple(end.name for end in ends_found) == ends
+        assert isinstance(ends_found[0].shape[0], str), "the batch size is fixed"
+        assert ends_found[0].shape[1] == width
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(choose.ARCHITECTURES))
-def test_every_architecture_becomes_the_same_network_and_a_closed_loop(
-    name: str, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
+def test_every_architecture_exports_faithfully_as_a_closed_loop(name: str, tmp_path: Path) -> None:
     geometry = Geometry(n_mels=64, n_frames=64)
     torch.manual_seed(8)
-    generator = choose.make_generator(name, geometry).eval().requires_grad_(False)
-    pictures = pack_folder.check_generator(generator, geometry)
-    assert pictures.std() > 1e-3, "too flat to compare"
+    generator = registry.make_generator(name, geometry).eval().requires_grad_(False)
+    spectrograms = pack_writer.check_generator(generator, geometry)
+    assert spectrograms.std() > 1e-3, "too flat to compare"
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, generator.latent_dim))
-    ends = CONTRACTS["generator"][1]
+    ends = INTERFACES["generator"][1]
     assert onnx_file.write_network(generator, examples, ends, tmp_path / "g.onnx") <= 1e-4
 
 
-class Unfaithful(torch.nn.Linear):
-    """Exports something else than it computes."""
+class ExportsAnOffset(torch.nn.Linear):
+    """Exports another function than it computes."""
 
     def forward(self, x: Any) -> Any:
-        lie = 0.01 if torch.compiler.is_exporting() else 0.0
-        return super().forward(x) + lie
+        offset = 0.01 if torch.compiler.is_exporting() else 0.0
+        return super().forward(x) + offset
 
 
-def refusal(network: Any, examples: Any, path: Path) -> str:
-    with pytest.raises(conversion.ConversionError) as caught:
+def error_of(network: Any, examples: Any, path: Path) -> str:
+    with pytest.raises(pack_export.ConversionError) as caught:
         onnx_file.write_network(network.requires_grad_(False), examples, ("features", "z"), path)
     assert not path.exists()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
-def test_nothing_is_converted_that_plays_differently(tmp_path: Path) -> None:
+def test_a_network_that_computes_something_else_is_rejected(tmp_path: Path) -> None:
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
-    said = refusal(Unfaithful(4, 8), examples, tmp_path / "regressor.onnx")
-    assert said.startswith("regressor.onnx: PyTorch and ONNX Runtime differ by 0.01")
+    message = error_of(ExportsAnOffset(4, 8), examples, tmp_path / "regressor.onnx")
+    assert message.startswith("regressor.onnx: PyTorch and ONNX Runtime differ by 0.01")
 
 
-class Stubborn(torch.nn.Linear):
-    """Goes a way that depends on the numbers, which no graph can."""
+class DataDependent(torch.nn.Linear):
+    """Branches on the values of its input, which a graph cannot do."""
 
     def forward(self, x: Any) -> Any:
         return super().forward(x) if float(x.sum()) > 0 else x
 
 
-def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_an_export_failure_is_reported_in_one_line(tmp_path: Path) -> None:
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
-    said = refusal(Stubborn(4, 4), examples, tmp_path / "regressor.onnx")
-    assert said.startswith("regressor.onnx: PyTorch cannot export this network (")
+    message = error_of(DataDependent(4, 4), examples, tmp_path / "regressor.onnx")
+    assert message.startswith("regressor.onnx: PyTorch cannot export this network (")
 
 
-class Counting(torch.nn.Linear):
-    """Asks for the batch in a way that makes a number of it."""
+class FixesTheBatch(torch.nn.Linear):
+    """Reads the batch size in a way that makes it a constant."""
 
     def forward(self, x: Any) -> Any:
         return super().forward(x) + self.bias.expand(len(x), -1)
 
 
-def test_a_network_that_fixes_the_batch_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_network_that_fixes_the_batch_is_rejected_with_the_remedy(tmp_path: Path) -> None:
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
-    said = refusal(Counting(4, 4), examples, tmp_path / "regressor.onnx")
-    assert "fixes the batch at 2" in said
-    assert "x.shape[0]" in said
+    message = error_of(FixesTheBatch(4, 4), examples, tmp_path / "regressor.onnx")
+    assert "fixes the batch at 2" in message
+    assert "x.shape[0]" in message
 
 
-def test_disagreement_counts_nan_and_other_shapes_as_the_worst(written: Written) -> None:
-    path = written.folder / "regressor.onnx"
+def test_disagreement_counts_nan_and_other_shapes_as_the_worst(exported: ExportedNetworks) -> None:
+    path = exported.folder / "regressor.onnx"
     examples = torch.zeros(onnx_file.N_EXAMPLES, len(FEATURES))
-    assert onnx_file.disagreement(lambda x: x, path, examples) > 1e300
+    assert onnx_file.max_difference(lambda x: x, path, examples) > 1e300
 
     def nan(x: Any) -> Any:
         return torch.full((len(x), 128), torch.nan)
 
-    assert onnx_file.disagreement(nan, path, examples) > 1e300
-    assert onnx_file.disagreement(written.networks["regressor"], path, examples) < 1e-4
+    assert onnx_file.max_difference(nan, path, examples) > 1e300
+    assert onnx_file.max_difference(exported.networks["regressor"], path, examples) < 1e-4
 
 
 def loops() -> np.ndarray:
-    turn = np.arange(512) * 2 * np.pi / 512
-    return (0.5 * np.sin(turn + np.arange(64)[:, None]))[None, None].astype(np.float32)
+    angle = np.arange(512) * 2 * np.pi / 512
+    return (0.5 * np.sin(angle + np.arange(64)[:, None]))[None, None].astype(np.float32)
 
 
-def test_a_loop_that_closes_is_accepted_and_a_seam_is_not() -> None:
-    onnx_file.check_pictures(loops(), (1, 1, 64, 512))
+def test_a_closed_loop_is_accepted_and_a_seam_is_not() -> None:
+    onnx_file.check_spectrograms(loops(), (1, 1, 64, 512))
     slope = np.linspace(0.2, 1.0, 512, dtype=np.float32)
-    with pytest.raises(conversion.ConversionError, match="does not close"):
-        onnx_file.check_pictures(loops() * slope, (1, 1, 64, 512))
+    with pytest.raises(pack_export.ConversionError, match="does not close"):
+        onnx_file.check_spectrograms(loops() * slope, (1, 1, 64, 512))
 
 
-def test_a_picture_of_another_size_is_refused() -> None:
-    with pytest.raises(conversion.ConversionError, match="1 × 1 × 64 × 512, a pack plays 1 × 1 ×"):
-        onnx_file.check_pictures(loops(), (1, 1, 512, 512))
+def test_a_spectrogram_of_another_size_is_rejected() -> None:
+    with pytest.raises(pack_export.ConversionError, match="1 × 1 × 64 × 512, a pack plays 1 × 1 ×"):
+        onnx_file.check_spectrograms(loops(), (1, 1, 512, 512))
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1.001, -2.0])
-def test_a_picture_outside_its_range_is_refused(wrong: float) -> None:
-    pictures = loops()
-    pictures[0, 0, 5, 7] = wrong
-    with pytest.raises(conversion.ConversionError, match="leaves"):
-        onnx_file.check_pictures(pictures, (1, 1, 64, 512))
+def test_a_spectrogram_out_of_range_is_rejected(wrong: float) -> None:
+    spectrograms = loops()
+    spectrograms[0, 0, 5, 7] = wrong
+    with pytest.raises(pack_export.ConversionError, match="leaves"):
+        onnx_file.check_spectrograms(spectrograms, (1, 1, 64, 512))

@@ -1,10 +1,11 @@
-"""What is auditioned: a pack through ONNX Runtime, or a run through PyTorch, and its dataset."""
+"""The subject of an audition: a pack (ONNX Runtime) or a run (PyTorch), and its dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnxruntime
@@ -14,30 +15,30 @@ from numpy.typing import NDArray
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.config.settings import Inference
-from latent_resonance.pack import SHEET as PACK_SHEET
-from latent_resonance.pack import Pack, PackError, find_pack, open_pack
+from latent_resonance.pack import MANIFEST, Pack, PackError, find_pack, open_pack
 from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance_export.dataset.dataset import Dataset, open_dataset
+from latent_resonance_export.gan.models.protocol import latent_dim_of
 from latent_resonance_export.gan.models.registry import make_generator
 from latent_resonance_export.gan.run import CONFIG_FILE, Run, open_run
 from latent_resonance_export.pack.onnx_export import export
 
 FloatArray = NDArray[np.float32]
-BATCH = 8  # z at once
+BATCH = 8  # z
 
 
 class AuditionError(LatentResonanceError):
-    """What was named cannot be auditioned; the message says why, and what to do."""
+    """The subject or its dataset cannot be auditioned."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A generator to listen to.
+    """A generator to be auditioned.
 
     play : z (n, latent_dim) -> (n, n_mels, n_frames) in [-1, 1], for a few z at once
     write_onnx : writes the generator to the path it is given
     architecture : a name of gan/models/registry.py, or package.module:factory
-    trained_on : `folder`, where its dataset should lie, and `sha256`, if known
+    trained_on : `folder` of its dataset, and `sha256`, if known
     run : the run's folder, None for a pack
     """
 
@@ -52,12 +53,12 @@ class Subject:
     run: Path | None = None
 
     def spectrograms_of(self, z: FloatArray) -> Iterator[FloatArray]:
-        """One picture (n_mels, n_frames) after the other for z (n, latent_dim)."""
+        """Yields the spectrograms (n_mels, n_frames) of z (n, latent_dim)."""
         for start in range(0, len(z), BATCH):
             yield from self.generate(z[start : start + BATCH])
 
     def draw_z(self, n: int, seed: int) -> FloatArray:
-        """Random z: (n, latent_dim); the first of them do not depend on n."""
+        """Random z: (n, latent_dim); the first ones do not depend on n."""
         rng = np.random.default_rng([seed, 1])
         return rng.standard_normal((n, self.latent_dim), dtype=np.float32)
 
@@ -72,20 +73,20 @@ def open_subject(name: Path) -> Subject:
     """
     if (name / CONFIG_FILE).is_file():
         return subject_of_run(open_run(name))
-    if name.is_dir() and not (name / PACK_SHEET).is_file():
+    if name.is_dir() and not (name / MANIFEST).is_file():
         raise AuditionError(
-            f"{name} is neither a pack (it has no {PACK_SHEET}) nor a run (no {CONFIG_FILE}): "
+            f"{name} is neither a pack (it has no {MANIFEST}) nor a run (no {CONFIG_FILE}): "
             "name the folder that train-gan or convert wrote"
         )
     return subject_of_pack(open_pack(find_pack(name)))
 
 
 def subject_of_pack(pack: Pack) -> Subject:
-    """An opened pack, after its networks have been tried as the gallery does."""
+    """The subject of a pack; its networks are checked as in the gallery."""
     networks = load_networks(pack, Inference())
     training = pack.metadata.get("training") or {}
     if not isinstance(training, dict):
-        raise PackError(f"{pack.folder / PACK_SHEET}: training is no table; copy the pack again")
+        raise PackError(f"{pack.folder / MANIFEST}: training is no table; copy the pack again")
     steps = training.get("steps")
     sha256 = training.get("dataset_sha256")
     return Subject(
@@ -101,12 +102,12 @@ def subject_of_pack(pack: Pack) -> Subject:
 
 
 def subject_of_run(run: Run) -> Subject:
-    """A trained run's averaged generator."""
+    """The subject of a run: its EMA generator."""
     config = run.config
     return Subject(
         name=run.folder.resolve().name,
         geometry=config.geometry,
-        latent_dim=int(run.generator.latent_dim),
+        latent_dim=latent_dim_of(run.generator),
         generate=_torch_generator(run.generator),
         write_onnx=lambda path: _export(run.generator, path),
         architecture=config.architecture,
@@ -117,12 +118,12 @@ def subject_of_run(run: Run) -> Subject:
 
 
 def untrained(subject: Subject) -> Subject:
-    """The same architecture as it begins, with seed 0.
+    """The same architecture with its initial weights, seed 0.
 
     Raises
     ------
     LatentResonanceError
-        There is no such architecture here, or a pack names code, which is not run.
+        The architecture is unknown, or a pack names code, which is never run.
     """
     if subject.run is None and ":" in subject.architecture:
         raise AuditionError(f"the code of {subject.architecture} is not run for a pack")
@@ -133,7 +134,7 @@ def untrained(subject: Subject) -> Subject:
     return Subject(
         name="untrained",
         geometry=subject.geometry,
-        latent_dim=int(network.latent_dim),
+        latent_dim=latent_dim_of(network),
         generate=_torch_generator(network),
         write_onnx=lambda path: _export(network, path),
         architecture=subject.architecture,
@@ -141,17 +142,17 @@ def untrained(subject: Subject) -> Subject:
 
 
 def default_folder(subject: Subject) -> Path:
-    """Where its audition goes unless it is said: in the run, but never in a pack."""
+    """The default output folder: in a run, but never in a pack."""
     return subject.run / "audition" if subject.run else Path("auditions") / subject.name
 
 
 def dataset_of(subject: Subject, named: Path | None) -> Dataset | None:
-    """The dataset that is named, else the one that lies where it should; None if none does.
+    """The dataset that is named, else the one in its known folder; None if there is none.
 
     Raises
     ------
     AuditionError, DatasetError
-        It is no dataset, another one, of another geometry, or holds nothing out.
+        It is no dataset, another one, has another geometry, or has no held-out clips.
     """
     folder = named or Path(subject.trained_on.get("folder", ""))
     if not named and not (folder / "dataset.yaml").is_file():
@@ -167,33 +168,38 @@ def dataset_of(subject: Subject, named: Path | None) -> Dataset | None:
     if not dataset.held_out.any():
         raise AuditionError(
             f"{folder} holds no clip out of training, so there is nothing to compare with: write "
-            "it anew with some held out"
+            "it again with some held out"
         )
     return dataset
 
 
 def _check_geometry(subject: Subject, dataset: Dataset, folder: Path) -> None:
-    theirs = vars(dataset.geometry)
+    actual = vars(dataset.geometry)
     different = [
-        f"{key} {theirs[key]:g}, not {value:g}"
+        f"{key} {actual[key]:g}, not {value:g}"
         for key, value in vars(subject.geometry).items()
-        if theirs[key] != value
+        if actual[key] != value
     ]
     if different:
         raise AuditionError(
-            f"{folder} is of another geometry than {subject.name} ({'; '.join(different)}): name "
+            f"{folder} has another geometry than {subject.name} ({'; '.join(different)}): name "
             "the dataset that it was trained on by --dataset"
         )
 
 
 def _onnx_generator(session: onnxruntime.InferenceSession) -> Callable[[FloatArray], FloatArray]:
-    return lambda z: session.run(["spectrogram"], {"z": z})[0][:, 0]
+    def generate(z: FloatArray) -> FloatArray:
+        (spectrograms,) = session.run(["spectrogram"], {"z": z})
+        return cast("FloatArray", spectrograms[:, 0])
+
+    return generate
 
 
 def _torch_generator(network: torch.nn.Module) -> Callable[[FloatArray], FloatArray]:
     def generate(z: FloatArray) -> FloatArray:
         with torch.inference_mode():
-            return network(torch.from_numpy(z)).numpy()[:, 0]
+            spectrograms: torch.Tensor = network(torch.from_numpy(z))
+            return spectrograms.numpy()[:, 0]
 
     return generate
 
@@ -203,5 +209,5 @@ def _copy(source: Path, path: Path) -> None:
 
 
 def _export(network: torch.nn.Module, path: Path) -> None:
-    example = torch.zeros(2, int(network.latent_dim))
+    example = torch.zeros(2, latent_dim_of(network))
     export(network, example, ("z", "spectrogram"), path)

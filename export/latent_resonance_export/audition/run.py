@@ -1,4 +1,4 @@
-"""A whole audition: measures, draws, renders, and writes the folder at once or not at all."""
+"""The whole audition: measures, plots, renders sound, and writes the folder atomically."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 
 from latent_resonance_export.audition import figures
-from latent_resonance_export.audition.generator import Subject
+from latent_resonance_export.audition.generator import AuditionError, Subject
 from latent_resonance_export.audition.listening_clips import SECONDS, write_sounds
-from latent_resonance_export.audition.metrics import MOST_CLIPS, Measured, compare
+from latent_resonance_export.audition.metrics import MAX_CLIPS, Measurements, compare
 from latent_resonance_export.audition.report import Section, page
 from latent_resonance_export.audition.summary import lines
-from latent_resonance_export.cli.progress import Progress, counted, silent
+from latent_resonance_export.cli.terminal import ProgressCallback, counted, no_progress
 from latent_resonance_export.dataset.dataset import Dataset
-from latent_resonance_export.pack.audition_folder import FIGURES, PAGE, check_place, whole_folder
+from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
+
+PAGE = "index.html"
+FIGURES = "figures.json"
 
 
 def audition(
@@ -21,89 +24,110 @@ def audition(
     dataset: Dataset | None,
     folder: Path,
     *,
-    clips: int = MOST_CLIPS,
+    clips: int = MAX_CLIPS,
     seconds: float = SECONDS,
     seed: int = 0,
-    progress: Progress = silent,
-) -> Measured:
-    """Writes an audition of a subject; without a dataset, what can be had without.
+    progress: ProgressCallback = no_progress,
+) -> Measurements:
+    """Writes an audition of a subject; without a dataset, only what needs none.
 
     Raises
     ------
     AuditionError
-        The folder is something else, or what is generated is not finite; nothing is written.
+        The folder holds something else, or the generator makes NaN; nothing is written.
     """
-    check_place(folder)
-    measured = compare(subject, dataset, clips=clips, seed=seed, progress=progress)
-    with whole_folder(folder) as part:
+    check_folder(folder)
+    measurements = compare(subject, dataset, clips=clips, seed=seed, progress=progress)
+    with AtomicFolder(folder) as output:
+        part = output.new
         sounds = write_sounds(
-            measured, subject, part, seconds=seconds, seed=seed, progress=progress
+            measurements, subject, part, seconds=seconds, seed=seed, progress=progress
         )
-        sections = list(_draw(measured, subject, dataset, part, seed, progress))
-        found = lines(measured.figures, measured.why_missing)
-        text = page(subject.name, _about(measured, dataset), sounds, found, sections)
+        sections = list(_draw(measurements, subject, dataset, part, seed, progress))
+        found = lines(measurements.figures, measurements.why_missing)
+        text = page(subject.name, _about(measurements, dataset), sounds, found, sections)
         (part / PAGE).write_text(text, encoding="utf-8")
-        (part / FIGURES).write_text(json_of(measured), encoding="utf-8")
-    return measured
+        (part / FIGURES).write_text(json_of(measurements), encoding="utf-8")
+        output.commit()
+    return measurements
 
 
-def json_of(measured: Measured) -> str:
+def check_folder(folder: Path) -> None:
+    """Refuses to replace a folder that holds no audition.
+
+    Raises
+    ------
+    AuditionError
+        The folder holds something else, or its parent cannot be created.
+    """
+    if not is_replaceable(folder, FIGURES):
+        raise AuditionError(f"{folder} exists and is no audition: name another folder with -o")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AuditionError(
+            f"{folder.parent} cannot be created ({error.strerror}): name another folder with -o"
+        ) from error
+
+
+def json_of(measurements: Measurements) -> str:
     """The figures as `audition --json` prints them."""
-    return json.dumps(measured.figures, indent=2) + "\n"
+    return json.dumps(measurements.figures, indent=2) + "\n"
 
 
 def _draw(
-    measured: Measured,
+    measurements: Measurements,
     subject: Subject,
     dataset: Dataset | None,
     folder: Path,
     seed: int,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> list[Section]:
-    """Draws every picture there is something for."""
-    sheet, ways, near, steps = (
+    """Draws every plot for which there is data."""
+    sheet, paths, near, steps = (
         folder / f"{name}.png" for name in ("sheet", "interpolations", "neighbours", "steps")
     )
     drawn = [Section("Real above generated", sheet, SHEET)]
-    for _ in counted((None,), "pictures", 1, progress):
-        figures.draw_sheet(measured, subject, sheet)
-        figures.draw_interpolations(subject, ways, seed)
-        drawn.append(Section("From z to z", ways, WAYS))
+    for _ in counted((None,), "plots", 1, progress):
+        figures.draw_sheet(measurements, subject, sheet)
+        figures.draw_interpolations(subject, paths, seed)
+        drawn.append(Section("Interpolations", paths, INTERPOLATIONS))
         if dataset is not None:
-            figures.draw_neighbours(measured, dataset, subject.name, near)
+            figures.draw_neighbours(measurements, dataset, subject.name, near)
             drawn.append(Section("Nearest training clips", near, NEIGHBOURS))
-        figures.draw_steps(measured, subject, steps)
+        figures.draw_steps(measurements, subject, steps)
         drawn.append(Section("Frame to frame", steps, STEPS))
     return drawn
 
 
 SHEET = (
-    "Each square is one loop: time to the right, pitch upwards in mel, brightness in decibels. "
-    "Look for clean lines, for silence between them, and for one square like another."
+    "Each square is one loop: time to the right, mel upwards, brightness in decibels. "
+    "Check for clean lines, silence between them, and squares that resemble each other."
 )
-WAYS = (
-    "Each row travels between two random z. Small steps should make small changes, and what lies "
-    "between should be as plausible as the ends."
+INTERPOLATIONS = (
+    "Each row interpolates between two random z. Small steps should make small changes, and the "
+    "middle should be as plausible as the ends."
 )
 NEIGHBOURS = (
-    "If the network had learnt its training clips by heart, a generated clip and its neighbour "
-    "would be the same picture. The neighbours are turned to lie as the generated clip does."
+    "If the network had memorised its training clips, a generated clip and its neighbour would be "
+    "equal. The neighbours are rolled in time to fit the generated clip."
 )
 STEPS = (
-    "A flat line is right: no frame is a special one. A comb is a grain that the network prints "
-    "at the same frames of every loop, heard as a flutter; a peak at 0 is a seam."
+    "A flat line is ideal: no frame is special. A comb is a grain at the same frames of every "
+    "loop, audible as a flutter; a peak at 0 is a seam."
 )
 
 
-def _about(measured: Measured, dataset: Dataset | None) -> list[str]:
-    figures = measured.figures
+def _about(measurements: Measurements, dataset: Dataset | None) -> list[str]:
+    figures = measurements.figures
     trained = "" if figures["steps"] is None else f", trained for {figures['steps']} steps"
     if dataset is None:
         return [
             f"{figures['clips']} generated loops{trained}.",
-            "Its dataset was not at hand, so nothing real stands beside it; name it by --dataset.",
+            "Its dataset was not found, so there are no real clips to compare with; name it by "
+            "--dataset.",
         ]
     return [
-        f"{figures['clips']} generated loops{trained}, beside as many clips held out of training.",
-        f"Sounds: {dataset.about.get('sounds', 'not told')}",
+        f"{figures['clips']} generated loops{trained}, compared with as many held-out clips.",
+        f"Sounds: {dataset.about.get('sounds', 'not stated')}",
     ]

@@ -1,4 +1,4 @@
-"""`convert-face`: Google's face networks as the ONNX files that the light tracker plays."""
+"""`convert-face`: converts Google's face networks to the ONNX files of the light tracker."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import click
 from latent_resonance_export.cli.terminal import FOLDER
 
 HELP = """\
-Write the networks of TASK, MediaPipe's face_landmarker.task, as ONNX files.
+Convert the networks of TASK, MediaPipe's face_landmarker.task, to ONNX files.
 
-The gallery has them already; this is how they were made. Nothing is written unless
-ONNX Runtime computes from them what Google's own runtime computes from the originals.
+The files in models/ were made by this command. Nothing is written unless ONNX Runtime
+computes the same outputs as LiteRT, Google's own runtime, does from the originals.
 """
 
 
-@click.command(help=HELP, short_help="Write MediaPipe's face networks as ONNX files.")
+@click.command(help=HELP, short_help="Convert MediaPipe's face networks to ONNX files.")
 @click.argument("task", type=FOLDER)
 @click.option(
     "-o", "--output", type=FOLDER, default="models", show_default=True, help="The folder."
 )
 def convert_face(*, task: Path, output: Path) -> None:
-    """Convert the face networks, and say what was written."""
+    """Convert the face networks and list the written files."""
     from latent_resonance_export.face.convert import convert_face as convert
 
     for written in convert(task, output):

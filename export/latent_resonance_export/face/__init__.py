@@ -1,4 +1,4 @@
-"""The face networks: Google's TFLite files, written again as ONNX for the runtime.
+"""Converts Google's face networks from TFLite to ONNX for the runtime.
 
-tflite reads a file → onnx_graph writes it in other words → networks compares the two and keeps it.
+tflite reads a file → onnx_graph_builder builds the ONNX graph → convert compares both and writes.
 """

@@ -1,8 +1,7 @@
-"""A TFLite file as plain data: operators in order, shapes, and constants in float32.
+"""Reads a TFLite file to plain data: operators in order, shapes, and constants in float32. Pure.
 
-Pure. In: the bytes of a flatbuffer (the schema is TensorFlow Lite's, version 3, as LiteRT carries
-it). Out: a `TfliteGraph`. Weights that are stored as float16 and widened by DEQUANTIZE at the start
-of the graph are widened here, so that no such operator is left.
+The file is a flatbuffer in the schema of TensorFlow Lite, version 3, which LiteRT contains. Weights
+that are stored as float16 with a DEQUANTIZE operator are converted here, and the operator removed.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ Shape = tuple[int, ...]
 _KINDS = {
     code: name for name, code in vars(schema.BuiltinOperator).items() if isinstance(code, int)
 }
-_TYPES = {
+_TYPES: dict[int, type[np.generic]] = {
     schema.TensorType.FLOAT32: np.float32,
     schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.INT32: np.int32,
@@ -31,7 +30,7 @@ _TYPES = {
 
 @dataclass(frozen=True)
 class Operator:
-    """One step: its kind as TFLite spells it, the tensors it reads and writes, its options."""
+    """An operator: TFLite's name for its kind, input and output tensors, options."""
 
     kind: str
     inputs: tuple[int, ...]
@@ -41,14 +40,14 @@ class Operator:
 
 @dataclass(frozen=True)
 class TfliteGraph:
-    """A network; tensors are known by their numbers.
+    """A network; tensors are identified by number.
 
     Attributes
     ----------
     shapes
         Of every tensor: batch, height, width, channels.
     constants
-        The tensors whose values are known.
+        Values of the constant tensors.
     """
 
     operators: tuple[Operator, ...]
@@ -59,15 +58,15 @@ class TfliteGraph:
 
 
 def read_tflite(data: bytes) -> TfliteGraph:
-    """The only graph of a TFLite file.
+    """Reads the only graph of a TFLite file.
 
     Raises
     ------
     ConversionError
-        The file is none, or is quantised.
+        The file is not TFLite, or is quantised.
     """
     if data[4:8] != b"TFL3":
-        raise ConversionError("not a TFLite file; unpack the .task file, which is a zip")
+        raise ConversionError("not a TFLite file; unzip the .task file first")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
     (graph,) = model.subgraphs
     constants = _constants(model, graph)
@@ -106,7 +105,7 @@ def _constants(model: schema.ModelT, graph: schema.SubGraphT) -> dict[int, NDArr
 def _type(tensor: schema.TensorT) -> type[np.generic]:
     if tensor.type not in _TYPES:
         name = tensor.name.decode()
-        raise ConversionError(f"{name} is of TFLite's type {tensor.type}; give a float network")
+        raise ConversionError(f"{name} has TFLite's type {tensor.type}; use a float network")
     return _TYPES[tensor.type]
 
 

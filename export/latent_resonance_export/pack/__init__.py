@@ -1,4 +1,4 @@
-"""The steps from networks to a pack; `convert.py` takes them one after the other."""
+"""From trained networks to a pack; `convert.py` runs the steps in order."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from latent_resonance import LatentResonanceError
 
 
 class ConversionError(LatentResonanceError):
-    """What was given cannot become a pack; nothing was written."""
+    """The input cannot be converted to a pack; nothing was written."""

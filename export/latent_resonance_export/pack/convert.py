@@ -1,6 +1,6 @@
-"""From networks to a pack: a run that has a regressor, or a generator trained elsewhere.
+"""Converts a run with a regressor, or a generator trained elsewhere, to a pack.
 
-Both end in `pack/writer.py`, which writes the pack whole or not at all.
+Both end in `pack/writer.py`, which writes the complete pack or nothing.
 """
 
 from __future__ import annotations
@@ -12,25 +12,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.pack import sha256_of
+from latent_resonance.pack import MANIFEST, sha256_of
+from latent_resonance_export.cli.terminal import ProgressCallback, no_progress
 from latent_resonance_export.dataset.dataset import CLIPS, open_dataset, read_clips
 from latent_resonance_export.gan.run import Run, open_run
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.adapter import Reading, adapt
-from latent_resonance_export.pack.atomic_folder import Staging
-from latent_resonance_export.pack.external_generator import load_outside
-from latent_resonance_export.pack.onnx_export import export
-from latent_resonance_export.pack.origin import NOT_TOLD, licence_of, sounds_of
+from latent_resonance_export.pack.adapter import AdaptedGenerator, AdapterOptions, adapt
+from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
+from latent_resonance_export.pack.external_generator import load_external
+from latent_resonance_export.pack.model_card import UNKNOWN, licence_of, sounds_of
 from latent_resonance_export.pack.writer import (
-    Converted,
-    Made,
-    Progress,
-    Wishes,
+    ConversionResult,
+    ConvertOptions,
+    PackContents,
     check_generator,
-    silent,
     write_pack,
 )
 from latent_resonance_export.regressor.model import (
@@ -41,16 +37,14 @@ from latent_resonance_export.regressor.model import (
 )
 from latent_resonance_export.regressor.train import train_regressor
 
-__all__ = ["ConversionError", "Outside", "Wishes", "convert_outside", "convert_run", "export"]
-
 
 @dataclass(frozen=True)
-class Outside:
-    """A generator that was trained elsewhere, and how to read what it draws."""
+class ExternalGenerator:
+    """A generator that was trained elsewhere, and how to adapt its output."""
 
     checkpoint: Path
     factory: str  # package.module:function
-    reading: Reading
+    adapter: AdapterOptions
     trust: bool = False
     seed: int = 0  # of the regressor
 
@@ -58,114 +52,133 @@ class Outside:
 def convert_run(
     folder: Path,
     output: Path,
-    wishes: Wishes,
+    options: ConvertOptions,
     dataset_folder: Path | None = None,
-    progress: Progress = silent,
-) -> Converted:
-    """Writes the pack of a run that has been through train-gan and train-regressor.
+    progress: ProgressCallback = no_progress,
+) -> ConversionResult:
+    """Writes the pack of a run that train-gan and train-regressor have completed.
 
     Raises
     ------
     RunError, CheckpointError, DatasetError
-        The run or its dataset is not what it should be.
+        The run or its dataset is missing or invalid.
     ConversionError
-        What the run holds cannot become a pack; nothing was written.
+        The run cannot be converted to a pack; nothing was written.
     """
+    check_output(output)
     run, trained = open_run(folder), load_regressor(folder)
     if trained.step != run.step:
         raise ConversionError(
-            f"{folder / FILE} is of step {trained.step}, the checkpoint of step {run.step}: "
-            f"train-regressor {folder} learns the newer one"
+            f"{folder / FILE} belongs to step {trained.step}, the checkpoint to step {run.step}: "
+            f"run train-regressor {folder} again"
         )
     dataset = run.dataset(dataset_folder)
-    clips = read_clips((dataset_folder or Path(run.sheet.dataset)) / CLIPS)
-    made = Made(
+    clips = read_clips((dataset_folder or Path(run.config.dataset)) / CLIPS)
+    contents = PackContents(
         generator=run.generator,
         trained=trained,
-        geometry=run.sheet.geometry,
+        geometry=run.config.geometry,
         dataset=dataset,
         sounds=sounds_of(dataset, clips),
         licence=licence_of(clips),
-        training=how_it_was_trained(run) | trained.how,
+        training=training_info(run) | trained.how,
     )
-    with Staging(output) as staging:
-        return write_pack(made, staging, wishes, progress)
+    with AtomicFolder(output) as target:
+        return write_pack(contents, target, options, progress)
 
 
-def convert_outside(
-    outside: Outside,
+def convert_external(
+    external: ExternalGenerator,
     output: Path,
-    wishes: Wishes,
+    options: ConvertOptions,
     dataset_folder: Path | None = None,
     geometry: Geometry | None = None,
-    progress: Progress = silent,
-    teach: Callable[..., Trained] = train_regressor,
-) -> Converted:
-    """Writes a pack around a generator that was trained elsewhere, and trains its regressor.
+    progress: ProgressCallback = no_progress,
+    train: Callable[..., Trained] = train_regressor,
+) -> ConversionResult:
+    """Trains a regressor for a generator that was trained elsewhere, and writes their pack.
 
     Raises
     ------
     DatasetError
-        The dataset is none.
+        The dataset cannot be opened.
     ConversionError
-        The network cannot be read, or not be made to keep a pack's contract.
+        The network cannot be loaded, or cannot be adapted to the contract of a pack.
     """
+    check_output(output)
     dataset = open_dataset(dataset_folder) if dataset_folder else None
     clips = read_clips(dataset_folder / CLIPS) if dataset_folder else []
     geometry = dataset.geometry if dataset else geometry or Geometry()
-    network = load_outside(outside.checkpoint, outside.factory, trust=outside.trust)
-    generator = adapt(network, geometry, outside.reading).eval()
+    network = load_external(external.checkpoint, external.factory, trust=external.trust)
+    generator = adapt(network, geometry, external.adapter)
     check_generator(generator, geometry)
-    with Staging(output) as staging:
-        trained = taken_up(staging.work, outside, geometry)
+    with AtomicFolder(output) as target:
+        trained = load_cached_regressor(target.work, external, geometry)
         if trained is None:
-            trained = teach(generator, geometry=geometry, seed=outside.seed, progress=progress)
-            keep(trained, staging.work, outside, geometry)
-        made = Made(
+            trained = train(generator, geometry=geometry, seed=external.seed, progress=progress)
+            cache_regressor(trained, target.work, external, geometry)
+        contents = PackContents(
             generator=generator,
             trained=trained,
             geometry=geometry,
             dataset=dataset,
-            sounds=sounds_of(dataset, clips) if dataset else NOT_TOLD,
+            sounds=sounds_of(dataset, clips) if dataset else UNKNOWN,
             licence=licence_of(clips),
-            training=how_it_was_read(generator, outside) | trained.how,
+            training=external_training_info(generator, external) | trained.how,
         )
-        return write_pack(made, staging, wishes, progress)
+        return write_pack(contents, target, options, progress)
 
 
-def how_it_was_trained(run: Run) -> dict[str, Any]:
-    """What the sheet of a pack tells of the run, without any paths."""
-    told = {"architecture": run.sheet.architecture, "steps": run.step}
-    ancestor = run.sheet.begun_from
-    return told | ({"begun_from": Path(ancestor).name} if ancestor else {})
+def check_output(folder: Path) -> None:
+    """Refuses to replace a folder that holds no pack.
+
+    Raises
+    ------
+    ConversionError
+    """
+    if not is_replaceable(folder, MANIFEST):
+        raise ConversionError(f"{folder} exists and is no pack: name another folder with -o")
 
 
-def how_it_was_read(generator: nn.Module, outside: Outside) -> dict[str, Any]:
-    """What the sheet of a pack tells of a generator that was trained elsewhere."""
+def training_info(run: Run) -> dict[str, Any]:
+    """What the manifest records about the training of a run; contains no paths."""
+    info = {"architecture": run.config.architecture, "steps": run.step}
+    warm_start = run.config.begun_from
+    return info | ({"begun_from": Path(warm_start).name} if warm_start else {})
+
+
+def external_training_info(
+    generator: AdaptedGenerator, external: ExternalGenerator
+) -> dict[str, Any]:
+    """What the manifest records about a generator that was trained elsewhere."""
     low, high = generator.value_range
     return {
-        "architecture": outside.factory,
-        "checkpoint_sha256": sha256_of(outside.checkpoint),
+        "architecture": external.factory,
+        "checkpoint_sha256": sha256_of(external.checkpoint),
         "value_range": f"{low:g} to {high:g}",
         "cross_faded": generator.cross_faded,
     }
 
 
-def taken_up(work: Path, outside: Outside, geometry: Geometry) -> Trained | None:
-    """The regressor that an interrupted conversion of the same had trained, if there is one."""
-    kept = kept_at(work, outside, geometry)
-    return load_regressor(kept) if (kept / FILE).is_file() else None
+def load_cached_regressor(
+    work: Path, external: ExternalGenerator, geometry: Geometry
+) -> Trained | None:
+    """The regressor that an interrupted conversion of the same input trained, if any."""
+    folder = cache_folder(work, external, geometry)
+    return load_regressor(folder) if (folder / FILE).is_file() else None
 
 
-def keep(trained: Trained, work: Path, outside: Outside, geometry: Geometry) -> None:
-    """Keeps a regressor, which took minutes, until the pack is written."""
-    folder = kept_at(work, outside, geometry)
+def cache_regressor(
+    trained: Trained, work: Path, external: ExternalGenerator, geometry: Geometry
+) -> None:
+    """Keeps a regressor until the pack is written, because training it takes minutes."""
+    folder = cache_folder(work, external, geometry)
     folder.mkdir(exist_ok=True)
     save_regressor(trained, folder)
 
 
-def kept_at(work: Path, outside: Outside, geometry: Geometry) -> Path:
-    """A folder that is another one if anything that the regressor depends on is."""
-    told = (sha256_of(outside.checkpoint), outside.factory, outside.seed)
-    text = json.dumps([*told, asdict(outside.reading), asdict(geometry)])
+def cache_folder(work: Path, external: ExternalGenerator, geometry: Geometry) -> Path:
+    """A folder named by a hash of everything that the regressor depends on."""
+    inputs = (sha256_of(external.checkpoint), external.factory, external.seed)
+    text = json.dumps([*inputs, asdict(external.adapter), asdict(geometry)])
     return work / hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,13 +1,13 @@
-"""A generator that was trained elsewhere: its code by package.module:function, its weights by file.
+"""Loads a generator that was trained elsewhere, from package.module:function and a checkpoint.
 
-Weights are read as tensors and numbers; a file that wants more runs code when it is opened, and
-is refused unless its author is trusted. The function is the user's own code and is called.
+A checkpoint is read as tensors and numbers only. One that needs more executes code when it is
+opened and is refused without --trust. The function is the user's own code and is called.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,22 +15,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from latent_resonance_export.gan.models.custom import find, in_short
+from latent_resonance_export.gan.models.custom import find_factory, summarise
 from latent_resonance_export.pack import ConversionError
 
-EXPONENTIAL_AVERAGES = ("g_ema", "ema", "generator_ema", "average", "G_ema", "netG_ema")
+EMA_NAMES = ("g_ema", "ema", "generator_ema", "average", "G_ema", "netG_ema")
 
 
-def load_outside(checkpoint: Path, factory: str, *, trust: bool = False) -> nn.Module:
-    """The network that a factory makes, with the weights of a checkpoint.
+def load_external(checkpoint: Path, factory: str, *, trust: bool = False) -> nn.Module:
+    """The network that a factory creates, with the weights of a checkpoint.
 
     Raises
     ------
     ConversionError
-        One of them cannot be read, or they do not fit each other.
+        One of them cannot be loaded, or they do not match.
     """
     if not checkpoint.is_file():
-        raise ConversionError(f"there is no {checkpoint}: --checkpoint names what torch.save wrote")
+        raise ConversionError(f"there is no {checkpoint}: name a file that torch.save wrote")
     network = make_network(factory)
     content = read_checkpoint(checkpoint, trust=trust)
     load_weights(network, content, checkpoint, factory)
@@ -38,22 +38,22 @@ def load_outside(checkpoint: Path, factory: str, *, trust: bool = False) -> nn.M
 
 
 def make_network(factory: str) -> nn.Module:
-    """Calls package.module:function, which is looked for in the working folder too.
+    """Calls package.module:function; modules are also searched in the working folder.
 
     Raises
     ------
     ArchitectureError
         It cannot be imported.
     ConversionError
-        It cannot be called, or what it returns is no torch.nn.Module.
+        It cannot be called, or does not return a torch.nn.Module.
     """
-    make = find(factory)
+    make: Callable[..., object] = find_factory(factory)
     try:
         network = make()
     except (Exception, SystemExit) as error:  # the user's own code may do anything
         raise ConversionError(
-            f"--factory {factory} raised {in_short(error)}: it must make the generator without "
-            "being told anything"
+            f"--factory {factory} raised {summarise(error)}: it must return the generator "
+            "when called without arguments"
         ) from error
     if not isinstance(network, nn.Module):
         raise ConversionError(
@@ -63,55 +63,55 @@ def make_network(factory: str) -> nn.Module:
 
 
 def read_checkpoint(path: Path, *, trust: bool) -> Any:  # noqa: ANN401  # whatever torch.save wrote
-    """What a file holds; without trust nothing of it is executed.
+    """The content of a checkpoint; without `trust` no code in it is executed.
 
     Raises
     ------
     ConversionError
-        It is broken, or would run code.
+        It is broken, or would execute code.
     """
     try:
         return torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # a pickle may raise anything
         if not trust and (target := _code_in(error)):
             raise ConversionError(
-                f"{path} runs code when it is opened ({target}), so it was not: ask for its "
-                "state_dict, or name --trust if you trust whoever made it"
+                f"{path} executes code when it is opened ({target}), so it was not opened: ask for "
+                "its state_dict, or add --trust if you trust its author"
             ) from error
-        raise ConversionError(f"{path} cannot be read by torch.load ({in_short(error)})") from error
+        raise ConversionError(f"torch.load cannot read {path} ({summarise(error)})") from error
 
 
 def _code_in(error: Exception) -> str | None:
-    """Which code the refused file would have run; None if it is merely broken."""
+    """The function that a refused file would have called; None if the file is broken."""
     if not isinstance(error, UnpicklingError):
         return None
-    named = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return named[1] if named else None
+    match = re.search(r"GLOBAL ([\w.]+)", str(error))
+    return match[1] if match else None
 
 
 def load_weights(network: nn.Module, content: Any, path: Path, factory: str) -> None:  # noqa: ANN401
-    """Loads the first state dict in a checkpoint that fits, averaged weights before others.
+    """Loads the first matching state dict of a checkpoint, averaged weights before others.
 
     Raises
     ------
     ConversionError
-        None fits.
+        None matches.
     """
-    misfits = []
+    failures = []
     for name, state in state_dicts(content):
         try:
             network.load_state_dict(state)
         except (RuntimeError, TypeError, AttributeError) as error:
             reason = " ".join(str(error).partition("\n\t")[2].split())
-            misfits.append(f"{name}: {reason or in_short(error)}")
+            failures.append(f"{name}: {reason or summarise(error)}")
         else:
             return
-    found = misfits[0][:200] if misfits else "it holds no state dict"
-    raise ConversionError(f"{path} does not fit the network of {factory} ({found})")
+    reason = failures[0][:200] if failures else "it holds no state dict"
+    raise ConversionError(f"{path} does not fit the network of {factory} ({reason})")
 
 
 def state_dicts(content: Any, name: str = "weights") -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
-    """Every state dict in what torch.save wrote, by its name; averages come first."""
+    """Every state dict in what torch.save wrote, with its name; averages come first."""
     if isinstance(content, nn.Module):
         content = content.state_dict()
     if not isinstance(content, dict):
@@ -119,5 +119,5 @@ def state_dicts(content: Any, name: str = "weights") -> Iterator[tuple[str, dict
     if any(isinstance(value, torch.Tensor) for value in content.values()):
         yield name, {str(key).removeprefix("module."): value for key, value in content.items()}
     inner = {key: value for key, value in content.items() if isinstance(value, dict | nn.Module)}
-    for key in sorted(inner, key=lambda key: key not in EXPONENTIAL_AVERAGES):
+    for key in sorted(inner, key=lambda key: key not in EMA_NAMES):
         yield from state_dicts(inner[key], str(key))

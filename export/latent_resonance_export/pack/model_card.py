@@ -1,92 +1,110 @@
-"""The model card: what a pack's sheet says, for people.
+"""The manifest of a pack, pack.yaml, and its model card, README.md.
 
-`quality` in pack.yaml holds every figure; the card shows the same ones with what they mean.
+`quality` in pack.yaml holds every measured value; the card shows the same values and explains them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from latent_resonance.pack import MANIFEST
+from latent_resonance_export.dataset.dataset import Clip, Dataset
+
+UNKNOWN = "not told"  # words: a value in the pack.yaml of existing packs
+MAX_AUTHORS = 40  # named in the manifest; the dataset's clips.csv names all
 MEANINGS = {
-    "swd": "sliced Wasserstein distance of generated from held-out clips (Karras et al. 2018)",
-    "swd_floor": "the same between two halves of the real clips: no generator is nearer",
+    "swd": "sliced Wasserstein distance between generated and held-out clips (Karras et al. 2018)",
+    "swd_floor": "the same between two halves of the real clips, the lowest a generator can reach",
     "swd_untrained": "the same for the network before training",
-    "diversity": "mean MS-SSIM distance of pairs of generated clips",
-    "diversity_real": "the same of real clips",
-    "memorisation": "distance to the nearest training clip, generated over held out; 0 is a copy",
-    "voiced": "share of frames in which pyin hears a pitch",
-    "voiced_real": "the same in real clips",
-    "flatness": "spectral flatness in dB; the lower, the more tonal",
-    "flatness_real": "the same in real clips",
-    "clips": "generated, and as many held-out clips, that were compared",
-    "steps": "of training, of the generator that was compared",
+    "diversity": "mean MS-SSIM distance between pairs of generated clips",
+    "diversity_real": "the same for real clips",
+    "memorisation": "distance to the nearest training clip, generated over held-out; 0 is a copy",
+    "voiced": "share of frames in which pyin detects a pitch",
+    "voiced_real": "the same for real clips",
+    "flatness": "spectral flatness in dB; lower is more tonal",
+    "flatness_real": "the same for real clips",
+    "clips": "number of generated clips that were compared with as many held-out clips",
+    "steps": "training steps of the generator that was measured",
     "seam": "step at the loop point over the median step between frames",
-    "generator_ms": "milliseconds for a spectrogram, on one thread of the machine that measured it",
+    "generator_ms": "milliseconds per spectrogram, on one thread of the machine that measured it",
     "generator_mb": "size of generator.onnx in MB",
     "generator_disagreement": "largest difference between PyTorch and ONNX Runtime, in [-1, 1]",
     "regressor_disagreement": "largest difference between PyTorch and ONNX Runtime, in z",
-    "rank_correlation_mouth_centroid": "Spearman's, of mouth_open with the sound's centroid",
-    "rank_correlation_brow_flatness": "Spearman's, of brow_tension with the sound's flatness",
-    "rank_correlation_distance": "Spearman's, of how far two faces and their two z are apart",
-    "coverage_of_z": "how far apart the z of different faces are; 1 is as far as random z",
-    "steepest_slope": "largest change of z for a small change of the face, both weighted",
-    "rest_to_anchor": "distance of the still, neutral face from the first pure tone, relative",
+    "rank_correlation_mouth_centroid": "Spearman, mouth_open and the spectral centroid",
+    "rank_correlation_brow_flatness": "Spearman, brow_tension and the spectral flatness",
+    "rank_correlation_distance": "Spearman, distance between two faces and between their z",
+    "coverage_of_z": "spread of the z of different faces; 1 is the spread of random z",
+    "steepest_slope": "largest change of z per change of the face, both weighted",
+    "rest_to_anchor": "relative distance from the z of a still, neutral face to the first anchor",
 }
 
 
-def write_card(pack: Path, figures: dict[str, Any]) -> dict[str, Any]:
-    """Adds figures, such as those of an audition, to a pack's sheet and writes its card anew.
+def licence_of(clips: Iterable[Clip]) -> str:
+    """All licences of the clips: each of them applies to the pack."""
+    return ", ".join(sorted({clip.licence.strip() or UNKNOWN for clip in clips})) or UNKNOWN
 
-    Figures that are no single number or word are left out. Each file is replaced in one step.
-    Returns the sheet.
+
+def sounds_of(dataset: Dataset, clips: list[Clip]) -> str:
+    """The dataset's description of its sounds, and their authors."""
+    sounds = str(dataset.about.get("sounds", "")).strip()
+    authors = sorted({author for clip in clips if (author := clip.author.strip()) != sounds} - {""})
+    more = f" and {len(authors) - MAX_AUTHORS} more" if len(authors) > MAX_AUTHORS else ""
+    by = f"by {', '.join(authors[:MAX_AUTHORS])}{more}" if authors else ""
+    return "; ".join(part for part in (sounds, by) if part) or UNKNOWN
+
+
+def write_card(pack: Path, quality: dict[str, Any]) -> dict[str, Any]:
+    """Adds measured values to a pack's manifest, rewrites its card and returns the manifest.
+
+    Values other than a single number or word are left out. Each file is replaced in one step.
     """
-    path = pack / "pack.yaml"
-    sheet = yaml.safe_load(path.read_text(encoding="utf-8"))
-    sheet["quality"] = (sheet.get("quality") or {}) | scalars(figures)
-    write_sheet(sheet, pack)
-    return sheet
+    manifest: dict[str, Any] = yaml.safe_load((pack / MANIFEST).read_text(encoding="utf-8"))
+    manifest["quality"] = (manifest.get("quality") or {}) | scalars(quality)
+    write_manifest(manifest, pack)
+    return manifest
 
 
-def write_sheet(sheet: dict[str, Any], pack: Path) -> None:
+def write_manifest(manifest: dict[str, Any], pack: Path) -> None:
     """Writes pack.yaml, and README.md from it."""
-    text = yaml.safe_dump(sheet, sort_keys=False, width=100, allow_unicode=True)
-    for path, content in ((pack / "README.md", card(sheet)), (pack / "pack.yaml", text)):
+    text = yaml.safe_dump(manifest, sort_keys=False, width=100, allow_unicode=True)
+    for path, content in ((pack / "README.md", card(manifest)), (pack / MANIFEST, text)):
         beside = path.with_suffix(".part")
         beside.write_text(content, encoding="utf-8")
         beside.replace(path)
 
 
-def scalars(figures: dict[str, Any]) -> dict[str, Any]:
-    """The figures that fit into a line."""
-    return {key: value for key, value in figures.items() if isinstance(value, int | float | str)}
+def scalars(values: dict[str, Any]) -> dict[str, Any]:
+    """The values that fit on one line."""
+    return {key: value for key, value in values.items() if isinstance(value, int | float | str)}
 
 
-def card(sheet: dict[str, Any]) -> str:
-    """README.md of a pack."""
+def card(manifest: dict[str, Any]) -> str:
+    """The text of a pack's README.md."""
     parts = [
-        f"# {sheet['name']}",
-        "A looped mel-spectrogram generator and the regressor that plays it, for Latent Resonance.",
-        f"**Sounds:** {sheet['sounds']}  \n**Licence:** {sheet['licence']}",
-        "![An audition sheet](audition.png)",
-        "Real clips, if there are any, are in the first row; all others are generated.",
-        "## How it was trained",
-        table(("", ""), sheet["training"].items()),
-        "## What was measured",
+        f"# {manifest['name']}",
+        "A generator of looping mel spectrograms and its regressor, which maps face features to z.",
+        f"**Sounds:** {manifest['sounds']}  \n**Licence:** {manifest['licence']}",
+        "![Spectrograms of real and generated clips](audition.png)",
+        "The first row shows real clips if the dataset was available; all others are generated.",
+        "## Training",
+        table(("", ""), manifest["training"].items()),
+        "## Measurements",
         table(
-            ("figure", "", "meaning"),
-            ((key, value, MEANINGS.get(key, "")) for key, value in sheet["quality"].items()),
+            ("metric", "", "meaning"),
+            ((key, value, MEANINGS.get(key, "")) for key, value in manifest["quality"].items()),
         ),
     ]
-    if variants := sheet.get("variants"):
+    if variants := manifest.get("variants"):
         parts += ["## Other precisions", precisions(variants)]
     return "\n\n".join(parts) + "\n"
 
 
 def precisions(variants: dict[str, dict[str, Any]]) -> str:
-    """What the other files cost in sound and bring in speed."""
+    """The loss of quality and the gain in speed and size of the other precisions."""
     rows = (
         (
             f"`{name}`",
@@ -97,11 +115,11 @@ def precisions(variants: dict[str, dict[str, Any]]) -> str:
         for name, v in variants.items()
     )
     heads = ("file", "log-spectral distance from fp32, dB", "ms", "MB")
-    text = "The gallery plays `generator.onnx`; these are the same network, measured beside it."
+    text = "The runtime plays `generator.onnx`. These files hold the same network more compactly."
     return f"{text}\n\n{table(heads, rows)}"
 
 
-def table(heads: tuple[str, ...], rows: Any) -> str:  # noqa: ANN401  # any iterable of rows
+def table(heads: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> str:
     """A Markdown table."""
     lines = [heads, ("---",) * len(heads), *rows]
     cells = [[str(cell).replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]

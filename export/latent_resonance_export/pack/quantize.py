@@ -1,15 +1,15 @@
-"""The generator at half precision or in whole numbers, and whether that pays.
+"""Converts the generator to float16 or int8, and measures whether that is worthwhile.
 
-A variant lies beside `generator.onnx` and takes and gives float32 as well. It is kept if it
-sounds the same (log-spectral distance of at most LOUDEST_LOSS_DB) and is FASTER or SMALLER.
+A variant lies beside `generator.onnx`; its input and output stay float32. It is kept if it sounds
+the same (log-spectral distance of at most MAX_LOSS_DB) and is MIN_SPEEDUP faster or smaller than
+MAX_SIZE_RATIO.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -21,23 +21,23 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from latent_resonance.pack import sha256_of
 from latent_resonance_export.pack import ConversionError
 from latent_resonance_export.pack.onnx_export import (
-    innermost,
     megabytes,
     milliseconds,
-    session_of,
+    open_session,
+    root_cause,
 )
 
 FloatArray = NDArray[np.float32]
-LARGEST_LOSS_DB = 1.0  # about the least change of level that is heard in a single partial
-FASTER = 1.2  # times as fast as fp32 on this machine
-SMALLER = 0.55  # of the size of fp32; a little above half, for the graph itself is not halved
+MAX_LOSS_DB = 1.0  # about the smallest audible change of level of a single partial
+MIN_SPEEDUP = 1.2  # over fp32 on this machine
+MAX_SIZE_RATIO = 0.55  # to fp32; above a half because the graph itself does not shrink
 N_CALIBRATION = 64
 N_COMPARED = 16
 
 
 @dataclass(frozen=True)
 class Variant:
-    """What a precision costs and brings; times are of one thread of the machine it was made on."""
+    """Loss and gain of a precision; times are of one thread of the machine that converted it."""
 
     precision: str
     sha256: str
@@ -52,38 +52,35 @@ class Variant:
         """Its name in the pack."""
         return f"generator.{self.precision}.onnx"
 
-    def told(self) -> dict[str, Any]:
-        """What pack.yaml says of it."""
-        return asdict(self)
-
     @property
-    def pays(self) -> bool:
-        """Whether it is worth a file; see the module."""
-        alike = self.log_spectral_distance_db <= LARGEST_LOSS_DB  # never for NaN
-        return alike and (self.times_as_fast >= FASTER or self.times_the_size <= SMALLER)
+    def is_worthwhile(self) -> bool:
+        """Whether it is kept; see the module."""
+        is_similar = self.log_spectral_distance_db <= MAX_LOSS_DB  # False for NaN
+        is_fast, is_small = self.times_as_fast >= MIN_SPEEDUP, self.times_the_size <= MAX_SIZE_RATIO
+        return is_similar and (is_fast or is_small)
 
 
-class RandomZ(CalibrationDataReader):
-    """One z after the other, as ONNX Runtime asks for them while it looks for the ranges."""
+class CalibrationZ(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+    """Supplies z (n, latent_dim) one by one while ONNX Runtime measures the value ranges."""
 
     def __init__(self, z: FloatArray) -> None:
-        self.feeds = iter([{"z": one[None]} for one in z])
+        self.feeds = iter([{"z": row[None]} for row in z])
 
     def get_next(self) -> dict[str, FloatArray] | None:
-        """See onnxruntime.quantization."""
+        """Implements CalibrationDataReader."""
         return next(self.feeds, None)
 
 
 def write_fp16(generator: Path, path: Path, _: FloatArray) -> None:
-    """Weights and sums in float16; z and the spectrogram stay float32."""
+    """Weights and activations in float16; z and the spectrogram stay float32."""
     onnx.save(convert_float_to_float16(onnx.load(generator), keep_io_types=True), path)
 
 
 def write_int8(generator: Path, path: Path, z: FloatArray) -> None:
-    """Static quantisation of the convolutions, a scale a channel, ranges from z (n, latent_dim).
+    """Static per-channel quantisation of the convolutions, calibrated with z (n, latent_dim).
 
-    Only the convolutions: they are nine tenths of the time, and small matrices that turn z into
-    styles lose more than they save. Unsigned sums times signed weights is the fastest pair on
+    Only the convolutions: they take nine tenths of the time, and the small matrices that map z
+    to styles lose more than they save. Unsigned activations with signed weights are fastest on
     x86 and no slower on ARM.
     """
     folded = path.with_suffix(".folded")
@@ -92,7 +89,7 @@ def write_int8(generator: Path, path: Path, z: FloatArray) -> None:
         quantize_static(
             folded,
             path,
-            RandomZ(z),
+            CalibrationZ(z),
             op_types_to_quantize=["Conv", "ConvTranspose"],
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -109,36 +106,36 @@ WRITERS: dict[str, Callable[[Path, Path, FloatArray], None]] = {
 
 
 def write_variant(generator: Path, precision: str, range_db: float, seed: int = 3) -> Variant:
-    """Writes generator.PRECISION.onnx beside a generator, measures it, and removes it if it fails.
+    """Writes and measures generator.PRECISION.onnx; removes it if it is not worthwhile.
 
     Raises
     ------
     ConversionError
-        ONNX Runtime cannot convert or play it.
+        ONNX Runtime cannot convert or run it.
     """
     path = generator.with_suffix(f".{precision}.onnx")
-    latent_dim = session_of(generator).get_inputs()[0].shape[1]
+    latent_dim = open_session(generator).get_inputs()[0].shape[1]
     rng = np.random.default_rng(seed)
     z = rng.standard_normal((N_CALIBRATION, latent_dim), dtype=np.float32)
-    heard = rng.standard_normal((N_COMPARED, latent_dim), dtype=np.float32)
+    test_z = rng.standard_normal((N_COMPARED, latent_dim), dtype=np.float32)
     try:
         WRITERS[precision](generator, path, z)
-        variant = measure(generator, path, precision, heard, range_db)
+        variant = measure(generator, path, precision, test_z, range_db)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         path.unlink(missing_ok=True)
         raise ConversionError(
-            f"{path.name} cannot be made ({innermost(error)}); leave out --precision {precision}"
+            f"{path.name} cannot be written ({root_cause(error)}); omit --precision {precision}"
         ) from error
-    if not variant.pays:
+    if not variant.is_worthwhile:
         path.unlink()
     return variant
 
 
 def measure(generator: Path, path: Path, precision: str, z: FloatArray, range_db: float) -> Variant:
-    """A variant beside the generator that it was made of, on z (n, latent_dim)."""
+    """Compares a variant with the original generator on z (n, latent_dim)."""
     pair = [generator, path]
-    reference, other = (session_of(p) for p in pair)
-    feeds = [{"z": one[None]} for one in z]
+    reference, other = (open_session(p) for p in pair)
+    feeds = [{"z": row[None]} for row in z]
     losses = [
         log_spectral_distance_db(reference.run(None, f)[0], other.run(None, f)[0], range_db)
         for f in feeds
@@ -156,7 +153,7 @@ def measure(generator: Path, path: Path, precision: str, z: FloatArray, range_db
 
 
 def log_spectral_distance_db(a: FloatArray, b: FloatArray, range_db: float) -> float:
-    """Root mean square over bands of the difference in level, averaged over frames.
+    """RMS over bands of the difference in level, averaged over frames.
 
     Gray & Markel 1976, "Distance measures for speech processing".
 

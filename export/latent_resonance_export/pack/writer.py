@@ -1,4 +1,4 @@
-"""Writes a pack (networks, sheet, card, contact sheet), then checks and measures it."""
+"""Writes a pack (networks, manifest, card, contact sheet), then checks and measures it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.models.protocol import Generator
 from latent_resonance_export.pack import ConversionError
 from latent_resonance_export.pack.atomic_folder import AtomicFolder
-from latent_resonance_export.pack.model_card import scalars, write_card, write_sheet
+from latent_resonance_export.pack.model_card import scalars, write_card, write_manifest
 from latent_resonance_export.pack.onnx_export import (
     N_EXAMPLES,
     check_spectrograms,
@@ -55,7 +55,7 @@ class ConvertOptions:
 
 @dataclass(frozen=True)
 class PackContents:
-    """Everything a pack is written from; `training` goes into its sheet and contains no paths."""
+    """Everything a pack is written from; `training` goes into its manifest, without paths."""
 
     generator: nn.Module  # a Generator
     trained: Trained
@@ -68,9 +68,9 @@ class PackContents:
 
 @dataclass(frozen=True)
 class ConversionResult:
-    """The sheet of the written pack, and every variant that was tried."""
+    """The manifest of the written pack, and every variant that was tried."""
 
-    sheet: dict[str, Any]
+    manifest: dict[str, Any]
     variants: list[Variant]
 
 
@@ -98,20 +98,20 @@ def write_pack(
         progress("converting", 1, total)
     draw_contact_sheet(spectrograms, contents.dataset, folder / "audition.png")
     level_db = level_reference_db(spectrograms, contents.geometry)
-    sheet = sheet_of(contents, options, output) | {
+    manifest = manifest_of(contents, options, output) | {
         "level_reference_db": level_db,
         "quality": quality,
     }
     if written := {v.file: asdict(v) for v in variants if v.is_worthwhile}:
-        sheet["variants"] = written
-    write_sheet(sheet, folder)
+        manifest["variants"] = written
+    write_manifest(manifest, folder)
     check_pack(folder)
     if options.audition and contents.dataset is not None and contents.dataset.held_out.any():
         subject = subject_of_pack(open_pack(folder))
-        sheet = write_card(folder, measure(subject, contents.dataset, progress=progress))
+        manifest = write_card(folder, measure(subject, contents.dataset, progress=progress))
     output.commit()
     progress("converting", 1, total)
-    return ConversionResult(sheet, variants)
+    return ConversionResult(manifest, variants)
 
 
 def check_generator(generator: nn.Module, geometry: Geometry) -> FloatArray:
@@ -161,7 +161,7 @@ def write_networks(contents: PackContents, folder: Path) -> dict[str, float]:
     }
 
 
-def sheet_of(
+def manifest_of(
     contents: PackContents, options: ConvertOptions, output: AtomicFolder
 ) -> dict[str, Any]:
     """The content of pack.yaml, without measured values."""
