@@ -1,4 +1,4 @@
-"""What the workshop's tests share: a tiny dataset and the command line as a person runs it."""
+"""Fixtures of the export tests: tiny datasets and the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.dataset.dataset import Clip, Dataset, open_dataset, write_dataset
 from latent_resonance_export.dataset.loops import normalise_peak
 
@@ -19,7 +19,7 @@ N_CLIPS = 8
 
 
 def looped_tones(n: int, geometry: Geometry) -> list[np.ndarray]:
-    """Harmonic tones, each a whole number of periods long, so that they close on themselves."""
+    """Harmonic tones of a whole number of periods, so that they loop."""
     turn = np.arange(geometry.loop_length) * 2 * np.pi / geometry.loop_length
     swell = 0.6 + 0.4 * np.cos(turn)
     tones = []
@@ -56,15 +56,15 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     geometry = Geometry()
     tones = looped_tones(N_CLIPS, geometry)
     levels = np.linspace(-9.0, 0.0, N_CLIPS)
-    pictures = (
-        spectrogram_of_loop(normalise_peak(tone, geometry, level), geometry)
+    spectrograms = (
+        loop_to_spectrogram(normalise_peak(tone, geometry, level), geometry)
         for tone, level in zip(tones, levels, strict=True)
     )
     clips = [
         Clip(f"tone {i}", 0.0, "CC0-1.0", "the tests", held_out=i >= N_CLIPS - 2)
         for i in range(N_CLIPS)
     ]
-    write_dataset(pictures, clips, folder, geometry, about={"sounds": "sums of sines"})
+    write_dataset(spectrograms, clips, folder, geometry, about={"sounds": "sums of sines"})
     return folder
 
 
@@ -75,7 +75,7 @@ def dataset(dataset_folder: Path) -> Dataset:
 
 @pytest.fixture(scope="session")
 def workshop() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs a command of the workshop; none may ever show a traceback."""
+    """Runs an export command; none may show a traceback."""
 
     def run(
         *arguments: object, cwd: Path | None = None, **environment: str
@@ -96,7 +96,7 @@ def workshop() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 def tiny_spectrograms(n: int, side: int = 64) -> np.ndarray:
-    """A few partials of a random pitch, swelling once a loop: (n, side, side) in [-1, 1]."""
+    """A few partials of random pitch with one swell per loop: (n, side, side) in [-1, 1]."""
     rng = np.random.default_rng(3)
     pitch, turn = rng.uniform(5, 15, (n, 1, 1)), rng.uniform(0, 2 * np.pi, (n, 1, 1))
     band = np.arange(side)[:, None]
@@ -108,7 +108,7 @@ def tiny_spectrograms(n: int, side: int = 64) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Forty spectrograms of 64 × 64, eight of them held out: for what must learn in seconds."""
+    """Forty spectrograms of 64 × 64, eight of them held out, for training in seconds."""
     folder = tmp_path_factory.mktemp("datasets") / "tiny"
     geometry = Geometry(n_fft=1024, win_length=1024, n_mels=64, n_frames=64)
     clips = [Clip(f"tone {i}", 0.0, "CC0-1.0", "the tests", held_out=i >= 32) for i in range(40)]

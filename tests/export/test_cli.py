@@ -1,4 +1,4 @@
-"""The workshop's commands as a person meets them: help, one line for what is wrong, exit codes."""
+"""The commands of the export package: help, errors in one line, exit codes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from latent_resonance import __version__
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.cli.compose import SOUNDFONT
 from latent_resonance_export.dataset.dataset import Dataset, open_dataset
-from latent_resonance_export.gan.run import RunSheet, write_sheet
+from latent_resonance_export.gan.run import RunConfig, write_config
 
 Workshop = Callable[..., CompletedProcess[str]]
 STEPS = ("curate", "train-gan", "train-regressor", "convert", "audition")
 COMMANDS = (*STEPS, "compose")
-OUTSIDE = ("convert", "-o", "x", "--checkpoint", "m.pt", "--factory", "package.module:f")
+EXTERNAL = ("convert", "-o", "x", "--checkpoint", "m.pt", "--factory", "package.module:f")
 needs_fluidsynth = pytest.mark.skipif(
     shutil.which("fluidsynth") is None or not Path(SOUNDFONT).is_file(),
     reason="apt install fluidsynth fluid-soundfont-gm",
 )
 
 
-def said_in_one_line(done: CompletedProcess[str], code: int) -> str:
+def error_line(done: CompletedProcess[str], code: int) -> str:
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     *usage, last = done.stderr.strip().splitlines()
@@ -34,7 +34,7 @@ def said_in_one_line(done: CompletedProcess[str], code: int) -> str:
     return last
 
 
-def test_help_shows_the_way_from_sounds_to_a_pack_in_the_order_of_the_work(
+def test_help_lists_the_steps_from_recordings_to_a_pack_in_order(
     workshop: Workshop,
 ) -> None:
     done = workshop("--help")
@@ -47,12 +47,12 @@ def test_help_shows_the_way_from_sounds_to_a_pack_in_the_order_of_the_work(
     assert max(map(len, done.stdout.splitlines())) <= 92
 
 
-def test_the_version_is_told(workshop: Workshop) -> None:
+def test_the_version_is_printed(workshop: Workshop) -> None:
     assert workshop("--version").stdout == f"latent-resonance-export {__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_option_of_every_command_is_explained(workshop: Workshop, command: str) -> None:
+def test_every_option_of_every_command_has_help(workshop: Workshop, command: str) -> None:
     done = workshop(command, "-h")
     assert done.returncode == 0
     intro, _, text = done.stdout.partition("Options:")
@@ -68,7 +68,7 @@ def test_every_option_of_every_command_is_explained(workshop: Workshop, command:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_comes_before_anything_heavy_is_loaded(workshop: Workshop, command: str) -> None:
+def test_help_loads_no_heavy_library(workshop: Workshop, command: str) -> None:
     done = workshop(command, "-h", PYTHONVERBOSE="1")
     assert "latent_resonance_export.cli" in done.stderr
     for library in ("torch", "librosa", "onnx", "onnxruntime", "matplotlib"):
@@ -100,34 +100,37 @@ def test_help_comes_before_anything_heavy_is_loaded(workshop: Workshop, command:
         (["convert", "x", "-o", "x", "--geometry", "g"], "--geometry goes with --checkpoint"),
         (["convert", "x", "-o", "x", "--trust"], "--trust goes with --checkpoint"),
         (["convert", "x", "-o", "x", "--precision", "int4"], "'fp32', 'fp16', 'int8'"),
-        ([*OUTSIDE, "--range", "1", "0"], "LOW should be below HIGH"),
-        ([*OUTSIDE, "--range", "1"], "requires 2 arguments"),
-        ([*OUTSIDE, "--dataset", "d", "--geometry", "g"], "--geometry is for want of a --dataset"),
+        ([*EXTERNAL, "--range", "1", "0"], "LOW should be below HIGH"),
+        ([*EXTERNAL, "--range", "1"], "requires 2 arguments"),
+        (
+            [*EXTERNAL, "--dataset", "d", "--geometry", "g"],
+            "--geometry and --dataset exclude each other",
+        ),
     ],
 )
-def test_a_wrong_command_line_names_the_rule_and_leaves_with_2(
+def test_a_wrong_command_line_names_the_rule_and_exits_with_2(
     workshop: Workshop, arguments: list[str], rule: str, tmp_path: Path
 ) -> None:
-    assert rule in said_in_one_line(workshop(*arguments, cwd=tmp_path), 2)
+    assert rule in error_line(workshop(*arguments, cwd=tmp_path), 2)
     assert not list(tmp_path.iterdir())
 
 
-def test_what_exists_is_never_written_over(workshop: Workshop, tmp_path: Path) -> None:
-    (tmp_path / "mine").write_text("dear to me")
-    said = said_in_one_line(workshop("compose", "-o", tmp_path / "mine"), 1)
-    assert f"{tmp_path}/mine exists" in said
-    assert (tmp_path / "mine").read_text() == "dear to me"
+def test_an_existing_file_is_never_overwritten(workshop: Workshop, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("important")
+    error = error_line(workshop("compose", "-o", tmp_path / "mine"), 1)
+    assert f"{tmp_path}/mine exists" in error
+    assert (tmp_path / "mine").read_text() == "important"
 
 
-def test_without_fluidsynth_the_remedy_is_said(workshop: Workshop, tmp_path: Path) -> None:
+def test_without_fluidsynth_the_error_names_the_remedy(workshop: Workshop, tmp_path: Path) -> None:
     done = workshop("compose", "-o", tmp_path / "new", PATH=str(tmp_path))
-    assert "apt install fluidsynth" in said_in_one_line(done, 1)
+    assert "apt install fluidsynth" in error_line(done, 1)
 
 
 @pytest.mark.skipif(shutil.which("fluidsynth") is None, reason="apt install fluidsynth")
-def test_without_a_soundfont_the_remedy_is_said(workshop: Workshop, tmp_path: Path) -> None:
+def test_without_a_soundfont_the_error_names_the_remedy(workshop: Workshop, tmp_path: Path) -> None:
     done = workshop("compose", "-o", tmp_path / "new", "--soundfont", tmp_path / "none.sf2")
-    assert "apt install fluid-soundfont-gm" in said_in_one_line(done, 1)
+    assert "apt install fluid-soundfont-gm" in error_line(done, 1)
     assert not (tmp_path / "new").exists()
 
 
@@ -142,48 +145,50 @@ def test_without_a_soundfont_the_remedy_is_said(workshop: Workshop, tmp_path: Pa
         (["audition", "none"], "none"),
     ],
 )
-def test_what_is_missing_is_named_before_anything_is_made(
+def test_missing_input_is_named_before_anything_is_written(
     workshop: Workshop, arguments: list[str], wrong: str, tmp_path: Path
 ) -> None:
-    assert wrong in said_in_one_line(workshop(*arguments, cwd=tmp_path), 1)
+    assert wrong in error_line(workshop(*arguments, cwd=tmp_path), 1)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("command", ["train-regressor", "convert", "audition"])
-def test_a_run_without_a_checkpoint_is_sent_to_train_gan(
+def test_without_a_checkpoint_the_error_names_train_gan(
     workshop: Workshop, dataset: Dataset, dataset_folder: Path, tmp_path: Path, command: str
 ) -> None:
     run = tmp_path / "run"
     run.mkdir()
-    write_sheet(RunSheet("loop", str(dataset_folder), dataset.sha256, Geometry(), {}), run)
+    write_config(RunConfig("loop", str(dataset_folder), dataset.sha256, Geometry(), {}), run)
     more = ["-o", tmp_path / "new"] if command != "train-regressor" else []
-    said = said_in_one_line(workshop(command, run, *more), 1)
-    assert f"there is no {run}/checkpoint.pt" in said
-    assert "train-gan" in said
+    error = error_line(workshop(command, run, *more), 1)
+    assert f"there is no {run}/checkpoint.pt" in error
+    assert "train-gan" in error
     assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_runs_code_is_opened_only_when_it_is_trusted(
+def test_a_checkpoint_that_executes_code_is_opened_only_with_trust(
     workshop: Workshop, tmp_path: Path
 ) -> None:
-    (tmp_path / "studio.py").write_text("import torch\ndef make():\n    return torch.nn.PReLU()\n")
+    (tmp_path / "user_code.py").write_text(
+        "import torch\ndef make():\n    return torch.nn.PReLU()\n"
+    )
     torch.save({"G": torch.nn.PReLU()}, tmp_path / "model.pt")
-    outside = ["--checkpoint", "model.pt", "--factory", "studio:make", "-o", "models/x"]
-    said = said_in_one_line(workshop("convert", *outside, cwd=tmp_path), 1)
-    assert "runs code" in said
-    assert "--trust" in said
-    done = workshop("convert", *outside, "--trust", cwd=tmp_path)
+    external = ["--checkpoint", "model.pt", "--factory", "user_code:make", "-o", "models/x"]
+    error = error_line(workshop("convert", *external, cwd=tmp_path), 1)
+    assert "executes code" in error
+    assert "--trust" in error
+    done = workshop("convert", *external, "--trust", cwd=tmp_path)
     assert done.returncode == 1
-    warning, said = done.stderr.strip().splitlines()
-    assert warning == "warning: model.pt may run code of its own (--trust)"
-    assert "--latent-dim" in said
+    warning, error = done.stderr.strip().splitlines()
+    assert warning == "warning: model.pt may execute code (--trust)"
+    assert "--latent-dim" in error
     assert not (tmp_path / "models").exists()
 
 
 @needs_fluidsynth
 @pytest.mark.slow
-def test_a_dataset_is_composed_played_and_written(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_dataset_is_composed_rendered_and_written(workshop: Workshop, tmp_path: Path) -> None:
     options = ("--clips", 8, "--held-out", 2, "--sounds", "a test")
     done = workshop("compose", "-o", tmp_path / "cello", *options)
     assert done.returncode == 0, done.stderr
@@ -196,7 +201,7 @@ def test_a_dataset_is_composed_played_and_written(workshop: Workshop, tmp_path: 
 
 
 @pytest.mark.slow
-def test_a_run_is_trained_and_taken_up_again(
+def test_a_run_is_trained_and_resumed(
     workshop: Workshop, dataset_folder: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"

@@ -1,4 +1,4 @@
-"""A folder of recordings becomes a dataset: the same one every time, whole or not at all."""
+"""A folder of recordings becomes a dataset: reproducible, and complete or not at all."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.support.small_loops import CUTTING, RATE, SMALL, Play
+from tests.support.small_loops import RATE, SETTINGS, SMALL, Play
 
-from latent_resonance.audio.spectrogram import spectrogram_of_loop
+from latent_resonance.audio.spectrogram import loop_to_spectrogram
 from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import Clip, open_dataset, read_clips
 from latent_resonance_export.dataset.loops import close_loop, normalise_peak
@@ -43,9 +43,9 @@ def sounds(tmp_path_factory: pytest.TempPathFactory, play: Play) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def curated(sounds: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "dataset"
-    curate(sounds, folder, CUTTING, about="melodies", licence="CC0-1.0")
+    curate(sounds, folder, SETTINGS, about="melodies", licence="CC0-1.0")
     return folder
 
 
@@ -53,11 +53,11 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_every_format_and_folder_is_in_the_dataset(made: Path) -> None:
-    clips = read_clips(made / "clips.csv")
+def test_the_dataset_contains_every_format_and_folder(curated: Path) -> None:
+    clips = read_clips(curated / "clips.csv")
     sources = {clip.source for clip in clips}
     assert sources == {"a.wav", "b.flac", "deep/c.ogg", "deep/deeper/d.mp3", "deep/e.aiff"}
-    dataset = open_dataset(made)
+    dataset = open_dataset(curated)
     assert dataset.geometry == SMALL
     assert len(dataset.pixels) == len(clips) > 50
     assert dataset.about["sounds"] == "melodies"
@@ -65,60 +65,64 @@ def test_every_format_and_folder_is_in_the_dataset(made: Path) -> None:
     assert all(pixels.std() > 10 for pixels in dataset.pixels)
 
 
-def test_clips_begin_every_half_loop_and_say_where(made: Path) -> None:
-    of_a = sorted(c.offset_s for c in read_clips(made / "clips.csv") if c.source == "a.wav")
+def test_clips_start_every_half_loop_and_record_their_offset(curated: Path) -> None:
+    of_a = sorted(c.offset_s for c in read_clips(curated / "clips.csv") if c.source == "a.wav")
     steps = np.diff(of_a) / (SMALL.loop_s / 2)
     assert of_a[0] == 0.0
     assert np.abs(steps - steps.round()).max() < 1e-3
     assert np.median(steps) == pytest.approx(1.0, abs=1e-3)
 
 
-def picture_of(sound: np.ndarray, clip: Clip) -> np.ndarray:
-    """What should be in the dataset of a mono sound at the dataset's rate, its peak at 0 dB."""
+def expected_spectrogram(sound: np.ndarray, clip: Clip) -> np.ndarray:
+    """The spectrogram of a clip of a mono sound at the dataset's rate, with its peak at 0 dB."""
     start = round(clip.offset_s * RATE)
-    loop = close_loop(sound[start : start + CUTTING.needed], SMALL.loop_length)
-    return spectrogram_of_loop(normalise_peak(loop, SMALL, 0.0), SMALL)
+    loop = close_loop(sound[start : start + SETTINGS.source_length], SMALL.loop_length)
+    return loop_to_spectrogram(normalise_peak(loop, SMALL, 0.0), SMALL)
 
 
-def test_the_pixels_are_the_runtimes_own_spectrogram_of_the_loop(
-    tmp_path: Path, play: Play
-) -> None:
+def test_the_pixels_are_the_runtimes_spectrogram_of_the_loop(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     sound = play(8.0, RATE, 3)
     soundfile.write(tmp_path / "in" / "a.wav", sound, RATE, subtype="FLOAT")
-    curate(tmp_path / "in", tmp_path / "out", replace(CUTTING, peak_db=(0.0, 0.0)))
-    pictures = open_dataset(tmp_path / "out").pictures(np.arange(5))
-    for picture, clip in zip(pictures, read_clips(tmp_path / "out" / "clips.csv"), strict=False):
-        np.testing.assert_allclose(picture, picture_of(sound, clip), atol=1 / 256 + 2e-3)
+    curate(tmp_path / "in", tmp_path / "out", replace(SETTINGS, peak_db=(0.0, 0.0)))
+    spectrograms = open_dataset(tmp_path / "out").spectrograms(np.arange(5))
+    for spectrogram, clip in zip(
+        spectrograms, read_clips(tmp_path / "out" / "clips.csv"), strict=False
+    ):
+        np.testing.assert_allclose(
+            spectrogram, expected_spectrogram(sound, clip), atol=1 / 256 + 2e-3
+        )
 
 
-def test_what_is_held_out_shares_no_sample_with_what_is_trained_on(made: Path) -> None:
-    clips = read_clips(made / "clips.csv")
-    length_s = CUTTING.needed / RATE
+def test_held_out_clips_share_no_sample_with_training_clips(curated: Path) -> None:
+    clips = read_clips(curated / "clips.csv")
+    length_s = SETTINGS.source_length / RATE
     held = [clip for clip in clips if clip.held_out]
     assert 0.05 < len(held) / len(clips) < 0.2
     pairs = [(a, b) for a in held for b in clips if not b.held_out and a.source == b.source]
-    assert pairs, "the test's own data puts whole recordings aside"
+    assert pairs, "the test needs recordings with both kinds of clips"
     assert all(abs(a.offset_s - b.offset_s) >= length_s - 1e-3 for a, b in pairs)
 
 
 def test_the_same_recordings_give_the_same_bytes_on_any_number_of_cores(
-    sounds: Path, made: Path, tmp_path: Path
+    sounds: Path, curated: Path, tmp_path: Path
 ) -> None:
-    curate(sounds, tmp_path / "again", CUTTING, about="melodies", licence="CC0-1.0", jobs=3)
-    assert files_in(tmp_path / "again") == files_in(made)
+    curate(sounds, tmp_path / "again", SETTINGS, about="melodies", licence="CC0-1.0", jobs=3)
+    assert files_in(tmp_path / "again") == files_in(curated)
 
 
-def test_another_seed_draws_other_levels(sounds: Path, made: Path, tmp_path: Path) -> None:
-    curate(sounds, tmp_path / "other", replace(CUTTING, seed=8))
-    peaks = [open_dataset(folder).pixels.max(axis=(1, 2)) for folder in (made, tmp_path / "other")]
+def test_another_seed_gives_other_levels(sounds: Path, curated: Path, tmp_path: Path) -> None:
+    curate(sounds, tmp_path / "other", replace(SETTINGS, seed=8))
+    peaks = [
+        open_dataset(folder).pixels.max(axis=(1, 2)) for folder in (curated, tmp_path / "other")
+    ]
     assert (peaks[0] != peaks[1]).mean() > 0.5
     assert min(map(min, peaks)) >= 256 - 9 / SMALL.range_db * 256 - 2
 
 
-def test_only_the_dataset_is_left(made: Path) -> None:
-    assert [path.name for path in made.parent.iterdir()] == ["dataset"]
-    assert sorted(files_in(made)) == [
+def test_no_temporary_file_is_left(curated: Path) -> None:
+    assert [path.name for path in curated.parent.iterdir()] == ["dataset"]
+    assert sorted(files_in(curated)) == [
         "clips.csv",
         "dataset.yaml",
         "report.html",
@@ -127,8 +131,8 @@ def test_only_the_dataset_is_left(made: Path) -> None:
 
 
 @pytest.mark.slow
-def test_killed_at_any_time_the_next_run_goes_on_to_the_same_bytes(
-    sounds: Path, made: Path, tmp_path: Path
+def test_after_a_kill_the_next_run_resumes_with_the_same_bytes(
+    sounds: Path, curated: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "geometry.yaml").write_text(
         "sample_rate: 16000\nn_fft: 1024\nwin_length: 1024\nhop_length: 256\nn_mels: 64\n"
@@ -150,22 +154,24 @@ def test_killed_at_any_time_the_next_run_goes_on_to_the_same_bytes(
             kills += 1
         process.wait()
         assert kills == 0 or not (tmp_path / "out").exists()
-    assert kills, "it was never killed"
+    assert kills, "no run was killed"
     done_before = {path.name: path.stat().st_mtime_ns for path in work.glob("*.npz")}
     assert done_before
     seen = dict.fromkeys(done_before, 0)
 
     def remember(stage: str, *_: int) -> None:
-        if stage == "listening":
+        if stage == "extracting":
             seen.update({p.name: p.stat().st_mtime_ns for p in work.glob("*.npz")})
 
-    curate(sounds, tmp_path / "out", CUTTING, about="melodies", licence="CC0-1.0", tell=remember)
-    assert {name: seen[name] for name in done_before} == done_before, "work was done again"
-    assert files_in(tmp_path / "out") == files_in(made)
+    curate(
+        sounds, tmp_path / "out", SETTINGS, about="melodies", licence="CC0-1.0", progress=remember
+    )
+    assert {name: seen[name] for name in done_before} == done_before, "finished work was repeated"
+    assert files_in(tmp_path / "out") == files_in(curated)
 
 
 @pytest.mark.slow
-def test_workers_leave_when_the_run_is_killed(tmp_path: Path, play: Play) -> None:
+def test_workers_exit_when_the_run_is_killed(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     for i in range(3):
         soundfile.write(tmp_path / "in" / f"{i}.wav", play(60.0, 16_000, i), RATE)
@@ -194,51 +200,49 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_half_written_work_is_done_again(sounds: Path, made: Path, tmp_path: Path) -> None:
-    """As after a power cut, when the names are there but the bytes are not."""
+def test_incomplete_work_is_repeated(sounds: Path, curated: Path, tmp_path: Path) -> None:
+    """As after a power cut: files exist, but their content is incomplete."""
     work = tmp_path / "out.part"
     work.mkdir()
 
     def stop(stage: str, done: int, total: int) -> None:
-        if stage == "listening" and done == total:
+        if stage == "extracting" and done == total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        curate(sounds, tmp_path / "out", CUTTING, tell=stop)
+        curate(sounds, tmp_path / "out", SETTINGS, progress=stop)
     parts = sorted(work.glob("*.npz"))
     assert len(parts) == 5
     for path, content in zip(parts, (b"", b"PK", parts[2].read_bytes()[:1000]), strict=False):
         path.write_bytes(content)
-    curate(sounds, tmp_path / "out", CUTTING, about="melodies", licence="CC0-1.0")
-    assert files_in(tmp_path / "out") == files_in(made)
+    curate(sounds, tmp_path / "out", SETTINGS, about="melodies", licence="CC0-1.0")
+    assert files_in(tmp_path / "out") == files_in(curated)
 
 
-def test_what_other_settings_left_behind_is_not_used(
-    sounds: Path, made: Path, tmp_path: Path
-) -> None:
+def test_work_of_other_settings_is_not_used(sounds: Path, curated: Path, tmp_path: Path) -> None:
     def stop(stage: str, done: int, total: int) -> None:
-        if stage == "listening" and done == total:
+        if stage == "extracting" and done == total:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        curate(sounds, tmp_path / "out", replace(CUTTING, stride_s=0.25), tell=stop)
+        curate(sounds, tmp_path / "out", replace(SETTINGS, stride_s=0.25), progress=stop)
     assert list((tmp_path / "out.part").glob("*.npz"))
-    curate(sounds, tmp_path / "out", CUTTING, about="melodies", licence="CC0-1.0")
-    assert files_in(tmp_path / "out") == files_in(made)
+    curate(sounds, tmp_path / "out", SETTINGS, about="melodies", licence="CC0-1.0")
+    assert files_in(tmp_path / "out") == files_in(curated)
     assert not (tmp_path / "out.part").exists()
 
 
-def test_two_runs_do_not_write_one_dataset(sounds: Path, tmp_path: Path) -> None:
+def test_two_runs_cannot_write_the_same_dataset(sounds: Path, tmp_path: Path) -> None:
     (tmp_path / "out.part").mkdir()
     with (tmp_path / "out.part" / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(CurationError, match="another curate writes it"):
-            curate(sounds, tmp_path / "out", CUTTING)
+        with pytest.raises(CurationError, match="another curate is writing it"):
+            curate(sounds, tmp_path / "out", SETTINGS)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_table_says_level_and_flatness_of_every_loop(made: Path) -> None:
-    with (made / "clips.csv").open(newline="") as file:
+def test_the_table_contains_level_and_flatness_of_every_loop(curated: Path) -> None:
+    with (curated / "clips.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert all(-60 < float(row["level_db"]) < 0 for row in rows)
     assert all(-60 < float(row["flatness_db"]) <= -7.0 for row in rows)

@@ -1,4 +1,4 @@
-"""`curate` as an artist meets it on the command line."""
+"""The command line of `curate`."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_the_help_explains_every_option_in_few_columns(workshop: Workshop) -> No
     assert len(options) >= 15
     for option in options:
         assert len(option.split()) >= 4, f"no help for {option}"
-    for word in ("onset", "sustained", "LICENSES.csv", "report.html", "goes on where it was"):
-        assert word in done.stdout
+    for label in ("onset", "sustained", "LICENSES.csv", "report.html", "to resume"):
+        assert label in done.stdout
 
 
-def test_a_folder_becomes_a_dataset_and_two_lines_say_so(
+def test_a_folder_becomes_a_dataset_and_two_lines_report_it(
     workshop: Workshop, tmp_path: Path, geometry: Path, play: Play
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -58,13 +58,13 @@ def test_a_folder_becomes_a_dataset_and_two_lines_say_so(
     options = ("--geometry", geometry, "--sounds", "a test", "--licence", "CC0-1.0")
     done = workshop("curate", tmp_path / "in", "-o", tmp_path / "deep" / "out", *options)
     assert done.returncode == 0, done.stderr
-    made, refused = done.stdout.splitlines()
+    curated, rejected = done.stdout.splitlines()
     dataset = open_dataset(tmp_path / "deep" / "out")
     training = len(dataset.training)
-    assert f"{training} loops of 1.02 s, and {len(dataset.pixels) - training} held out" in made
-    assert refused.startswith("refused: ")
-    assert "1 broken" in refused
-    assert refused.endswith("report.html")
+    assert f"{training} loops of 1.02 s, and {len(dataset.pixels) - training} held out" in curated
+    assert rejected.startswith("rejected: ")
+    assert "1 broken" in rejected
+    assert rejected.endswith("report.html")
     assert f"{training} loops are few" in done.stderr
     assert {clip.licence for clip in read_clips(tmp_path / "deep" / "out" / "clips.csv")} == {
         "CC0-1.0"
@@ -84,7 +84,7 @@ def test_a_folder_becomes_a_dataset_and_two_lines_say_so(
         (["--stride", "nan"], "nan should be a number"),
     ],
 )
-def test_what_cannot_be_asked_for_is_said(
+def test_an_invalid_option_names_the_rule(
     workshop: Workshop, tmp_path: Path, options: list[str], rule: str
 ) -> None:
     done = workshop("curate", tmp_path, "-o", tmp_path / "out", *options)
@@ -92,7 +92,7 @@ def test_what_cannot_be_asked_for_is_said(
     assert rule in done.stderr
 
 
-def test_what_cannot_be_done_is_one_line(workshop: Workshop, tmp_path: Path) -> None:
+def test_an_error_is_one_line(workshop: Workshop, tmp_path: Path) -> None:
     done = workshop("curate", tmp_path / "none", "-o", tmp_path / "out")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
@@ -108,10 +108,10 @@ def may_mount() -> bool:
 @pytest.mark.slow
 @pytest.mark.skipif(not may_mount(), reason="needs a small file system of its own")
 @pytest.mark.parametrize("size", ["64k", "1m"])
-def test_a_full_disk_is_said_and_what_is_done_is_kept(
+def test_a_full_disk_is_reported_and_finished_work_is_kept(
     tmp_path: Path, geometry: Path, play: Play, size: str
 ) -> None:
-    """While it listens (64 KiB), or when it writes all (1 MiB); with more room it goes on."""
+    """While extracting (64 KiB), or when writing the dataset (1 MiB); resumes with more space."""
     (tmp_path / "in").mkdir()
     (tmp_path / "small").mkdir()
     for i in range(4):
@@ -132,7 +132,7 @@ def test_a_full_disk_is_said_and_what_is_done_is_kept(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "no room left on its disk; make some and run the same command again" in done.stderr
+    assert "no space left on the disk; free some and run the same command again" in done.stderr
     assert "Traceback" not in done.stderr
     between, finished = done.stdout.splitlines()[:-2], done.stdout.splitlines()[-2:]
     assert between[0] == "out.part", "a half dataset was visible"

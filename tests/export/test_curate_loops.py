@@ -23,7 +23,9 @@ from latent_resonance_export.dataset.loops import close_loop, normalise_peak
 from latent_resonance_export.dataset.settings import CurationSettings
 
 
-def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, play: Play) -> None:
+def test_a_recording_at_another_rate_gives_the_same_spectrograms(
+    tmp_path: Path, play: Play
+) -> None:
     fast = play(6.0, 48_000, 4)
     takes = {"slow": (soxr.resample(fast, 48_000, RATE), RATE), "fast": (fast, 48_000)}
     for name, (sound, rate) in takes.items():
@@ -36,7 +38,7 @@ def test_a_recording_at_another_rate_gives_the_same_pictures(tmp_path: Path, pla
     assert (difference > 1.0).mean() < 0.01
 
 
-def test_from_audio_to_dataset_to_audio_only_the_inversions_own_error_is_added(
+def test_the_round_trip_to_audio_adds_only_the_error_of_the_inversion(
     tmp_path: Path, play: Play
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -47,23 +49,23 @@ def test_from_audio_to_dataset_to_audio_only_the_inversions_own_error_is_added(
     stored = open_dataset(tmp_path / "out").spectrograms(np.arange(1))[0]
     loop = close_loop(sound[: CurationSettings(geometry).source_length], geometry.loop_length)
     direct = loop_to_spectrogram(normalise_peak(loop, geometry, 0.0), geometry)
-    errors = [heard_error(spectrogram, direct, geometry) for spectrogram in (direct, stored)]
+    errors = [inversion_error(spectrogram, direct, geometry) for spectrogram in (direct, stored)]
     assert errors[0] < 3.0, "the inversion itself fails"
     assert errors[1] < errors[0] + 0.1
 
 
-def heard_error(spectrogram: np.ndarray, truth: np.ndarray, geometry: Geometry) -> float:
-    """Mean difference in dB between the truth and what a picture sounds like, down to -40 dB."""
+def inversion_error(spectrogram: np.ndarray, truth: np.ndarray, geometry: Geometry) -> float:
+    """Mean difference in dB between the truth and the inverted spectrogram, down to -40 dB."""
     magnitude = spectrogram_to_magnitude(spectrogram, geometry)
     sound = griffin_lim(np.concatenate([magnitude, magnitude], axis=1), geometry)
     turn = sound[geometry.loop_length // 2 :][: geometry.loop_length]
     turn = np.roll(turn, geometry.loop_length // 2)
-    heard = loop_to_spectrogram(turn, geometry)
+    inverted = loop_to_spectrogram(turn, geometry)
     audible = truth > 0.0
-    return float(np.abs(heard - truth)[audible].mean() * geometry.range_db / 2)
+    return float(np.abs(inverted - truth)[audible].mean() * geometry.range_db / 2)
 
 
-def test_a_short_recording_is_sustained_and_a_shorter_one_refused(
+def test_a_short_recording_is_sustained_and_a_shorter_one_rejected(
     tmp_path: Path, play: Play
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -79,7 +81,7 @@ def test_a_short_recording_is_sustained_and_a_shorter_one_refused(
     assert "shorter.wav" in [c.source for c in read_clips(tmp_path / "all" / "clips.csv")]
 
 
-def test_cut_by_onset_a_loop_begins_where_a_sound_does(tmp_path: Path, play: Play) -> None:
+def test_cut_by_onset_loops_start_at_onsets(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     begins = [0.5, 2.25, 4.1, 6.0, 7.7]
     sound = np.zeros(10 * RATE, np.float32)
@@ -94,7 +96,7 @@ def test_cut_by_onset_a_loop_begins_where_a_sound_does(tmp_path: Path, play: Pla
     assert max(nearest) < 0.06
 
 
-def test_with_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play) -> None:
+def test_of_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     for i in range(12):
         soundfile.write(tmp_path / "in" / f"{i}.wav", play(2.5, RATE, 40 + i), RATE)
@@ -105,8 +107,8 @@ def test_with_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play
     assert not held & {clip.source for clip in clips if not clip.held_out}
 
 
-def test_a_stretch_boundary_changes_no_sample(tmp_path: Path, play: Play) -> None:
-    """Long recordings are read in stretches: a loop that begins in the second is as if alone."""
+def test_a_segment_boundary_changes_no_sample(tmp_path: Path, play: Play) -> None:
+    """A segment has the same samples as the same part of the whole recording."""
     from latent_resonance_export.dataset.audio_reader import read_segment
     from latent_resonance_export.dataset.recordings import Recording, probe
 

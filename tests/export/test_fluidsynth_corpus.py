@@ -1,4 +1,4 @@
-"""The corpus: composed here, played by the real FluidSynth."""
+"""The corpus is composed here and rendered by the real FluidSynth."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import mido
 import numpy as np
 import pytest
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.cli.compose import SOUNDFONT
 from latent_resonance_export.dataset.fluidsynth_corpus import (
     Note,
     Phrase,
     SynthesisError,
-    compose,
+    compose_phrase,
     render_corpus,
     write_midi,
 )
@@ -40,19 +40,19 @@ def loops(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 
 
 @needs_fluidsynth
-def test_a_cello_really_sounds_in_every_loop(loops: np.ndarray) -> None:
+def test_every_loop_contains_a_harmonic_sound(loops: np.ndarray) -> None:
     assert loops.shape == (N_CLIPS, GEOMETRY.loop_length)
     assert np.isfinite(loops).all()
     rms_db = 20 * np.log10(np.sqrt(np.square(loops).mean(axis=1)))
     assert (rms_db > -50).all()
     for loop in loops:
-        picture = spectrogram_of_loop(loop / np.abs(loop).max(), GEOMETRY)
-        spectrum = picture.mean(axis=1)
+        spectrogram = loop_to_spectrogram(loop / np.abs(loop).max(), GEOMETRY)
+        spectrum = spectrogram.mean(axis=1)
         assert np.quantile(spectrum, 0.99) - np.median(spectrum) > 0.2, "no partials stand out"
 
 
 @needs_fluidsynth
-def test_the_end_of_a_loop_flows_into_its_beginning(loops: np.ndarray) -> None:
+def test_the_end_of_a_loop_continues_at_its_beginning(loops: np.ndarray) -> None:
     for loop in loops:
         steps = np.abs(np.diff(loop))
         around = np.concatenate([loop[-2000:], loop[:2000]])
@@ -64,8 +64,8 @@ def test_the_end_of_a_loop_flows_into_its_beginning(loops: np.ndarray) -> None:
 @needs_fluidsynth
 def test_the_spectrogram_has_no_seam_where_the_loop_closes(loops: np.ndarray) -> None:
     for loop in loops:
-        picture = spectrogram_of_loop(loop / np.abs(loop).max(), GEOMETRY)
-        change = np.abs(np.diff(picture, axis=1, append=picture[:, :1])).mean(axis=0)
+        spectrogram = loop_to_spectrogram(loop / np.abs(loop).max(), GEOMETRY)
+        change = np.abs(np.diff(spectrogram, axis=1, append=spectrogram[:, :1])).mean(axis=0)
         assert change[-1] <= change[:-1].max()
 
 
@@ -91,12 +91,12 @@ def test_another_program_is_another_instrument(loops: np.ndarray, tmp_path: Path
 
 @needs_fluidsynth
 def test_progress_counts_every_loop_once(tmp_path: Path) -> None:
-    heard: list[int] = []
-    loops = render_corpus(3, Path(SOUNDFONT), tmp_path, GEOMETRY, progress=heard.append)
-    assert len(list(loops)) == sum(heard) == 3
+    counts: list[int] = []
+    loops = render_corpus(3, Path(SOUNDFONT), tmp_path, GEOMETRY, progress=counts.append)
+    assert len(list(loops)) == sum(counts) == 3
 
 
-def refusal(soundfont: Path, work: Path) -> str:
+def error_message(soundfont: Path, work: Path) -> str:
     with pytest.raises(SynthesisError) as caught:
         next(render_corpus(1, soundfont, work, GEOMETRY))
     assert "\n" not in str(caught.value)
@@ -107,28 +107,28 @@ def test_without_fluidsynth_the_debian_package_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "apt install fluidsynth" in refusal(Path(SOUNDFONT), tmp_path)
+    assert "apt install fluidsynth" in error_message(Path(SOUNDFONT), tmp_path)
 
 
 @pytest.mark.skipif(shutil.which("fluidsynth") is None, reason="apt install fluidsynth")
 def test_without_a_soundfont_its_path_and_the_debian_package_are_named(tmp_path: Path) -> None:
     missing = tmp_path / "none.sf2"
-    said = refusal(missing, tmp_path)
-    assert str(missing) in said
-    assert "apt install fluid-soundfont-gm" in said
+    message = error_message(missing, tmp_path)
+    assert str(missing) in message
+    assert "apt install fluid-soundfont-gm" in message
 
 
 @pytest.mark.skipif(shutil.which("fluidsynth") is None, reason="apt install fluidsynth")
 @pytest.mark.parametrize("content", [b"", b"no sound", b"RIFF\0\0\0\0sfbk"])
-def test_what_is_no_soundfont_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_soundfont_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     bad = tmp_path / "bad.sf2"
     bad.write_bytes(content)
-    assert str(bad) in refusal(bad, tmp_path)
+    assert str(bad) in error_message(bad, tmp_path)
 
 
-def test_closing_a_loop_continues_from_its_last_sample_and_keeps_its_level() -> None:
+def test_close_loop_continues_from_the_last_sample_and_keeps_the_level() -> None:
     rng = np.random.default_rng(0)
-    drift = np.linspace(0.0, 1.0, 1200)  # a ramp jumps where it is not closed
+    drift = np.linspace(0.0, 1.0, 1200)  # a ramp jumps unless it is closed
     closed = close_loop(drift, 1000)
     assert abs(closed[0] - closed[-1]) < 2e-3
     noise = close_loop(rng.standard_normal(48_000), 40_000)
@@ -136,10 +136,10 @@ def test_closing_a_loop_continues_from_its_last_sample_and_keeps_its_level() -> 
     np.testing.assert_array_equal(closed[200:], drift[200:1000])
 
 
-def test_every_phrase_stays_on_the_cello_and_within_its_loop() -> None:
+def test_every_phrase_stays_within_the_cellos_range_and_its_loop() -> None:
     rng = np.random.default_rng(5)
     for _ in range(300):
-        phrase = compose(rng, GEOMETRY.loop_s)
+        phrase = compose_phrase(rng, GEOMETRY.loop_s)
         assert phrase.notes
         for note in phrase.notes:
             assert 36 <= note.pitch <= 91
@@ -151,13 +151,13 @@ def test_bend_and_expression_close_with_the_loop() -> None:
     rng = np.random.default_rng(6)
     loop_s = GEOMETRY.loop_s
     for _ in range(50):
-        phrase = compose(rng, loop_s)
+        phrase = compose_phrase(rng, loop_s)
         assert 0 <= phrase.expression(0.0, loop_s) <= 127
         assert abs(phrase.expression(loop_s - 1e-6, loop_s) - phrase.expression(0.0, loop_s)) <= 1
         assert phrase.slide[0] + phrase.vibrato[0] <= 2.5
 
 
-def test_no_key_is_struck_while_it_sounds_and_all_are_let_go(tmp_path: Path) -> None:
+def test_no_pitch_is_struck_while_it_sounds_and_all_notes_end(tmp_path: Path) -> None:
     loop_s = GEOMETRY.loop_s
     notes = [Note(0.0, 2.0, 60, 90), Note(1.0, loop_s, 60, 90), Note(3.0, 2.4, 64, 90)]
     still = ((1.0, 0.0, 1), (0.0, 25, 0.0))

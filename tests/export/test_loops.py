@@ -1,17 +1,17 @@
-"""Sound that closes on itself."""
+"""Seamless loops of recordings."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.dataset.loops import (
     close_loop,
     fade_length,
     level_below_peak,
     normalise_peak,
-    picture_at,
+    spectrogram_at_peak,
     sustain,
 )
 
@@ -28,15 +28,15 @@ def steps(loop: np.ndarray) -> tuple[float, float]:
     return abs(float(loop[0] - loop[-1])), float(np.abs(np.diff(loop)).max())
 
 
-def test_a_recording_that_does_not_close_is_closed() -> None:
+def test_close_loop_removes_the_seam() -> None:
     cut_anywhere = tone(SMALL.loop_length + fade_length(SMALL), 100.37)
     seam, elsewhere = steps(cut_anywhere[: SMALL.loop_length])
-    assert seam > 2 * elsewhere, "the test's own sound has no seam to close"
+    assert seam > 2 * elsewhere, "the test needs a sound with a seam"
     seam, elsewhere = steps(close_loop(cut_anywhere, SMALL.loop_length))
     assert seam <= elsewhere
 
 
-def test_closing_touches_only_the_beginning() -> None:
+def test_close_loop_changes_only_the_beginning() -> None:
     audio = np.random.default_rng(1).normal(size=SMALL.loop_length + 500).astype(np.float32)
     loop = close_loop(audio, SMALL.loop_length)
     np.testing.assert_array_equal(loop[500:], audio[500 : SMALL.loop_length])
@@ -67,23 +67,23 @@ def test_a_short_sound_fills_the_loop_without_a_gap_or_a_seam(share: float) -> N
     assert by_block == pytest.approx(np.ones(64), abs=0.1)
 
 
-def test_a_picture_at_a_level_is_that_of_the_loop_brought_to_it() -> None:
+def test_spectrogram_at_peak_equals_that_of_the_normalised_loop() -> None:
     loop = tone(SMALL.loop_length, 90) + tone(SMALL.loop_length, 400, 0.003)
     for peak_db in (-9.0, 0.0):
-        slowly = spectrogram_of_loop(normalise_peak(loop, SMALL, peak_db), SMALL)
-        at_once = picture_at(level_below_peak(loop, SMALL), peak_db, SMALL)
-        np.testing.assert_allclose(at_once, slowly, atol=2e-3)
-        assert at_once.max() == pytest.approx(1 + peak_db * 2 / SMALL.range_db, abs=1e-4)
+        expected = loop_to_spectrogram(normalise_peak(loop, SMALL, peak_db), SMALL)
+        spectrogram = spectrogram_at_peak(level_below_peak(loop, SMALL), peak_db, SMALL)
+        np.testing.assert_allclose(spectrogram, expected, atol=2e-3)
+        assert spectrogram.max() == pytest.approx(1 + peak_db * 2 / SMALL.range_db, abs=1e-4)
 
 
-def test_loud_and_quiet_takes_of_one_sound_become_the_same_picture() -> None:
+def test_loud_and_quiet_takes_give_the_same_spectrogram() -> None:
     loud, quiet = (tone(SMALL.loop_length, 90, level) for level in (0.9, 1e-4))
     np.testing.assert_allclose(
         normalise_peak(loud, SMALL, -6.0), normalise_peak(quiet, SMALL, -6.0), atol=1e-5
     )
     np.testing.assert_allclose(
-        picture_at(level_below_peak(loud, SMALL), -6.0, SMALL),
-        picture_at(level_below_peak(quiet, SMALL), -6.0, SMALL),
+        spectrogram_at_peak(level_below_peak(loud, SMALL), -6.0, SMALL),
+        spectrogram_at_peak(level_below_peak(quiet, SMALL), -6.0, SMALL),
         atol=1e-3,
     )
 

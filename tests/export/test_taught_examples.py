@@ -1,4 +1,4 @@
-"""What was taught on site goes into the workshop as it is."""
+"""The examples file that the monitor writes can be used for training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from latent_resonance.monitor.examples_file import write_pairs
 from latent_resonance_export.regressor.examples import GivenZ, read_examples
 
 
-def test_the_workshop_reads_the_monitors_pairs(tmp_path: Path) -> None:
+def test_the_monitors_pairs_can_be_read_for_training(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     low, high = np.array([FEATURE_RANGES[name] for name in FEATURES], np.float32).T
     faces = [low, high, *(low + (high - low) * rng.random((5, len(FEATURES))))]
@@ -24,5 +24,5 @@ def test_the_workshop_reads_the_monitors_pairs(tmp_path: Path) -> None:
     for example, pair in zip(examples, pairs, strict=True):
         assert np.allclose(example.features, pair.features, atol=2e-4)
         assert isinstance(example.sound, GivenZ)
-        along = example.sound.z @ pair.z / np.linalg.norm(example.sound.z) / np.linalg.norm(pair.z)
-        assert along > 0.9999
+        cosine = example.sound.z @ pair.z / np.linalg.norm(example.sound.z) / np.linalg.norm(pair.z)
+        assert cosine > 0.9999

@@ -1,4 +1,4 @@
-"""What the tests of `curate` cut small loops by."""
+"""Settings with small loops for the tests of `curate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance_export.dataset.settings import Cutting
+from latent_resonance_export.dataset.settings import CurationSettings
 
 RATE = 16_000
 SMALL = Geometry(
@@ -19,5 +19,5 @@ SMALL = Geometry(
     n_frames=64,
     f_max_hz=7000.0,
 )  # loops of 1.02 s
-CUTTING = Cutting(SMALL)
+SETTINGS = CurationSettings(SMALL)
 Play = Callable[[float, int, int], np.ndarray]

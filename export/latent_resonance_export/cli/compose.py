@@ -1,4 +1,4 @@
-"""`compose`: a corpus from nothing but a SoundFont."""
+"""`compose`: makes a dataset from a SoundFont alone."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SOUNDFONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 CELLO = "cello of FluidR3_GM (MIT licence, Frank Wen), phrases composed and rendered by FluidSynth"
 
 
-@click.command(short_help="Compose phrases and have FluidSynth play them.")
-@click.option("-o", "--output", type=FOLDER, required=True, help="The dataset's folder; made anew.")
+@click.command(short_help="Compose phrases and render them with FluidSynth.")
+@click.option("-o", "--output", type=FOLDER, required=True, help="The dataset's folder, a new one.")
 @click.option(
     "--clips",
     type=click.IntRange(8, 100_000),
     default=1536,
     show_default=True,
-    help="Loops to compose, 256 KiB each.",
+    help="Training loops to compose, 256 KiB each.",
 )
 @click.option(
     "--soundfont", type=FOLDER, default=SOUNDFONT, show_default=True, help="An .sf2 or .sf3 file."
@@ -38,9 +38,9 @@ CELLO = "cello of FluidR3_GM (MIT licence, Frank Wen), phrases composed and rend
     type=click.IntRange(1, 100_000),
     default=192,
     show_default=True,
-    help="Further loops that are never trained on: audition compares with them.",
+    help="Further loops, never trained on, which audition compares with.",
 )
-@click.option("--sounds", default=CELLO, help="Whose sounds these are, for the model card.")
+@click.option("--sounds", default=CELLO, help="Description of the sounds, for the model card.")
 @click.option("--licence", default="MIT", show_default=True, help="The SoundFont's licence.")
 @seed_option(7)
 def compose(
@@ -54,8 +54,8 @@ def compose(
     licence: str,
     seed: int,
 ) -> None:
-    """Compose looping phrases, have FluidSynth play them, and write them as a dataset."""
-    from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+    """Compose looping phrases, render them with FluidSynth, and write them as a dataset."""
+    from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
     from latent_resonance_export.dataset.dataset import Clip, write_dataset
     from latent_resonance_export.dataset.fluidsynth_corpus import render_corpus
     from latent_resonance_export.dataset.loops import PEAK_DB, normalise_peak
@@ -78,9 +78,9 @@ def compose(
             program=program,
             progress=lambda n: bar.advance(task, n),
         )
-        pictures = (
-            spectrogram_of_loop(normalise_peak(loop, geometry, levels.uniform(*PEAK_DB)), geometry)
+        spectrograms = (
+            loop_to_spectrogram(normalise_peak(loop, geometry, levels.uniform(*PEAK_DB)), geometry)
             for loop in loops
         )
-        write_dataset(pictures, table, output, geometry, about={"sounds": sounds})
+        write_dataset(spectrograms, table, output, geometry, about={"sounds": sounds})
     click.echo(f"{output}: {clips} loops of {geometry.loop_s:.2f} s, and {held_out} held out")

@@ -1,4 +1,4 @@
-"""`curate`: an artist's recordings become a dataset."""
+"""`curate`: makes a dataset of recordings."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import click
 from latent_resonance_export.cli.terminal import FOLDER, progress_bar, seed_option
 
 if TYPE_CHECKING:
-    from latent_resonance_export.dataset.report import Curated
+    from latent_resonance_export.dataset.report import CurationResult
 
 PAGE = """Make a dataset of looping spectrograms from a folder of recordings.
 
-Reads wav, flac, ogg, mp3 and aiff of any rate and number of channels (which are averaged), in
-nested folders; hidden files and links are left out. Each clip becomes a loop: its end fades
-into its beginning. A recording shorter than a loop, but not than --shortest, is sustained:
-copies of it fade into each other until the loop is full.
+Reads wav, flac, ogg, mp3 and aiff at any sample rate, in nested folders; channels are averaged,
+hidden files and links are skipped. Each clip becomes a loop: its end is cross-faded into its
+beginning. A recording shorter than a loop, but not than --shortest, is sustained: overlapping
+copies of it fill the loop.
 
-Refused, with the reason, are: silence, clipping, DC, noise (which networks cannot learn),
-near-duplicates, broken files. DATASET/report.html shows what was kept and what was not.
+Silence, clipping, DC offset, noise (which networks cannot learn), near-duplicates and broken
+files are rejected. DATASET/report.html shows what was kept, what was rejected, and why.
 
-Whose a recording is and under which licence is taken from a sidecar (take.wav.license: SPDX
-lines as REUSE has them, or licence and author in two lines), from LICENSES.csv (columns file,
-licence, author; file may be a pattern such as birds/*.wav), or from its own tags.
+Author and licence of a recording are read from a sidecar (take.wav.license: SPDX lines as in
+REUSE, or licence and author on two lines), from LICENSES.csv (columns file, licence, author;
+file may be a pattern such as birds/*.wav), or from its own tags.
 
-Stopped by whatever, the same command goes on where it was.
+After an interruption, run the same command again to resume.
 """
 
 
 class Number(click.FloatRange):
-    """A range that "not a number" is outside of."""
+    """A range that excludes NaN."""
 
     def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+        self, value: str | float, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """See click."""
-        number = super().convert(value, param, ctx)
+        """Implements click's ParamType."""
+        number = float(super().convert(value, param, ctx))  # type: ignore[arg-type]  # also text
         if math.isnan(number):
             self.fail(f"{value} should be a number", param, ctx)
         return number
@@ -46,27 +46,27 @@ class Number(click.FloatRange):
 
 @click.command("curate", help=PAGE, short_help="Cut a folder of recordings into loops.")
 @click.argument("sounds", type=FOLDER)
-@click.option("-o", "--output", type=FOLDER, required=True, help="The dataset's folder; made anew.")
+@click.option("-o", "--output", type=FOLDER, required=True, help="The dataset's folder, a new one.")
 @click.option(
     "--cut",
     type=click.Choice(["stride", "onset"]),
     default="stride",
     show_default=True,
-    help="Begin a loop every --stride seconds, or where a sound begins.",
+    help="Start a loop every --stride seconds, or at onsets.",
 )
 @click.option(
     "--stride",
     type=Number(0.25, 600),
     default=None,
     show_default="half a loop",
-    help="Seconds between the beginnings of two loops; with --cut onset, the least.",
+    help="Seconds between the starts of two loops; with --cut onset, the minimum.",
 )
 @click.option(
     "--shortest",
     type=Number(min=0.0, min_open=True),
     default=None,
     show_default="half a loop",
-    help="Seconds of the shortest recording that is sustained to fill a loop.",
+    help="Minimum length in seconds of a recording that is sustained to fill a loop.",
 )
 @click.option(
     "--peak",
@@ -74,15 +74,15 @@ class Number(click.FloatRange):
     default=(-9.0, 0.0),
     show_default=True,
     metavar="LOW HIGH",
-    help="Level in dB of a loop's loudest band, drawn between the two; twice the same fixes it.",
+    help="Level in dB of a loop's loudest band, random within this range.",
 )
 @click.option(
     "--max-flatness",
     type=Number(-100, 0),
     default=-7.0,
     show_default=True,
-    help="Flatness in dB above which a clip is noise: noise is near -2.5, drums about -9, "
-    "speech about -12, a cello below -20.",
+    help="Spectral flatness in dB above which a clip is noise: noise is near -2.5, drums about "
+    "-9, speech about -12, a cello below -20.",
 )
 @click.option(
     "--min-level",
@@ -110,21 +110,24 @@ class Number(click.FloatRange):
     "geometry_file",
     type=FOLDER,
     metavar="FILE.yaml",
-    help="Sample rate, hop, bands and so on, if not the default: any of the keys of "
-    "`geometry` in a pack.yaml.",
+    help="Sample rate, hop length, bands and so on, if not the defaults: any keys of `geometry` "
+    "in a pack.yaml.",
 )
 @click.option(
     "--held-out",
     type=Number(0, 0.5, min_open=True),
     default=1 / 9,
     show_default="a ninth",
-    help="Share of the loops that are never trained on, for audition to compare with: whole "
+    help="Share of the loops that are never trained on, which audition compares with: whole "
     "recordings if there are enough, else the end of each.",
 )
-@click.option("--sounds", "about", help="Whose sounds these are, for the model card.")
-@click.option("--licence", default="", help="Licence of recordings of which none is known.")
+@click.option("--sounds", "about", help="Description of the sounds, for the model card.")
+@click.option("--licence", default="", help="Licence of recordings whose licence is unknown.")
 @click.option(
-    "--jobs", type=click.IntRange(1, 512), show_default="all cores", help="Processes at work."
+    "--jobs",
+    type=click.IntRange(1, 512),
+    show_default="all cores",
+    help="Number of worker processes.",
 )
 @seed_option(7)
 def curate(
@@ -146,16 +149,16 @@ def curate(
     jobs: int | None,
     seed: int,
 ) -> None:
-    """See PAGE; click shows that."""
+    """See PAGE, which click shows."""
     if not -60 <= peak[0] <= peak[1] <= 0:
         raise click.BadParameter(f"{peak[0]:g} {peak[1]:g} should be LOW <= HIGH, -60 to 0 dB")
     from latent_resonance.audio.spectrogram import Geometry
     from latent_resonance_export.dataset.curate import curate as make_dataset
     from latent_resonance_export.dataset.rejection import Limits
-    from latent_resonance_export.dataset.settings import Cutting, read_geometry
-    from latent_resonance_export.dataset.worker_pool import cores
+    from latent_resonance_export.dataset.settings import CurationSettings, read_geometry
+    from latent_resonance_export.dataset.worker_pool import available_cores
 
-    cutting = Cutting(
+    settings = CurationSettings(
         geometry=read_geometry(geometry_file) if geometry_file else Geometry(),
         cut=cut,
         stride_s=stride,
@@ -165,36 +168,38 @@ def curate(
         seed=seed,
     )
     with progress_bar() as bar:
-        stages = {s: bar.add_task(s, total=None) for s in ("opening", "listening")}
-        curated = make_dataset(
+        stages = {s: bar.add_task(s, total=None) for s in ("opening", "extracting")}
+        result = make_dataset(
             sounds,
             output,
-            cutting,
+            settings,
             about=about,
             licence=licence,
             share_held_out=held_out,
             min_difference_db=min_difference,
-            jobs=jobs or cores(),
-            tell=lambda stage, done, n: bar.update(stages[stage], completed=done, total=n),
+            jobs=jobs or available_cores(),
+            progress=lambda stage, done, n: bar.update(stages[stage], completed=done, total=n),
         )
-    _log(curated, output)
+    _print_result(result, output)
 
 
-def _log(curated: Curated, output: Path) -> None:
-    """What became of it, in two or three lines."""
-    from latent_resonance_export.dataset.rejection import by_reason
-    from latent_resonance_export.dataset.report import FEW
+def _print_result(result: CurationResult, output: Path) -> None:
+    """Prints the result in two or three lines."""
+    from latent_resonance_export.dataset.rejection import group_by_reason
+    from latent_resonance_export.dataset.report import FEW_CLIPS
 
-    held_out, loop_s = len(curated.clips) - curated.n_training, curated.cutting.geometry.loop_s
+    held_out, loop_s = len(result.clips) - result.n_training, result.settings.geometry.loop_s
     click.echo(
-        f"{output}: {curated.n_training} loops of {loop_s:.2f} s, and {held_out} held out, from "
-        f"{curated.heard_s / 60:.1f} minutes in {len(curated.recordings)} recordings"
+        f"{output}: {result.n_training} loops of {loop_s:.2f} s, and {held_out} held out, from "
+        f"{result.read_s / 60:.1f} minutes in {len(result.recordings)} recordings"
     )
-    refused = ", ".join(f"{len(some)} {reason.word}" for reason, some in by_reason(curated.refused))
-    click.echo(f"refused: {refused or 'nothing'}; see {output / 'report.html'}")
-    if curated.n_training < FEW:
+    rejected = ", ".join(
+        f"{len(group)} {reason.label}" for reason, group in group_by_reason(result.rejected)
+    )
+    click.echo(f"rejected: {rejected or 'nothing'}; see {output / 'report.html'}")
+    if result.n_training < FEW_CLIPS:
         click.echo(
-            f"{curated.n_training} loops are few: a network tends to learn fewer than {FEW} by "
-            "heart; add recordings, or use a smaller --stride",
+            f"{result.n_training} loops are few: a network memorises fewer than {FEW_CLIPS}; add "
+            "recordings, or use a smaller --stride",
             err=True,
         )

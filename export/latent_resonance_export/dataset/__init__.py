@@ -1,6 +1,5 @@
-"""From a folder of recordings to loops.
+"""From a folder of recordings to a dataset of loops.
 
-Reading the files in the order of the work: recordings -> reading -> cutting -> measures ->
-refusal -> listening (a stretch, in a worker process) -> gathering (duplicates, holding_out,
-licences) -> report (page, charts).
+The signal path: recordings -> audio_reader -> segment -> loops -> clip_measures -> rejection, all
+run by extract in a worker process; then collect (duplicates, split, licences) -> dataset, report.
 """

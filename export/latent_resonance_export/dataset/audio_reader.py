@@ -1,7 +1,7 @@
-"""Reads a stretch of a recording: mono, at the pack's sample rate, in blocks.
+"""Reads a segment of a recording in blocks: mono, at the pack's sample rate.
 
-No file is ever in memory as a whole. Resampling begins LEAD_S before the stretch and ends
-LEAD_S after it, so that a stretch has the same samples as if the file had been read in one go.
+No file is ever entirely in memory. Resampling begins MARGIN_S before the segment and ends
+MARGIN_S after it, so that a segment has the same samples as if the whole file had been resampled.
 """
 
 from __future__ import annotations
@@ -14,92 +14,92 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from latent_resonance_export.dataset.recordings import Recording, said
+from latent_resonance_export.dataset.recordings import Recording, describe_error
 
 FloatArray = NDArray[np.float32]
-LEAD_S = 1  # whole seconds are whole samples at any rate
+MARGIN_S = 1  # a whole second is a whole number of samples at any rate
 BLOCK = 1 << 18  # samples, of all channels together
-TALLY_S = 0.01  # step in which clipped samples are counted
-FLAT_RUN = 3  # equal samples in a row at the peak are clipped
+COUNT_STEP_S = 0.01  # bins in which clipped samples are counted
+MIN_CLIPPED_RUN = 3  # as many equal samples in a row at the peak are clipped
 NEAR_PEAK = 0.98
-QUIET_PEAK = 0.1  # a block that stays below was not clipped, but may be coarsely quantised
-STEEP = 0.002  # of the peak: what is clipped arrives at the peak faster than a round wave does
+MIN_PEAK = 0.1  # a block below is not clipped, but may be coarsely quantised
+MIN_STEP = 0.002  # of the peak: a clipped wave reaches the peak in a larger step than a smooth one
 EIGHT_BIT_STEP = 1 / 128
-LOUDEST = 1000.0  # 60 dB over full scale is no sound but a broken file
-MISSING_S = 0.5  # headers of mp3 estimate the length
+MAX_AMPLITUDE = 1000.0  # above, 60 dB over full scale, the file is broken
+MAX_MISSING_S = 0.5  # mp3 headers only estimate the length
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """What was read of a recording."""
+class Segment:
+    """A part of a recording."""
 
-    audio: FloatArray  # (n,) mono, from the stretch's beginning; shorter if the file broke
-    clipped: NDArray[np.int64]  # (n_tallies,) clipped samples in each TALLY_S, over all channels
+    audio: FloatArray  # (n,) mono; shorter than requested if the file is broken
+    clipped: NDArray[np.int64]  # (n_bins,) clipped samples per COUNT_STEP_S, over all channels
     channels: int
-    fault: str  # why reading stopped early; "" if it did not
+    fault: str  # why reading stopped early, or ""
 
     def clipped_share(self, start_s: float, length_s: float, sample_rate: int) -> float:
-        """Share of the recording's own samples in a part of the stretch that are clipped."""
-        first, last = int(start_s / TALLY_S), int((start_s + length_s) / TALLY_S)
+        """Share of clipped samples, before mixing and resampling, in a part of the segment."""
+        first, last = int(start_s / COUNT_STEP_S), int((start_s + length_s) / COUNT_STEP_S)
         samples = length_s * sample_rate * self.channels
         return float(self.clipped[first:last].sum() / samples)
 
 
-def read_stretch(recording: Recording, first_s: int, length_s: float, sample_rate: int) -> Stretch:
-    """Reads `length_s` seconds from the whole second `first_s` on, or to the recording's end."""
-    reader = _Reader(recording, first_s, length_s, sample_rate)
+def read_segment(recording: Recording, first_s: int, length_s: float, sample_rate: int) -> Segment:
+    """Reads `length_s` seconds from second `first_s` on, or up to the end of the recording."""
+    reader = _SegmentReader(recording, first_s, length_s, sample_rate)
     fault = ""
     try:
         with soundfile.SoundFile(recording.path) as file:
             reader.read(file)
-    except (OSError, RuntimeError, _NonsenseError) as error:
-        fault = said(error)
-    return Stretch(reader.audio(), reader.clipped, reader.channels, fault)
+    except (OSError, RuntimeError, _InvalidAudioError) as error:
+        fault = describe_error(error)
+    return Segment(reader.audio(), reader.clipped, reader.channels, fault)
 
 
-class _NonsenseError(ValueError):
-    """Samples that are no sound."""
+class _InvalidAudioError(ValueError):
+    """The file's samples are unusable."""
 
 
-class _Reader:
-    """Collects a stretch block by block; what it has when a file breaks is kept."""
+class _SegmentReader:
+    """Collects a segment block by block; keeps what was read before an error."""
 
     def __init__(
         self, recording: Recording, first_s: int, length_s: float, sample_rate: int
     ) -> None:
         self.rate, self.out_rate = recording.sample_rate, sample_rate
         self.is_lossy = recording.is_lossy
-        self.lead_s = min(first_s, LEAD_S)
-        self.begin = (first_s - self.lead_s) * self.rate
-        self.end = min(recording.frames, int((first_s + length_s + LEAD_S) * self.rate))
+        self.margin_s = min(first_s, MARGIN_S)
+        self.begin = (first_s - self.margin_s) * self.rate
+        self.end = min(recording.frames, int((first_s + length_s + MARGIN_S) * self.rate))
         self.length = round(length_s * sample_rate)
-        self.clipped = np.zeros(int(length_s / TALLY_S) + 1, np.int64)
+        self.clipped = np.zeros(int(length_s / COUNT_STEP_S) + 1, np.int64)
         self.channels = 1
         self.parts: list[FloatArray] = []
 
     def audio(self) -> FloatArray:
-        """What was read, from the stretch's beginning on."""
-        lead = self.lead_s * self.out_rate
+        """The samples that were read, without the margin."""
+        lead = self.margin_s * self.out_rate
         whole = np.concatenate([*self.parts, np.zeros(0, np.float32)])
         return whole[lead : lead + self.length]
 
     def read(self, file: soundfile.SoundFile) -> None:
-        """Reads, counts what is clipped, mixes to mono and resamples."""
+        """Reads the file, counts clipped samples, mixes to mono and resamples."""
         self.channels = file.channels
         step = EIGHT_BIT_STEP if file.subtype in {"PCM_U8", "PCM_S8"} else 0.0
         resampler = soxr.ResampleStream(self.rate, self.out_rate, 1, dtype="float32")
         at = self.begin
         for block in self._blocks(file):
-            self._tally(clipped_in(block, step, self.is_lossy), at)
+            self._count_clipped(find_clipped(block, step, self.is_lossy), at)
             mono = block.mean(axis=1, dtype=np.float32)
             at += len(block)
             self.parts.append(resampler.resample_chunk(mono, last=at >= self.end))
         missing_s = (self.end - at) / self.rate
-        if missing_s > MISSING_S:
-            raise _NonsenseError(f"it ends {missing_s:.1f} s before its header says")
+        if missing_s > MAX_MISSING_S:
+            raise _InvalidAudioError(f"it ends {missing_s:.1f} s earlier than its header states")
 
     def _blocks(self, file: soundfile.SoundFile) -> Iterator[FloatArray]:
-        """(frames, channels) from begin to end, as long as they are sound."""
+        """Blocks of (frames, channels) from begin to end, as long as they are valid."""
         if self.begin:
             file.seek(self.begin)
         size, at = max(BLOCK // file.channels, 1), self.begin
@@ -107,39 +107,38 @@ class _Reader:
             block = file.read(min(size, self.end - at), dtype="float32", always_2d=True)
             if not len(block):
                 return
-            if not np.abs(block).max() <= LOUDEST:  # also if there is a NaN
-                raise _NonsenseError("samples that are not numbers, or 60 dB over full scale")
+            if not np.abs(block).max() <= MAX_AMPLITUDE:  # also true for NaN
+                raise _InvalidAudioError("samples are NaN, or more than 60 dB over full scale")
             yield block
             at += len(block)
 
-    def _tally(self, places: NDArray[np.intp], at: int) -> None:
-        seconds = (at + places) / self.rate - (self.begin / self.rate + self.lead_s)
-        tallies = np.floor(seconds / TALLY_S).astype(np.intp)
-        inside = (tallies >= 0) & (tallies < len(self.clipped))
-        np.add.at(self.clipped, tallies[inside], 1)
+    def _count_clipped(self, positions: NDArray[np.intp], at: int) -> None:
+        seconds = (at + positions) / self.rate - (self.begin / self.rate + self.margin_s)
+        bins = np.floor(seconds / COUNT_STEP_S).astype(np.intp)
+        inside = (bins >= 0) & (bins < len(self.clipped))
+        np.add.at(self.clipped, bins[inside], 1)
 
 
-def clipped_in(block: FloatArray, step: float, is_lossy: bool) -> NDArray[np.intp]:
-    """Frames of a block at which a channel is cut flat, once for each channel.
+def find_clipped(block: FloatArray, step: float, is_lossy: bool) -> NDArray[np.intp]:
+    """Positions of the clipped samples of a block, for each channel.
 
-    A run of equal samples at the peak, reached by more than a round wave's last step. A
-    decoder of a lossy format makes such runs round again: there, what is over full scale
-    counts.
+    Clipped are runs of equal samples at the peak that are reached in a larger step than that of
+    a smooth wave. Lossy coding rounds such runs, so there samples over full scale count too.
 
     Parameters
     ----------
     block : (frames, channels)
-    step : of the file's quantisation, where that is coarse
+    step : quantisation step of the file, if it is coarse
     """
-    found = [_flat_runs(channel, step) for channel in block.T]
+    found = [_clipped_runs(channel, step) for channel in block.T]
     if is_lossy:
         found.extend(np.flatnonzero(np.abs(channel) > 1.0) for channel in block.T)
     return np.concatenate(found)
 
 
-def _flat_runs(channel: FloatArray, step: float) -> NDArray[np.intp]:
+def _clipped_runs(channel: FloatArray, step: float) -> NDArray[np.intp]:
     peak = float(np.abs(channel).max())
-    if peak < QUIET_PEAK:
+    if peak < MIN_PEAK:
         return np.zeros(0, np.intp)
     near = np.flatnonzero(np.abs(channel) >= NEAR_PEAK * peak)
     values = channel[near]
@@ -150,6 +149,8 @@ def _flat_runs(channel: FloatArray, step: float) -> NDArray[np.intp]:
     first, last = near[begins], near[begins] + lengths - 1
     before = np.abs(channel[np.maximum(first - 1, 0)] - channel[first])
     after = np.abs(channel[np.minimum(last + 1, len(channel) - 1)] - channel[last])
-    is_cut = (lengths >= FLAT_RUN) & (np.maximum(before, after) > max(STEEP * peak, 1.5 * step))
-    chosen = [np.arange(a, b + 1) for a, b in zip(first[is_cut], last[is_cut], strict=True)]
-    return np.concatenate([np.zeros(0, np.intp), *chosen])
+    is_cut = (lengths >= MIN_CLIPPED_RUN) & (
+        np.maximum(before, after) > max(MIN_STEP * peak, 1.5 * step)
+    )
+    runs = [np.arange(a, b + 1) for a, b in zip(first[is_cut], last[is_cut], strict=True)]
+    return np.concatenate([np.zeros(0, np.intp), *runs])

@@ -1,4 +1,4 @@
-"""What is measured of a clip before it is kept: level, rests, DC, flatness, a fingerprint. Pure."""
+"""Measures a clip: level, rests, DC, spectral flatness, and a fingerprint. Pure."""
 
 from __future__ import annotations
 
@@ -10,55 +10,55 @@ import scipy.fft
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-BLOCK_S = 0.05  # in which rests are found
-REST_DB = 50.0  # a block this far below the loudest is a rest
-FRAME_S = 0.085  # window of the flatness, long enough to part a contrabass's partials
-BAND_HZ = 375.0  # width of a band of the flatness: 32 bins of 4096 at 48 kHz
-FLATNESS_HZ = (50.0, 16_000.0)  # below, rumble falls so steeply that it would pass for a tone
+BLOCK_S = 0.05  # resolution of rests
+SILENCE_DB = 50.0  # a block this far below the loudest is a rest
+FRAME_S = 0.085  # window of the flatness, long enough to resolve a contrabass's partials
+BAND_HZ = 375.0  # bandwidth of the flatness: 32 bins of 4096 at 48 kHz
+FLATNESS_HZ = (50.0, 16_000.0)  # below, rumble falls so steeply that it resembles a tone
 TINY = 1e-30
 FINGERPRINT_BANDS, FINGERPRINT_CELLS = 32, 64
-FINGERPRINT_HARMONICS = 16  # of the loop's turn
-FINGERPRINT_FLOOR_DB = -50.0  # below the peak: what a coder changes is not heard there
+FINGERPRINT_HARMONICS = 16  # of the loop's period
+FINGERPRINT_FLOOR_DB = -50.0  # below it, the changes that a lossy coder makes are inaudible
 
 
 @dataclass(frozen=True)
-class Measures:
-    """Of one clip."""
+class ClipMeasures:
+    """Measurements of one clip."""
 
     level_db: float  # RMS, dB re full scale
-    sounding: float  # share that is no rest, 0..1
+    active: float  # share that is not a rest, 0..1
     clipped: float  # share of samples, 0..1
     dc: float  # mean over RMS
-    flatness_db: float  # near -2.5 for noise, the lower the more tonal
+    flatness_db: float  # near -2.5 for noise, lower for tonal sounds
 
 
-def measure(loop: FloatArray, sample_rate: int, clipped: float) -> Measures:
+def measure(loop: FloatArray, sample_rate: int, clipped: float) -> ClipMeasures:
     """Measures (n,) samples; `clipped` was counted before they were mixed and resampled."""
     power = float(np.square(loop, dtype=np.float64).mean())
     mean = abs(float(loop.mean(dtype=np.float64)))
-    return Measures(
+    return ClipMeasures(
         level_db=10 * np.log10(power + TINY),
-        sounding=sounding_share(loop, sample_rate),
+        active=active_share(loop, sample_rate),
         clipped=clipped,
         dc=mean / np.sqrt(power + TINY),
         flatness_db=flatness_db(loop, sample_rate),
     )
 
 
-def sounding_share(loop: FloatArray, sample_rate: int) -> float:
+def active_share(loop: FloatArray, sample_rate: int) -> float:
     """Share of blocks of BLOCK_S within REST_DB of the loudest."""
     block = max(int(BLOCK_S * sample_rate), 1)
     blocks = loop[: len(loop) // block * block].reshape(-1, block)
     power = np.square(blocks, dtype=np.float64).mean(axis=1)
-    return float((power > power.max(initial=TINY) * 10 ** (-REST_DB / 10)).mean())
+    return float((power > power.max(initial=TINY) * 10 ** (-SILENCE_DB / 10)).mean())
 
 
 def flatness_db(loop: FloatArray, sample_rate: int) -> float:
     """Geometric over arithmetic mean of the power in narrow bands, weighted by their power.
 
-    MPEG-7's AudioSpectrumFlatness (ISO/IEC 15938-4) taken band by band, because coloured or
-    band-limited noise is as much noise as white: over the whole spectrum, its slope would
-    pass for a tone. Weighted, because a sound is as tonal as what is heard of it.
+    MPEG-7's AudioSpectrumFlatness (ISO/IEC 15938-4), band by band: over the whole spectrum the
+    slope of coloured or band-limited noise would look tonal. Weighted, because loud bands
+    determine how tonal a sound is.
     """
     size = 1 << round(np.log2(FRAME_S * sample_rate))
     frames = np.lib.stride_tricks.sliding_window_view(loop, size)[:: size // 2]
@@ -73,32 +73,33 @@ def flatness_db(loop: FloatArray, sample_rate: int) -> float:
 
 
 def fingerprint(level_db: FloatArray) -> NDArray[np.float16]:
-    """What makes two loops alike, whatever their level and where in its turn a loop begins.
+    """A descriptor of a loop that is invariant to its level and to circular shifts.
 
-    Training rolls loops in time, so a loop that was only cut elsewhere is no other loop:
-    hence the magnitudes of each band's first harmonics of the turn.
+    Training rolls loops in time, so a loop with another start is still the same loop. Hence the
+    magnitudes of the first harmonics of each band's level over time.
 
     Parameters
     ----------
-    level_db : (n_mels, n_frames), of which the loudest is 0.
+    level_db : (n_mels, n_frames), with a maximum of 0.
 
     Returns
     -------
-    (bands * harmonics,), scaled so that the Euclidean distance of two is their difference in
-    dB, RMS over bands and time.
+    (bands * harmonics,), scaled so that the Euclidean distance between two is their difference
+    in dB, RMS over bands and time.
     """
-    coarse = _coarser(np.maximum(level_db, FINGERPRINT_FLOOR_DB), FINGERPRINT_BANDS, axis=0)
-    coarse = _coarser(coarse, FINGERPRINT_CELLS, axis=1)
+    coarse = _block_means(np.maximum(level_db, FINGERPRINT_FLOOR_DB), FINGERPRINT_BANDS, axis=0)
+    coarse = _block_means(coarse, FINGERPRINT_CELLS, axis=1)
     harmonics = np.abs(np.fft.rfft(coarse, axis=1))[:, :FINGERPRINT_HARMONICS] / coarse.shape[1]
     harmonics[:, 1:] *= np.sqrt(2.0)  # their conjugates
-    return (harmonics.ravel() / np.sqrt(len(coarse))).astype(np.float16)
+    descriptor: NDArray[np.float16] = (harmonics.ravel() / np.sqrt(len(coarse))).astype(np.float16)
+    return descriptor
 
 
-def _coarser(picture: NDArray[np.floating], cells: int, axis: int) -> NDArray[np.floating]:
-    """Means of about equal stretches of an axis, at most `cells` of them."""
-    n = picture.shape[axis]
+def _block_means(spectrogram: NDArray[np.floating], cells: int, axis: int) -> NDArray[np.floating]:
+    """Means of at most `cells` blocks of about equal length along an axis."""
+    n = spectrogram.shape[axis]
     edges = np.arange(min(cells, n)) * n // min(cells, n)
     counts = np.diff(np.append(edges, n))
     shape = [1, 1]
     shape[axis] = -1
-    return np.add.reduceat(picture, edges, axis=axis) / counts.reshape(shape)
+    return np.add.reduceat(spectrogram, edges, axis=axis) / counts.reshape(shape)

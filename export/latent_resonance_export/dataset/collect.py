@@ -1,6 +1,6 @@
-"""What the workers found, put together: without duplicates, divided, as a table of clips.
+"""Collects the workers' results: removes duplicates, splits, makes the table of clips.
 
-Pure but for the files of `listening` that it reads, one at a time.
+Pure, except that it reads the files that `extract` wrote, one at a time.
 """
 
 from __future__ import annotations
@@ -13,136 +13,138 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance_export.dataset.dataset import Clip
-from latent_resonance_export.dataset.duplicates import alike
+from latent_resonance_export.dataset.duplicates import find_duplicates
 from latent_resonance_export.dataset.extract import (
-    Heard,
-    Kept,
+    KeptClip,
+    SegmentResult,
     Task,
-    pixels_of,
-    recall,
-    samples_of,
+    load_pixels,
+    load_result,
+    n_samples,
 )
-from latent_resonance_export.dataset.licences import Origin
-from latent_resonance_export.dataset.rejection import Reason, Refusal
-from latent_resonance_export.dataset.split import Place, held_out
+from latent_resonance_export.dataset.licences import Attribution
+from latent_resonance_export.dataset.rejection import Reason, Rejection
+from latent_resonance_export.dataset.split import Span, choose_held_out
 
-CRASHED = "reading it ended the process: a decoder crashed, or memory ran out"
+CRASHED = "reading it ended the process: the decoder crashed or memory ran out"
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A clip that keeps to the limits, and the stretch it is from."""
+    """A clip within the limits, and the segment that it is from."""
 
     task: Task
-    kept: Kept
+    kept: KeptClip
 
     @property
-    def place(self) -> Place:
-        """Samples of the recording that it is made of."""
-        recording, cutting = self.task.recording, self.task.cutting
-        end = min(self.kept.start + cutting.needed, samples_of(recording, cutting))
-        return Place(recording.sha256, self.kept.start, end)
+    def span(self) -> Span:
+        """The samples of the recording that it is made of."""
+        recording, settings = self.task.recording, self.task.settings
+        end = min(self.kept.start + settings.source_length, n_samples(recording, settings))
+        return Span(recording.sha256, self.kept.start, end)
 
     @property
     def offset_s(self) -> float:
         """Seconds from the recording's beginning."""
-        return round(self.kept.start / self.task.cutting.geometry.sample_rate, 6)
+        return round(self.kept.start / self.task.settings.geometry.sample_rate, 6)
 
-    def refusal(self, reason: Reason, detail: str) -> Refusal:
-        """That it is left out after all."""
+    def rejection(self, reason: Reason, detail: str) -> Rejection:
+        """The rejection of this clip."""
         kept, source = self.kept, self.task.recording.source
-        return Refusal(source, self.offset_s, reason, detail, kept.level_db, kept.flatness_db)
+        return Rejection(source, self.offset_s, reason, detail, kept.level_db, kept.flatness_db)
 
 
-class Gathered:
-    """All clips that keep to the limits; what is refused is added to the list that is given."""
+class ClipCollection:
+    """All clips within the limits; appends further rejections to the given list."""
 
-    def __init__(self, tasks: list[Task], refused: list[Refusal]) -> None:
-        self.refused, self.seconds = refused, 0.0
+    def __init__(self, tasks: list[Task], rejected: list[Rejection]) -> None:
+        self.rejected, self.seconds = rejected, 0.0
         self.candidates: list[Candidate] = []
-        prints = []
+        fingerprints = []
         for task in tasks:
-            heard = recall(task) or _crashed(task)
-            self.candidates.extend(Candidate(task, kept) for kept in heard.kept)
-            refused.extend(heard.refused)
-            self.seconds += heard.seconds
-            if heard.kept:
-                prints.append(heard.fingerprints)
-        self.fingerprints = np.concatenate(prints) if prints else np.zeros((0, 1), np.float16)
+            result = load_result(task) or _crash_result(task)
+            self.candidates.extend(Candidate(task, kept) for kept in result.kept)
+            rejected.extend(result.rejected)
+            self.seconds += result.seconds
+            if result.kept:
+                fingerprints.append(result.fingerprints)
+        self.fingerprints = (
+            np.concatenate(fingerprints) if fingerprints else np.zeros((0, 1), np.float16)
+        )
 
     def without_duplicates(self, min_difference_db: float) -> list[Candidate]:
-        """Those unlike every other that is kept; of copies the one that lost nothing is."""
+        """The clips without near-duplicates; of several copies a lossless one is kept."""
         lossy = [candidate.task.recording.is_lossy for candidate in self.candidates]
         order = np.argsort(lossy, kind="stable")
-        near = alike(self.fingerprints[order], min_difference_db)
+        near = find_duplicates(self.fingerprints[order], min_difference_db)
         found = {int(order[i]): (order[which], apart) for i, (which, apart) in near.items()}
         for index, (which, apart_db) in sorted(found.items()):
             other = self.candidates[which]
             detail = (
                 f"{apart_db:.1f} dB from {other.task.recording.source} at {other.offset_s:.1f} s"
             )
-            self.refused.append(self.candidates[index].refusal(Reason.DUPLICATE, detail))
+            self.rejected.append(self.candidates[index].rejection(Reason.DUPLICATE, detail))
         return [c for i, c in enumerate(self.candidates) if i not in found]
 
-    def divided(
+    def split(
         self, candidates: list[Candidate], share: float
     ) -> tuple[list[Candidate], list[Candidate]]:
-        """(to train on, held out)."""
+        """(training clips, held-out clips)."""
         if not candidates:
             return [], []
-        held, dropped = held_out([c.place for c in candidates], share)
+        held_out, dropped = choose_held_out([c.span for c in candidates], share)
         for index in sorted(dropped):
-            detail = "shares samples with a loop that is held out"
-            self.refused.append(candidates[index].refusal(Reason.OVERLAP, detail))
-        training = [c for i, c in enumerate(candidates) if i not in held | dropped]
-        return training, [candidates[i] for i in sorted(held)]
+            detail = "shares samples with a held-out loop"
+            self.rejected.append(candidates[index].rejection(Reason.OVERLAP, detail))
+        training = [c for i, c in enumerate(candidates) if i not in held_out | dropped]
+        return training, [candidates[i] for i in sorted(held_out)]
 
 
-def _crashed(task: Task) -> Heard:
-    at_s = float(task.number * task.cutting.stretch_s)
-    refusal = Refusal(task.recording.source, at_s, Reason.BROKEN, CRASHED)
-    return Heard([], [refusal], np.zeros((0, 1), np.float16), 0.0)
+def _crash_result(task: Task) -> SegmentResult:
+    at_s = float(task.number * task.settings.segment_s)
+    rejection = Rejection(task.recording.source, at_s, Reason.BROKEN, CRASHED)
+    return SegmentResult([], [rejection], np.zeros((0, 1), np.float16), 0.0)
 
 
-def clips_of(
-    training: list[Candidate], held: list[Candidate], origins: dict[str, Origin]
+def clip_table(
+    training: list[Candidate], held_out: list[Candidate], attributions: dict[str, Attribution]
 ) -> list[Clip]:
     """The table of clips, in the order of the spectrograms."""
     return [
         Clip(
             source=c.task.recording.source,
             offset_s=c.offset_s,
-            licence=origins[c.task.recording.source].licence,
-            author=origins[c.task.recording.source].author,
+            licence=attributions[c.task.recording.source].licence,
+            author=attributions[c.task.recording.source].author,
             held_out=i >= len(training),
             level_db=c.kept.level_db,
             flatness_db=c.kept.flatness_db,
         )
-        for i, c in enumerate(training + held)
+        for i, c in enumerate(training + held_out)
     ]
 
 
 def about_of(sounds: str, clips: list[Clip]) -> dict[str, str]:
-    """For the model card: whose sounds, under which licences."""
+    """For the model card: description, licences and authors of the sounds."""
     licences = sorted({clip.licence or "unknown" for clip in clips})
     authors = sorted({clip.author for clip in clips} - {""})
     return {"sounds": sounds, "licence": ", ".join(licences), "authors": ", ".join(authors)}
 
 
-def seconds_in(candidates: list[Candidate]) -> float:
-    """Length of what the clips are made of, overlaps counted once."""
+def unique_seconds(candidates: list[Candidate]) -> float:
+    """Total length of the source material, overlaps counted once."""
     total, recording, until = 0, "", 0
-    for place in sorted((c.place for c in candidates), key=lambda p: (p.recording, p.start)):
-        until = until if place.recording == recording else 0
-        total += max(place.end - max(place.start, until), 0)
-        recording, until = place.recording, max(place.end, until)
-    return total / candidates[0].task.cutting.geometry.sample_rate
+    for span in sorted((c.span for c in candidates), key=lambda p: (p.recording, p.start)):
+        until = until if span.recording == recording else 0
+        total += max(span.end - max(span.start, until), 0)
+        recording, until = span.recording, max(span.end, until)
+    return total / candidates[0].task.settings.geometry.sample_rate
 
 
-def pixels_in(candidates: list[Candidate]) -> Iterator[NDArray[np.uint8]]:
-    """One clip after the other; one stretch at a time is in memory."""
+def iter_pixels(candidates: list[Candidate]) -> Iterator[NDArray[np.uint8]]:
+    """The pixels of each clip; one segment at a time is in memory."""
     for _, group in groupby(candidates, key=lambda candidate: candidate.task.path):
         members = list(group)
-        pixels = pixels_of(members[0].task)
+        pixels = load_pixels(members[0].task)
         for member in members:
             yield pixels[member.kept.row]

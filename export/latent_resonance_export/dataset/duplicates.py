@@ -1,6 +1,6 @@
-"""Finds loops that are alike: a second copy teaches nothing and makes a network learn by heart.
+"""Finds near-duplicate loops, which add no information and make a network memorise. Pure.
 
-Pure. Fingerprints are compared, never pixels: 1 KB a clip.
+Compares fingerprints of 1 KB per clip, never pixels.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 256  # clips compared at a time with all that are kept
-MIN_DIFFERENCE_DB = 0.5  # a copy as mp3 at 128 kbit/s is 0.2 from its original; cello phrases: 1.9
+BLOCK = 256  # clips that are compared at a time with all kept ones
+MIN_DIFFERENCE_DB = 0.5  # an mp3 copy at 128 kbit/s is 0.2 from its original; cello phrases: 1.9
 
 
-def alike(
+def find_duplicates(
     fingerprints: NDArray[np.float16], min_difference_db: float
 ) -> dict[int, tuple[int, float]]:
-    """Which loops are too near to an earlier one that is kept: {loop: (which, dB apart)}.
+    """The loops too similar to an earlier kept one: {loop: (kept loop, difference in dB)}.
 
-    fingerprints : (n_clips, n), see measures.fingerprint
+    fingerprints : (n_clips, n), see clip_measures.fingerprint
     """
     points = fingerprints.astype(np.float32)
     found: dict[int, tuple[int, float]] = {}
@@ -43,7 +43,7 @@ def alike(
 def _nearest(
     a: NDArray[np.float32], b: NDArray[np.float32]
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """For each row of a the nearest of b: (index, distance)."""
+    """The nearest row of b for each row of a: (index, distance)."""
     if not len(b):
         return np.zeros(len(a), np.intp), np.full(len(a), np.inf, np.float32)
     distances = _distances(a, b)
@@ -53,4 +53,4 @@ def _nearest(
 
 def _distances(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
     square = (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * (a @ b.T)
-    return np.sqrt(np.maximum(square, 0.0))
+    return np.asarray(np.sqrt(np.maximum(square, 0.0)))

@@ -1,9 +1,8 @@
-"""Composes looping phrases and has FluidSynth play them: a corpus from nothing but a SoundFont.
+"""Composes looping phrases and renders them with FluidSynth, from a SoundFont alone.
 
-Used once, on a workstation, for the default pack `cello`: single notes, slow
-melodies, double stops, pulses and slides with varied dynamics and vibrato. Every
-phrase repeats with the period of the spectrogram, so its tail rings into its own
-beginning. Nothing here needs a GPU; FluidSynth must be installed.
+Made the sounds of the default pack `cello`: single notes, slow melodies, double stops, pulses and
+slides with varied dynamics and vibrato. Every phrase has the period of the loop, so that its tail
+decays into its own beginning.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.dataset.loops import close_loop
 
 TICKS_PER_S = 1920  # 960 ticks a beat at 120 beats a minute
-PRE_ROLL_S = 2.0  # what rings into the loop from the turn before
+PRE_ROLL_S = 2.0  # the end of the previous period, which decays into the loop
 FADE_S = 0.25  # cross-fade that closes the loop
 GAP_S = 1.0  # silence between phrases in one rendering
 BEND_RANGE = 2.0  # semitones, General MIDI's default
@@ -31,14 +30,14 @@ SCALES = ((0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10), (0, 3, 5, 7, 10), (0, 
 
 
 class SynthesisError(LatentResonanceError):
-    """The corpus cannot be rendered on this machine as it is."""
+    """The corpus cannot be rendered on this machine."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """One bowed note; times in seconds from the loop's beginning, pitch as MIDI number.
+    """One note; times in seconds from the start of the loop, pitch as MIDI number.
 
-    A note that lasts the whole loop is never bowed again: it has no beginning.
+    A note that lasts the whole loop is held and never struck again.
     """
 
     start_s: float
@@ -49,46 +48,47 @@ class Note:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A loop of notes under one curve of expression (0..127) and one of bend (semitones)."""
+    """A loop of notes with one curve of expression (0..127) and one of bend (semitones)."""
 
     notes: list[Note]
-    swell: tuple[float, float, int]  # (floor 0..1, phase in rad, turns a loop)
-    vibrato: tuple[float, int, float]  # (depth in semitones, cycles a loop, onset in s)
-    slide: tuple[float, int] = field(default=(0.0, 1))  # (depth in semitones, turns a loop)
+    swell: tuple[float, float, int]  # (minimum 0..1, phase in rad, periods per loop)
+    vibrato: tuple[float, int, float]  # (depth in semitones, periods per loop, onset in s)
+    slide: tuple[float, int] = field(default=(0.0, 1))  # (depth in semitones, periods per loop)
 
     def expression(self, time_s: float, loop_s: float) -> int:
-        """MIDI controller 11 at a time of the loop."""
-        floor, phase, turns = self.swell
-        wave = 0.5 + 0.5 * np.sin(2 * np.pi * turns * time_s / loop_s + phase)
-        return round(127 * (floor + (1 - floor) * wave))
+        """MIDI controller 11 at a time within the loop."""
+        floor, phase, periods = self.swell
+        wave = 0.5 + 0.5 * np.sin(2 * np.pi * periods * time_s / loop_s + phase)
+        return round(float(127 * (floor + (1 - floor) * wave)))
 
     def bend(self, time_s: float, loop_s: float) -> float:
-        """Pitch bend in semitones at a time of the loop."""
+        """Pitch bend in semitones at a time within the loop."""
         depth, cycles, onset_s = self.vibrato
         starts = [n.start_s for n in self.notes]
         since_s = min((time_s - s) % loop_s for s in starts)
         ramp = np.clip((since_s - onset_s) / 0.4, 0.0, 1.0)
         turn = 2 * np.pi * time_s / loop_s
-        return depth * ramp * np.sin(cycles * turn) + self.slide[0] * np.sin(self.slide[1] * turn)
+        vibrato = depth * ramp * np.sin(cycles * turn)
+        return float(vibrato + self.slide[0] * np.sin(self.slide[1] * turn))
 
 
-def compose(rng: np.random.Generator, loop_s: float) -> Phrase:
-    """Draws one phrase."""
-    kinds = (_melody, _single, _double_stops, _pulse, _slide, _still)
+def compose_phrase(rng: np.random.Generator, loop_s: float) -> Phrase:
+    """A random phrase."""
+    kinds = (_melody, _single, _double_stops, _pulse, _slide, _sustained)
     kind = kinds[rng.choice(len(kinds), p=(0.3, 0.2, 0.2, 0.14, 0.08, 0.08))]
     return kind(rng, loop_s)
 
 
 def _pitches(rng: np.random.Generator, n: int) -> list[int]:
-    """A walk of n steps on a random scale within the cello's compass (C2..C6)."""
+    """A random walk of n steps on a random scale within the cello's range."""
     scale = SCALES[rng.integers(len(SCALES))]
     root = int(rng.integers(36, 60))
     ladder = [p for o in (0, 12, 24) for p in (root + o + s for s in scale) if 36 <= p <= 79]
-    place = int(rng.integers(len(ladder)))
+    index = int(rng.integers(len(ladder)))
     walk = []
     for _ in range(n):
-        walk.append(ladder[place])
-        place = int(np.clip(place + rng.choice((-3, -2, -1, 1, 2, 3, 4)), 0, len(ladder) - 1))
+        walk.append(ladder[index])
+        index = int(np.clip(index + rng.choice((-3, -2, -1, 1, 2, 3, 4)), 0, len(ladder) - 1))
     return walk
 
 
@@ -105,31 +105,31 @@ def _swell(rng: np.random.Generator) -> tuple[float, float, int]:
     return float(rng.uniform(0.35, 1.0)), float(rng.uniform(0, 2 * np.pi)), int(rng.integers(1, 3))
 
 
-def _steps(rng: np.random.Generator, n: int, loop_s: float) -> list[tuple[float, float]]:
+def _note_times(rng: np.random.Generator, n: int, loop_s: float) -> list[tuple[float, float]]:
     """(start, length) of n notes on a grid of sixteenths that fill the loop."""
-    cuts = np.sort(rng.choice(np.arange(1, 16), size=n - 1, replace=False)) if n > 1 else []
-    edges = np.concatenate([[0], cuts, [16]]) * loop_s / 16
+    inner = rng.choice(np.arange(1, 16), size=n - 1, replace=False) if n > 1 else np.arange(0)
+    edges = np.concatenate([[0], np.sort(inner), [16]]) * loop_s / 16
     return list(zip(edges[:-1], np.diff(edges), strict=True))
 
 
 def _melody(rng: np.random.Generator, loop_s: float) -> Phrase:
     n = int(rng.integers(2, 7))
-    held = rng.choice((0.8, 0.95, 1.02))
-    slots = zip(_steps(rng, n, loop_s), _pitches(rng, n), strict=True)
-    notes = [Note(s, d * held, p, _velocity(rng)) for (s, d), p in slots]
+    duration_share = rng.choice((0.8, 0.95, 1.02))
+    slots = zip(_note_times(rng, n, loop_s), _pitches(rng, n), strict=True)
+    notes = [Note(s, d * duration_share, p, _velocity(rng)) for (s, d), p in slots]
     return Phrase(notes, _swell(rng), _vibrato(rng))
 
 
 def _single(rng: np.random.Generator, loop_s: float) -> Phrase:
-    held = float(rng.choice((0.8, 0.92, 1.0)))
-    note = Note(0.0, loop_s * held, _pitches(rng, 1)[0], _velocity(rng))
+    duration_share = float(rng.choice((0.8, 0.92, 1.0)))
+    note = Note(0.0, loop_s * duration_share, _pitches(rng, 1)[0], _velocity(rng))
     return Phrase([note], _swell(rng), _vibrato(rng))
 
 
 def _double_stops(rng: np.random.Generator, loop_s: float) -> Phrase:
     n = int(rng.integers(1, 4))
     notes = []
-    for (start, length), low in zip(_steps(rng, n, loop_s), _pitches(rng, n), strict=True):
+    for (start, length), low in zip(_note_times(rng, n, loop_s), _pitches(rng, n), strict=True):
         velocity = _velocity(rng)
         interval = int(rng.choice((3, 4, 7, 7, 8, 9, 12)))
         notes += [Note(start, length * 0.92, p, velocity) for p in (low, low + interval)]
@@ -152,16 +152,16 @@ def _slide(rng: np.random.Generator, loop_s: float) -> Phrase:
     return Phrase([note], _swell(rng), (0.0, 25, 0.0), slide)
 
 
-def _still(rng: np.random.Generator, loop_s: float) -> Phrase:
-    """One held note without vibrato or swell: what the pack's pure anchors come from."""
+def _sustained(rng: np.random.Generator, loop_s: float) -> Phrase:
+    """One held note without vibrato or swell: the source of the pack's pure anchors."""
     note = Note(0.0, loop_s, _pitches(rng, 1)[0], int(rng.integers(60, 100)))
     return Phrase([note], (1.0, 0.0, 1), (0.0, 25, 0.0))
 
 
-def _turns(notes: list[Note], loop_s: float) -> Iterator[tuple[Note, float, float]]:
-    """(note, start, end) over the turns that are heard.
+def _note_spans(notes: list[Note], loop_s: float) -> Iterator[tuple[Note, float, float]]:
+    """(note, start, end) of every note from the pre-roll to the cross-fade.
 
-    A key is let go before it is struck again.
+    A note ends before the next one of the same pitch starts.
     """
     first, last = -PRE_ROLL_S, loop_s + FADE_S
     for note in notes:
@@ -178,8 +178,8 @@ def _turns(notes: list[Note], loop_s: float) -> Iterator[tuple[Note, float, floa
 
 
 def _events(phrase: Phrase, loop_s: float) -> Iterator[tuple[float, mido.Message]]:
-    """(seconds from the loop's beginning, message), from PRE_ROLL_S before to FADE_S after it."""
-    for note, start_s, end_s in _turns(phrase.notes, loop_s):
+    """(seconds from the loop's start, message), from PRE_ROLL_S before to FADE_S after the loop."""
+    for note, start_s, end_s in _note_spans(phrase.notes, loop_s):
         yield start_s, mido.Message("note_on", note=note.pitch, velocity=note.velocity)
         yield end_s, mido.Message("note_off", note=note.pitch)
     for time_s in np.arange(-PRE_ROLL_S, loop_s + FADE_S, 0.01):
@@ -190,14 +190,14 @@ def _events(phrase: Phrase, loop_s: float) -> Iterator[tuple[float, mido.Message
 
 
 def write_midi(phrases: list[Phrase], path: Path, program: int, loop_s: float) -> list[float]:
-    """Writes the phrases one after another; returns the second at which each loop begins."""
+    """Writes the phrases in sequence; returns the start of each loop in seconds."""
     length_s = PRE_ROLL_S + loop_s + FADE_S + GAP_S
-    begins = [PRE_ROLL_S + i * length_s for i in range(len(phrases))]
+    loop_starts = [PRE_ROLL_S + i * length_s for i in range(len(phrases))]
     events = [(0.0, mido.Message("program_change", program=program))]
-    for begin, phrase in zip(begins, phrases, strict=True):
-        events += [(begin + t, message) for t, message in _events(phrase, loop_s)]
+    for loop_start, phrase in zip(loop_starts, phrases, strict=True):
+        events += [(loop_start + t, message) for t, message in _events(phrase, loop_s)]
     events.sort(key=lambda event: event[0])
-    events.append((begins[-1] + loop_s + FADE_S + GAP_S, mido.Message("note_off", note=0)))
+    events.append((loop_starts[-1] + loop_s + FADE_S + GAP_S, mido.Message("note_off", note=0)))
     track = mido.MidiTrack()
     now = 0
     for time_s, message in events:
@@ -207,7 +207,7 @@ def write_midi(phrases: list[Phrase], path: Path, program: int, loop_s: float) -
     midi = mido.MidiFile(ticks_per_beat=TICKS_PER_S // 2)
     midi.tracks.append(track)
     midi.save(path)
-    return begins
+    return loop_starts
 
 
 def render_corpus(
@@ -231,13 +231,13 @@ def render_corpus(
     rng = np.random.default_rng(seed)
     fade = int(FADE_S * geometry.sample_rate)
     for first in range(0, n_clips, 64):
-        phrases = [compose(rng, geometry.loop_s) for _ in range(min(64, n_clips - first))]
-        begins = write_midi(phrases, work / "phrases.mid", program, geometry.loop_s)
-        audio = _play(work / "phrases.mid", soundfont, work / "phrases.wav", geometry.sample_rate)
-        for begin in begins:
-            start = round(begin * geometry.sample_rate)
-            heard = audio[start : start + geometry.loop_length + fade]
-            yield close_loop(heard, geometry.loop_length)
+        phrases = [compose_phrase(rng, geometry.loop_s) for _ in range(min(64, n_clips - first))]
+        loop_starts = write_midi(phrases, work / "phrases.mid", program, geometry.loop_s)
+        audio = _render(work / "phrases.mid", soundfont, work / "phrases.wav", geometry.sample_rate)
+        for loop_start in loop_starts:
+            start = round(loop_start * geometry.sample_rate)
+            segment = audio[start : start + geometry.loop_length + fade]
+            yield close_loop(segment, geometry.loop_length)
             progress(1)
 
 
@@ -246,25 +246,25 @@ def _require(soundfont: Path) -> None:
         raise SynthesisError("fluidsynth is not installed: apt install fluidsynth")
     if not soundfont.is_file():
         raise SynthesisError(
-            f"no SoundFont at {soundfont}: apt install fluid-soundfont-gm, or name another"
+            f"no SoundFont at {soundfont}: apt install fluid-soundfont-gm, or name another file"
         )
     with soundfont.open("rb") as file:
         if file.read(4) != b"RIFF":
             raise SynthesisError(f"{soundfont} is not a SoundFont (.sf2 or .sf3)")
 
 
-def _play(midi: Path, soundfont: Path, wav: Path, sample_rate: int) -> np.ndarray:
+def _render(midi: Path, soundfont: Path, wav: Path, sample_rate: int) -> np.ndarray:
     """MIDI to mono samples, dry (no reverb, no chorus)."""
     command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(sample_rate)]
     command += ["-O", "float", "-T", "wav", "-F", str(wav), str(soundfont), str(midi)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
-    # it leaves with 0 after an error too, having played the system's default SoundFont instead
+    # its exit code is 0 even after an error, when it plays the system's default SoundFont instead
     errors = [line for line in done.stderr.splitlines() if "error:" in line]
     if done.returncode != 0 or errors:
-        said = errors[0] if errors else f"fluidsynth left with {done.returncode}"
-        raise SynthesisError(f"{soundfont} cannot be played: {said}")
+        reason = errors[0] if errors else f"fluidsynth exited with {done.returncode}"
+        raise SynthesisError(f"{soundfont} cannot be played: {reason}")
     audio, _ = soundfile.read(wav, dtype="float32", always_2d=True)
     wav.unlink()
     if not audio.any():
-        raise SynthesisError(f"fluidsynth plays only silence from {soundfont}")
-    return audio.mean(axis=1)
+        raise SynthesisError(f"fluidsynth renders only silence from {soundfont}: try another file")
+    return np.asarray(audio.mean(axis=1))

@@ -1,15 +1,15 @@
-"""Whose a recording is and under which licence, from what lies beside it.
+"""Finds the author and the licence of a recording.
 
 In this order: a sidecar of the recording (`take.wav.license`, with REUSE's SPDX lines or the
 licence in the first line and the author in the second), a row of the nearest LICENSES.csv
 (columns file, licence, author; `file` may be a pattern such as birds/*.wav), the recording's
-own tags, what the command line says.
+own tags, the command line.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -21,20 +21,20 @@ TABLES = {"licenses.csv", "licences.csv"}
 SIDECARS = (".license", ".licence")
 LICENCE = ("licence", "license", "spdx-license-identifier")
 AUTHOR = ("author", "artist", "creator", "spdx-filecopyrighttext")
-LARGEST = 10_000_000  # bytes of a table; a sidecar is far smaller
-LONGEST = 300  # characters that are kept of a licence or an author
+MAX_BYTES = 10_000_000  # of a table; a sidecar is far smaller
+MAX_CHARACTERS = 300  # kept of a licence or an author
 
 
 @dataclass(frozen=True)
-class Origin:
-    """Whose; "" where nobody said."""
+class Attribution:
+    """Licence and author; "" where unknown."""
 
     licence: str = ""
     author: str = ""
 
-    def or_else(self, other: Origin) -> Origin:
-        """What is not said here is said there."""
-        return Origin(self.licence or other.licence, self.author or other.author)
+    def or_else(self, other: Attribution) -> Attribution:
+        """Fills in what is unknown from another attribution."""
+        return Attribution(self.licence or other.licence, self.author or other.author)
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Row:
     """One row of a LICENSES.csv, its pattern relative to SOUNDS."""
 
     pattern: str
-    origin: Origin
+    attribution: Attribution
     table: str
 
 
-class Licences:
-    """All tables of a folder; remembers which rows were of use."""
+class LicenceTables:
+    """All tables of a folder; records which rows were used."""
 
     def __init__(self, sounds: Path) -> None:
         self.sounds = sounds
@@ -58,21 +58,23 @@ class Licences:
                 folder = PurePosixPath(path.parent.relative_to(sounds).as_posix())
                 self.tables.setdefault(folder, []).extend(_rows(path, folder))
 
-    def of(self, recording: Recording, path: Path) -> Origin:
-        """Whose a recording is."""
-        origin = _sidecar(path)
+    def of(self, recording: Recording, path: Path) -> Attribution:
+        """The attribution of a recording."""
+        attribution = _sidecar(path)
         for row in self._rows_for(recording.source):
             self.used.add(row)
-            origin = origin.or_else(row.origin)
-        return origin.or_else(Origin(recording.licence[:LONGEST], recording.author[:LONGEST]))
+            attribution = attribution.or_else(row.attribution)
+        return attribution.or_else(
+            Attribution(recording.licence[:MAX_CHARACTERS], recording.author[:MAX_CHARACTERS])
+        )
 
     @property
     def unused(self) -> list[Row]:
-        """Rows that no recording answers to: a slip of the pen, or a file that is missing."""
+        """Rows that match no recording: a typing error, or a missing file."""
         return [r for rows in self.tables.values() for r in rows if r not in self.used]
 
     def _rows_for(self, source: str) -> Iterator[Row]:
-        """Nearest table first; in a table the row with that very name, then the patterns."""
+        """Nearest table first; within a table the exact name first, then the patterns."""
         for folder in PurePosixPath(source).parents:
             rows = self.tables.get(folder, [])
             yield from (row for row in rows if row.pattern == source)
@@ -85,17 +87,17 @@ def _rows(path: Path, folder: PurePosixPath) -> list[Row]:
     except (UnicodeDecodeError, csv.Error) as error:
         reason = str(error).splitlines()[0]
         raise CurationError(
-            f"{path}: not a table in UTF-8 ({reason}); save it as CSV, UTF-8"
+            f"{path}: not a UTF-8 table ({reason}); save it as CSV, UTF-8"
         ) from error
     except OSError as error:
         raise CurationError(
-            f"{path}: cannot be read ({error.strerror}); check its rights"
+            f"{path}: cannot be read ({error.strerror}); check its permissions"
         ) from error
 
 
 def _parse(path: Path, folder: PurePosixPath) -> Iterator[Row]:
-    if path.stat().st_size > LARGEST:
-        raise CurationError(f"{path}: larger than {LARGEST} bytes, which is no table of licences")
+    if path.stat().st_size > MAX_BYTES:
+        raise CurationError(f"{path}: larger than {MAX_BYTES} bytes; split the table")
     with path.open(newline="", encoding="utf-8-sig") as file:
         separator = ";" if ";" in file.readline() else ","  # as spreadsheets write it in Europe
         file.seek(0)
@@ -110,35 +112,36 @@ def _parse(path: Path, folder: PurePosixPath) -> Iterator[Row]:
             name = (row[columns["file"]] or "").strip().replace("\\", "/").removeprefix("./")
             if name:
                 pattern = (folder / name).as_posix() + ("/*" if name.endswith("/") else "")
-                yield Row(pattern, _origin({k: row[n] for k, n in columns.items()}), path.name)
+                yield Row(pattern, _attribution({k: row[n] for k, n in columns.items()}), path.name)
 
 
-def _origin(said: dict[str, object]) -> Origin:
-    """From keys in lower case; several spellings are understood."""
+def _attribution(values: Mapping[str, object]) -> Attribution:
+    """Reads lower-case keys, in several spellings."""
     licence, author = (
-        next((_line(said[k]) for k in keys if said.get(k)), "") for keys in (LICENCE, AUTHOR)
+        next((_clean_line(values[k]) for k in keys if values.get(k)), "")
+        for keys in (LICENCE, AUTHOR)
     )
-    return Origin(licence, author)
+    return Attribution(licence, author)
 
 
-def _sidecar(path: Path) -> Origin:
+def _sidecar(path: Path) -> Attribution:
     for suffix in SIDECARS:
         beside = path.with_name(path.name + suffix)
-        if beside.is_file() and beside.stat().st_size <= LARGEST:
+        if beside.is_file() and beside.stat().st_size <= MAX_BYTES:
             return _read_sidecar(beside.read_text(encoding="utf-8", errors="replace"))
-    return Origin()
+    return Attribution()
 
 
-def _read_sidecar(text: str) -> Origin:
+def _read_sidecar(text: str) -> Attribution:
     lines = [line.strip() for line in text.removeprefix("\ufeff").splitlines() if line.strip()]
     pairs = {
         k.strip().lower(): v for k, colon, v in (line.partition(":") for line in lines) if colon
     }
-    origin = _origin(pairs)
-    if origin == Origin() and lines:
-        return Origin(_line(lines[0]), _line(lines[1]) if len(lines) > 1 else "")
-    return origin
+    attribution = _attribution(pairs)
+    if attribution == Attribution() and lines:
+        return Attribution(_clean_line(lines[0]), _clean_line(lines[1]) if len(lines) > 1 else "")
+    return attribution
 
 
-def _line(value: object) -> str:
-    return " ".join(str(value).split())[:LONGEST]
+def _clean_line(value: object) -> str:
+    return " ".join(str(value).split())[:MAX_CHARACTERS]

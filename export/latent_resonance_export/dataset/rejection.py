@@ -1,6 +1,6 @@
-"""Why a recording or a clip does not get into a dataset, and what lets it in. Pure.
+"""The rules by which recordings and clips are rejected, and the remedies. Pure.
 
-The limit for noise was measured (dB, median of clips of 5.46 s). Refused: white, pink,
+The limit for noise was measured (dB, median of clips of 5.46 s). Rejected: white, pink,
 band-passed and mp3-coded noise -2.4..-3.1, applause and sea -2.5, wind -2.9, gunshots -3.1,
 whispering -3.2, breath -3.3, brown noise -4.8, a helicopter -6.5. Kept: drums -8.9, speech of
 five languages -11.1..-13.7, vowels -12.2, a choir in four parts -13.4, piano -13.8, strings
@@ -14,40 +14,40 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from latent_resonance_export.dataset.clip_measures import Measures
+from latent_resonance_export.dataset.clip_measures import ClipMeasures
 
-LEAST_SOUNDING = 0.25  # share of a clip that is no rest: a loop of little but rests teaches rests
-LARGEST_DC = 0.1  # of the root mean square; what a microphone gives is far below
+MIN_ACTIVE = 0.25  # share of a clip that is not a rest: from mostly empty loops, rests are learned
+MAX_DC = 0.1  # of the RMS; the offset of a microphone is far lower
 
 
 class Reason(Enum):
-    """(a word for tables, which option or act lets it in)."""
+    """(label for tables, remedy)."""
 
-    SILENCE = ("silence", "a lower --min-level lets it in")
-    CLIPPING = ("clipping", "a higher --max-clipped lets it in")
+    SILENCE = ("silence", "a lower --min-level accepts it")
+    CLIPPING = ("clipping", "a higher --max-clipped accepts it")
     DC = ("DC", "high-pass the recording, for example: sox IN OUT highpass 20")
-    NOISE = ("noise-like", "a higher --max-flatness lets it in")
-    DUPLICATE = ("near-duplicate", "a lower --min-difference lets it in")
-    SHORT = ("too short", "a lower --shortest lets it in")
+    NOISE = ("noise-like", "a higher --max-flatness accepts it")
+    DUPLICATE = ("near-duplicate", "a lower --min-difference accepts it")
+    SHORT = ("too short", "a lower --shortest accepts it")
     BROKEN = ("broken", "export or download the recording again")
-    FORMAT = ("format not read", "convert it, for example: ffmpeg -i IN OUT.flac")
+    FORMAT = ("unsupported format", "convert it, for example: ffmpeg -i IN OUT.flac")
     LINK = ("link", "links are not followed: copy the recording into the folder")
-    OVERLAP = ("overlaps held-out", "nothing that is held out is trained on; more files avoid it")
+    OVERLAP = ("overlaps held-out", "held-out audio is never trained on; more files avoid it")
 
     @property
-    def word(self) -> str:
-        """For tables and sentences."""
+    def label(self) -> str:
+        """Short name for tables."""
         return self.value[0]
 
     @property
     def remedy(self) -> str:
-        """What an artist can do."""
+        """What the user can do about it."""
         return self.value[1]
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """One clip, or from `offset_s` on a recording, that is left out."""
+class Rejection:
+    """A clip, or the rest of a recording from `offset_s` on, that is left out."""
 
     source: str
     offset_s: float
@@ -57,31 +57,34 @@ class Refusal:
     flatness_db: float | None = None
 
 
-def by_reason(refused: Iterable[Refusal]) -> list[tuple[Reason, list[Refusal]]]:
+def group_by_reason(rejected: Iterable[Rejection]) -> list[tuple[Reason, list[Rejection]]]:
     """Most frequent first."""
-    found: dict[Reason, list[Refusal]] = {}
-    for refusal in refused:
-        found.setdefault(refusal.reason, []).append(refusal)
-    return sorted(found.items(), key=lambda item: (-len(item[1]), item[0].word))
+    found: dict[Reason, list[Rejection]] = {}
+    for rejection in rejected:
+        found.setdefault(rejection.reason, []).append(rejection)
+    return sorted(found.items(), key=lambda item: (-len(item[1]), item[0].label))
 
 
-def reasons_of(refused: Iterable[Refusal]) -> str:
-    """How often for which reason, and what lets it in, in a line."""
-    parts = (f"{len(all_)} {reason.word} ({reason.remedy})" for reason, all_ in by_reason(refused))
+def summarise_reasons(rejected: Iterable[Rejection]) -> str:
+    """Counts, reasons and remedies in one line."""
+    parts = (
+        f"{len(all_)} {reason.label} ({reason.remedy})"
+        for reason, all_ in group_by_reason(rejected)
+    )
     return ", ".join(parts)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a clip must keep to."""
+    """Limits for a clip's measures."""
 
     min_level_db: float = -60.0  # RMS, dB re full scale
     max_clipped: float = 0.0005  # share of samples: 3 ms of a loop
     max_flatness_db: float = -7.0
 
 
-def why_refused(measured: Measures, limits: Limits) -> tuple[Reason, str] | None:
-    """The first limit that a clip breaks, and by how much; None if it keeps to all."""
+def rejection_of(measured: ClipMeasures, limits: Limits) -> tuple[Reason, str] | None:
+    """The first limit that a clip exceeds, and the values; None if it is within all limits."""
     rules = (
         (
             measured.level_db < limits.min_level_db,
@@ -89,9 +92,9 @@ def why_refused(measured: Measures, limits: Limits) -> tuple[Reason, str] | None
             f"{measured.level_db:.0f} dB, below {limits.min_level_db:g} dB",
         ),
         (
-            measured.sounding < LEAST_SOUNDING,
+            measured.active < MIN_ACTIVE,
             Reason.SILENCE,
-            f"{measured.sounding:.0%} of it sounds, less than {LEAST_SOUNDING:.0%}",
+            f"{measured.active:.0%} of it is not silent, less than {MIN_ACTIVE:.0%}",
         ),
         (
             measured.clipped > limits.max_clipped,
@@ -99,9 +102,9 @@ def why_refused(measured: Measures, limits: Limits) -> tuple[Reason, str] | None
             f"{measured.clipped:.2%} of its samples, above {limits.max_clipped:.2%}",
         ),
         (
-            measured.dc > LARGEST_DC,
+            measured.dc > MAX_DC,
             Reason.DC,
-            f"a constant of {measured.dc:.0%} of its RMS, above {LARGEST_DC:.0%}",
+            f"DC offset of {measured.dc:.0%} of its RMS, above {MAX_DC:.0%}",
         ),
         (
             measured.flatness_db > limits.max_flatness_db,

@@ -1,7 +1,4 @@
-"""What was kept, what was refused and why, as a page that an artist reads. Pure.
-
-In: what a curation came to, and the pixels that it wrote. Out: HTML in one file.
-"""
+"""The report of a curation: kept clips, rejected ones and the reasons, as one HTML page. Pure."""
 
 from __future__ import annotations
 
@@ -15,153 +12,150 @@ from numpy.typing import NDArray
 
 from latent_resonance_export.dataset.dataset import Clip
 from latent_resonance_export.dataset.recordings import Recording
-from latent_resonance_export.dataset.rejection import Refusal, by_reason
-from latent_resonance_export.dataset.settings import Cutting
-from latent_resonance_export.report.charts import Histogram, small_picture
-from latent_resonance_export.report.html import figures, page, paragraph, section, table
+from latent_resonance_export.dataset.rejection import Rejection, group_by_reason
+from latent_resonance_export.dataset.settings import CurationSettings
+from latent_resonance_export.report.charts import Histogram, thumbnail
+from latent_resonance_export.report.html import key_figures, page, paragraph, section, table
 
-SHOWN_PICTURES = 60
-SHOWN_EXAMPLES = 6  # of a reason
-SHOWN_RECORDINGS = 1000
-FEW = 200  # loops to train on, below which a network learns them by heart
+MAX_SHOWN_CLIPS = 60
+MAX_SHOWN_EXAMPLES = 6  # per reason
+MAX_SHOWN_RECORDINGS = 1000
+FEW_CLIPS = 200  # training loops; with fewer, a network memorises them
 LEVEL = ("Level", "dB re full scale, RMS", -80.0, 0.0, 2.0)
 FLATNESS = ("Spectral flatness", "dB, noise to the right", -40.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
-class Curated:
-    """What a curation came to."""
+class CurationResult:
+    """The result of a curation."""
 
     name: str  # of the folder of recordings
-    cutting: Cutting
+    settings: CurationSettings
     about: dict[str, str]
     recordings: list[Recording]
     clips: list[Clip]  # in the order of the spectrograms
-    refused: list[Refusal]
-    unused_rows: list[str]  # of tables of licences
-    heard_s: float  # seconds of sound that were listened to
-    kept_s: float  # seconds of the recordings that are in a loop
+    rejected: list[Rejection]
+    unused_rows: list[str]  # of the tables of licences
+    read_s: float  # seconds of audio that were read
+    kept_s: float  # seconds of the recordings that are part of a loop
 
     @property
     def n_training(self) -> int:
-        """Loops to train on."""
+        """Number of training loops."""
         return sum(not clip.held_out for clip in self.clips)
 
 
-def report(curated: Curated, pixels: NDArray[np.uint8]) -> str:
+def report(result: CurationResult, pixels: NDArray[np.uint8]) -> str:
     """The page, as HTML."""
     parts = [
-        f"<h1>{escape(curated.name)}</h1>",
-        paragraph(curated.about["sounds"]),
-        _figures(curated),
-        *_warnings(curated),
-        _sheet(curated.clips, pixels),
-        _charts(curated),
-        _refusals(curated),
-        _origins(curated.clips, curated.cutting.geometry.loop_s),
-        _recordings(curated),
-        _settings(curated.cutting),
+        f"<h1>{escape(result.name)}</h1>",
+        paragraph(result.about["sounds"]),
+        _figures(result),
+        *_warnings(result),
+        _contact_sheet(result.clips, pixels),
+        _charts(result),
+        _refusals(result),
+        _attributions(result.clips, result.settings.geometry.loop_s),
+        _recordings(result),
+        _settings(result.settings),
     ]
-    return page(f"{curated.name}: what the dataset is made of", parts)
+    return page(f"{result.name}: curation report", parts)
 
 
-def _figures(curated: Curated) -> str:
-    held_out = len(curated.clips) - curated.n_training
-    return figures(
+def _figures(result: CurationResult) -> str:
+    held_out = len(result.clips) - result.n_training
+    return key_figures(
         [
-            (f"{curated.n_training:,}", "loops to train on"),
-            (f"{held_out:,}", "loops held out"),
-            (f"{curated.cutting.geometry.loop_s:.2f} s", "a loop"),
-            (f"{curated.heard_s / 60:,.1f} min", "of sound listened to"),
-            (f"{curated.kept_s / 60:,.1f} min", "of it in the loops"),
-            (f"{len(curated.recordings):,}", "recordings opened"),
-            (f"{len(curated.refused):,}", "times refused"),
+            (f"{result.n_training:,}", "training loops"),
+            (f"{held_out:,}", "held-out loops"),
+            (f"{result.settings.geometry.loop_s:.2f} s", "per loop"),
+            (f"{result.read_s / 60:,.1f} min", "of audio read"),
+            (f"{result.kept_s / 60:,.1f} min", "of it in loops"),
+            (f"{len(result.recordings):,}", "recordings opened"),
+            (f"{len(result.rejected):,}", "rejections"),
         ]
     )
 
 
-def _warnings(curated: Curated) -> list[str]:
+def _warnings(result: CurationResult) -> list[str]:
     found = []
-    if curated.n_training < FEW:
+    if result.n_training < FEW_CLIPS:
         found.append(
-            f"{curated.n_training} loops are few: below {FEW} a network tends to learn them by "
-            "heart. More recordings help most, then a smaller --stride."
+            f"{result.n_training} training loops are few: with fewer than {FEW_CLIPS} a network "
+            "memorises them. More recordings help most, then a smaller --stride."
         )
-    silent = [clip for clip in curated.clips if not clip.licence]
-    if silent:
-        sources = len({clip.source for clip in silent})
+    unlicensed = {clip.source for clip in result.clips if not clip.licence}
+    if unlicensed:
         found.append(
-            f"Of {sources} recordings the licence is unknown: name it in a LICENSES.csv, in a "
-            "sidecar, or for all of them by --licence, before a pack is given to others."
+            f"The licence of {len(unlicensed)} recordings is unknown: before you publish a pack, "
+            "state it in a LICENSES.csv, in a sidecar, or for all of them with --licence."
         )
-    if curated.unused_rows:
-        found.append("No recording answers to these rows: " + "; ".join(curated.unused_rows[:20]))
+    if result.unused_rows:
+        found.append("These rows match no recording: " + "; ".join(result.unused_rows[:20]))
     return [paragraph(text, warning=True) for text in found]
 
 
-def _sheet(clips: Sequence[Clip], pixels: NDArray[np.uint8]) -> str:
-    shown = np.unique(np.linspace(0, len(clips) - 1, SHOWN_PICTURES).round().astype(int))
-    pictures = "\n".join(_picture(clips[i], pixels[i]) for i in shown)
-    said = f"{len(shown)} of {len(clips):,} loops. Time runs to the right, pitch upwards, "
-    said += "and the right edge flows into the left one."
-    return section(
-        "What the networks will see", paragraph(said), f'<div class="sheet">{pictures}</div>'
-    )
+def _contact_sheet(clips: Sequence[Clip], pixels: NDArray[np.uint8]) -> str:
+    shown = np.unique(np.linspace(0, len(clips) - 1, MAX_SHOWN_CLIPS).round().astype(int))
+    spectrograms = "\n".join(_thumbnail_figure(clips[i], pixels[i]) for i in shown)
+    text = f"{len(shown)} of {len(clips):,} loops. Time runs to the right, pitch upwards; "
+    text += "the right edge continues at the left one."
+    return section("Spectrograms", paragraph(text), f'<div class="sheet">{spectrograms}</div>')
 
 
-def _picture(clip: Clip, pixels: NDArray[np.uint8]) -> str:
+def _thumbnail_figure(clip: Clip, pixels: NDArray[np.uint8]) -> str:
     caption = escape(f"{clip.source} at {clip.offset_s:.1f} s")
     kind = ' class="held"' if clip.held_out else ""
     return (
-        f'<figure{kind}><img src="{small_picture(pixels)}" alt="spectrogram of {caption}">'
+        f'<figure{kind}><img src="{thumbnail(pixels)}" alt="spectrogram of {caption}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )
 
 
-def _charts(curated: Curated) -> str:
-    limits = curated.cutting.limits
+def _charts(result: CurationResult) -> str:
+    limits = result.settings.limits
     level = Histogram(*LEVEL, limits.min_level_db, "--min-level")
     flatness = Histogram(*FLATNESS, limits.max_flatness_db, "--max-flatness")
-    drawn = [
-        level.svg(*_values(curated, "level_db")),
-        flatness.svg(*_values(curated, "flatness_db")),
+    charts = [
+        level.svg(*_values(result, "level_db")),
+        flatness.svg(*_values(result, "flatness_db")),
     ]
-    said = "What is kept is bright, what is refused (for whatever reason) dim, the limit dashed."
+    text = "Kept loops are bright, rejected ones (for any reason) dim. The limit is dashed."
     return section(
-        "Level and noise", paragraph(said), f'<div class="charts">{"".join(drawn)}</div>'
+        "Level and noise", paragraph(text), f'<div class="charts">{"".join(charts)}</div>'
     )
 
 
-def _values(curated: Curated, name: str) -> tuple[list[float], list[float]]:
-    kept, refused = (
+def _values(result: CurationResult, name: str) -> tuple[list[float], list[float]]:
+    kept, rejected = (
         [value for thing in things if (value := getattr(thing, name)) is not None]
-        for things in (curated.clips, curated.refused)
+        for things in (result.clips, result.rejected)
     )
-    return kept, refused
+    return kept, rejected
 
 
-def _refusals(curated: Curated) -> str:
-    if not curated.refused:
+def _refusals(result: CurationResult) -> str:
+    if not result.rejected:
         return section("Refused", paragraph("Nothing."))
     rows = [
-        [reason.word, len(refused), reason.remedy, _examples(refused)]
-        for reason, refused in by_reason(curated.refused)
+        [reason.label, len(rejected), reason.remedy, _examples(rejected)]
+        for reason, rejected in group_by_reason(result.rejected)
     ]
     return section("Refused", table(["Reason", "Times", "What to do", "For example"], rows))
 
 
-def _examples(refused: list[Refusal]) -> list[str]:
-    """From as many recordings as possible: the first of each, then the others."""
-    first = {refusal.source: refusal for refusal in reversed(refused)}
-    chosen = [r for r in refused if first[r.source] is r]
-    chosen += [r for r in refused if first[r.source] is not r]
-    shown = chosen[:SHOWN_EXAMPLES]
+def _examples(rejected: list[Rejection]) -> list[str]:
+    """Examples of as many recordings as possible: the first of each, then the others."""
+    first = {rejection.source: rejection for rejection in reversed(rejected)}
+    chosen = [r for r in rejected if first[r.source] is r]
+    chosen += [r for r in rejected if first[r.source] is not r]
+    shown = chosen[:MAX_SHOWN_EXAMPLES]
     lines = [f"{r.source} at {r.offset_s:.1f} s: {r.detail}" for r in shown]
-    left = len(refused) - len(shown)
+    left = len(rejected) - len(shown)
     return [*lines, f"and {left:,} more"] if left else lines
 
 
-def _origins(clips: Sequence[Clip], loop_s: float) -> str:
+def _attributions(clips: Sequence[Clip], loop_s: float) -> str:
     counts = Counter((clip.licence or "unknown", clip.author or "unknown") for clip in clips)
     rows = [
         [licence, author, count, count * loop_s / 60]
@@ -170,28 +164,31 @@ def _origins(clips: Sequence[Clip], loop_s: float) -> str:
     return section("Licences and authors", table(["Licence", "Author", "Loops", "Minutes"], rows))
 
 
-def _recordings(curated: Curated) -> str:
-    loops = Counter(clip.source for clip in curated.clips)
-    refused = Counter(refusal.source for refusal in curated.refused)
+def _recordings(result: CurationResult) -> str:
+    loops = Counter(clip.source for clip in result.clips)
+    rejected = Counter(rejection.source for rejection in result.rejected)
     rows = [
-        [r.source, r.seconds / 60, r.sample_rate, loops[r.source], refused[r.source]]
-        for r in curated.recordings[:SHOWN_RECORDINGS]
+        [r.source, r.seconds / 60, r.sample_rate, loops[r.source], rejected[r.source]]
+        for r in result.recordings[:MAX_SHOWN_RECORDINGS]
     ]
     heads = ["Recording", "Minutes", "Hz", "Loops", "Refused"]
-    said = f"{len(curated.recordings):,} recordings"
-    if len(curated.recordings) > SHOWN_RECORDINGS:
-        said += f", of which the first {SHOWN_RECORDINGS:,}"
+    text = f"{len(result.recordings):,} recordings"
+    if len(result.recordings) > MAX_SHOWN_RECORDINGS:
+        text += f", the first {MAX_SHOWN_RECORDINGS:,} of them"
     return section(
-        "Recordings", f"<details><summary>{said}</summary>{table(heads, rows)}</details>"
+        "Recordings", f"<details><summary>{text}</summary>{table(heads, rows)}</details>"
     )
 
 
-def _settings(cutting: Cutting) -> str:
-    low, high = cutting.peak_db
+def _settings(settings: CurationSettings) -> str:
+    low, high = settings.peak_db
     rows = [
-        ["Cut by", f"{cutting.cut}, {cutting.stride / cutting.geometry.sample_rate:.2f} s apart"],
-        ["Loudest band of a loop", f"{low:g} to {high:g} dB, by chance"],
-        ["Seed", str(cutting.seed)],
-        *([key, f"{value:g}"] for key, value in asdict(cutting.geometry).items()),
+        [
+            "Cut by",
+            f"{settings.cut}, {settings.stride / settings.geometry.sample_rate:.2f} s apart",
+        ],
+        ["Loudest band of a loop", f"{low:g} to {high:g} dB, random"],
+        ["Seed", str(settings.seed)],
+        *([key, f"{value:g}"] for key, value in asdict(settings.geometry).items()),
     ]
     return section("Settings", f"<details><summary>all</summary>{table(['', ''], rows)}</details>")

@@ -1,4 +1,4 @@
-"""Where the loops of a stretch begin: every so often, or at the sound's own beginnings. Pure."""
+"""Chooses where the loops of a segment start: at a fixed stride, or at onsets. Pure."""
 
 from __future__ import annotations
 
@@ -11,60 +11,62 @@ FloatArray = NDArray[np.float32]
 HOP_S = 0.01
 WINDOW_HOPS = 4
 LAG = 2  # hops between the spectra that are compared
-COMPRESSION = 1000.0  # of magnitudes, before their logarithm: what is quiet counts too
-AROUND_S = 0.5  # in which an onset must stand out
-STANDS_OUT = 0.1  # of the strongest onset of the stretch, above the median around
-APART_S = 0.1
+COMPRESSION = 1000.0  # factor of the magnitudes before the logarithm, so that quiet ones count
+MEDIAN_WINDOW_S = 0.5  # of the local median that an onset must exceed
+ONSET_THRESHOLD = 0.1  # above the local median, relative to the strongest onset of the segment
+MIN_ONSET_DISTANCE_S = 0.1
 PRE_ROLL_S = 0.02  # kept before an onset
-CHUNK = 1024  # hops whose spectra are in memory at a time
+CHUNK = 1024  # number of spectra in memory at a time
 
 
-def by_stride(first: int, last: int, stride: int) -> list[int]:
+def stride_starts(first: int, last: int, stride: int) -> list[int]:
     """Multiples of the stride, counted from the recording's beginning, in first..last - 1."""
     return list(range(-(-first // stride) * stride, last, stride))
 
 
-def by_onset(audio: FloatArray, last: int, stride: int, sample_rate: int) -> list[int]:
-    """Onsets at least a stride apart; where a sound is held for two strides, also without.
+def onset_starts(audio: FloatArray, last: int, stride: int, sample_rate: int) -> list[int]:
+    """Onsets at least one stride apart; further starts where there is no onset for two strides.
 
     Parameters
     ----------
-    audio : the stretch
-    last : samples; every beginning is before
+    audio : the segment
+    last : samples; every start is before it
     """
-    onsets = np.maximum(onsets_of(audio, sample_rate) - int(PRE_ROLL_S * sample_rate), 0)
+    onsets = np.maximum(detect_onsets(audio, sample_rate) - int(PRE_ROLL_S * sample_rate), 0)
     starts, at = [], 0
     while at < last:
-        coming = onsets[np.searchsorted(onsets, at) :]
-        if len(coming) and coming[0] < at + stride:
-            at = int(coming[0])
+        following = onsets[np.searchsorted(onsets, at) :]
+        if len(following) and following[0] < at + stride:
+            at = int(following[0])
         if at < last:
             starts.append(at)
         at += stride
     return starts
 
 
-def onsets_of(audio: FloatArray, sample_rate: int) -> NDArray[np.intp]:
-    """Samples at which something begins: peaks of the spectral flux, maximum-filtered.
+def detect_onsets(audio: FloatArray, sample_rate: int) -> NDArray[np.intp]:
+    """Samples of the onsets: peaks of the maximum-filtered spectral flux.
 
     Böck & Widmer 2013, "Maximum filter vibrato suppression for onset detection" (SuperFlux).
     """
-    from scipy.signal import find_peaks  # half of a worker's start, and --cut stride needs it not
+    from scipy.signal import find_peaks  # slow to import, and not needed for --cut stride
 
     hop = max(round(HOP_S * sample_rate), 1)
     flux = _flux(audio, hop)
     if not flux.size:
         return np.zeros(0, np.intp)
-    around = 2 * round(AROUND_S / HOP_S) + 1
+    around = 2 * round(MEDIAN_WINDOW_S / HOP_S) + 1
     above = flux - scipy.ndimage.median_filter(flux, around)
     peaks, _ = find_peaks(
-        above, height=max(STANDS_OUT * above.max(), 1e-6), distance=round(APART_S / HOP_S)
+        above,
+        height=max(ONSET_THRESHOLD * above.max(), 1e-6),
+        distance=round(MIN_ONSET_DISTANCE_S / HOP_S),
     )
-    return peaks * hop
+    return np.asarray(peaks * hop, np.intp)
 
 
 def _flux(audio: FloatArray, hop: int) -> FloatArray:
-    """Rise of the compressed spectrum at each hop: (n_hops,)."""
+    """Increase of the compressed spectrum at each hop: (n_hops,)."""
     size = WINDOW_HOPS * hop
     padded = np.pad(audio, (size // 2 + LAG * hop, size))
     frames = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]

@@ -1,10 +1,10 @@
-"""How a dataset is cut: everything that a clip depends on. Pure but for the geometry's file."""
+"""The settings of a curation: everything that a clip depends on. Pure, except `read_geometry`."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from latent_resonance import LatentResonanceError
@@ -13,18 +13,18 @@ from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance_export.dataset.loops import PEAK_DB, fade_length
 from latent_resonance_export.dataset.rejection import Limits
 
-FORMAT = 1  # of what is kept between runs: raise it when the same settings give other clips
-LEAST_STRETCH_S = 120
-LARGEST_GEOMETRY = 10_000  # bytes of a file
+FORMAT = 1  # of the work folder; increment it when the same settings give different clips
+MIN_SEGMENT_S = 120
+MAX_GEOMETRY_BYTES = 10_000  # of the YAML file
 
 
 class CurationError(LatentResonanceError):
-    """No dataset can be made; the message says why and what to do."""
+    """No dataset can be made; the message states the reason and the remedy."""
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """How clips are cut and levelled, and what is refused."""
+class CurationSettings:
+    """How clips are cut and levelled, and the limits for rejection."""
 
     geometry: Geometry = field(default_factory=Geometry)
     cut: str = "stride"  # or "onset"
@@ -36,72 +36,72 @@ class Cutting:
 
     @property
     def stride(self) -> int:
-        """Samples between the beginnings of two clips."""
+        """Samples between the starts of two clips."""
         seconds = self.geometry.loop_s / 2 if self.stride_s is None else self.stride_s
         return max(round(seconds * self.geometry.sample_rate), 1)
 
     @property
     def shortest(self) -> int:
-        """Samples of the shortest recording that is sustained to fill a loop."""
+        """Minimum length, in samples, of a recording that is sustained to fill a loop."""
         seconds = self.geometry.loop_s / 2 if self.shortest_s is None else self.shortest_s
         return max(round(seconds * self.geometry.sample_rate), 2 * fade_length(self.geometry))
 
     @property
-    def needed(self) -> int:
-        """Samples of a recording that a loop is made of."""
+    def source_length(self) -> int:
+        """Samples of a recording that a loop is made of, including the cross-fade."""
         return self.geometry.loop_length + fade_length(self.geometry)
 
     @property
-    def stretch_s(self) -> int:
-        """Seconds of a recording that are read at a time: whole, and several loops."""
-        return max(LEAST_STRETCH_S, int(4 * self.geometry.loop_s) + 1)
+    def segment_s(self) -> int:
+        """Length of a segment: whole seconds, at least four loops."""
+        return max(MIN_SEGMENT_S, int(4 * self.geometry.loop_s) + 1)
 
     def key(self, sha256: str) -> str:
-        """A name for what becomes of a recording of that content under these settings."""
+        """A hash of these settings and the content of a recording, for the work folder."""
         text = json.dumps([FORMAT, sha256, asdict(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def read_geometry(path: Path) -> Geometry:
-    """Geometry from a YAML file with any of its fields; the others keep their defaults.
+    """Reads a geometry from a YAML file; missing fields keep their defaults.
 
     Raises
     ------
     CurationError
-        A field is unknown, or the values do not fit each other.
+        A key is unknown, or a value is invalid.
     """
     try:
-        said = read_yaml(path, LARGEST_GEOMETRY)
+        values = read_yaml(path, MAX_GEOMETRY_BYTES)
     except YamlError as error:
         raise CurationError(str(error)) from error
-    kinds = {f.name: type(f.default) for f in fields(Geometry)}
-    if not isinstance(said, dict):
-        raise CurationError(f"{path}: holds no keys and values; its keys are {', '.join(kinds)}")
-    for key, value in said.items():
-        if key not in kinds:
-            raise CurationError(f"{path}: unknown key {key!r}; its keys are {', '.join(kinds)}")
-        if isinstance(value, bool) or not isinstance(value, kinds[key] | int) or not value > 0:
-            what = "a whole number" if kinds[key] is int else "a number"
+    types = {key: type(default) for key, default in asdict(Geometry()).items()}
+    if not isinstance(values, dict):
+        raise CurationError(f"{path}: contains no mapping; valid keys are {', '.join(types)}")
+    for key, value in values.items():
+        if key not in types:
+            raise CurationError(f"{path}: unknown key {key!r}; valid keys are {', '.join(types)}")
+        if isinstance(value, bool) or not isinstance(value, types[key] | int) or not value > 0:
+            what = "a whole number" if types[key] is int else "a number"
             raise CurationError(f"{path}: {key}: {value!r} should be {what} above 0")
-    geometry = Geometry(**{key: kinds[key](value) for key, value in said.items()})
+    geometry = Geometry(**{key: types[key](value) for key, value in values.items()})
     _check(path, geometry)
     return geometry
 
 
-def _check(path: Path, given: Geometry) -> None:
-    """The rules of a pack's geometry, and what keeps a loop's memory within bounds."""
-    for kept, rule in (
-        (4_000 <= given.sample_rate <= 768_000, "sample_rate should be 4000 to 768000 Hz"),
-        (given.win_length <= given.n_fft <= 65_536, "win_length <= n_fft <= 65536"),
-        (4 * given.hop_length <= given.win_length, "hop_length should be win_length / 4 or less"),
-        (given.f_min_hz < given.f_max_hz, "f_min_hz should be below f_max_hz"),
-        (2 * given.f_max_hz <= given.sample_rate, "f_max_hz should be sample_rate / 2 or less"),
-        (given.n_mels >= 8 and given.n_frames >= 8, "n_mels and n_frames should be at least 8"),
-        (given.n_mels * given.n_frames <= 1 << 22, "n_mels × n_frames should be at most 4194304"),
-        (given.n_fft <= given.loop_length, "n_frames × hop_length should be n_fft or more"),
-        (given.loop_s <= 60, "n_frames × hop_length should be at most 60 s"),
-        (given.range_db <= 200, "range_db should be at most 200 dB"),
+def _check(path: Path, g: Geometry) -> None:
+    """Checks the rules for a pack's geometry, and limits the memory of a loop."""
+    for is_valid, rule in (
+        (4_000 <= g.sample_rate <= 768_000, "sample_rate should be 4000 to 768000 Hz"),
+        (g.win_length <= g.n_fft <= 65_536, "win_length <= n_fft <= 65536"),
+        (4 * g.hop_length <= g.win_length, "hop_length should be win_length / 4 or less"),
+        (g.f_min_hz < g.f_max_hz, "f_min_hz should be below f_max_hz"),
+        (2 * g.f_max_hz <= g.sample_rate, "f_max_hz should be sample_rate / 2 or less"),
+        (g.n_mels >= 8 and g.n_frames >= 8, "n_mels and n_frames should be at least 8"),
+        (g.n_mels * g.n_frames <= 1 << 22, "n_mels × n_frames should be at most 4194304"),
+        (g.n_fft <= g.loop_length, "n_frames × hop_length should be n_fft or more"),
+        (g.loop_s <= 60, "n_frames × hop_length should be at most 60 s"),
+        (g.range_db <= 200, "range_db should be at most 200 dB"),
     ):
-        if not kept:
-            values = ", ".join(f"{key} {value:g}" for key, value in asdict(given).items())
-            raise CurationError(f"{path}: {rule}; it makes {values}")
+        if not is_valid:
+            values = ", ".join(f"{key} {value:g}" for key, value in asdict(g).items())
+            raise CurationError(f"{path}: {rule}; the values are {values}")

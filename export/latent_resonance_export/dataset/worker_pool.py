@@ -1,7 +1,7 @@
-"""Work on all cores: one process a core, each answer as soon as it is there.
+"""Runs tasks on all cores, one process per core, and yields results as they arrive.
 
-A decoder may crash on a hostile file and take its process with it: the task that did it is
-found and answered with None, and the others go on.
+A decoder may crash on a hostile file and end its process. The task that caused it is found and
+gets the result None; the others continue.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 Task = TypeVar("Task")
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def available_cores() -> int:
+    """Number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class Workers:
-    """Processes that wait for work; begun when there is some, ended with the context."""
+class WorkerPool:
+    """Worker processes, started on first use and stopped at the end of the context."""
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
@@ -43,37 +43,37 @@ class Workers:
     ) -> None:
         self._end()
 
-    def each(
-        self, work: Callable[[Task], Answer], tasks: Sequence[Task]
-    ) -> Iterator[tuple[int, Answer | None]]:
-        """(index of a task, its answer), in the order in which they are done.
+    def map_unordered(
+        self, work: Callable[[Task], Result], tasks: Sequence[Task]
+    ) -> Iterator[tuple[int, Result | None]]:
+        """(index of a task, its result), in the order of completion.
 
-        The answer is None where the task ended the process that worked on it.
+        The result is None if the task ended its process.
         """
-        waiting = dict(enumerate(tasks))
-        while waiting:
-            yield from self._spread(work, waiting, self.jobs)
-            if waiting:  # one process, in order: the first that is left then did it
-                yield from self._spread(work, waiting, 1)
+        pending = dict(enumerate(tasks))
+        while pending:
+            yield from self._submit_all(work, pending, self.jobs)
+            if pending:  # with one process, in order: the first remaining task is the cause
+                yield from self._submit_all(work, pending, 1)
                 self._end()
-            if waiting:
-                guilty = next(iter(waiting))
-                del waiting[guilty]
-                yield guilty, None
+            if pending:
+                crashed = next(iter(pending))
+                del pending[crashed]
+                yield crashed, None
 
-    def _spread(
-        self, work: Callable[[Task], Answer], waiting: dict[int, Task], processes: int
-    ) -> Iterator[tuple[int, Answer]]:
-        """Answers until all are there or a process died; what is answered leaves `waiting`."""
+    def _submit_all(
+        self, work: Callable[[Task], Result], pending: dict[int, Task], processes: int
+    ) -> Iterator[tuple[int, Result]]:
+        """Results until all are done or a process dies; removes done tasks from `pending`."""
         if self._pool is None:
-            context = get_context("spawn")  # a fork copies threads and locks of what is loaded
-            self._pool = ProcessPoolExecutor(processes, context, initializer=_begin)
+            context = get_context("spawn")  # fork would copy the threads and locks of libraries
+            self._pool = ProcessPoolExecutor(processes, context, initializer=_init_worker)
         try:
-            futures = {self._pool.submit(work, task): index for index, task in waiting.items()}
+            futures = {self._pool.submit(work, task): index for index, task in pending.items()}
             for future in as_completed(futures):
-                answer = future.result()
-                del waiting[futures[future]]
-                yield futures[future], answer
+                result = future.result()
+                del pending[futures[future]]
+                yield futures[future], result
         except BrokenProcessPool:
             self._end()
 
@@ -83,18 +83,18 @@ class Workers:
             self._pool = None
 
 
-def _begin() -> None:
-    """Ctrl-C is for the parent to hear; when the parent is killed, its workers leave too.
+def _init_worker() -> None:
+    """Leaves Ctrl-C to the parent, and exits when the parent is killed.
 
-    What decoders write to standard error would end up in the middle of a progress bar; what is
-    wrong with a file they say by their error codes too.
+    Discards standard error, where decoders would write into the progress bar; errors are
+    reported by their codes as well.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _leave_with_parent() -> None:
+def _exit_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
         connection.wait([parent.sentinel])

@@ -1,1 +1,1 @@
-"""What the HTML reports share: pages, charts, contact sheets."""
+"""Pages, charts and contact sheets of the HTML reports."""

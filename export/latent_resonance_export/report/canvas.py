@@ -1,4 +1,4 @@
-"""A dark canvas for spectrograms, laid out in pixels from the top left."""
+"""A dark canvas for spectrograms and text, in pixel coordinates from the top left."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ FloatArray = NDArray[np.float32]
 DPI = 100
 BACKGROUND, INK, DIM = "#0d0c11", "#e6e1da", "#8d8792"
 REAL, GENERATED = "#7fb7c9", "#f0a35e"
-SHADES = 20  # of each colour of text, from the background up: 4 * 20 + 176 = 256
+SHADES = 20  # per text colour, from the background up: 4 * 20 + 176 = 256
 TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
 
 
 class Canvas:
-    """Pictures and words at places in pixels; `write` makes the PNG."""
+    """Spectrograms and text at pixel positions; `write` saves a PNG."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
         self.figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor=BACKGROUND)
-        self.agg = FigureCanvasAgg(self.figure)  # needs no screen
+        self.agg = FigureCanvasAgg(self.figure)  # needs no display
 
     def axes(self, left: float, top: float, width: float, height: float) -> Axes:
-        """A frame for one picture or plot."""
+        """Axes for one spectrogram or plot."""
         bottom = self.height - top - height
-        place = (left / self.width, bottom / self.height, width / self.width, height / self.height)
-        axes = self.figure.add_axes(place, facecolor=BACKGROUND)
+        span = (left / self.width, bottom / self.height, width / self.width, height / self.height)
+        axes = self.figure.add_axes(span, facecolor=BACKGROUND)
         for spine in axes.spines.values():
             spine.set_visible(False)
         axes.tick_params(colors=DIM, labelsize=8, length=3, width=0.6)
         return axes
 
-    def picture(
+    def spectrogram(
         self, pixels: FloatArray, left: float, top: float, width: float, height: float
     ) -> Axes:
-        """A spectrogram (n_mels, n_frames) in [-1, 1], low frequencies below."""
+        """Draws a spectrogram (n_mels, n_frames) in [-1, 1], low frequencies at the bottom."""
         axes = self.axes(left, top, width, height)
         axes.imshow(pixels, origin="lower", aspect="auto", cmap="magma", vmin=-1, vmax=1)
         axes.set_xticks([])
         axes.set_yticks([])
         return axes
 
-    def words(
+    def text(
         self,
         text: str,
         x: float,
@@ -61,7 +61,7 @@ class Canvas:
         colour: str = INK,
         ha: str = "left",
     ) -> None:
-        """Text whose middle line is at y pixels from the top; nothing in it is a formula."""
+        """Draws text centred vertically at y; it is not parsed as a formula."""
         self.figure.text(
             x / self.width,
             1 - y / self.height,
@@ -74,14 +74,15 @@ class Canvas:
         )
 
     def write(self, path: Path) -> None:
-        """A PNG of few colours, which a model card can carry."""
-        self.agg.draw()
-        image = Image.fromarray(np.asarray(self.agg.buffer_rgba())[..., :3])
+        """Saves a PNG with a palette of 256 colours, small enough for a model card."""
+        self.agg.draw()  # type: ignore[no-untyped-call]  # matplotlib has no types here
+        pixels = np.asarray(self.agg.buffer_rgba())  # type: ignore[no-untyped-call]  # as above
+        image = Image.fromarray(pixels[..., :3])
         image.quantize(palette=palette(), dither=Image.Dither.NONE).save(path, optimize=True)
 
 
 def palette() -> Image.Image:
-    """All that a canvas holds in 256 colours: the colour map, and the shades of the text."""
+    """256 colours: the colour map, and the shades of the text."""
     text = [
         np.linspace(to_rgb(BACKGROUND), to_rgb(colour), SHADES)
         for colour in (INK, DIM, REAL, GENERATED)
@@ -94,7 +95,7 @@ def palette() -> Image.Image:
 
 
 def label_hertz(axes: Axes, geometry: Geometry) -> None:
-    """Frequencies at the left of a spectrogram."""
+    """Labels the y axis of a spectrogram with frequencies."""
     centres = mel_frequencies(geometry)[1:-1]
     ticks = [hz for hz in TICKS_HZ if centres[0] < hz < centres[-1]]
     axes.set_yticks(np.interp(ticks, centres, np.arange(geometry.n_mels)))
@@ -102,6 +103,6 @@ def label_hertz(axes: Axes, geometry: Geometry) -> None:
 
 
 def label_seconds(axes: Axes, geometry: Geometry) -> None:
-    """Seconds below a spectrogram."""
+    """Labels the x axis of a spectrogram with seconds."""
     seconds = np.arange(int(geometry.loop_s) + 1)
     axes.set_xticks(seconds / geometry.hop_s, [f"{s} s" if s else "0" for s in seconds])

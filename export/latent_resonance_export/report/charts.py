@@ -1,4 +1,4 @@
-"""Pictures inside a page: a loop as a small PNG, a histogram as SVG. Pure."""
+"""Plots embedded in a page: a loop as a small PNG, a histogram as SVG. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-SIDE = 160  # pixels of a small picture
+SIDE = 160  # of a thumbnail, in pixels
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 480, 220, 40, 34, 22  # of a histogram, in SVG units
 
 
-def small_picture(pixels: NDArray[np.uint8]) -> str:
-    """(n_mels, n_frames), low frequencies below, as the address of a PNG that it contains."""
+def thumbnail(pixels: NDArray[np.uint8]) -> str:
+    """A PNG of pixels (n_mels, n_frames), low frequencies at the bottom, as a data URL."""
     image = Image.fromarray(np.ascontiguousarray(pixels[::-1]))
     image = image.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L").convert("P")
     image.putpalette(_palette())
@@ -35,7 +35,7 @@ def _palette() -> bytes:
 
 @dataclass(frozen=True)
 class Histogram:
-    """How many clips have which value, kept above refused, and the limit between them."""
+    """Counts of clips per value, kept stacked on rejected, and the limit between them."""
 
     title: str
     unit: str
@@ -45,19 +45,19 @@ class Histogram:
     limit: float
     limit_name: str
 
-    def svg(self, kept: list[float], refused: list[float]) -> str:
-        """Values beyond the ends count into the outer bars."""
+    def svg(self, kept: list[float], rejected: list[float]) -> str:
+        """An HTML figure; values outside the range count in the outer bars."""
         edges = np.arange(self.low, self.high + self.step / 2, self.step)
         inner = (edges[0] + 1e-9, edges[-1] - 1e-9)
-        counts = [np.histogram(np.clip(v, *inner), edges)[0] for v in (kept, refused)]
+        counts = [np.histogram(np.clip(v, *inner), edges)[0] for v in (kept, rejected)]
         most = max(int((counts[0] + counts[1]).max()), 1)
         parts = [self._bars(counts, most), self._axis(most), self._limit()]
-        said = f"{self.title}: {len(kept)} loops kept, {len(refused)} refused"
+        caption = f"{self.title}: {len(kept)} loops kept, {len(rejected)} rejected"
         box = f"0 0 {WIDTH} {HEIGHT}"
         return (
-            f'<figure><svg viewBox="{box}" role="img" aria-label="{escape(said)}">'
+            f'<figure><svg viewBox="{box}" role="img" aria-label="{escape(caption)}">'
             + "".join(parts)
-            + f"</svg><figcaption>{escape(said)}</figcaption></figure>"
+            + f"</svg><figcaption>{escape(caption)}</figcaption></figure>"
         )
 
     def _x(self, value: float) -> float:
@@ -67,9 +67,9 @@ class Histogram:
     def _bars(self, counts: list[NDArray[np.intp]], most: int) -> str:
         bars, room = [], HEIGHT - BOTTOM - TOP
         width = self._x(self.low + self.step) - self._x(self.low) - 1
-        for i, (kept, refused) in enumerate(zip(*counts, strict=True)):
+        for i, (kept, rejected) in enumerate(zip(*counts, strict=True)):
             x, y = self._x(self.low + i * self.step), float(HEIGHT - BOTTOM)
-            for count, kind in ((kept, "kept"), (refused, "refused")):
+            for count, kind in ((kept, "kept"), (rejected, "rejected")):
                 if count:
                     height = max(count / most * room, 1.0)
                     y -= height

@@ -9,15 +9,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 
-def contact_sheet(pictures: np.ndarray, path: Path, columns: int = 6) -> None:
-    """Draws (n, n_mels, n_frames) in [-1, 1] as a grid, low frequencies below."""
-    rows = -(-len(pictures) // columns)
+def contact_sheet(spectrograms: np.ndarray, path: Path, columns: int = 6) -> None:
+    """Draws spectrograms (n, n_mels, n_frames) in [-1, 1] as a grid, low frequencies below."""
+    rows = -(-len(spectrograms) // columns)
     figure = Figure(figsize=(3 * columns, 3 * rows))
-    FigureCanvasAgg(figure)  # draws into memory, on machines without a screen too
+    FigureCanvasAgg(figure)  # draws into memory, without a display
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
-    for axis, picture in zip(axes.flat, pictures, strict=False):
-        axis.imshow(picture, origin="lower", aspect="auto", cmap="magma", vmin=-1, vmax=1)
+    for axis, spectrogram in zip(axes.flat, spectrograms, strict=False):
+        axis.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", vmin=-1, vmax=1)
     figure.tight_layout(pad=0.3)
     figure.savefig(path, dpi=60)

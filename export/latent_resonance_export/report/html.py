@@ -1,13 +1,14 @@
-"""A dark page in one file: no script, nothing loaded from elsewhere, everything escaped. Pure."""
+"""A dark HTML page in one file: no scripts, no external resources, all text escaped. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import cast
 
 STYLE = """
 :root { color-scheme: dark; --ground: #101014; --raised: #1a1a21; --line: #2e2e38;
-  --text: #e8e6e3; --quiet: #a09ca6; --kept: #f2a65a; --refused: #6d6a78; --limit: #ff5d73; }
+  --text: #e8e6e3; --quiet: #a09ca6; --kept: #f2a65a; --rejected: #6d6a78; --limit: #ff5d73; }
 * { box-sizing: border-box; }
 body { margin: 0 auto; max-width: 76rem; padding: 3rem 1.5rem 5rem; background: var(--ground);
   color: var(--text); font: 1rem/1.55 system-ui, sans-serif; }
@@ -29,7 +30,7 @@ figcaption { font-size: .75rem; color: var(--quiet); overflow-wrap: anywhere; li
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(20rem, 1fr)); gap: 1.5rem; }
 svg { width: 100%; height: auto; background: var(--raised); border-radius: .5rem; }
 svg text { fill: var(--quiet); font: 11px system-ui, sans-serif; }
-.kept { fill: var(--kept); } .refused { fill: var(--refused); }
+.kept { fill: var(--kept); } .rejected { fill: var(--rejected); }
 .limit { stroke: var(--limit); stroke-width: 1.5; stroke-dasharray: 4 3; }
 svg text.mark { fill: var(--limit); }
 .wide { overflow-x: auto; }
@@ -48,7 +49,7 @@ POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def page(title: str, parts: Iterable[str]) -> str:
-    """A whole HTML page; the parts are HTML already."""
+    """A complete HTML page; the parts are HTML."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -60,23 +61,23 @@ def page(title: str, parts: Iterable[str]) -> str:
 
 
 def section(heading: str, *parts: str) -> str:
-    """A heading and what it is about."""
+    """A heading and its content, which is HTML."""
     return f"<section>\n<h2>{escape(heading)}</h2>\n" + "\n".join(parts) + "\n</section>"
 
 
 def paragraph(text: str, *, warning: bool = False) -> str:
-    """Text between two others."""
+    """A paragraph of plain text."""
     return f'<p class="warning">{escape(text)}</p>' if warning else f"<p>{escape(text)}</p>"
 
 
-def figures(values: Sequence[tuple[str, str]]) -> str:
-    """(figure, what it counts), large."""
-    items = "".join(f"<li><b>{escape(n)}</b>{escape(what)}</li>" for n, what in values)
+def key_figures(values: Sequence[tuple[str, str]]) -> str:
+    """Large numbers with captions: (number, caption) each."""
+    items = "".join(f"<li><b>{escape(n)}</b>{escape(caption)}</li>" for n, caption in values)
     return f'<ul class="figures">{items}</ul>'
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Numbers to the right; a sequence in a cell is one small line each."""
+    """A table of str, int, float (right-aligned) and Sequence[str] (one small line per item)."""
     head = "".join(f"<th>{escape(head)}</th>" for head in heads)
     body = "\n".join("<tr>" + "".join(map(_cell, row)) + "</tr>" for row in rows)
     return f'<div class="wide"><table>\n<tr>{head}</tr>\n{body}\n</table></div>'
@@ -89,5 +90,5 @@ def _cell(value: object) -> str:
         return f'<td class="number">{value:,.1f}</td>'
     if isinstance(value, str):
         return f"<td>{escape(value)}</td>"
-    lines = "".join(f"<small>{escape(line)}</small>" for line in value)  # type: ignore[attr-defined]  # a sequence, by this function's own rule
+    lines = "".join(f"<small>{escape(line)}</small>" for line in cast("Sequence[str]", value))
     return f"<td>{lines}</td>"
