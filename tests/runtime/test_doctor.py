@@ -160,7 +160,7 @@ def test_the_camera_is_checked_by_the_status_of_a_running_eye(status: str, verdi
 def test_speaker_and_face_are_checked_by_the_status_of_a_running_voice() -> None:
     audible = "playing for a visitor, 30 images/s, 0 underflows"
     assert speaker_from_status(audible).verdict == face_from_status(audible).verdict == OK
-    silent = "playing the score, no visitor, 0 images/s, 0 underflows, unheard (no speaker found)"
+    silent = "playing the score, no visitor, 0 images/s, 0 underflows, no speaker (looking for a speaker)"
     assert speaker_from_status(silent).verdict == face_from_status(silent).verdict == WARN
     assert speaker_from_status("").verdict == WARN
 

@@ -119,7 +119,7 @@ def test_the_status_is_a_readable_line(rig: Rig) -> None:
     (line,) = lines(rig.run(0.6))
     assert re.fullmatch(
         r"playing the score, no visitor, (29|30) images/s, 0 underflows, "
-        r"unheard \(looking for a speaker\)",
+        r"no speaker \(looking for a speaker\)",
         line,
     )
 

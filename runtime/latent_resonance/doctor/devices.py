@@ -42,7 +42,7 @@ def check_speaker(result: ProbeResult) -> Check:
 
 def speaker_from_status(status: str) -> Check:
     """The speaker, from the status line of the running voice."""
-    works = status != "" and "unheard" not in status
+    works = status != "" and "no speaker" not in status
     detail = f"used by the voice: {status or NO_STATUS}"
     return Check("speaker", OK, detail) if works else Check("speaker", WARN, detail, NO_SPEAKER)
 

@@ -167,7 +167,7 @@ class Supervisor:
             parts.append(schedule.opening.value)
         parts += filter(None, (self.state.settings_error, schedule.clock_error))
         if not self.speaker.playing:
-            parts.append(f"unheard ({self.speaker.last_message or 'looking for a speaker'})")
+            parts.append(f"no speaker ({self.speaker.last_message or 'looking for a speaker'})")
         if self.load_shedder.tier:
             parts.append(f"{self.load_shedder.reason()}: {describe_tier(self.load_shedder.tier)}")
         return ", ".join(parts)
