@@ -1,4 +1,4 @@
-"""Reports of a voice that plays, as monitors are told them."""
+"""Reports of a voice that plays, as sent to monitors."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PLAYING = Report(
     played_s=345.5,
     underflows=3,
     faults={"underflow": 3, "eye silent": 2},
-    news=((4.0, "something was said"),),
+    news=((4.0, "a message"),),
     speaker="hw:0",
     load=0.21,
     tier=0,
-    tier_reason="all well again",
+    tier_reason="recovered",
     quality="high",
     celsius=61.5,
     throttled=False,
@@ -43,12 +43,12 @@ PLAYING = Report(
 
 
 def report(**changes: Any) -> Report:
-    """A report of a voice that plays, but for these."""
+    """A report of a voice that plays, with these changes."""
     return replace(PLAYING, **changes)
 
 
 def energies(latency_s: float) -> Energies:
-    """A moment with a neutral face that is heard after so long; nan without one."""
+    """Energies of a neutral face with a latency; NaN without a face."""
     return Energies(
         1, 1, "play", present=True, level_db=-20.0, latency_s=latency_s, features=neutral_features()
     )
