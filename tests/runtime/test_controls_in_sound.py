@@ -1,4 +1,4 @@
-"""What the face does is heard: the four controls, measured on the samples."""
+"""The four controls, measured on the samples."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.support.audio_measures import (
     settings_of,
 )
 
-from latent_resonance.audio.spectrogram import Geometry, amplitude_of_pixels
+from latent_resonance.audio.spectrogram import Geometry, pixels_to_amplitude
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
 POSES: tuple[dict[str, float], ...] = (
@@ -35,7 +35,7 @@ POSES: tuple[dict[str, float], ...] = (
 
 @pytest.fixture(params=["tiny", "cello"])
 def any_pack(request: pytest.FixtureRequest, pack_folder: Path) -> Path:
-    """The pack of the tests, and the one that a gallery plays."""
+    """The pack of the tests, and the default one."""
     return pack_folder if request.param == "tiny" else find_pack("cello")
 
 
@@ -71,7 +71,7 @@ def test_stillness_lowers_the_flatness_below_the_resting_value(any_pack: Path) -
 def test_z_comes_to_rest_on_a_pure_anchor_when_still(pack_folder: Path) -> None:
     settings, pack = settings_of(pack_folder), open_pack(pack_folder)
     generator = SpectrogramGenerator(
-        pack, open_networks(pack, settings.inference), settings, seed=0
+        pack, load_networks(pack, settings.inference), settings, seed=0
     )
     for _ in range(150):
         generator.step(face(stillness=1.0, brow_tension=0.5), 0.1)
@@ -80,13 +80,13 @@ def test_z_comes_to_rest_on_a_pure_anchor_when_still(pack_folder: Path) -> None:
 
 
 def held_tone(geometry: Geometry, beats: int) -> np.ndarray:
-    """A picture of one partial at band 150 that swells `beats` times a turn."""
-    picture = np.full((geometry.n_mels, geometry.n_frames), -1.0, np.float32)
+    """A spectrogram of one partial at band 150 that swells `beats` times per loop."""
+    spectrogram = np.full((geometry.n_mels, geometry.n_frames), -1.0, np.float32)
     frames = np.arange(geometry.n_frames)
     swell = 0.15 * np.cos(2 * np.pi * beats * frames / geometry.n_frames)
     for offset, level in ((-1, 0.4), (0, 0.6), (1, 0.4)):
-        picture[150 + offset] = level + swell
-    return picture
+        spectrogram[150 + offset] = level + swell
+    return spectrogram
 
 
 def tempo_and_pitch(pack_folder: Path, yaw_velocity: float) -> tuple[float, float]:
@@ -115,7 +115,7 @@ def test_a_turning_head_changes_the_tempo_and_not_the_pitch(
     assert turning_pitch_hz == pytest.approx(resting_pitch_hz, rel=0.01)
 
 
-def test_the_playhead_goes_round_without_a_seam() -> None:
+def test_the_loop_has_no_seam() -> None:
     geometry = Geometry()
     loop = SpectrogramLoop(geometry, morph_s=0.0)
     loop.receive(held_tone(geometry, beats=3))
@@ -124,41 +124,41 @@ def test_the_playhead_goes_round_without_a_seam() -> None:
     assert steps.max() < 0.02
 
 
-def test_a_picture_that_comes_during_a_morph_starts_from_the_blend() -> None:
+def test_a_spectrogram_that_arrives_during_a_morph_starts_from_the_blend() -> None:
     geometry = Geometry()
     loop = SpectrogramLoop(geometry, morph_s=0.15)
-    pictures = [np.full((512, 512), level, np.float32) for level in (0.2, -0.8, 0.9)]
-    loop.receive(pictures[0])
+    spectrograms = [np.full((512, 512), level, np.float32) for level in (0.2, -0.8, 0.9)]
+    loop.receive(spectrograms[0])
     levels = []
     for i in range(60):
         if i in (20, 26):
-            loop.receive(pictures[1 + (i == 26)])
+            loop.receive(spectrograms[1 + (i == 26)])
         levels.append(float(loop.column(1.0)[0]))
-    amplitudes = amplitude_of_pixels(np.array(levels), geometry.range_db)
+    amplitudes = pixels_to_amplitude(np.array(levels), geometry.range_db)
     assert np.abs(np.diff(amplitudes)).max() < amplitudes.max() / (0.15 / geometry.hop_s)
     assert levels[-1] == pytest.approx(0.9, abs=1e-5)
 
 
-def test_half_way_between_two_chords_neither_is_gone() -> None:
+def test_half_way_between_two_chords_both_are_audible() -> None:
     geometry = Geometry()
     loop = SpectrogramLoop(geometry, morph_s=0.15)
-    pictures = [np.full((512, 512), -1.0, np.float32) for _ in range(2)]
-    pictures[0][100], pictures[1][140] = 0.6, 0.6
-    loop.receive(pictures[0])
+    spectrograms = [np.full((512, 512), -1.0, np.float32) for _ in range(2)]
+    spectrograms[0][100], spectrograms[1][140] = 0.6, 0.6
+    loop.receive(spectrograms[0])
     for _ in range(20):
         loop.column(1.0)
-    loop.receive(pictures[1])
+    loop.receive(spectrograms[1])
     columns = np.array([loop.column(1.0) for _ in range(14)])[:, [100, 140]]
-    power = np.square(amplitude_of_pixels(columns, geometry.range_db)).sum(axis=1)
+    power = np.square(pixels_to_amplitude(columns, geometry.range_db)).sum(axis=1)
     assert 10 * np.log10(power.max() / power.min()) < 3.5  # in decibels it was 30
 
 
-def test_controls_do_not_depend_on_how_often_they_are_stepped(pack_folder: Path) -> None:
+def test_controls_do_not_depend_on_how_repeated_they_are_stepped(pack_folder: Path) -> None:
     controls = settings_of(pack_folder).controls
     coarse, fine = ControlGlide(controls), ControlGlide(controls)
     moved = face(mouth_open=0.5, brow_tension=0.6, yaw_velocity=1.0, stillness=0.5)
-    seldom = coarse.step(moved, 0.1)
+    once = coarse.step(moved, 0.1)
     for _ in range(10):
-        often = fine.step(moved, 0.01)
+        repeated = fine.step(moved, 0.01)
     for name in ("rate", "cutoff_hz", "noise", "clarity"):
-        assert getattr(often, name) == pytest.approx(getattr(seldom, name), rel=1e-6)
+        assert getattr(repeated, name) == pytest.approx(getattr(once, name), rel=1e-6)

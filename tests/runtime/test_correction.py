@@ -1,4 +1,4 @@
-"""What was taught corrects the map: at a taught face its sound, far away nothing."""
+"""Correction by examples: at an example its z, far from all the regressor's."""
 
 from __future__ import annotations
 
@@ -34,42 +34,42 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 @given(FACES, FACES)
-def test_at_a_taught_face_its_sound_is_heard(first: np.ndarray, second: np.ndarray) -> None:
+def test_at_an_example_z_points_to_its_z(first: np.ndarray, second: np.ndarray) -> None:
     pairs = (Pair(first, z_of(1)), Pair(second, z_of(2)))
     if np.abs(first - second)[:9].max() < 0.05:
         return
-    heard = Correction(pairs).corrected(first, z_of(3))
-    assert cosine(heard, z_of(1)) > 0.999
+    corrected = Correction(pairs).corrected(first, z_of(3))
+    assert cosine(corrected, z_of(1)) > 0.999
 
 
-def test_far_from_every_taught_face_the_map_is_as_it_was() -> None:
-    taught = Correction((Pair(face(mouth_open=1.0, brow_tension=1.0), z_of(1)),))
+def test_far_from_every_example_z_is_unchanged() -> None:
+    correction = Correction((Pair(face(mouth_open=1.0, brow_tension=1.0), z_of(1)),))
     z = z_of(3)
-    assert taught.corrected(face(head_yaw=1.0), z) is z
+    assert correction.corrected(face(head_yaw=1.0), z) is z
 
 
 @given(FACES)
-def test_z_stays_as_long_as_the_regressor_made_it(features: np.ndarray) -> None:
-    taught = Correction((Pair(face(), z_of(1)), Pair(face(mouth_open=0.5), z_of(2))))
-    heard = taught.corrected(features, z_of(3))
-    assert np.linalg.norm(heard) == pytest.approx(np.linalg.norm(z_of(3)), rel=1e-3)
+def test_z_keeps_its_norm(features: np.ndarray) -> None:
+    correction = Correction((Pair(face(), z_of(1)), Pair(face(mouth_open=0.5), z_of(2))))
+    corrected = correction.corrected(features, z_of(3))
+    assert np.linalg.norm(corrected) == pytest.approx(np.linalg.norm(z_of(3)), rel=1e-3)
 
 
-def test_small_movements_between_taught_faces_change_the_sound_by_little() -> None:
+def test_small_movements_between_examples_change_z_little() -> None:
     pairs = (Pair(face(), z_of(1)), Pair(face(mouth_open=0.6), z_of(2)))
-    taught = Correction(pairs)
-    heard = [taught.corrected(face(mouth_open=m), z_of(3)) for m in np.linspace(0, 1, 400)]
-    steps = np.linalg.norm(np.diff(heard, axis=0), axis=1)
+    correction = Correction(pairs)
+    corrected = [correction.corrected(face(mouth_open=m), z_of(3)) for m in np.linspace(0, 1, 400)]
+    steps = np.linalg.norm(np.diff(corrected, axis=0), axis=1)
     assert steps.max() < 0.06 * np.linalg.norm(z_of(3))
 
 
-def test_movement_is_no_part_of_a_face() -> None:
-    taught = Correction((Pair(face(), z_of(1)),))
+def test_velocities_do_not_matter() -> None:
+    correction = Correction((Pair(face(), z_of(1)),))
     still, moving = face(), face(motion=1.0, yaw_velocity=5.0, mouth_velocity=-9.0)
-    assert np.allclose(taught.corrected(still, z_of(3)), taught.corrected(moving, z_of(3)))
+    assert np.allclose(correction.corrected(still, z_of(3)), correction.corrected(moving, z_of(3)))
 
 
-def test_a_remote_hands_on_what_was_taught_for_this_pack_and_only_while_it_is_on() -> None:
+def test_the_remote_control_gives_a_correction_for_this_pack_while_it_is_on() -> None:
     remote = RemoteControl()
     remote.apply(Request("pairs", (Pair(face(), z_of(1)),)), 0.0)
     assert remote.correction(DIM) is not None

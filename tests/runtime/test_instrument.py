@@ -1,4 +1,4 @@
-"""What is dreamed, and how often."""
+"""How often the generator runs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from tests.support.audio_measures import face, settings_of
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.latent import Latent
-from latent_resonance.voice.synthesis.networks import Networks, open_networks
+from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 
 class CountingNetworks:
-    """The real networks, and how many spectrograms they made."""
+    """The real networks, with a count of the spectrograms."""
 
     def __init__(self, networks: Networks) -> None:
         self.networks, self.made = networks, 0
@@ -27,24 +27,24 @@ class CountingNetworks:
         return self.networks.spectrogram_of(z)
 
 
-def dreamer_of(folder: Path) -> SpectrogramGenerator:
+def generator_of(folder: Path) -> SpectrogramGenerator:
     settings, pack = settings_of(folder), open_pack(folder)
-    networks = CountingNetworks(open_networks(pack, settings.inference))
+    networks = CountingNetworks(load_networks(pack, settings.inference))
     return SpectrogramGenerator(pack, networks, settings, seed=0)
 
 
-def test_a_z_that_rests_is_not_dreamed_again(pack_folder: Path) -> None:
-    generator, still = dreamer_of(pack_folder), face(stillness=1.0)
+def test_a_z_at_rest_needs_no_new_spectrogram(pack_folder: Path) -> None:
+    generator, still = generator_of(pack_folder), face(stillness=1.0)
     for _ in range(300):
-        shown = generator.step(still, 0.1)
+        spectrogram = generator.step(still, 0.1)
     made = generator.networks.made
     for _ in range(50):
-        assert generator.step(still, 0.1) is shown
+        assert generator.step(still, 0.1) is spectrogram
     assert generator.networks.made == made < 300
 
 
-def test_a_face_that_moves_is_dreamed_every_time(pack_folder: Path) -> None:
-    generator = dreamer_of(pack_folder)
+def test_a_moving_face_gets_a_new_spectrogram_each_time(pack_folder: Path) -> None:
+    generator = generator_of(pack_folder)
     for i in range(20):
         generator.step(face(mouth_open=i / 20, head_yaw=i / 20), 0.1)
     assert generator.networks.made == 20

@@ -1,4 +1,4 @@
-"""z glides, jitters and comes to rest, whatever the pace of its steps."""
+"""z glides, jitters and comes to rest, at any step length."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ TENSE = Controls(rate=1.0, cutoff_hz=350.0, noise=1.0, clarity=0.0)
 def test_the_glide_is_the_same_at_any_step() -> None:
     target = np.ones(8, np.float32)
     coarse, fine = (LatentGlide(ANCHORS, Latent(), seed=0) for _ in range(2))
-    seldom = coarse.step(target, QUIET, 0.2)
+    once = coarse.step(target, QUIET, 0.2)
     for _ in range(20):
-        often = fine.step(target, QUIET, 0.01)
-    assert often == pytest.approx(seldom, abs=1e-5)
+        repeated = fine.step(target, QUIET, 0.01)
+    assert repeated == pytest.approx(once, abs=1e-5)
 
 
 @pytest.mark.parametrize("dt_s", [0.01, 0.1])

@@ -43,7 +43,7 @@ def test_nothing_leaves_the_limiter_above_the_ceiling_even_between_samples() -> 
     assert 20 * np.log10(np.abs(between[1600:-1600]).max()) <= -1.0
 
 
-def test_a_quiet_sound_passes_the_limiter_untouched_and_late_by_its_delay() -> None:
+def test_a_quiet_sound_passes_the_limiter_unchanged_after_its_delay() -> None:
     sound = (0.1 * np.sin(np.arange(RATE) * 0.05)).astype(np.float32)
     limiter = Limiter(-1.0)
     out = in_blocks(limiter.process, sound, 512)
@@ -65,7 +65,7 @@ def test_the_band_pass_is_three_decibels_down_at_its_cutoff(cutoff_hz: float) ->
     assert levels[2] < -18.0
 
 
-def test_a_cutoff_that_leaps_makes_no_click() -> None:
+def test_a_cutoff_that_jumps_makes_no_click() -> None:
     tone = (0.3 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)).astype(np.float32)
     band_pass = BandPass(RATE)
     cutoffs = [350.0, 16_000.0, 500.0, 9000.0] * 30
@@ -77,7 +77,7 @@ def test_a_cutoff_that_leaps_makes_no_click() -> None:
     assert bend.max() < 12 * smooth
 
 
-def test_the_leveller_brings_any_loudness_to_its_level_and_holds_it_in_silence() -> None:
+def test_the_leveller_reaches_its_target_and_holds_its_gain_in_silence() -> None:
     rng = np.random.default_rng(0)
     leveller = Leveller(RATE, loudness_lufs=-20.0, expected_db=-20.0)
     for gain in (0.01, 0.4):

@@ -1,7 +1,7 @@
-"""What the face does to the sound: four curves from features to controls, smoothed in seconds.
+"""How the face controls the sound: four curves from features to controls, with smoothing.
 
-Pure but for the smoothing's memory. The synthesis and the dreaming thread each own one
-`ControlGlide`, so that neither waits for the other.
+Pure except for the state of the smoothing. The synthesis and the generate thread each have a
+`ControlGlide` of their own, so that neither waits for the other.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ class Controls:
     clarity: float  # 0..1, stillness
 
 
-def along(curve: Curve, value: float) -> float:
-    """Where a feature's value lies on its curve's input range, shaped: 0..1."""
+def shaped_position(curve: Curve, value: float) -> float:
+    """Position of a value within the curve's input range, 0..1, raised to the curve's shape."""
     low, high = curve.input
-    return min(max((value - low) / (high - low), 0.0), 1.0) ** curve.shape
+    return float(min(max((value - low) / (high - low), 0.0), 1.0) ** curve.shape)
 
 
-def linear(curve: Curve, place: float) -> float:
-    """0..1 to the curve's output range, evenly."""
+def linear(curve: Curve, position: float) -> float:
+    """Map 0..1 linearly to the curve's output range."""
     low, high = curve.output
-    return low + place * (high - low)
+    return low + position * (high - low)
 
 
-def geometric(curve: Curve, place: float) -> float:
-    """0..1 to the curve's output range, in equal ratios (for frequencies)."""
+def geometric(curve: Curve, position: float) -> float:
+    """Map 0..1 to the curve's output range in equal ratios, for frequencies."""
     low, high = curve.output
-    return low * (high / low) ** place
+    return float(low * (high / low) ** position)
 
 
 class ControlGlide:
@@ -57,28 +57,28 @@ class ControlGlide:
             settings.noise,
             settings.clarity,
         )
-        self.places = [0.0, 0.0, 0.0, 0.0]
+        self.positions = [0.0, 0.0, 0.0, 0.0]
 
     def reset(self) -> None:
-        """Back to a resting face."""
-        self.places = [0.0, 0.0, 0.0, 0.0]
+        """Reset to a resting face."""
+        self.positions = [0.0, 0.0, 0.0, 0.0]
 
     def step(self, features: FeatureVector, dt_s: float) -> Controls:
-        """Moves on by dt_s towards what these features ask for."""
+        """Move by dt_s towards the controls for these features."""
         sources = (
             abs(float(features[YAW_VELOCITY])),
             float(features[MOUTH_OPEN]),
             float(features[BROW_TENSION]),
             float(features[STILLNESS]),
         )
-        self.places = [
-            approach(place, along(curve, source), dt_s, curve.smoothing_s)
-            for place, curve, source in zip(self.places, self.curves, sources, strict=True)
+        self.positions = [
+            approach(position, shaped_position(curve, source), dt_s, curve.smoothing_s)
+            for position, curve, source in zip(self.positions, self.curves, sources, strict=True)
         ]
         stretch, band_pass, noise, clarity = self.curves
         return Controls(
-            rate=linear(stretch, self.places[0]),
-            cutoff_hz=geometric(band_pass, self.places[1]),
-            noise=linear(noise, self.places[2]),
-            clarity=linear(clarity, self.places[3]),
+            rate=linear(stretch, self.positions[0]),
+            cutoff_hz=geometric(band_pass, self.positions[1]),
+            noise=linear(noise, self.positions[2]),
+            clarity=linear(clarity, self.positions[3]),
         )

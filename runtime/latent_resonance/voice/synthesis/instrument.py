@@ -1,6 +1,6 @@
 """The stages of the voice joined into two: generator (spectrograms) and synthesiser (samples).
 
-Neither knows of threads or clocks: `engine.py` runs each on its own thread, `render.py` calls
+Neither knows of threads or clocks: `engine.py` runs each on its own thread, `rendering.py` calls
 both on a virtual clock, and the sound is the same.
 """
 
@@ -64,7 +64,7 @@ class SpectrogramGenerator:
         self.begun = False
         self.fault: str | None = None
         self.correction: Correction | None = None
-        self._mapped = self.glide.base  # the regressor's z, corrected
+        self._mapped: Latent = self.glide.base  # the regressor's z, corrected
         self._mapped_from: tuple[FeatureVector | None, Correction | None] = (None, None)
 
     def target_of(self, features: FeatureVector, held: Latent | None = None) -> Target:

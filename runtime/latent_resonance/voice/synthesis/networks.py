@@ -1,7 +1,7 @@
 """The pack's two networks on ONNX Runtime: features -> z and z -> spectrogram.
 
-The only module of the voice that imports onnxruntime. On the dreaming thread. A network that
-does not keep to its pack's contract is refused when it is opened, not in performance.
+The only module of the voice that imports onnxruntime. Runs on the generate thread. A network that
+breaks the pack format is refused when it is opened, not during the performance.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-# Since 1.29 it reports to its makers, and keeps a device's number on the disk, unless this is said
-# before it is imported (microsoft/onnxruntime, docs/Privacy.md and pull request 27379).
+# Since 1.29 it sends telemetry and stores a device ID on disk, unless this is set before the import
+# (microsoft/onnxruntime, docs/Privacy.md and pull request 27379).
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
@@ -26,16 +26,16 @@ from latent_resonance.pack import Pack, PackError
 
 FloatArray = NDArray[np.float32]
 
-onnxruntime.disable_telemetry_events()  # for builds that do not know the variable
+onnxruntime.disable_telemetry_events()  # for builds that ignore the variable
 
 
 class NetworkError(LatentResonanceError):
-    """A network failed while it was played: no memory, or a fault of its own."""
+    """A network failed at run time: out of memory, or a fault of its own."""
 
 
 @dataclass(frozen=True)
 class Networks:
-    """Both networks, opened and checked; `provider` is the one really in use."""
+    """Both networks, opened and checked; `provider` is the execution provider in use."""
 
     regressor: onnxruntime.InferenceSession
     generator: onnxruntime.InferenceSession
@@ -47,9 +47,10 @@ class Networks:
         Raises
         ------
         NetworkError
-            It cannot be run at present.
+            It cannot be run.
         """
-        return _run(self.regressor, "z", {"features": features[None]})[0]
+        z: FloatArray = _run(self.regressor, "z", {"features": features[None]})[0]
+        return z
 
     def spectrogram_of(self, z: FloatArray) -> FloatArray:
         """(latent_dim,) -> (n_mels, n_frames) in [-1, 1].
@@ -57,18 +58,19 @@ class Networks:
         Raises
         ------
         NetworkError
-            It cannot be run at present.
+            It cannot be run.
         """
-        return _run(self.generator, "spectrogram", {"z": z[None]})[0, 0]
+        spectrogram: FloatArray = _run(self.generator, "spectrogram", {"z": z[None]})[0, 0]
+        return spectrogram
 
 
-def open_networks(pack: Pack, settings: InferenceSettings) -> Networks:
-    """Opens and tries both networks of a pack.
+def load_networks(pack: Pack, settings: InferenceSettings) -> Networks:
+    """Open and test both networks of a pack.
 
     Raises
     ------
     PackError
-        A network cannot be read, or its names, shapes or values break the contract.
+        A network cannot be read, or its names, shapes or values are not as specified.
     """
     regressor = _session(pack.regressor, settings)
     generator = _session(pack.generator, settings)
@@ -89,9 +91,10 @@ def _run(
     session: onnxruntime.InferenceSession, output: str, inputs: dict[str, FloatArray]
 ) -> FloatArray:
     try:
-        return session.run([output], inputs)[0]
+        result: FloatArray = session.run([output], inputs)[0]
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         raise NetworkError(f"{output}: {str(error).splitlines()[0]}") from error
+    return result
 
 
 def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSession:
@@ -99,13 +102,13 @@ def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSe
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors only; they come as exceptions too
-    # A spinning worker burns a core between two dreams.
+    # A worker that spins uses a whole core between two spectrograms.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     available = onnxruntime.get_available_providers()
-    target = [p for p in settings.providers if p in available] or ["CPUExecutionProvider"]
+    providers = [p for p in settings.providers if p in available] or ["CPUExecutionProvider"]
     try:
-        return onnxruntime.InferenceSession(path, options, providers=target)
+        return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         reason = str(error).splitlines()[0]
         raise PackError(f"{path}: not a network that can be run ({reason})") from error
@@ -119,12 +122,12 @@ def _probe(
     output_name: str,
     shape: tuple[int, ...],
 ) -> FloatArray:
-    """Runs a network once and checks names, shape and values."""
+    """Run a network once and check names, shape and values."""
     names = [i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()]
     if names != ([input_name], [output_name]):
         raise PackError(f"{path}: maps {names[0]} to {names[1]}, not {input_name} to {output_name}")
     try:
-        result = session.run([output_name], {input_name: value})[0]
+        result: FloatArray = session.run([output_name], {input_name: value})[0]
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         reason = str(error).splitlines()[0]
         raise PackError(f"{path}: does not take {input_name} {value.shape} ({reason})") from error

@@ -1,7 +1,7 @@
-"""Brow tension roughens the spectrum, stillness clears it; then mel pixels become magnitudes.
+"""Brow tension adds noise to the spectrum, stillness sharpens it; then mel pixels to magnitudes.
 
-Lives on the synthesis thread, one column at a time. In: pixels (n_mels,) in [-1, 1].
-Out: magnitudes (n_bins,) for the phase reconstruction.
+Runs on the synthesis thread, frame by frame. In: pixels (n_mels,) in [-1, 1]. Out: magnitudes
+(n_bins,) for the phase reconstruction.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from latent_resonance.audio.spectrogram import (
 from latent_resonance.voice.synthesis.controls import Controls
 
 ENVELOPE_BANDS = 41  # mel bands over which a partial counts as a peak
-VALLEY_DB = 30.0  # how much deeper stillness makes the valleys
-STATIC_DB = 9.0  # spread of the static that full tension lays over each bin
-FILL = 0.55  # how much of the envelope full tension fills with noise, in amplitude
+VALLEY_DB = 30.0  # by which full stillness deepens the valleys
+STATIC_DB = 9.0  # standard deviation of the gain of each bin at full tension
+FILL = 0.55  # noise floor at full tension, relative to the envelope, in amplitude
 GLITCHES_PER_S = 5.0  # at full tension
 GLITCH_S = (0.03, 0.09)
-GLITCH_BANDS = 60  # furthest that a glitch throws the partials, in mel bands
+GLITCH_BANDS = 60  # largest shift of a glitch, in mel bands
 
 
 class SpectralEffects:
@@ -35,44 +35,46 @@ class SpectralEffects:
         self.reset()
 
     def reset(self) -> None:
-        """Back to the beginning of the random sequence, no glitch under way."""
+        """Reset to the start of the random sequence, without a glitch."""
         self.rng = np.random.default_rng(self.seed)
         self.glitch_left_s = 0.0
-        self.thrown = 0
+        self.shift = 0
 
     def step(self, pixels: FloatArray, controls: Controls) -> FloatArray:
-        """One column of pixels (n_mels,) to magnitudes (n_bins,)."""
+        """Turn one frame of pixels (n_mels,) into magnitudes (n_bins,)."""
         pixels = self._glitch(pixels, controls.noise)
         if controls.clarity > 0.0:
             pixels = sharpen(pixels, controls.clarity, self.geometry.range_db)
         amplitude = spectrogram_to_amplitude(pixels, self.geometry)
         if controls.noise > 0.0:
-            amplitude = self._roughen(amplitude, controls.noise)
+            amplitude = self._add_noise(amplitude, controls.noise)
         return amplitude_to_magnitude(amplitude, self.geometry)
 
-    def _roughen(self, amplitude: FloatArray, noise: float) -> FloatArray:
-        """Static over every bin, and noise in the valleys up towards the envelope."""
+    def _add_noise(self, amplitude: FloatArray, noise: float) -> FloatArray:
+        """Random gain on every bin, and a noise floor that follows the envelope."""
         draw = self.rng.standard_normal((2, len(amplitude)), dtype=np.float32)
         power = uniform_filter1d(np.square(amplitude), 2 * ENVELOPE_BANDS)
-        envelope = np.sqrt(np.maximum(power, 0.0))  # a running sum can end below zero
-        static = np.exp(draw[0] * np.float32(noise * STATIC_DB * np.log(10.0) / 20.0))
-        return amplitude * static + envelope * np.abs(draw[1]) * np.float32(noise * FILL)
+        envelope = np.sqrt(np.maximum(power, 0.0))  # a running sum can become negative
+        gain = np.exp(draw[0] * np.float32(noise * STATIC_DB * np.log(10.0) / 20.0))
+        floor = envelope * np.abs(draw[1]) * np.float32(noise * FILL)
+        noisy: FloatArray = amplitude * gain + floor
+        return noisy
 
     def _glitch(self, pixels: FloatArray, noise: float) -> FloatArray:
-        """Now and then throws the whole spectrum up or down for a moment."""
+        """At random times, shift the whole spectrum up or down for a moment."""
         hop_s = self.geometry.hop_s
         if self.glitch_left_s > 0.0:
             self.glitch_left_s -= hop_s
         elif self.rng.random() < GLITCHES_PER_S * noise * hop_s:
             self.glitch_left_s = self.rng.uniform(*GLITCH_S)
-            self.thrown = int(self.rng.integers(-GLITCH_BANDS, GLITCH_BANDS + 1))
-        if self.glitch_left_s <= 0.0 or self.thrown == 0:
+            self.shift = int(self.rng.integers(-GLITCH_BANDS, GLITCH_BANDS + 1))
+        if self.glitch_left_s <= 0.0 or self.shift == 0:
             return pixels
-        return shift_bands(pixels, self.thrown)
+        return shift_bands(pixels, self.shift)
 
 
 def shift_bands(pixels: FloatArray, bands: int) -> FloatArray:
-    """Moves a spectrum up by a number of mel bands (down if negative), silence coming in."""
+    """Shift a spectrum up by a number of mel bands (down if negative), filled with silence."""
     shifted = np.full_like(pixels, -1.0)
     if bands > 0:
         shifted[bands:] = pixels[:-bands]
@@ -82,8 +84,9 @@ def shift_bands(pixels: FloatArray, bands: int) -> FloatArray:
 
 
 def sharpen(pixels: FloatArray, clarity: float, range_db: float) -> FloatArray:
-    """Lowers what lies below the local envelope, up to VALLEY_DB, and leaves the peaks alone."""
+    """Lower what lies below the local envelope by up to VALLEY_DB, and keep the peaks."""
     envelope = uniform_filter1d(pixels, ENVELOPE_BANDS)
     below = np.minimum(pixels - envelope, 0.0)  # 0 at a peak, negative in a valley
     depth = np.tanh(below * np.float32(range_db / 12.0))
-    return np.maximum(pixels + depth * np.float32(clarity * VALLEY_DB * 2.0 / range_db), -1.0)
+    lowered: FloatArray = pixels + depth * np.float32(clarity * VALLEY_DB * 2.0 / range_db)
+    return np.maximum(lowered, -1.0)

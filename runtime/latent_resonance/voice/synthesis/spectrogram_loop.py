@@ -1,10 +1,10 @@
-"""A spectrogram is a loop: the playhead goes round it, and new pictures melt into it.
+"""A spectrogram as a loop: the playhead goes round it, and it morphs into each new spectrogram.
 
-Lives on the synthesis thread. In: pictures, whenever a dream is ready, and a rate each
-hop. Out: one column of pixels a hop.
+Runs on the synthesis thread. In: spectrograms, whenever one is generated, and a rate every hop.
+Out: one frame per hop.
 
-Two pictures are blended in amplitude: in decibels a partial of one of them would be gone
-half way, at the mean of itself and silence, and each change of sound would be a dip.
+Spectrograms are blended in amplitude. In decibels, a partial that only one of them has would be
+inaudible half way, at the mean of its level and silence, and every morph would be a dip.
 """
 
 from __future__ import annotations
@@ -14,55 +14,56 @@ import numpy as np
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
-    amplitude_of_pixels,
-    pixels_of_amplitude,
+    amplitude_to_pixels,
+    pixels_to_amplitude,
 )
 
 
 class SpectrogramLoop:
     """The playhead and the morph.
 
-    The morph runs linearly from what was shown to the newest picture in `morph_s`; a
-    picture that comes before it has ended starts a new one from the blend reached.
+    The morph runs linearly from the previous to the newest spectrogram in `morph_s`; a
+    spectrogram that arrives earlier starts a new one from the blend reached.
     """
 
     def __init__(self, geometry: Geometry, morph_s: float) -> None:
         shape = (geometry.n_frames, geometry.n_mels)
         self.range_db = geometry.range_db
-        self.silence = amplitude_of_pixels(np.float32(-1.0), geometry.range_db)
+        self.silence = pixels_to_amplitude(np.array(-1.0, np.float32), geometry.range_db)
         self.n_frames = geometry.n_frames
         self.morph_per_hop = geometry.hop_s / max(morph_s, geometry.hop_s)
-        # amplitudes, frames first: a column is contiguous
-        self.shown = np.full(shape, self.silence, np.float32)
-        self.coming = self.shown.copy()
+        # amplitudes, frames first: a frame is contiguous
+        self.previous = np.full(shape, self.silence, np.float32)
+        self.newest = self.previous.copy()
         self.position = 0.0  # frames
-        self.morph = 1.0  # 0: shown, 1: coming
+        self.morph = 1.0  # 0: previous, 1: newest
 
     def reset(self) -> None:
-        """Back to silence at the loop's beginning."""
-        self.shown.fill(self.silence)
-        self.coming.fill(self.silence)
+        """Reset to silence, with the playhead at the start."""
+        self.previous.fill(self.silence)
+        self.newest.fill(self.silence)
         self.position, self.morph = 0.0, 1.0
 
-    def receive(self, picture: FloatArray) -> None:
-        """Begins to melt into a picture (n_mels, n_frames) in [-1, 1]."""
-        self.coming -= self.shown
-        self.coming *= np.float32(self.morph)
-        self.shown += self.coming
-        self.coming[:] = amplitude_of_pixels(picture, self.range_db).T
+    def receive(self, spectrogram: FloatArray) -> None:
+        """Start to morph into a spectrogram (n_mels, n_frames) in [-1, 1]."""
+        self.newest -= self.previous
+        self.newest *= np.float32(self.morph)
+        self.previous += self.newest
+        self.newest[:] = pixels_to_amplitude(spectrogram, self.range_db).T
         self.morph = 0.0
 
     def column(self, rate: float) -> FloatArray:
-        """Pixels (n_mels,) under the playhead, which then moves on by `rate` frames."""
+        """Pixels (n_mels,) at the playhead, which then moves by `rate` frames."""
         self.morph = min(1.0, self.morph + self.morph_per_hop)
-        before = self._read(self.shown)
-        amplitude = before + (self._read(self.coming) - before) * np.float32(self.morph)
+        previous = self._read(self.previous)
+        amplitude = previous + (self._read(self.newest) - previous) * np.float32(self.morph)
         self.position = (self.position + rate) % self.n_frames
-        return pixels_of_amplitude(amplitude, self.range_db)
+        return amplitude_to_pixels(amplitude, self.range_db)
 
-    def _read(self, picture: FloatArray) -> FloatArray:
-        """Linear interpolation between the two columns around the playhead."""
+    def _read(self, frames: FloatArray) -> FloatArray:
+        """Interpolate linearly between the two frames around the playhead."""
         frame = int(self.position)
         share = np.float32(self.position - frame)
-        left, right = picture[frame], picture[(frame + 1) % self.n_frames]
-        return left + (right - left) * share
+        left, right = frames[frame], frames[(frame + 1) % self.n_frames]
+        interpolated: FloatArray = left + (right - left) * share
+        return interpolated
