@@ -1,4 +1,4 @@
-"""A room to hear the voice in: a real sound server with speakers of air, and the voice itself.
+"""A sound server with virtual speakers, and the voice that plays on them.
 
 The server is PulseAudio on null sinks, private to a test; the voice is the command as it is run.
 """
@@ -20,12 +20,13 @@ import pytest
 from numpy.typing import NDArray
 
 RATE = 48_000
-PATIENCE = float(os.environ.get("LATENT_RESONANCE_TEST_PATIENCE", "2"))  # of a busy machine
+# Factor on time limits, for a busy machine.
+PATIENCE = float(os.environ.get("LATENT_RESONANCE_TEST_PATIENCE", "2"))
 LOUD = 0.003  # RMS, far below what the voice plays
 
 
 def environment_in(folder: Path) -> dict[str, str]:
-    """A home, a runtime folder, and no sound server but the one that a test starts."""
+    """A home and a runtime folder, and no sound server except one that a test starts."""
     runtime = folder / "run"
     runtime.mkdir(mode=0o700, exist_ok=True)
     here = {"XDG_RUNTIME_DIR": runtime, "PULSE_RUNTIME_PATH": runtime, "HOME": folder}
@@ -37,7 +38,7 @@ def environment_in(folder: Path) -> dict[str, str]:
 
 
 def until(true: Callable[[], bool], within_s: float, what: str) -> float:
-    """Waits until something is true; returns how long it took."""
+    """Wait until a condition holds; return how long it took."""
     began_s = time.monotonic()
     while not true():
         took_s = time.monotonic() - began_s
@@ -47,7 +48,7 @@ def until(true: Callable[[], bool], within_s: float, what: str) -> float:
 
 
 class SoundServer:
-    """PulseAudio with sinks that nobody hears but `hears`."""
+    """PulseAudio with null sinks."""
 
     def __init__(self, environment: dict[str, str], sinks: tuple[str, ...] = ("spk",)) -> None:
         if shutil.which("pulseaudio") is None:
@@ -57,7 +58,7 @@ class SoundServer:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """There is a server, and it answers."""
+        """Start the server and wait until it answers."""
         self.socket.unlink(missing_ok=True)
         command = ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no"]
         command += ["--exit-idle-time=-1", "--disable-shm=yes", "--log-level=error"]
@@ -69,7 +70,7 @@ class SoundServer:
         until(lambda: self.socket.exists() and self.pactl("info") != "", 20, "a sound server")
 
     def pactl(self, *arguments: str) -> str:
-        """Asks the server something; empty if it does not answer."""
+        """Run pactl; empty if the server does not answer."""
         command = ["pactl", *arguments]
         with suppress(subprocess.TimeoutExpired):
             done = subprocess.run(
@@ -84,38 +85,38 @@ class SoundServer:
         return ""
 
     def unplug(self, sink: str = "spk") -> None:
-        """The speaker is gone."""
+        """Remove the speaker."""
         for line in self.pactl("list", "short", "modules").splitlines():
             number, name, *arguments = line.split("\t")
             if name == "module-null-sink" and f"sink_name={sink} " in arguments[0] + " ":
                 self.pactl("unload-module", number)
 
     def plug_in(self, sink: str = "spk") -> None:
-        """The speaker is back."""
+        """Add the speaker again."""
         assert self.pactl("load-module", "module-null-sink", f"sink_name={sink}", f"rate={RATE}")
 
     def hang(self) -> None:
-        """The server is there and does nothing any more."""
+        """Stop the server with SIGSTOP."""
         self.process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
-        """It was only a long thought."""
+        """Continue the server after `hang`."""
         self.process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """The server is gone, without a word."""
+        """Kill the server."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
 
     def hears(self, folder: Path, sink: str = "spk") -> Ear:
-        """Begins to listen at a sink."""
+        """Start to record a sink."""
         return Ear(self.environment, folder / f"{time.monotonic_ns()}.f32", sink)
 
 
 class Ear:
-    """What a sink plays, recorded from now on."""
+    """A recording of what a sink plays."""
 
     def __init__(self, environment: dict[str, str], path: Path, sink: str) -> None:
         self.path = path
@@ -137,13 +138,13 @@ class Ear:
         return len(last) == RATE // 10 and float(np.sqrt(np.mean(np.square(last)))) > LOUD
 
     def close(self) -> None:
-        """Listens no more."""
+        """Stop recording."""
         self.process.kill()
         self.process.wait()
 
 
 class Voice:
-    """The voice, as a command that is run."""
+    """The command `latent-resonance voice`."""
 
     def __init__(
         self,
@@ -158,28 +159,28 @@ class Voice:
             self.process = subprocess.Popen(command, env=environment, stderr=file)
 
     def said(self) -> str:
-        """Everything it has said."""
+        """Everything it has logged."""
         return self.screen.read_text()
 
     def says(self, words: str, within_s: float = 30.0, times: int = 1) -> float:
-        """Waits until it has said some words so often; returns how long that took."""
+        """Wait until it has logged some words this often; return how long it took."""
 
-        def heard() -> bool:
+        def logged() -> bool:
             assert self.process.poll() is None or self.said().count(words) >= times, self.said()
             return self.said().count(words) >= times
 
         try:
-            return until(heard, within_s, words)
+            return until(logged, within_s, words)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.said()}") from None
 
     def children(self) -> list[int]:
-        """The processes that it has started."""
+        """IDs of its child processes."""
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
         return [int(number) for number in path.read_text().split()]
 
     def leave(self) -> str:
-        """Asks it to leave, and sees that it does in order; returns all that it said."""
+        """Terminate it, check that it exits normally, and return its log."""
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout=20)
         assert code == 0, self.said()
@@ -187,7 +188,7 @@ class Voice:
         return self.said()
 
     def close(self) -> None:
-        """Whatever happened, it is gone."""
+        """Kill it if it still runs."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

@@ -17,13 +17,13 @@ import pytest
 from tests.support.pulse_server import Voice, environment_in, until
 
 from latent_resonance.face_state import FaceReceiver, FaceSender, FaceState, neutral_features
-from latent_resonance.linux.process_usage import usage_of
+from latent_resonance.linux.process_usage import read_usage
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 class Stage:
-    """A voice on a pack and a YAML of its own."""
+    """A voice with a pack and a settings file of its own."""
 
     def __init__(self, folder: Path, pack: Path) -> None:
         self.folder, self.pack, self.take = folder, pack, folder / "take.wav"
@@ -55,7 +55,7 @@ def stage(tmp_path: Path, make_pack: Callable[..., Path]) -> Iterator[Stage]:
         yield stage
 
 
-def test_a_flood_on_the_socket_is_not_heard_and_said_once(stage: Stage) -> None:
+def test_a_flood_on_the_socket_causes_no_underflow_and_is_logged_once(stage: Stage) -> None:
     time.sleep(1.0)
     stop, sent = threading.Event(), [0]
 
@@ -77,7 +77,7 @@ def test_a_flood_on_the_socket_is_not_heard_and_said_once(stage: Stage) -> None:
     for thread in threads:
         thread.join()
     seconds, underflows = stage.leave()
-    assert 500 < sent[0] < 25_000  # it waits in its own time, not in ours
+    assert 500 < sent[0] < 25_000  # the senders wait, not the voice
     assert underflows <= 3, f"{sent[0]} datagrams, {underflows} underflows in {seconds} s"
     assert stage.voice.said().count("something other than the eye") == 1
 
@@ -111,7 +111,7 @@ def test_a_flood_of_faults_does_not_hold_the_receiver(tmp_path: Path) -> None:
     assert longest_s < 2.0
 
 
-def test_a_visitor_is_heard_after_a_flood(tmp_path: Path) -> None:
+def test_a_state_is_received_after_a_flood(tmp_path: Path) -> None:
     receiver = FaceReceiver(tmp_path / "face.sock")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
@@ -124,7 +124,7 @@ def test_a_visitor_is_heard_after_a_flood(tmp_path: Path) -> None:
     receiver.close()
 
 
-def test_yaml_edited_while_playing_is_heard_and_a_bad_edit_is_not(stage: Stage) -> None:
+def test_a_valid_edit_of_the_settings_is_audible_and_an_invalid_one_is_not(stage: Stage) -> None:
     time.sleep(1.0)
     stage.edit("output: {volume_db: loud}\n")
     stage.voice.says("playing on as before")
@@ -160,14 +160,14 @@ def test_a_pack_replaced_while_playing_is_opened_again_on_sighup(
     assert loudness.min() > 0.001
 
 
-def test_packs_that_were_exchanged_leave_no_memory_behind(tmp_path: Path) -> None:
+def test_replaced_packs_leave_no_memory_behind(tmp_path: Path) -> None:
     cello = Path(__file__).parents[2] / "models" / "cello"
     with closing(Stage(tmp_path, cello).voice) as voice:
         time.sleep(1.0)
-        before = usage_of(voice.process.pid).resident_mib
+        before = read_usage(voice.process.pid).resident_mib
         for again in range(1, 4):
             voice.process.send_signal(signal.SIGHUP)
-            until(lambda n=again: voice.said().count("opened again") == n, 20, "it is exchanged")
-            time.sleep(2.5)  # it fades, is forgotten a second later, and what was freed goes back
-        assert usage_of(voice.process.pid).resident_mib < before + 25  # one that stays is 40 more
+            until(lambda n=again: voice.said().count("opened again") == n, 20, "a new pack")
+            time.sleep(2.5)  # it fades out, is freed a second later, and its memory is returned
+        assert read_usage(voice.process.pid).resident_mib < before + 25  # a pack is 40
         voice.leave()

@@ -1,4 +1,4 @@
-"""The performance as it is run: processes, signals, and real PortAudio on a null sink."""
+"""The performance as a command: processes, signals, and real PortAudio on a null sink."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_without_camera_and_speaker_the_score_is_played_and_recorded(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_fades_out_and_leaves_within_half_a_second(
+def test_a_signal_fades_out_and_exits_within_half_a_second(
     tmp_path: Path, pack_folder: Path, environment: dict[str, str], number: signal.Signals
 ) -> None:
     take = tmp_path / "take.wav"
@@ -83,7 +83,7 @@ def test_a_signal_fades_out_and_leaves_within_half_a_second(
 
 
 @pytest.mark.slow
-def test_a_second_performance_is_told_that_the_first_holds_the_speaker(
+def test_a_second_performance_fails_while_the_first_holds_the_speaker(
     pack_folder: Path, environment: dict[str, str]
 ) -> None:
     first = start(["voice", "--pack", str(pack_folder), "--seconds", "20"], environment)
@@ -102,7 +102,7 @@ def test_a_second_performance_is_told_that_the_first_holds_the_speaker(
 
 @pytest.fixture
 def null_sink(environment: dict[str, str]) -> Iterator[dict[str, str]]:
-    """A real sound server with a speaker that nobody hears."""
+    """A real sound server with a null sink."""
     if shutil.which("pulseaudio") is None:
         pytest.skip("pulseaudio is not installed: apt install pulseaudio libasound2-plugins")
     run = Path(environment["XDG_RUNTIME_DIR"])
@@ -122,19 +122,19 @@ def null_sink(environment: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_a_real_sound_server_hears_what_is_played(
+def test_a_real_sound_server_receives_the_sound(
     tmp_path: Path, pack_folder: Path, null_sink: dict[str, str]
 ) -> None:
-    heard = tmp_path / "heard.f32"
+    recording = tmp_path / "recording.f32"
     recorder_command = ["parec", "-d", "spk.monitor", "--rate=48000", "--channels=1"]
     recorder_command += ["--format=float32le", "--latency-msec=20", "--raw"]
-    with heard.open("wb") as file:
+    with recording.open("wb") as file:
         recorder = subprocess.Popen(recorder_command, env=null_sink, stdout=file)
         arguments = ["voice", "--pack", str(pack_folder), "--seconds", "9"]
         said = start(arguments, null_sink).communicate(timeout=60)[1]
         recorder.terminate()
         recorder.wait()
     assert "playing on" in said
-    sound = np.fromfile(heard, np.float32)
+    sound = np.fromfile(recording, np.float32)
     rms = np.sqrt(np.mean(np.square(sound[len(sound) // 2 : -48_000])))
     assert 20 * np.log10(rms) > -40

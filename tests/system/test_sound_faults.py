@@ -1,6 +1,7 @@
-"""The speaker goes, comes, hangs and changes: real PortAudio, a real sound server, the real voice.
+"""Faults of the speaker, with real PortAudio, a real sound server and the real voice.
 
-"Heard again" is measured at the sink, from the moment at which a speaker is there again.
+The time until the sound is audible again is measured at the sink, from the moment at which there
+is a speaker again.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from tests.support.pulse_server import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
-HEARD_AGAIN_S = 1.5 * PATIENCE
+AUDIBLE_AGAIN_S = 1.5 * PATIENCE
 HERE = Path(__file__).parent
 
 
 class Room:
-    """A sound server, whoever listens, and the voice."""
+    """A sound server, recordings of its sinks, and the voice."""
 
     def __init__(self, folder: Path, pack: Path, stack: ExitStack) -> None:
         self.folder, self.pack, self.stack = folder, pack, stack
@@ -47,19 +48,19 @@ class Room:
         return self.stack.enter_context(closing(voice))
 
     def voice_on(self, device: str) -> Voice:
-        """A voice whose YAML names its speaker."""
+        """A voice whose settings name its speaker."""
         config = self.folder / "gallery.yaml"
         config.write_text(f"output: {{device: {device}}}\n")
         return self.voice("--config", str(config))
 
     def ear(self, sink: str = "spk") -> Ear:
-        """Listens, once the sink is awake."""
+        """A recording of a sink, once the sink runs."""
         ear = self.stack.enter_context(closing(self.server.hears(self.folder, sink)))
         until(lambda: len(ear.sound()) > 0, 20, "an ear at the sink")
         return ear
 
-    def hears(self, within_s: float = HEARD_AGAIN_S, sink: str = "spk") -> None:
-        """There is something to hear; the sink's own awakening is not counted."""
+    def hears(self, within_s: float = AUDIBLE_AGAIN_S, sink: str = "spk") -> None:
+        """Wait until something is audible; the time that the sink needs to start is not counted."""
         until(self.ear(sink).hears_something, within_s, "something to hear")
 
 
@@ -69,13 +70,13 @@ def room(tmp_path: Path, pack_folder: Path) -> Iterator[Room]:
         yield Room(tmp_path, pack_folder, stack)
 
 
-def test_a_voice_that_boots_before_its_speaker_is_heard_as_soon_as_there_is_one(
+def test_a_voice_that_starts_before_its_speaker_plays_as_soon_as_there_is_one(
     room: Room,
 ) -> None:
     voice = room.voice()
     voice.says("playing on without a speaker")
     room.server.start()
-    voice.says("playing on ", HEARD_AGAIN_S, times=2)
+    voice.says("playing on ", AUDIBLE_AGAIN_S, times=2)
     room.hears(20)
     assert voice.leave().count("without a speaker") == 1
 
@@ -128,7 +129,7 @@ def test_a_sound_server_that_hangs_stops_neither_the_voice_nor_its_clock(room: R
     assert missing_s < 4.0
 
 
-def test_a_sound_server_that_hangs_for_ever_and_is_replaced_is_played_on(room: Room) -> None:
+def test_a_sound_server_that_hangs_and_is_replaced_is_played_on(room: Room) -> None:
     room.server.start()
     voice = room.voice()
     room.hears(20)
@@ -173,11 +174,11 @@ def test_when_the_default_speaker_goes_the_next_default_is_played_on(room: Room)
     voice = room.voice()
     room.hears(20, "spk")
     room.server.unplug("spk")
-    room.hears(HEARD_AGAIN_S + 2.0, "other")
+    room.hears(AUDIBLE_AGAIN_S + 2.0, "other")
     voice.leave()
 
 
-def test_a_device_that_refuses_the_packs_rate_hears_the_same_pitch(room: Room) -> None:
+def test_a_device_that_refuses_the_packs_rate_plays_the_same_pitch(room: Room) -> None:
     library = compiled(HERE / "stubborn.c", room.folder)
     take = room.folder / "take.wav"
     room.server.start()
@@ -191,7 +192,7 @@ def test_a_device_that_refuses_the_packs_rate_hears_the_same_pitch(room: Room) -
     with wave.open(str(take)) as file:
         played = np.frombuffer(file.readframes(file.getnframes()), "<i2") / np.float32(32768)
     # Not all need fit, for a busy machine drops a block now and then.
-    errors = [unlikeness(piece, played) for piece in pieces_of(ear.sound())]
+    errors = [distance_from(piece, played) for piece in pieces_of(ear.sound())]
     print(errors)
     assert min(errors) < 0.02
 
@@ -212,12 +213,12 @@ def test_a_card_that_is_pulled_out_while_its_stream_stays_active_is_noticed(room
     noticed_s = 0.6 + voice.says("the speaker does not answer", 3 * PATIENCE)
     assert 0.9 < noticed_s < 1.5 * PATIENCE
     pulled.unlink()
-    room.hears(HEARD_AGAIN_S + 2.0)
+    room.hears(AUDIBLE_AGAIN_S + 2.0)
     voice.leave()
 
 
 @pytest.mark.parametrize("late", ["output", "voice"])
-def test_whoever_is_late_is_counted_and_what_plays_goes_on(room: Room, late: str) -> None:
+def test_underflows_are_counted_and_the_sound_goes_on(room: Room, late: str) -> None:
     room.server.start()
     voice = room.voice()
     ear = room.ear()
@@ -230,7 +231,7 @@ def test_whoever_is_late_is_counted_and_what_plays_goes_on(room: Room, late: str
         time.sleep(0.25)  # longer than anything is buffered, shorter than what is taken for death
         os.kill(process, signal.SIGCONT)
         time.sleep(0.75)
-    until(ear.hears_something, HEARD_AGAIN_S, "it goes on")
+    until(ear.hears_something, AUDIBLE_AGAIN_S, "it goes on")
     assert voice.children() == [output]
     said = voice.leave()
     assert "does not answer" not in said
@@ -251,7 +252,7 @@ def test_a_card_is_known_by_its_name_whatever_the_order_and_the_default(
         room.server.kill()
         write_cards(room.folder, *change)
         room.server.start()
-        room.hears(HEARD_AGAIN_S + 2.0, SINKS["hall"])
+        room.hears(AUDIBLE_AGAIN_S + 2.0, SINKS["hall"])
     elsewhere = room.ear(SINKS["desk"])
     time.sleep(0.5)
     assert not elsewhere.hears_something()
@@ -273,14 +274,14 @@ def cpu_s(process: int) -> float:
     return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def pieces_of(heard: np.ndarray) -> list[np.ndarray]:
+def pieces_of(sound: np.ndarray) -> list[np.ndarray]:
     """Quarters of a second, from a second after the first sound on."""
-    loud = np.flatnonzero(np.abs(heard) > LOUD)
-    return np.split(heard[loud[0] + RATE :][: 3 * RATE], 12)
+    loud = np.flatnonzero(np.abs(sound) > LOUD)
+    return np.split(sound[loud[0] + RATE :][: 3 * RATE], 12)
 
 
-def unlikeness(piece: np.ndarray, played: np.ndarray) -> float:
-    """How little a piece is like any place in what was played: 0 the same, 1 nothing like it."""
+def distance_from(piece: np.ndarray, played: np.ndarray) -> float:
+    """1 minus the correlation of a piece with its best match in what was played."""
     n = 1 << int(np.ceil(np.log2(len(played) + len(piece))))
     product = np.fft.irfft(np.fft.rfft(played, n) * np.conj(np.fft.rfft(piece, n)))
     place = int(np.argmax(product[: len(played) - len(piece)]))
