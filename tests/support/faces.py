@@ -65,11 +65,11 @@ def track(images: Iterable[Pixels], rate: float = 30.0, max_faces: int = 2) -> l
     return list(track_clip(((i / rate, image) for i, image in enumerate(images)), max_faces))
 
 
-def track_clip(film: Iterable[tuple[float, Pixels]], max_faces: int = 2) -> Iterator[list[Face]]:
+def track_clip(clip: Iterable[tuple[float, Pixels]], max_faces: int = 2) -> Iterator[list[Face]]:
     """The faces in each of successive (time_s, image)."""
     tracker = open_tracker(MODELS, Eye(max_faces=max_faces))
     try:
-        for time_s, image in film:
+        for time_s, image in clip:
             yield tracker.find(Image(np.ascontiguousarray(image), round(time_s * NS)))
     finally:
         tracker.close()

@@ -70,7 +70,7 @@ def run_eye(
         return EXIT_RESTART
     except LatentResonanceError as error:
         _log(str(error))
-        notifier.status(f"cannot see: {error}")
+        notifier.status(f"cannot run: {error}")
         return EXIT_CONFIG
     return 0
 

@@ -60,7 +60,7 @@ def run_live(
 
     Raises
     ------
-    StartAfreshError
+    RestartRequiredError
         If this process cannot go on but a new one could.
     TrackerError
         If no tracker can run here.

@@ -37,11 +37,11 @@ def open_camera(settings: CameraSettings) -> Camera:
     """
     source = str(settings.source)
     if source == "rpicam":
-        return _orientation(RpicamCamera(settings), settings)
+        return _with_rotation(RpicamCamera(settings), settings)
     device = find_device(source, UDEV_LINKS, list_devices())
     if device is None:
         return ClipCamera(Path(source), settings.images_per_s)
-    return _orientation(V4l2Camera(device, settings), settings)
+    return _with_rotation(V4l2Camera(device, settings), settings)
 
 
 def find_device(source: str, links: Path, connected: Iterable[Device]) -> Path | None:
@@ -90,6 +90,6 @@ def _not_found_message(source: str, connected: list[Device]) -> str:
     return f"{missing}, or set camera.source" + (f" (connected: {others})" if others else "")
 
 
-def _orientation(camera: Camera, settings: CameraSettings) -> Camera:
+def _with_rotation(camera: Camera, settings: CameraSettings) -> Camera:
     """The camera, its images rotated by `camera.rotation`."""
     return RotatedCamera(camera, settings.rotation) if settings.rotation else camera

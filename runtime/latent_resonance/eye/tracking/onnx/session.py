@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-# Read at the import; see voice/synthesis/networks.py.
+# Disables telemetry; read at the import, see voice/synthesis/networks.py.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
