@@ -67,13 +67,13 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=float,
         default=1.0,
         metavar="S",
-        help="longest time per point (default: 1)",
+        help="longest time a point (default: 1)",
     )
     add("--turns", type=int, default=3, metavar="N", help="measure a point N times (default: 3)")
     add(
         "--hour",
         action="store_true",
-        help="also render a video of an hour: takes half an hour more",
+        help="also render a video of an hour: half an hour more",
     )
     add("--csv", type=Path, metavar="FILE", help="every point")
     add("--plot", type=Path, metavar="PNG", help="every curve with its law")

@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# What the instrument will take of a Raspberry Pi 5 and 4 and a Jetson Orin Nano: a prediction.
+# Predicts the load of the instrument on a Raspberry Pi 5 and 4 and a Jetson Orin Nano.
 #
 #   sudo tests/bench/instructions.sh [FOLDER]
 #
-# Counts the instructions of each piece of its work on a Cortex-A72 and a Cortex-A76, emulated,
-# takes the time of the same pieces on this machine, and divides by what is published of the boards
-# (counted/boards.py, where the sources are). Prints the tables of docs/benchmarks.md; FOLDER keeps
-# the counts, and 2 GB (a temporary one is removed).
+# Counts the instructions of each piece of its work on an emulated Cortex-A72 and Cortex-A76,
+# measures the time of the same pieces on this machine, and scales both by published properties of
+# the boards (counted/boards.py, with sources). Prints the tables of docs/benchmarks.md; FOLDER keeps
+# the counts and 2 GB (a temporary folder is removed).
 #
-# It takes some ten minutes on x86-64, and needs the network, a C compiler and 7-Zip
-# (p7zip-full). MediaPipe is counted on the Cortex-A76 alone: it does not run on the other.
+# It takes about ten minutes on x86-64, and needs the network, a C compiler and 7-Zip
+# (p7zip-full). MediaPipe is counted on the Cortex-A76 only: it does not run on the Cortex-A72.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 . tests/system/arm64.sh
 
 COUNTED=tests/bench/counted
-COUNTING=bookworm # QEMU without plugins is all that trixie has
-ROUNDS=5          # of the times: of each piece the quickest counts
+COUNTING=bookworm # trixie's QEMU has no plugins
+ROUNDS=5          # of the times; the fastest of each piece counts
 export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 for program in cc 7z; do
@@ -36,7 +36,7 @@ bring_counting() {
     cp $COUNTED/pieces.py "$root/opt"
 }
 
-# Its libraries are this machine's own kind, in a root of another: the loader is told where.
+# QEMU's libraries are x86-64 in an arm64 root, so the loader needs their path.
 count() { # PROCESSOR
     local libraries=/counting/lib/x86_64-linux-gnu
     log "$1: instructions"

@@ -1,9 +1,9 @@
-"""Motion to sound as a visitor feels it: from a mouth that opens to what a sound card plays of it.
+"""Latency from motion to sound: from a mouth that opens to the samples at the sound card.
 
-The exact sibling of `latent-resonance bench motion`, which runs anywhere and believes the driver.
-The instrument is `latent-resonance perform` as it is run: real eye, real socket, real voice, real
-PortAudio and ALSA. The camera is `fakecam.c`, which logs when each image was taken; the sound card
-is `virtual_card.c`, which logs when each sample was heard.
+The exact counterpart of `latent-resonance bench motion`, which runs anywhere and trusts the driver.
+The instrument is an unchanged `latent-resonance perform` with real PortAudio and ALSA. The camera
+is `fakecam.c`, which logs when each image was taken; the sound card is `virtual_card.c`, which logs
+when each sample was played.
 """
 
 from __future__ import annotations
@@ -41,23 +41,23 @@ EXAMPLES = """\
 examples:
   python tests/bench/motion.py                                   200 gestures, six minutes
   python tests/bench/motion.py --gestures 20 --json motion.json
-  python tests/bench/motion.py --set '{output: {latency_s: 0.02}}' --picture motion.png
+  python tests/bench/motion.py --set '{output: {latency_s: 0.02}}' --plot motion.png
 
-exit codes: 0 every figure owed is met, 1 one is missed, 2 wrong usage or no room for it
+exit codes: 0 all targets are met, 1 a target is missed, 2 wrong usage or not possible here
 """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measures, and says what was found."""
+    """Measure and print the results."""
     options = options_of(arguments)
     try:
-        delays, summary_line = measure(options.pack, options.gestures, options.set)
+        delays, totals = measure(options.pack, options.gestures, options.set)
     except LatentResonanceError as error:
         print(f"motion: {error}", file=sys.stderr)
         return 2
-    results = results_of(delays, summary_line, options.gestures)
+    results = results_of(delays, totals, options.gestures)
     print(table(results))
-    print(summary_line)
+    print(totals)
     if options.json:
         with atomic_path(options.json) as path:
             path.write_text(json.dumps(results, indent=1) + "\n")
@@ -78,38 +78,38 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--gestures", type=int, default=200, metavar="N", help="(default: 200)")
     add("--pack", type=Path, default=PACK, metavar="FOLDER", help="(default: models/cello)")
     add("--set", type=yaml.safe_load, default={}, metavar="YAML", help="settings to try")
-    add("--json", type=Path, metavar="FILE", help="also write the figures there")
-    add("--plot", "--picture", dest="plot", type=Path, metavar="PNG", help="also plot the histogram")
+    add("--json", type=Path, metavar="FILE", help="also write the results")
+    add("--plot", "--picture", dest="plot", type=Path, metavar="PNG", help="plot a histogram")
     return parser.parse_args(arguments)
 
 
 def measure(
     pack: Path, count: int, settings: dict[str, object]
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Delays in ms by what they lie between, and the performance's own line of figures."""
+    """Delays in ms by start and end, and the last status line of `perform`."""
     with tempfile.TemporaryDirectory(dir=short_folder(), prefix="lr-") as name:
         folder = Path(name)
         rig = MotionRig(
             folder, write_latency_pack(open_pack(pack), folder / "probe", THRESHOLD), settings
         )
         try:
-            gestures = [_log_progress(i, count, at_s) for i, at_s in enumerate(rig.gestures(count), 1)]
-            summary_line = rig.stop()
-            return both_delays(np.array(gestures), rig.image_times_s(), rig.recording()), summary_line
+            gestures = [_log_progress(i, count, s) for i, s in enumerate(rig.gestures(count), 1)]
+            totals = rig.stop()
+            return both_delays(np.array(gestures), rig.image_times_s(), rig.recording()), totals
         finally:
             rig.close()
 
 
-def _log_progress(done: int, count: int, at_s: float) -> float:
+def _log_progress(done: int, count: int, gesture_s: float) -> float:
     end = "\n" if done == count else ""
     print(f"\r{done} of {count} gestures", end=end, file=sys.stderr, flush=True)
-    return at_s
+    return gesture_s
 
 
 def both_delays(
     gestures_s: np.ndarray, image_times_s: np.ndarray, recording: Recording
 ) -> dict[str, np.ndarray]:
-    """(n,) ms for each pair of instants; NaN for what was not heard."""
+    """Delays (n,) in ms after the motion and after the image; NaN if no onset was found."""
     wait_ms = 1000 * (image_times_s[np.searchsorted(image_times_s, gestures_s)] - gestures_s)
     delays = {}
     for what, ms in delays_of(recording, gestures_s).items():
@@ -118,57 +118,47 @@ def both_delays(
     return delays
 
 
-def results_of(
-    delays: dict[str, np.ndarray], summary_line: str, count: int
-) -> list[dict[str, object]]:
-    """Percentiles, each with what is owed."""
+def results_of(delays: dict[str, np.ndarray], totals: str, count: int) -> list[dict[str, object]]:
+    """Percentiles, each with its target."""
     results: list[dict[str, object]] = []
-    for what, ms in delays.items():
-        recording = ms[np.isfinite(ms)]
-        results.append(
-            result(
-                f"{what}, heard",
-                len(recording),
-                "gestures",
-                MIN_DETECTED * count / 100,
-                at_least=True,
-            )
-        )
+    for delay, ms in delays.items():
+        found, enough = ms[np.isfinite(ms)], MIN_DETECTED * count / 100
+        results.append(result(f"{delay}, detected", len(found), "gestures", enough, at_least=True))
         for percentile in (50, 95, 99):
-            value = float(np.percentile(recording, percentile)) if len(recording) else float("inf")
-            target = TARGET_MS.get(what) if percentile == 95 else None
-            results.append(result(f"{what}, p{percentile}", round(value, 1), "ms", target))
-    results.append(result("underflows", underflows_of(summary_line), "", 0))
+            value = float(np.percentile(found, percentile)) if len(found) else float("inf")
+            target = TARGET_MS.get(delay) if percentile == 95 else None
+            results.append(result(f"{delay}, p{percentile}", round(value, 1), "ms", target))
+    results.append(result("underflows", underflows_of(totals), "", 0))
     return results
 
 
 def result(
     name: str, value: float, unit: str, target: float | None, *, at_least: bool = False
 ) -> dict[str, object]:
-    """One figure as `latent-resonance bench --json` writes it."""
+    """One measurement as `latent-resonance bench --json` writes it."""
     met = None if target is None else value >= target if at_least else value <= target
-    return {"name": name, "value": value, "unit": unit, "owed": target, "ok": met}
+    return {"name": name, "value": value, "unit": unit, "target": target, "ok": met}
 
 
 def table(results: list[dict[str, object]]) -> str:
-    """The figures for people."""
+    """The results as lines of text."""
     marks = {None: "", True: "ok", False: "MISSED"}
     return "\n".join(
         f"{r['name']:32} {r['value']:8} {r['unit']:9} "
-        f"{'' if r['owed'] is None else r['owed']!s:>7} {marks[r['ok']]}"
+        f"{'' if r['target'] is None else r['target']!s:>7} {marks[r['ok']]}"
         for r in results
     )
 
 
 def draw(delays: dict[str, np.ndarray], path: Path) -> None:
-    """The histogram of what lies between an image and its sound."""
+    """Plot the histogram of the delays from an image to its sound."""
     figure, axes = plt.subplots(figsize=(8, 3.2), layout="constrained")
-    for what, target in TARGET_MS.items():
-        recording = delays[what][np.isfinite(delays[what])]
-        axes.hist(recording, bins=np.arange(0, 320, 5), alpha=0.7, label=what)
+    for delay, target in TARGET_MS.items():
+        found = delays[delay][np.isfinite(delays[delay])]
+        axes.hist(found, bins=np.arange(0, 320, 5), alpha=0.7, label=delay)
         axes.axvline(target, linestyle="--", color="0.4")
         axes.text(
-            target, axes.get_ylim()[1], f" owed at p95: {target:.0f} ms", va="top", fontsize=8
+            target, axes.get_ylim()[1], f" target at p95: {target:.0f} ms", va="top", fontsize=8
         )
     axes.set(xlabel="ms from the image to the sample at the sound card", ylabel="gestures")
     axes.legend(frameon=False)

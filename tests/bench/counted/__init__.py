@@ -1,1 +1,1 @@
-"""What the instrument costs a gallery's processor, counted and predicted, for `instructions.sh`."""
+"""The instrument's load on a gallery's processor, counted and predicted, for `instructions.sh`."""

@@ -1,11 +1,11 @@
-"""What each piece of the instrument costs on the processor that it runs on.
+"""The cost of each piece of the instrument on the processor that runs it.
 
-With a FILE it counts instructions: it runs in a gallery's root, inside QEMU's user mode, and FILE
-is what the plugin count.c writes (see instructions.sh). Without, it takes the processor time of
-the machine at hand, and that of what others have published of theirs, for a comparison. Writes a
-CSV, a row a piece, all for one time that it is done:
+With a FILE it counts instructions: it runs in a gallery's root file system in QEMU's user mode, and
+the plugin count.c writes FILE (see instructions.sh). Without, it measures processor time on this
+machine, also of a matrix product for comparison with published scores. Writes a CSV with a row per
+piece, for one execution:
 
-    python3 pieces.py FILE >counts.csv     piece, instructions, of which calculating
+    python3 pieces.py FILE >counts.csv     piece, instructions, of which arithmetic ("calculating")
     python3 pieces.py >times.csv           piece, microseconds
 """
 
@@ -36,8 +36,8 @@ from latent_resonance.face_state import neutral_features
 from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 HOPS = 10 * HOPS_PER_SPECTROGRAM  # a picture is received once in so many
-DREAMS, IMAGES, TELLINGS = 10, 12, 60
-MATRIX = 1500  # rows of what stands for Linpack, whose time is nearly all a product of matrices
+SPECTROGRAMS, IMAGES, REPETITIONS = 10, 12, 60
+MATRIX = 1500  # rows; the product stands for Linpack, whose time is almost all matrix products
 NS = 1_000_000_000
 LIGHT, MEDIAPIPE = "light", "mediapipe"
 Meter = Callable[[], tuple[float, ...]]
@@ -45,7 +45,7 @@ Row = tuple[str, tuple[float, ...]]
 
 
 def instructions_from(file: Path) -> Meter:
-    """Instructions and calculating ones that this process has executed so far."""
+    """All instructions and arithmetic ones that this process has executed so far."""
 
     def read() -> tuple[float, ...]:
         os.sched_yield()  # the plugin writes at this call
@@ -55,15 +55,15 @@ def instructions_from(file: Path) -> Meter:
 
 
 def microseconds() -> tuple[float, ...]:
-    """Processor time that this process has taken so far."""
+    """Processor time of this process so far."""
     return (time.process_time() * 1e6,)
 
 
 def cost(work: Callable[[], object], times: int, warm_up: int, meter: Meter) -> tuple[float, ...]:
-    """What `work` takes once, on average of so many times."""
+    """Mean cost of a call of `work`."""
     for _ in range(warm_up):
         work()
-    before, begin = meter(), meter()  # reading the meter takes something too
+    before, begin = meter(), meter()  # reading the meter has a cost too
     for _ in range(times):
         work()
     pairs = zip(before, begin, meter(), strict=True)
@@ -71,61 +71,67 @@ def cost(work: Callable[[], object], times: int, warm_up: int, meter: Meter) -> 
 
 
 def voice(context: Context, meter: Meter) -> Iterator[Row]:
-    """A hop at each quality, a dream, and the two networks that it is made of."""
+    """A hop at each quality, a spectrogram, and its two networks."""
     for quality in QUALITIES:
         synthesiser = Synthesiser(context.pack, at_quality(quality, context), seed=0)
         hop = hop_player(synthesiser, context)
         yield f"hop, {quality}", cost(hop, HOPS, HOPS_PER_SPECTROGRAM, meter)
     networks, z, features = context.networks, context.pack.anchors[0], neutral_features()
-    yield "dream", cost(spectrogram_generation(context.settings, context), DREAMS, 2, meter)
+    yield (
+        "spectrogram",
+        cost(spectrogram_generation(context.settings, context), SPECTROGRAMS, 2, meter),
+    )
     yield "generator", cost(lambda: networks.spectrogram_of(z), 3, 1, meter)
-    yield "regressor", cost(lambda: networks.z_of(features), TELLINGS, 3, meter)
+    yield "regressor", cost(lambda: networks.z_of(features), REPETITIONS, 3, meter)
 
 
 def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
-    """An image with a face to follow, one without, and what is told of a face."""
+    """An image with a face, one without, and the features of a face."""
     settings = settings_with(tracker_name)
-    film, tick = images_of(None), itertools.count(1)
-    wall = Image(np.repeat(synthetic_face.empty_room()[:, :, None], 3, axis=2), 0)
-    turning = itertools.cycle(film)
+    images, tick = images_of(None), itertools.count(1)
+    empty = Image(np.repeat(synthetic_face.empty_room()[:, :, None], 3, axis=2), 0)
+    loop = itertools.cycle(images)
     with tracker_of(settings) as tracker:
 
-        def look(image: Image) -> list[Face]:
+        def track_image(image: Image) -> list[Face]:
             return tracker.find(Image(image.pixels, next(tick) * NS // synthetic_face.IMAGES_PER_S))
 
-        yield f"following, {tracker_name}", cost(lambda: look(next(turning)), IMAGES, IMAGES, meter)
-        found = [look(next(turning)) for _ in range(IMAGES)]
+        yield (
+            f"following, {tracker_name}",
+            cost(lambda: track_image(next(loop)), IMAGES, IMAGES, meter),
+        )
+        found = [track_image(next(loop)) for _ in range(IMAGES)]
         if not all(found):
-            sys.exit("pieces: the tracker does not see the drawn face")
-        yield f"searching, {tracker_name}", cost(lambda: look(wall), IMAGES, IMAGES, meter)
+            sys.exit("pieces: the tracker does not detect the synthetic face")
+        yield f"searching, {tracker_name}", cost(lambda: track_image(empty), IMAGES, IMAGES, meter)
     if tracker_name == LIGHT:
-        yield "features", cost(telling(settings, found), TELLINGS, IMAGES, meter)
+        yield "features", cost(extraction(settings, found), REPETITIONS, IMAGES, meter)
 
 
-def telling(settings: Settings, found: list[list[Face]]) -> Callable[[], object]:
-    """Tells one image more of what was found in some."""
-    visitor, turn = FeatureExtractor(settings.eye), enumerate(itertools.cycle(found))
+def extraction(settings: Settings, found: list[list[Face]]) -> Callable[[], object]:
+    """A function that computes the features of the next image."""
+    extractor, loop = FeatureExtractor(settings.eye), enumerate(itertools.cycle(found))
 
-    def tell() -> None:
-        image, faces = next(turn)
-        visitor.step(faces, image * NS // synthetic_face.IMAGES_PER_S)
+    def extract_next() -> None:
+        image, faces = next(loop)
+        extractor.step(faces, image * NS // synthetic_face.IMAGES_PER_S)
 
-    return tell
+    return extract_next
 
 
 def settings_with(tracker_name: str) -> Settings:
-    """The defaults; emulated, the eye cannot shut itself in, and is shut in from outside."""
+    """The defaults; the eye's sandbox does not work in emulation, which is sandboxed itself."""
     return Settings.model_validate({"eye": {"allow_network": True, "tracker": tracker_name}})
 
 
 def product() -> Callable[[], object]:
-    """The product of two matrices, in double precision."""
+    """A function that multiplies two matrices in double precision."""
     left, right = np.random.default_rng(0).standard_normal((2, MATRIX, MATRIX))
     return lambda: left @ right
 
 
 def rows(file: Path | None) -> Iterator[Row]:
-    """All pieces; MediaPipe's where it is installed."""
+    """All pieces; those of MediaPipe if it is installed."""
     meter = instructions_from(file) if file else microseconds
     yield from eye(LIGHT, meter)
     if find_spec(MEDIAPIPE):
@@ -136,7 +142,7 @@ def rows(file: Path | None) -> Iterator[Row]:
 
 
 def main() -> None:
-    """Measures and writes."""
+    """Measure and write."""
     file = Path(sys.argv[1]) if sys.argv[1:] else None
     os.sched_yield()
     if file is not None and not file.exists():

@@ -1,12 +1,11 @@
-"""Predicts how much of a gallery's boards the instrument will take, from counts and from times.
+"""Predicts the load of the instrument on boards, from instruction counts and from times.
 
     python -m tests.bench.counted.predict COUNTS… --times TIMES --seven-zip RATING
 
-COUNTS are files of pieces.py, each named after its core; TIMES is one of several rounds; RATING is
-what `7z b -mmt1` says of this machine. Two ways that share nothing but the pieces: instructions by
-what a core does in a cycle, at best and at worst; and the time that this machine takes by how much
-faster than a board it is in programs whose speed there is published. Pure but for files that are
-read. No board was measured.
+COUNTS are files of pieces.py, each named after its core; TIMES is one with several rounds; RATING
+is that of `7z b -mmt1` on this machine. Two independent methods: instructions over instructions per
+cycle, best and worst case; and times on this machine, scaled by published scores of the board. Pure
+except for reading files. No board was measured.
 """
 
 from __future__ import annotations
@@ -28,103 +27,107 @@ from latent_resonance.config.presets import QUALITIES, apply_quality
 from latent_resonance.config.settings import Settings
 
 FOLLOWING = "following, light"
-SEEN = (FOLLOWING, "features")  # what an image with a face costs
-NETWORKS = ("dream", FOLLOWING)  # what is mostly products of matrices
+IMAGE_PIECES = (FOLLOWING, "features")  # that an image with a face needs
+NETWORKS = ("spectrogram", FOLLOWING)  # which are mostly matrix products
 
 
 class Count(NamedTuple):
-    """Instructions of a piece done once; `calculating` is part of `all`."""
+    """Instructions of one execution of a piece; `all` includes the arithmetic ones."""
 
     all: float
-    calculating: float
+    arithmetic: float
 
 
-class Here(NamedTuple):
-    """This machine: processor time of each piece in seconds, and its scores as a board's."""
+class Machine(NamedTuple):
+    """This machine: seconds of processor time of each piece, and scores as of a board."""
 
     piece_s: Mapping[str, float]
     seven_zip: float
     linpack: float
 
 
-Seconds = Callable[[str], float]  # of one core, for a piece done once
+Seconds = Callable[[str], float]  # of one core, for one execution of a piece
 
 
-def at_best_s(count: Count, board: Board) -> float:
-    """Seconds if nothing is ever waited for but a place to calculate."""
+def best_case_s(count: Count, board: Board) -> float:
+    """Seconds without any stalls."""
     core = board.core
-    return max(count.all / core.width, count.calculating / core.vectors) / hertz(board)
+    return max(count.all / core.width, count.arithmetic / core.vectors) / clock_hz(board)
 
 
-def at_worst_s(count: Count, board: Board) -> float:
-    """Seconds if as much is waited for as in a program that waits a lot."""
+def worst_case_s(count: Count, board: Board) -> float:
+    """Seconds with as many stalls as in a slow program."""
     core = board.core
-    return max(count.all / core.slow, count.calculating / core.vectors) / hertz(board)
+    return max(count.all / core.slow_ipc, count.arithmetic / core.vectors) / clock_hz(board)
 
 
-def hertz(board: Board) -> float:
-    """Cycles a second."""
+def clock_hz(board: Board) -> float:
+    """Cycles per second."""
     return 1e9 * board.clock_ghz
 
 
-def by_scores_s(piece: str, here: Here, board: Board) -> float:
-    """Seconds if the piece is slower there by as much as Linpack, or 7-Zip, is.
+def by_scores_s(piece: str, machine: Machine, board: Board) -> float:
+    """Seconds if the piece scales like Linpack or 7-Zip.
 
-    Networks are compared by Linpack, since both are products of matrices, all else by 7-Zip.
+    Networks scale like Linpack, since both are mostly matrix products; all else like 7-Zip.
     """
     if piece in NETWORKS:
-        return here.piece_s[piece] * here.linpack / board.linpack
-    return here.piece_s[piece] * here.seven_zip / board.seven_zip
+        return machine.piece_s[piece] * machine.linpack / board.linpack
+    return machine.piece_s[piece] * machine.seven_zip / board.seven_zip
 
 
 def load(quality: str, seconds: Seconds) -> Load:
-    """Shares of a core that the three busy threads take at a quality."""
+    """The load of the three busy threads at a quality."""
     settings = Settings.model_validate(apply_quality({"quality": quality}))
     return Load(
         synthesis=seconds(f"hop, {quality}") / Geometry().hop_s,
-        generation=seconds("dream") * settings.inference.spectrograms_per_s,
-        eye=sum(map(seconds, SEEN)) * settings.camera.images_per_s,
+        generation=seconds("spectrogram") * settings.inference.spectrograms_per_s,
+        eye=sum(map(seconds, IMAGE_PIECES)) * settings.camera.images_per_s,
     )
 
 
-def ways(board: Board, counts: Mapping[str, Count], here: Here) -> tuple[Seconds, ...]:
-    """Seconds at best, by scores, at worst."""
+def estimates(board: Board, counts: Mapping[str, Count], machine: Machine) -> tuple[Seconds, ...]:
+    """Seconds in the best case, by scores, in the worst case."""
     return (
-        lambda piece: at_best_s(counts[piece], board),
-        lambda piece: by_scores_s(piece, here, board),
-        lambda piece: at_worst_s(counts[piece], board),
+        lambda piece: best_case_s(counts[piece], board),
+        lambda piece: by_scores_s(piece, machine, board),
+        lambda piece: worst_case_s(counts[piece], board),
     )
 
 
 def quality_for(board: Board, seconds: Seconds) -> str:
-    """The best quality that the board has room for, by the rule of `latent-resonance bench`."""
-    return best_quality({quality: load(quality, seconds).headroom(board.cores) for quality in QUALITIES})
+    """The best quality with enough headroom, by the rule of `latent-resonance bench`."""
+    return best_quality(
+        {quality: load(quality, seconds).headroom(board.cores) for quality in QUALITIES}
+    )
 
 
 def counts_table(counts: Mapping[str, Mapping[str, Count]]) -> Iterator[str]:
-    """Millions of instructions a piece, a column a core."""
-    yield f"| millions of instructions | {' | '.join(counts)} | of which calculating |"
+    """Millions of instructions, a row per piece and a column per core."""
+    yield f"| millions of instructions | {' | '.join(counts)} | arithmetic |"
     yield "|---|" + "---|" * (len(counts) + 1)
     for piece in dict.fromkeys(chain(*counts.values())):
         of_cores = [core.get(piece) for core in counts.values()]
         cells = " | ".join(f"{count.all / 1e6:.3g}" if count else "" for count in of_cores)
         count = next(filter(None, of_cores))
-        yield f"| {piece} | {cells} | {100 * count.calculating / count.all:.0f} % |"
+        yield f"| {piece} | {cells} | {100 * count.arithmetic / count.all:.0f} % |"
 
 
-def loads_table(counts: Mapping[str, Mapping[str, Count]], here: Here) -> Iterator[str]:
-    """Shares of a core at high, the quality to choose, and the room that low has."""
+def loads_table(counts: Mapping[str, Mapping[str, Count]], machine: Machine) -> Iterator[str]:
+    """Loads at high, the best quality, and the headroom at low."""
     yield (
-        "| **predicted**: at best · by scores · at worst | synthesis, % of a core at high | dreams "
-        "| eye | quality | room at low |"
+        "| **predicted**: best case · by scores · worst case | synthesis, % of a core at high "
+        "| generation | eye | quality | headroom at low |"
     )
     yield "|---|---|---|---|---|---|"
     for board in BOARDS:
-        three = ways(board, counts[board.core.cpu], here)
+        three = estimates(board, counts[board.core.cpu], machine)
         parts = zip(*(astuple(load("high", seconds)) for seconds in three), strict=True)
         cells = " | ".join(" · ".join(f"{100 * share:.0f}" for share in part) for part in parts)
         answers = " · ".join(quality_for(board, seconds) for seconds in three)
-        headrooms = " · ".join(f"{load('low', seconds).headroom(board.cores):.1f}" for seconds in three)
+        headrooms = " · ".join(
+            f"{load('low', seconds).headroom(board.cores):.1f}" for seconds in three
+        )
         yield f"| {board.name}, {board.clock_ghz:g} GHz | {cells} | {answers} | {headrooms} |"
 
 
@@ -137,29 +140,30 @@ def counts_of(file: Path) -> dict[str, Count]:
         }
 
 
-def quickest_s(file: Path) -> dict[str, float]:
-    """The pieces of a file of times: of several rounds the one that was disturbed the least."""
-    quickest: dict[str, float] = {}
+def fastest_s(file: Path) -> dict[str, float]:
+    """The pieces of a file of times: the shortest of several rounds."""
+    fastest: dict[str, float] = {}
     with file.open(newline="") as lines:
         for row in csv.DictReader(lines):
-            if row["piece"] != "piece":  # the head of another round
+            if row["piece"] != "piece":  # the header of another round
                 piece_s = 1e-6 * float(row["microseconds"])
-                quickest[row["piece"]] = min(piece_s, quickest.get(row["piece"], piece_s))
-    return quickest
+                fastest[row["piece"]] = min(piece_s, fastest.get(row["piece"], piece_s))
+    return fastest
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Reads, predicts and prints."""
+    """Read, predict and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("counts", type=Path, nargs="+", metavar="COUNTS")
     parser.add_argument("--times", type=Path, required=True)
     parser.add_argument("--seven-zip", type=float, required=True, metavar="RATING")
     options = parser.parse_args(arguments)
     counts = {file.stem: counts_of(file) for file in options.counts}
-    piece_s = quickest_s(options.times)
-    here = Here(piece_s, options.seven_zip, 2e-9 * MATRIX**3 / piece_s["product"])
-    scores = f"7-Zip {here.seven_zip:.0f}, product of matrices {here.linpack:.1f} Gflop/s"
-    print(*counts_table(counts), "", *loads_table(counts, here), "", f"Here: {scores}.", sep="\n")
+    piece_s = fastest_s(options.times)
+    machine = Machine(piece_s, options.seven_zip, 2e-9 * MATRIX**3 / piece_s["product"])
+    scores = f"7-Zip {machine.seven_zip:.0f}, product of matrices {machine.linpack:.1f} Gflop/s"
+    tables = (*counts_table(counts), "", *loads_table(counts, machine))
+    print(*tables, "", f"This machine: {scores}.", sep="\n")
 
 
 if __name__ == "__main__":

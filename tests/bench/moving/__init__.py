@@ -1,1 +1,1 @@
-"""A visitor whose mouth opens at known instants, and what a sound card hears of it."""
+"""A simulated camera and sound card with exact timestamps, for `motion.py`."""

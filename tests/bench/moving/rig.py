@@ -24,29 +24,29 @@ from latent_resonance.bench.onsets import Recording, read_tape
 
 HERE = Path(__file__).parent
 FAKECAM = HERE.parents[1] / "system" / "fakecam.c"
-SETTLE_S = 8.0  # until she has come, been greeted, and her neutral face is known
-OPEN_S, CLOSED_S = 0.75, (0.9, 1.0)  # an open mouth, a closed one
+SETTLE_S = 8.0  # until the visitor is detected and greeted, and the neutral face is known
+OPEN_S, CLOSED_S = 0.75, (0.9, 1.0)  # durations of an open and a closed mouth
 THRESHOLD = 0.38  # of mouth_open, between the photograph at rest (0.3) and opened (0.66)
 SETTINGS = {
     "camera": {"source": "C920"},
-    # She smiles: her mouth at rest is 0.3 open. For this measurement that is closed.
+    # The photograph smiles: its mouth_open at rest is 0.3, which counts as closed here.
     "controls": {
         "band_pass": {"input": [0.4, 0.9]},
         "noise": {"output": [0.0, 0.0]},
         "clarity": {"output": [0.0, 0.0]},
     },
-    # A new face is a new z at once: what is measured is the path, not the glide an artist chose.
+    # A new face is a new z at once: this measures the signal path, not an artist's glide time.
     "latent": {"glide_s": 0.001, "jitter": 0.0},
     "output": {"device": "air"},
 }
 
 
 class RigError(LatentResonanceError):
-    """The measurement cannot be made here; the message has the remedy."""
+    """The measurement is not possible here; the message has the remedy."""
 
 
 def install_virtual_card(folder: Path) -> None:
-    """Makes the card known to ALSA for whoever has this folder as home."""
+    """Install the virtual sound card for ALSA programs with this folder as home."""
     if shutil.which("cc") is None:
         raise RigError("a C compiler is not installed: apt install gcc libc6-dev")
     plugin = folder / "libasound_module_pcm_air.so"
@@ -55,7 +55,7 @@ def install_virtual_card(folder: Path) -> None:
     if done.returncode:
         reason = done.stderr.strip().splitlines()[0]
         raise RigError(
-            f"the sound card of air cannot be built: apt install libasound2-dev ({reason})"
+            f"the virtual sound card cannot be built: apt install libasound2-dev ({reason})"
         )
     (folder / ".asoundrc").write_text(
         f'pcm_type.air {{ lib "{plugin}" }}\npcm.air {{ type air tape "{folder}/tape" }}\n'
@@ -63,13 +63,13 @@ def install_virtual_card(folder: Path) -> None:
 
 
 class MotionRig:
-    """The instrument before a visitor; `close` leaves nothing behind.
+    """The instrument with a simulated camera and sound card; `close` ends everything.
 
     Parameters
     ----------
-    folder : for everything; its path is short, for a socket lies there
-    pack : what it plays
-    settings : laid over those of the measurement
+    folder : for all files; its path must be short, since it holds a socket
+    pack : that is played
+    settings : override those of the measurement
     """
 
     def __init__(self, folder: Path, pack: Path, settings: dict[str, object]) -> None:
@@ -97,7 +97,7 @@ class MotionRig:
         self.stack.callback(self.process.kill)
 
     def gestures(self, count: int) -> Iterator[float]:
-        """Opens her mouth so often, at no rhythm; yields when, in monotonic seconds."""
+        """Open the mouth `count` times at irregular intervals; yield the monotonic times."""
         rng = np.random.default_rng(1)
         time.sleep(SETTLE_S)
         for _ in range(count):
@@ -111,31 +111,31 @@ class MotionRig:
             yield opened_s
 
     def stop(self) -> str:
-        """Ends the performance; returns its last line but one, the figures."""
+        """Stop `perform`; return the line with its totals."""
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(10)
         lines = self.log_file.read_text().splitlines()
         return next((line for line in lines if line.startswith("played ")), lines[-1])
 
     def image_times_s(self) -> np.ndarray:
-        """When each image was taken."""
+        """Times of the images."""
         return np.fromfile(self.folder / "taken", np.int64) / 1e9
 
     def recording(self) -> Recording:
-        """What the card has played, with silence where it had nothing."""
+        """What the card has played, with silence in gaps."""
         return read_tape((self.folder / "tape").read_bytes())
 
     def close(self) -> None:
-        """Nothing goes on."""
+        """End all processes."""
         self.stack.close()
 
 
-def underflows_of(usage: str) -> int:
-    """How many the line of figures tells of."""
-    found = re.search(r"(\d+) underflows", usage)
+def underflows_of(totals: str) -> int:
+    """The number of underflows in the line with totals."""
+    found = re.search(r"(\d+) underflows", totals)
     return int(found[1]) if found else 0
 
 
 def short_folder() -> str:
-    """Where a socket's path stays short."""
+    """A folder with a short path, for sockets."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else "/tmp"

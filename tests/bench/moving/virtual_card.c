@@ -1,14 +1,14 @@
-/* A sound card of air with an exact clock: an ALSA plugin that plays to nobody and keeps a tape.
+/* A virtual sound card with an exact clock: an ALSA plugin that records its input on a tape.
  *
  *     cc -shared -fPIC -O2 -DPIC -o libasound_module_pcm_air.so virtual_card.c -lasound
  *
  *     pcm_type.air { lib "/where/it/is/libasound_module_pcm_air.so" }
  *     pcm.air { type air tape "/where/to/write.tape" }
  *
- * As a card does, it takes one frame after the other out of its buffer, 48,000 in a second of
- * CLOCK_MONOTONIC, wakes its program at the end of each period, and stops in an underrun when there
- * is nothing left. The tape holds, again and again: when the first frame of a piece was heard
- * (int64, ns of CLOCK_MONOTONIC), how many frames it has (int64), and their first channel (float32).
+ * Like a real card it consumes 48,000 frames of its buffer in a second of CLOCK_MONOTONIC, wakes its
+ * program at the end of each period, and stops in an underrun when the buffer is empty. The tape is
+ * a sequence of blocks: output time of the first frame (int64, ns of CLOCK_MONOTONIC), number of
+ * frames (int64), and their first channel (float32).
  */
 #include <alsa/asoundlib.h>
 #include <alsa/pcm_external.h>
@@ -26,8 +26,8 @@ static const int64_t SECOND = 1000000000;
 struct card {
     snd_pcm_ioplug_t io;
     int tape;
-    int64_t begun_ns;          /* when frame 0 was heard */
-    snd_pcm_uframes_t heard;   /* frames since */
+    int64_t start_ns;          /* output time of frame 0 */
+    snd_pcm_uframes_t played;  /* frames since */
     float piece[LONGEST];
 };
 
@@ -37,7 +37,7 @@ static int64_t now_ns(void) {
     return now.tv_sec * SECOND + now.tv_nsec;
 }
 
-/* Wakes the program every period_ns from now on, or never again if that is 0. */
+/* Wakes the program every period_ns from now on, or not at all if it is 0. */
 static int wake_every(struct card *card, int64_t period_ns) {
     struct timespec time = {period_ns / SECOND, period_ns % SECOND};
     struct itimerspec timer = {time, time};
@@ -46,7 +46,7 @@ static int wake_every(struct card *card, int64_t period_ns) {
 
 static int start(snd_pcm_ioplug_t *io) {
     struct card *card = io->private_data;
-    card->begun_ns = now_ns();
+    card->start_ns = now_ns();
     return wake_every(card, (int64_t)io->period_size * SECOND / RATE);
 }
 
@@ -54,33 +54,33 @@ static int stop(snd_pcm_ioplug_t *io) { return wake_every(io->private_data, 0); 
 
 static int prepare(snd_pcm_ioplug_t *io) {
     struct card *card = io->private_data;
-    card->heard = 0;
+    card->played = 0;
     return 0;
 }
 
 static void tape(struct card *card, snd_pcm_uframes_t frames) {
     const snd_pcm_channel_area_t *area = snd_pcm_ioplug_mmap_areas(&card->io);
-    int64_t head[2] = {card->begun_ns + (int64_t)card->heard * SECOND / RATE, frames};
+    int64_t head[2] = {card->start_ns + (int64_t)card->played * SECOND / RATE, frames};
     for (snd_pcm_uframes_t i = 0; i < frames; i++) {
-        size_t place = (card->heard + i) % card->io.buffer_size;
+        size_t place = (card->played + i) % card->io.buffer_size;
         card->piece[i] = *(const float *)((char *)area->addr + (area->first + place * area->step) / 8);
     }
     struct iovec parts[] = {{head, sizeof head}, {card->piece, frames * sizeof(float)}};
     if (writev(card->tape, parts, 2) < 0) perror("air: the tape");
 }
 
-/* Where it is in its buffer; on the way there it plays. */
+/* The position in the buffer; plays all frames up to it. */
 static snd_pcm_sframes_t pointer(snd_pcm_ioplug_t *io) {
     struct card *card = io->private_data;
     if (io->state != SND_PCM_STATE_RUNNING && io->state != SND_PCM_STATE_DRAINING)
-        return card->heard % io->buffer_size;
-    snd_pcm_uframes_t due = (now_ns() - card->begun_ns) * RATE / SECOND - card->heard;
+        return card->played % io->buffer_size;
+    snd_pcm_uframes_t due = (now_ns() - card->start_ns) * RATE / SECOND - card->played;
     snd_pcm_uframes_t there = snd_pcm_ioplug_hw_avail(io, io->hw_ptr, io->appl_ptr);
     if (due > there) return -EPIPE;
     if (due > LONGEST) due = LONGEST;
     if (due) tape(card, due);
-    card->heard += due;
-    return card->heard % io->buffer_size;
+    card->played += due;
+    return card->played % io->buffer_size;
 }
 
 static int poll_revents(snd_pcm_ioplug_t *io, struct pollfd *polled, unsigned n, unsigned short *events) {
