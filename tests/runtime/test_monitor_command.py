@@ -105,24 +105,24 @@ def poll_until(
 
 
 def test_a_monitor_that_exits_is_restarted_and_logged_once(tmp_path: Path) -> None:
-    said: list[str] = []
+    log: list[str] = []
     text = f"open({str(tmp_path / 'starts')!r}, 'a').write('x')"
-    process = MonitorProcess(tmp_path / "face.sock", None, said.append, program(tmp_path, text))
+    process = MonitorProcess(tmp_path / "face.sock", None, log.append, program(tmp_path, text))
     starts = tmp_path / "starts"
     poll_until(process, lambda: starts.exists() and len(starts.read_text()) >= 2)
     process.close()
-    assert said == ["the monitor has ended; starting it again, playing on"]
+    assert log == ["the monitor has ended; starting it again, playing on"]
 
 
 def test_a_monitor_that_cannot_run_is_not_restarted(tmp_path: Path) -> None:
-    said: list[str] = []
+    log: list[str] = []
     text = "raise SystemExit(2)"
-    process = MonitorProcess(tmp_path / "face.sock", None, said.append, program(tmp_path, text))
-    poll_until(process, lambda: bool(said))
+    process = MonitorProcess(tmp_path / "face.sock", None, log.append, program(tmp_path, text))
+    poll_until(process, lambda: bool(log))
     for second in range(200):
         process.poll(time.monotonic() + second)
     assert process.process is None
-    assert said == ["the monitor cannot run here; playing on without it"]
+    assert log == ["the monitor cannot run here; playing on without it"]
 
 
 def test_a_monitor_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
