@@ -271,7 +271,7 @@ install() {
     sync
     log "done; it plays now and after every boot. Settings: $SETTINGS. To check it:"
     log "systemctl status 'latent-resonance*'; sudo latent-resonance doctor"
-    ! includes monitor || log "the staff's page is http://127.0.0.1:8765/staff; its token is in $TOKEN"
+    ! includes monitor || log "the staff page is http://127.0.0.1:8765/staff; its token is in $TOKEN"
 }
 
 uninstall() {

@@ -179,7 +179,7 @@ def _perform(
 
 
 @commands.command(short_help="Play live: camera in, sound out.")
-@click.option("--monitor", is_flag=True, help="Also serve the spectrogram and the staff's page.")
+@click.option("--monitor", is_flag=True, help="Also serve the spectrogram and the staff page.")
 @_voice_options
 def perform(**options: Any) -> None:
     """Perform until Ctrl-C: the eye tracks faces in its own process, the voice plays.

@@ -26,7 +26,7 @@ class Health(TypedDict):
 
 
 def check_monitor(state: UnitState, settings: Monitor, token: Path = TOKEN) -> Check:
-    """Whether the staff's page answers, with its address and token."""
+    """Whether the staff page answers, with its address and token."""
     if not state.active:
         detail = f"installed, but {state.active_state or 'not running'}"
         return Check("monitor", FAIL, detail, REMEDY)
