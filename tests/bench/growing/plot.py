@@ -17,7 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 COLUMNS = 3
-BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe & Ito (2008): told apart with any colour vision
+BLUE, ORANGE = "#0072B2", "#D55E00"  # Okabe & Ito (2008): distinct with any colour vision
 
 
 def draw(found: Sequence[MeasuredCurve], path: Path) -> None:

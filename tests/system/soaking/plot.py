@@ -85,13 +85,13 @@ def _underflows(axis: Axes, lines: list[Line]) -> None:
 
 def _latency(axis: Axes, lines: list[Line]) -> None:
     for gesture, mark in (("open", "."), ("sham", "x")):
-        heard = [
+        points = [
             (g["at_s"], g["heard_ms"])
             for g in of_kind(lines, "gesture")
             if g["gesture"] == gesture and g["heard_ms"] is not None
         ]
-        if heard:
-            axis.plot(*zip(*heard, strict=True), mark, label=gesture)
+        if points:
+            axis.plot(*zip(*points, strict=True), mark, label=gesture)
             axis.legend(loc="upper left")
     axis.set_ylabel("mouth opens\nto onset (ms)")
 

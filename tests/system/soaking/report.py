@@ -39,9 +39,9 @@ def lives_of(lines: list[Line], role: str) -> list[NDArray[np.float64]]:
 
 def slope_mib_per_h(life: NDArray[np.float64]) -> float:
     """Median of the slopes between all pairs of samples (Theil 1950; Sen 1968)."""
-    thin = life[:: max(1, len(life) // PAIRS_OF)]
-    first, second = np.triu_indices(len(thin), 1)
-    rises = thin[second] - thin[first]
+    thinned = life[:: max(1, len(life) // PAIRS_OF)]
+    first, second = np.triu_indices(len(thinned), 1)
+    rises = thinned[second] - thinned[first]
     return float(np.median(rises[:, 1] / rises[:, 0])) * 3600.0
 
 
@@ -57,9 +57,9 @@ def growth_of(lines: list[Line], role: str) -> Line | None:
 
 def latencies(lines: list[Line], kind: str) -> tuple[list[float], int]:
     """(milliseconds of the detected gestures of a kind, number of those not detected)."""
-    asked = [line["heard_ms"] for line in of_kind(lines, "gesture") if line["gesture"] == kind]
-    heard = [value for value in asked if value is not None]
-    return heard, len(asked) - len(heard)
+    delays_ms = [line["heard_ms"] for line in of_kind(lines, "gesture") if line["gesture"] == kind]
+    detected = [value for value in delays_ms if value is not None]
+    return detected, len(delays_ms) - len(detected)
 
 
 def percentile(values: list[float], share: float) -> float | None:
@@ -70,11 +70,11 @@ def percentile(values: list[float], share: float) -> float | None:
 def summary_of(lines: list[Line]) -> Line:
     """The summary of a whole soak."""
     samples, faults = of_kind(lines, "sample"), of_kind(lines, "fault")
-    heard, missed = latencies(lines, "open")
-    shams, unmoved = latencies(lines, "sham")
-    alone = [line for line in of_kind(lines, "silence") if not line["excused"]]
-    gaps = [line["lasts_s"] for line in alone if line["abrupt"]]
-    quiet = [line["lasts_s"] for line in alone if not line["abrupt"]]
+    detected, not_detected = latencies(lines, "open")
+    control, control_not_detected = latencies(lines, "sham")
+    not_excused = [line for line in of_kind(lines, "silence") if not line["excused"]]
+    gaps = [line["lasts_s"] for line in not_excused if line["abrupt"]]
+    quiet = [line["lasts_s"] for line in not_excused if not line["abrupt"]]
     return {
         "hours": round(samples[-1]["at_s"] / 3600.0, 3) if samples else 0.0,
         "visits": samples[-1]["visits"] if samples else 0,
@@ -91,11 +91,11 @@ def summary_of(lines: list[Line]) -> Line:
             line["during"] is None for line in of_kind(lines, "restart")
         ),
         "gesture_to_sound_ms": {
-            "median": percentile(heard, 50),
-            "p95": percentile(heard, 95),
-            "heard": len(heard),
-            "not_heard": missed,
-            "of_shams": f"{len(shams)} of {len(shams) + unmoved} heard",
+            "median": percentile(detected, 50),
+            "p95": percentile(detected, 95),
+            "heard": len(detected),
+            "not_heard": not_detected,
+            "of_shams": f"{len(control)} of {len(control) + control_not_detected} heard",
         },
         "recovery_s": recoveries(faults),
         "growth": {role: growth_of(lines, role) for role in ROLES},
@@ -126,73 +126,73 @@ def recoveries(faults: list[Line]) -> dict[str, Line]:
 def failures_of(lines: list[Line], summary: Line) -> list[str]:
     """A message for each failure of the instrument; none if all is well."""
     return [
-        *_ended(lines),
-        *_not_recovered(lines),
-        *_leaks(lines, summary),
-        *_heard(summary),
-        *_restarted(summary),
+        *_end_failures(lines),
+        *_recovery_failures(lines),
+        *_leak_failures(lines, summary),
+        *_sound_failures(summary),
+        *_restart_failures(summary),
     ]
 
 
-def _ended(lines: list[Line]) -> list[str]:
+def _end_failures(lines: list[Line]) -> list[str]:
     ends = of_kind(lines, "end")
     if not ends:
         return ["the soak was cut off before its end"]
     if not of_kind(lines, "sample"):
         return ["nothing was measured: it was over before it began"]
-    said = [line for line in of_kind(lines, "said") if "Traceback" in line["line"]]
-    words = ["the instrument printed a traceback"] if said else []
+    tracebacks = [line for line in of_kind(lines, "said") if "Traceback" in line["line"]]
+    messages = ["the instrument printed a traceback"] if tracebacks else []
     if ends[-1]["why"] != "over":
-        words.append(f"the instrument ended by itself ({ends[-1]['why']})")
+        messages.append(f"the instrument ended by itself ({ends[-1]['why']})")
     if ends[-1]["exit_code"] != 0:
-        words.append(f"the instrument left with exit code {ends[-1]['exit_code']}")
-    return words
+        messages.append(f"the instrument ended with exit code {ends[-1]['exit_code']}")
+    return messages
 
 
-def _not_recovered(lines: list[Line]) -> list[str]:
-    words = []
+def _recovery_failures(lines: list[Line]) -> list[str]:
+    messages = []
     for line in of_kind(lines, "fault"):
         if not line["recovered"]:
-            took = "never" if line["well_s"] is None else f"after {line['well_s']:.1f} s"
-            words.append(
-                f"{line['fault']} at {line['at_s']:.0f} s: {took} well again, "
+            when = "never" if line["well_s"] is None else f"after {line['well_s']:.1f} s"
+            messages.append(
+                f"{line['fault']} at {line['at_s']:.0f} s: {when} well again, "
                 f"its limit is {line['limit_s']:.1f} s ({line['missing'] or 'late'})"
             )
-    return words
+    return messages
 
 
-def _leaks(lines: list[Line], summary: Line) -> list[str]:
-    words = []
+def _leak_failures(lines: list[Line], summary: Line) -> list[str]:
+    messages = []
     for role, growth in summary["growth"].items():
         if growth and growth["mib_per_h"] > LEAK_MIB_PER_H[role] and growth["mib"] > LEAK_MIB:
-            words.append(
+            messages.append(
                 f"the {role} leaks: {growth['mib_per_h']:.1f} MiB an hour "
                 f"over {growth['hours']:.1f} h, more than {LEAK_MIB_PER_H[role]:.0f}"
             )
         counts = [line[role]["files"] for line in of_kind(lines, "sample") if line.get(role)]
         third = len(counts) // 3
         if third > 10 and np.median(counts[-third:]) > np.median(counts[:third]) + MORE_FILES:
-            words.append(f"the {role} keeps more and more files open: {counts[-1]} at last")
-    return words
+            messages.append(f"the {role} leaks file descriptors: {counts[-1]} open at the end")
+    return messages
 
 
-def _heard(summary: Line) -> list[str]:
-    words = []
+def _sound_failures(summary: Line) -> list[str]:
+    messages = []
     for what, limit_s in (("gap", GAP_S), ("quiet", QUIET_S)):
         if (lasted_s := summary[f"longest_{what}_s"]) > limit_s:
-            words.append(
+            messages.append(
                 f"{lasted_s:.2f} s of silence ({what}) with no fault of a speaker, "
                 f"more than {limit_s:.2f} s"
             )
     allowed = max(3.0, UNDERFLOWS_PER_H * summary["hours"])
     if summary["underflows_not_excused"] > allowed:
-        words.append(
+        messages.append(
             f"{summary['underflows_not_excused']} underflows with no fault of a speaker, "
             f"more than {allowed:.0f}"
         )
-    return words
+    return messages
 
 
-def _restarted(summary: Line) -> list[str]:
+def _restart_failures(summary: Line) -> list[str]:
     n = summary["restarts_without_a_fault"]
     return [f"a process was replaced {n} times without a fault"] if n else []
