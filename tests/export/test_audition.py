@@ -1,4 +1,4 @@
-"""An audition as a person meets it: what it writes, what it says, what it refuses."""
+"""The audition: what it writes, what it prints, what it refuses."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from latent_resonance_export.audition.generator import (
     AuditionError,
     Subject,
     dataset_of,
+    default_folder,
     open_subject,
-    place_of,
     untrained,
 )
 from latent_resonance_export.audition.metrics import KEYS, compare, measure
@@ -36,7 +36,7 @@ from latent_resonance_export.dataset.dataset import (
 )
 from latent_resonance_export.gan.checkpoint import CheckpointError
 from latent_resonance_export.gan.models.registry import make_generator
-from latent_resonance_export.gan.run import RunSheet, write_sheet
+from latent_resonance_export.gan.run import RunConfig, write_config
 
 Workshop = Callable[..., CompletedProcess[str]]
 WITHOUT_A_DATASET = {
@@ -52,17 +52,17 @@ WITHOUT_A_DATASET = {
 
 @pytest.fixture
 def tiny(pack_folder: Path) -> Subject:
-    """A pack whose pictures are harmonic lines."""
+    """A pack whose spectrograms are harmonic lines."""
     return open_subject(pack_folder)
 
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> Path:
-    """A run that was put down at its first step."""
+    """A run stopped at its first step."""
     folder = tmp_path_factory.mktemp("runs") / "tones"
     folder.mkdir()
     sha256 = open_dataset(dataset_folder).sha256
-    write_sheet(RunSheet("loop", str(dataset_folder), sha256, Geometry(), {}), folder)
+    write_config(RunConfig("loop", str(dataset_folder), sha256, Geometry(), {}), folder)
     torch.manual_seed(5)
     state = make_generator("loop", Geometry()).state_dict()
     torch.save({"step": 1, "average": state}, folder / "checkpoint.pt")
@@ -88,10 +88,10 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_a_pack_is_auditioned_and_its_json_is_all_that_stands_on_stdout(
+def test_a_pack_is_auditioned_and_stdout_holds_json_alone(
     workshop: Workshop, pack_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "heard"
+    folder = tmp_path / "audition"
     arguments = ("--dataset", dataset_folder, "-o", folder, "--seconds", 6, "--json")
     done = workshop("audition", pack_folder, *arguments)
     assert done.returncode == 0, done.stderr
@@ -122,7 +122,7 @@ def test_a_pack_is_auditioned_and_its_json_is_all_that_stands_on_stdout(
 
 
 @pytest.mark.slow
-def test_a_pack_without_its_dataset_is_heard_by_itself_and_is_told_what_is_missing(
+def test_a_pack_without_its_dataset_is_auditioned_alone_and_missing_figures_are_explained(
     workshop: Workshop, pack_folder: Path, tmp_path: Path
 ) -> None:
     before = sorted(pack_folder.iterdir())
@@ -142,7 +142,7 @@ def test_a_pack_without_its_dataset_is_heard_by_itself_and_is_told_what_is_missi
 
 
 @pytest.mark.slow
-def test_a_run_is_auditioned_through_pytorch_and_measured_as_the_onnx_file_it_will_be(
+def test_a_run_is_auditioned_in_pytorch_and_its_cost_measured_as_onnx(
     run_folder: Path,
 ) -> None:
     subject = open_subject(run_folder)
@@ -164,15 +164,15 @@ def test_the_same_seed_gives_the_same_figures(tiny: Subject, dataset: Dataset) -
     assert other["swd"] != one["swd"]
 
 
-def test_what_is_real_is_at_the_floor_and_what_is_copied_is_caught(
+def test_real_clips_are_at_the_floor_and_copies_are_detected(
     tiny: Subject, dataset: Dataset
 ) -> None:
     """A generator that plays back the dataset: good in every figure but one."""
 
     def playing(indices: np.ndarray) -> Subject:
-        pictures = dataset.pictures(indices)
+        pictures = dataset.spectrograms(indices)
         turned = np.stack([np.roll(p, 100, axis=1) for p in pictures])
-        return replace(tiny, play=lambda z: turned[: len(z)])
+        return replace(tiny, generate=lambda z: turned[: len(z)])
 
     parrot = compare(playing(dataset.training[:2]), dataset, clips=2).figures
     assert parrot["memorisation"] < 0.05
@@ -183,35 +183,35 @@ def test_what_is_real_is_at_the_floor_and_what_is_copied_is_caught(
     assert honest["voiced"] == pytest.approx(honest["voiced_real"], abs=0.05)
 
 
-def test_what_is_not_a_number_is_refused_before_anything_is_written(
-    tiny: Subject, tmp_path: Path
-) -> None:
-    broken = replace(tiny, play=lambda z: np.full((len(z), 512, 512), np.nan, np.float32))
-    with pytest.raises(AuditionError, match="tiny generates what is not finite: train on from"):
-        audition(broken, None, tmp_path / "heard", clips=2, seconds=1)
+def test_nan_is_refused_before_anything_is_written(tiny: Subject, tmp_path: Path) -> None:
+    broken = replace(tiny, generate=lambda z: np.full((len(z), 512, 512), np.nan, np.float32))
+    with pytest.raises(AuditionError, match="tiny generates NaN or infinity: continue"):
+        audition(broken, None, tmp_path / "audition", clips=2, seconds=1)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_silent_generator_is_measured_and_its_figures_say_why_they_are_missing(
     tiny: Subject,
 ) -> None:
-    silent = replace(tiny, play=lambda z: np.full((len(z), 512, 512), -1, np.float32))
-    measured = compare(silent, None, clips=2)
-    assert measured.figures["voiced"] is None
-    assert measured.why_missing["voiced"] == "nothing sounds"
-    assert measured.figures["seam"] == 1.0
+    silent = replace(tiny, generate=lambda z: np.full((len(z), 512, 512), -1, np.float32))
+    measurements = compare(silent, None, clips=2)
+    assert measurements.figures["voiced"] is None
+    assert measurements.why_missing["voiced"] == "nothing sounds"
+    assert measurements.figures["seam"] == 1.0
 
 
-def test_the_untrained_network_is_always_the_same_and_disturbs_no_chance(run_folder: Path) -> None:
+def test_the_untrained_network_is_always_the_same_and_leaves_the_global_rng_alone(
+    run_folder: Path,
+) -> None:
     subject = open_subject(run_folder)
-    z = subject.draw(2, 0)
+    z = subject.draw_z(2, 0)
     torch.manual_seed(1)
     expected = torch.rand(1)
     torch.manual_seed(1)
-    one = untrained(subject).play(z)
+    one = untrained(subject).generate(z)
     assert torch.rand(1) == expected
-    assert np.array_equal(one, untrained(subject).play(z))
-    assert not np.array_equal(one, subject.play(z))
+    assert np.array_equal(one, untrained(subject).generate(z))
+    assert not np.array_equal(one, subject.generate(z))
 
 
 def test_code_that_a_pack_names_is_never_run(
@@ -221,24 +221,24 @@ def test_code_that_a_pack_names_is_never_run(
     trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nmake = None\n")
     subject = open_subject(make_pack(training={"architecture": "trap:make", "steps": 9}))
     with working_in(tmp_path):
-        measured = compare(subject, dataset, clips=2)
-    assert measured.figures["swd_untrained"] is None
-    assert measured.figures["swd"] > 0
-    assert measured.figures["steps"] == 9
-    assert "trap:make is not run" in measured.why_missing["swd_untrained"]
+        measurements = compare(subject, dataset, clips=2)
+    assert measurements.figures["swd_untrained"] is None
+    assert measurements.figures["swd"] > 0
+    assert measurements.figures["steps"] == 9
+    assert "trap:make is not run" in measurements.why_missing["swd_untrained"]
     assert not (tmp_path / "sprung").exists()
 
 
 def test_random_z_do_not_depend_on_how_many_are_drawn(tiny: Subject) -> None:
-    assert np.array_equal(tiny.draw(3, 8), tiny.draw(5, 8)[:3])
-    assert not np.array_equal(tiny.draw(3, 8), tiny.draw(3, 9))
+    assert np.array_equal(tiny.draw_z(3, 8), tiny.draw_z(5, 8)[:3])
+    assert not np.array_equal(tiny.draw_z(3, 8), tiny.draw_z(3, 9))
 
 
 def test_a_run_keeps_its_audition_and_a_pack_stays_as_it_is(
     run_folder: Path, tiny: Subject
 ) -> None:
-    assert place_of(open_subject(run_folder)) == run_folder / "audition"
-    assert place_of(tiny) == Path("auditions/tiny")
+    assert default_folder(open_subject(run_folder)) == run_folder / "audition"
+    assert default_folder(tiny) == Path("auditions/tiny")
 
 
 def test_a_pack_finds_its_dataset_by_its_name(
@@ -265,8 +265,8 @@ def test_what_is_neither_pack_nor_run_is_named_in_a_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_run_without_a_checkpoint_is_told_what_writes_one(tmp_path: Path) -> None:
-    write_sheet(RunSheet("loop", "nowhere", "0" * 64, Geometry(), {}), tmp_path)
+def test_the_error_for_a_missing_checkpoint_names_what_writes_it(tmp_path: Path) -> None:
+    write_config(RunConfig("loop", "nowhere", "0" * 64, Geometry(), {}), tmp_path)
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt: train-gan writes it"):
         open_subject(tmp_path)
 
@@ -295,7 +295,7 @@ def test_a_dataset_that_holds_nothing_out_cannot_be_compared_with(
         dataset_of(tiny, tmp_path / "none")
 
 
-def test_a_wrong_command_is_said_in_one_line(workshop: Workshop, tmp_path: Path) -> None:
+def test_a_wrong_command_is_reported_in_one_line(workshop: Workshop, tmp_path: Path) -> None:
     done = workshop("audition", tmp_path)
     assert done.returncode == 1
     assert done.stdout == ""

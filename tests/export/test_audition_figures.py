@@ -63,7 +63,7 @@ def test_an_audition_that_fails_leaves_the_last_one_and_nothing_else(tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["audition"]
 
 
-def test_each_figure_is_marked_against_what_is_owed() -> None:
+def test_each_figure_is_marked_against_its_target() -> None:
     target = [line for line in summary.lines(GOOD, {}) if line.target]
     assert len(target) == 7
     assert all(line.passed for line in target)
@@ -72,24 +72,24 @@ def test_each_figure_is_marked_against_what_is_owed() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "label"),
     [
-        ("swd", 40.1, "distance from the real"),
-        ("swd_untrained", 100.0, "distance from the real"),
+        ("swd", 40.1, "distance from real clips"),
+        ("swd_untrained", 100.0, "distance from real clips"),
         ("diversity", 0.63, "diversity"),
         ("diversity", 0.97, "diversity"),
         ("memorisation", 0.89, "distance from training clips"),
         ("voiced", 0.79, "voiced frames"),
         ("seam", 1.3, "seam at the loop point"),
-        ("generator_ms", 40.1, "time of a spectrogram"),
+        ("generator_ms", 40.1, "time per spectrogram"),
         ("generator_mb", 30.1, "size of generator.onnx"),
     ],
 )
-def test_a_figure_out_of_bounds_is_not_reached(key: str, value: float, label: str) -> None:
+def test_a_figure_out_of_bounds_misses_its_target(key: str, value: float, label: str) -> None:
     missed = [line for line in summary.lines(GOOD | {key: value}, {}) if line.passed is False]
     assert [line.label for line in missed] == [label]
-    assert "not reached" in summary.table(missed)
+    assert "not met" in summary.table(missed)
 
 
-def test_a_missing_figure_is_neither_kept_nor_missed_and_says_why() -> None:
+def test_a_missing_figure_neither_meets_nor_misses_its_target_and_says_why() -> None:
     lines = summary.lines(GOOD | {"swd_floor": None}, {"swd_floor": "needs the dataset"})
     assert lines[0].passed is None
     assert lines[0].reference == "floor –, untrained 700"

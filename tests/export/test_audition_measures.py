@@ -5,18 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.audition import nearest_neighbour, seam, tonality
 from latent_resonance_export.audition.diversity import diversity, draw_pairs, ms_ssim
 from latent_resonance_export.audition.invert import (
     PEAK_DB,
-    between,
+    columns_to_audio,
     fade_ends,
-    journey,
-    level_alike,
+    loop_to_audio,
+    match_levels,
     real_columns,
-    sound_of_columns,
-    sound_of_loop,
+    slerp,
+    z_path,
 )
 
 SHAPE = (256, 256)
@@ -115,7 +115,7 @@ def test_the_distance_is_that_of_the_reduced_pictures_at_the_best_turn() -> None
     by_hand = [np.sqrt(np.mean(np.square(bands[0] - turned))) for turned in turns]
     one, other = nearest_neighbour.prepare(a[None]), nearest_neighbour.prepare(b[None])
     assert nearest_neighbour.distances(one, other)[0, 0] == pytest.approx(min(by_hand), rel=1e-3)
-    assert nearest_neighbour.best_turn(one, other)[0] == int(np.argmin(by_hand))
+    assert nearest_neighbour.best_roll(one, other)[0] == int(np.argmin(by_hand))
 
 
 def test_a_dataset_prepared_in_pieces_is_the_dataset() -> None:
@@ -167,36 +167,36 @@ def test_a_grain_that_is_printed_on_every_picture_shows_as_a_comb() -> None:
 @pytest.mark.slow
 def test_a_tone_is_voiced_and_noise_is_not_after_the_gallerys_inversion() -> None:
     geometry = Geometry()
-    heard = {}
+    audio = {}
     for name, loop in (("tone", tone(geometry, 220.0)), ("noise", noise(geometry))):
-        sound = sound_of_loop(spectrogram_of_loop(loop, geometry), geometry)
-        heard[name] = tonality.summary([tonality.listen(sound, geometry.sample_rate)])
-    assert heard["tone"] is not None
-    assert heard["noise"] is not None
-    assert heard["tone"].voiced > 0.95
-    assert heard["noise"].voiced < 0.3
-    assert heard["noise"].flatness_db > -6
-    assert heard["tone"].flatness_db < heard["noise"].flatness_db - 20
+        sound = loop_to_audio(loop_to_spectrogram(loop, geometry), geometry)
+        audio[name] = tonality.pool([tonality.measure_tonality(sound, geometry.sample_rate)])
+    assert audio["tone"] is not None
+    assert audio["noise"] is not None
+    assert audio["tone"].voiced > 0.95
+    assert audio["noise"].voiced < 0.3
+    assert audio["noise"].flatness_db > -6
+    assert audio["tone"].flatness_db < audio["noise"].flatness_db - 20
 
 
 def test_silence_is_neither_voiced_nor_flat() -> None:
     silence = np.zeros(48_000, np.float32)
-    assert tonality.summary([tonality.listen(silence, 48_000)]) is None
+    assert tonality.pool([tonality.measure_tonality(silence, 48_000)]) is None
 
 
 def test_rests_do_not_count_as_unvoiced() -> None:
     geometry = Geometry()
     half = tone(geometry, 220.0)
     half[len(half) // 2 :] = 0
-    found = tonality.summary([tonality.listen(half, geometry.sample_rate)])
+    found = tonality.pool([tonality.measure_tonality(half, geometry.sample_rate)])
     assert found is not None
     assert found.voiced > 0.95
 
 
 def test_a_loop_comes_back_from_its_spectrogram() -> None:
     geometry = Geometry()
-    pixels = spectrogram_of_loop(tone(geometry, 330.0), geometry)
-    again = spectrogram_of_loop(sound_of_loop(pixels, geometry), geometry)
+    pixels = loop_to_spectrogram(tone(geometry, 330.0), geometry)
+    again = loop_to_spectrogram(loop_to_audio(pixels, geometry), geometry)
     loud = pixels > 0.0  # within 40 dB of full scale
     assert loud.any()
     assert np.abs(again - pixels)[loud].mean() * 40 < 3.0  # dB
@@ -204,8 +204,8 @@ def test_a_loop_comes_back_from_its_spectrogram() -> None:
 
 def test_from_one_loop_to_the_next_there_is_no_click() -> None:
     geometry = Geometry(n_frames=64)
-    loops = [spectrogram_of_loop(tone(geometry, hz), geometry) for hz in (220.0, 330.0, 262.0)]
-    hops = sound_of_columns(real_columns(loops, geometry), geometry, seed=0)
+    loops = [loop_to_spectrogram(tone(geometry, hz), geometry) for hz in (220.0, 330.0, 262.0)]
+    hops = columns_to_audio(real_columns(loops, geometry), geometry, seed=0)
     sound = np.concatenate(list(hops))
     assert len(sound) == 3 * geometry.loop_length
     bend = np.abs(np.diff(sound, n=2))
@@ -219,7 +219,7 @@ def test_what_is_loud_and_what_is_soft_come_out_as_loud() -> None:
     rng = np.random.default_rng(0)
     soft = (0.001 * rng.standard_normal(9600)).astype(np.float32)
     loud = (np.sin(np.arange(9600) / 9) * 3).astype(np.float32)
-    found = level_alike([soft, loud])
+    found = match_levels([soft, loud])
     rms = [float(np.sqrt(np.mean(np.square(s)))) for s in found]
     assert rms[0] == pytest.approx(rms[1], rel=1e-4)
     assert rms[0] == pytest.approx(0.1, rel=1e-4)  # -20 dB
@@ -228,7 +228,7 @@ def test_what_is_loud_and_what_is_soft_come_out_as_loud() -> None:
 def test_no_peak_passes_the_ceiling_and_silence_stays_silent() -> None:
     clicks = np.zeros(9600, np.float32)
     clicks[::2400] = 0.3
-    found = level_alike([clicks, np.zeros(9600, np.float32)])
+    found = match_levels([clicks, np.zeros(9600, np.float32)])
     assert np.abs(found[0]).max() == pytest.approx(10 ** (PEAK_DB / 20), rel=1e-4)
     assert not found[1].any()
 
@@ -242,19 +242,19 @@ def test_a_file_begins_and_ends_in_silence() -> None:
 
 def test_z_travels_on_the_sphere_and_rests_at_every_station() -> None:
     rng = np.random.default_rng(2)
-    stations = rng.standard_normal((4, 64)).astype(np.float32)
-    way = journey(stations, 80)
+    waypoints = rng.standard_normal((4, 64)).astype(np.float32)
+    way = z_path(waypoints, 80)
     assert way.shape == (80, 64)
-    for i, station in enumerate(stations):
+    for i, station in enumerate(waypoints):
         assert np.allclose(way[20 * i : 20 * i + 10], station, atol=1e-5)
     norms = np.linalg.norm(way, axis=1)
-    assert norms.min() > 0.99 * np.linalg.norm(stations, axis=1).min()
+    assert norms.min() > 0.99 * np.linalg.norm(waypoints, axis=1).min()
     steps = np.linalg.norm(np.diff(way, axis=0), axis=1)
-    assert steps.max() < 0.2 * np.linalg.norm(stations[1] - stations[0])
+    assert steps.max() < 0.2 * np.linalg.norm(waypoints[1] - waypoints[0])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_between_a_point_and_itself_or_its_opposite_nothing_is_undefined(share: float) -> None:
     z = np.random.default_rng(2).standard_normal(8).astype(np.float32)
-    assert np.allclose(between(z, z, share), z, atol=1e-6)
-    assert np.isfinite(between(z, -z, share)).all()
+    assert np.allclose(slerp(z, z, share), z, atol=1e-6)
+    assert np.isfinite(slerp(z, -z, share)).all()

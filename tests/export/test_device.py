@@ -43,7 +43,7 @@ def same(ours: dict, theirs: dict) -> int:
 
 
 @pytest.mark.slow
-def test_two_processes_hold_the_same_see_other_clips_and_one_writes(
+def test_two_processes_hold_the_same_draw_different_clips_and_one_writes(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     from tests.support import two_ranks
@@ -67,7 +67,7 @@ def test_two_processes_hold_the_same_see_other_clips_and_one_writes(
 
 
 @pytest.mark.slow
-def test_one_process_trains_as_if_there_were_no_engine(tiny_folder: Path, tmp_path: Path) -> None:
+def test_one_launched_process_trains_as_without_launch(tiny_folder: Path, tmp_path: Path) -> None:
     from tests.support import two_ranks
 
     for name in ("launched", "plain"):
@@ -82,7 +82,7 @@ def test_one_process_trains_as_if_there_were_no_engine(tiny_folder: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_told_in_one_line() -> None:
+def test_a_process_that_dies_is_reported_in_one_line() -> None:
     from tests.support import two_ranks
 
     with pytest.raises(DeviceError, match="one of 2 processes ended early") as caught:
@@ -91,7 +91,7 @@ def test_a_process_that_dies_is_told_in_one_line() -> None:
 
 
 @pytest.mark.slow
-def test_what_the_processes_refuse_arrives_as_it_was_said() -> None:
+def test_an_error_in_a_process_arrives_unchanged() -> None:
     from tests.support import two_ranks
 
     with pytest.raises(RunError, match=r"^the folder is elsewhere$"):

@@ -1,4 +1,4 @@
-""" "This face, this sound": the file is read and checked wholly at once."""
+"""The examples file: all its mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ def written(folder: Path, text: str) -> Path:
 def test_a_face_has_what_is_named_and_is_neutral_otherwise(tmp_path: Path) -> None:
     (tmp_path / "growl.wav").write_bytes(b"")
     opened, rest, tense = read_examples(written(tmp_path, GOOD), 4)
-    owed = neutral_features()
-    owed[FEATURES.index("mouth_open")], owed[FEATURES.index("jaw_open")] = 0.8, 1.0
-    assert np.array_equal(opened.features, owed)
+    expected = neutral_features()
+    expected[FEATURES.index("mouth_open")], expected[FEATURES.index("jaw_open")] = 0.8, 1.0
+    assert np.array_equal(opened.features, expected)
     assert np.array_equal(rest.features, neutral_features())
     assert tense.features[FEATURES.index("brow_tension")] == np.float32(0.9)
 
@@ -77,9 +77,9 @@ def test_a_sound_is_a_clip_or_a_file_or_a_z_of_unit_mean_square(tmp_path: Path) 
 def test_every_mistake_is_named_at_once_by_its_line(tmp_path: Path) -> None:
     with pytest.raises(ExamplesError) as caught:
         read_examples(written(tmp_path, BAD), 4)
-    first, *told = str(caught.value).splitlines()
+    first, *lines = str(caught.value).splitlines()
     assert first.endswith("pairs.yaml: 15 mistakes")
-    owed = [
+    expected = [
         "line 1: unknown feature 'mouth_opne'; did you mean mouth_open?",
         "line 3: head_yaw: '9.0' should be a number from -1.571 to 1.571 (rad)",
         "line 3: brow_raise: 'nan' should be a number from 0 to 1 (0..1)",
@@ -95,8 +95,8 @@ def test_every_mistake_is_named_at_once_by_its_line(tmp_path: Path) -> None:
         "line 14: sound should be",
         "line 15: a pair has a face and a sound",
     ]
-    for sentence in owed:
-        assert any(line.strip().startswith(sentence) for line in told), sentence
+    for sentence in expected:
+        assert any(line.strip().startswith(sentence) for line in lines), sentence
 
 
 def test_one_mistake_is_one_line(tmp_path: Path) -> None:

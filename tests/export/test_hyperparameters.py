@@ -1,4 +1,4 @@
-"""The recipe's own arithmetic."""
+"""The hyperparameters: the decay of the learning rates, and reading."""
 
 from __future__ import annotations
 

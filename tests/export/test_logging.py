@@ -1,4 +1,4 @@
-"""What a run tells while it is trained, also after it was interrupted."""
+"""The log of a run, also after an interruption."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_what_is_the_same_is_at_no_distance(real: np.ndarray) -> None:
     assert distances(real, real[::-1]) == {"spectrum_db": 0.0, "onset_db": 0.0}
 
 
-def test_a_change_of_level_is_heard_in_the_spectrum_but_not_at_the_onsets(
+def test_a_change_of_level_shows_in_the_spectrum_but_not_at_the_onsets(
     real: np.ndarray,
 ) -> None:
     one, two = (distances(real, real + step / 40.0) for step in (1.0, 2.0))

@@ -1,4 +1,4 @@
-"""The networks: shapes, ranges, and that time is a circle everywhere."""
+"""The networks: shapes, ranges, and circular time everywhere."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.regressor.pitch import pitch_of_loop
 
 GEOMETRY = Geometry(n_frames=64)
@@ -17,7 +17,7 @@ def picture(pitch_hz: float, harmonics: range = range(1, 13)) -> tuple[np.ndarra
     cycles = round(pitch_hz * GEOMETRY.loop_s)
     tone = sum(np.sin(cycles * k * TURN + k * k) / k for k in harmonics)
     samples = (0.2 * tone).astype(np.float32)
-    return spectrogram_of_loop(samples, GEOMETRY), cycles / GEOMETRY.loop_s
+    return loop_to_spectrogram(samples, GEOMETRY), cycles / GEOMETRY.loop_s
 
 
 @pytest.mark.parametrize("pitch_hz", [70, 98, 147, 220, 330, 523, 880, 1500])
@@ -33,7 +33,7 @@ def test_a_tone_without_its_fundamental_keeps_its_pitch() -> None:
 
 def test_noise_and_silence_have_no_pitch() -> None:
     noise = np.random.default_rng(0).standard_normal(GEOMETRY.loop_length).astype(np.float32)
-    assert np.isnan(pitch_of_loop(spectrogram_of_loop(0.1 * noise, GEOMETRY), GEOMETRY))
+    assert np.isnan(pitch_of_loop(loop_to_spectrogram(0.1 * noise, GEOMETRY), GEOMETRY))
     silence = np.full((GEOMETRY.n_mels, GEOMETRY.n_frames), -1.0, np.float32)
     assert np.isnan(pitch_of_loop(silence, GEOMETRY))
 

@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.audio.wav import OutputFileError
 from latent_resonance.face_state import FEATURES, FaceState
+from latent_resonance.linux.atomic_file import OutputFileError
 from latent_resonance.score import RATE_HZ, ScoreError, write_score
 from latent_resonance_export.dataset.dataset import Clip, write_dataset
 from latent_resonance_export.gan.checkpoint import CheckpointError
 from latent_resonance_export.gan.models.registry import make_generator
-from latent_resonance_export.gan.run import RunError, RunSheet, write_sheet
+from latent_resonance_export.gan.run import RunConfig, RunError, write_config
 from latent_resonance_export.regressor.examples import ExamplesError
 from latent_resonance_export.regressor.model import (
     Regressor,
@@ -26,7 +26,7 @@ from latent_resonance_export.regressor.model import (
     load_regressor,
     save_regressor,
 )
-from latent_resonance_export.regressor.run_folder import REPORT, teach_run
+from latent_resonance_export.regressor.run_folder import REPORT, train_run
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
 
 RUN_GEOMETRY = Geometry(sample_rate=16_000, n_fft=1024, win_length=1024, hop_length=256, n_mels=32)
@@ -52,7 +52,7 @@ def run(tmp_path: Path, dataset: Path) -> Iterator[Path]:
     torch.save({"step": 5, "average": generator.state_dict()}, folder / "checkpoint.pt")
     sidecar = (dataset / "dataset.yaml").read_text()
     sha256 = re.search(r"sha256: (\w+)", sidecar)[1]
-    write_sheet(RunSheet("loop", str(dataset), sha256, RUN_GEOMETRY, {}), folder)
+    write_config(RunConfig("loop", str(dataset), sha256, RUN_GEOMETRY, {}), folder)
     before = sorted(path.name for path in folder.iterdir())
     yield folder
     left = {path.name for path in folder.iterdir()} - set(before)
@@ -78,15 +78,15 @@ class TestTheCommand:
         trained = load_regressor(run)
         assert trained.step == 5
         assert len(trained.anchors) == 13
-        told = json.loads((run / "regressor.json").read_text())
-        assert told["generator_step"] == 5
-        assert told["scores"] == ["score.csv"]
-        assert set(told["correlation"]) == set(FEATURES)
+        figures = json.loads((run / "regressor.json").read_text())
+        assert figures["generator_step"] == 5
+        assert figures["scores"] == ["score.csv"]
+        assert set(figures["correlation"]) == set(FEATURES)
         assert all(
             set(row) == {"centroid", "flatness", "loudness", "pitch"}
-            for row in told["correlation"].values()
+            for row in figures["correlation"].values()
         )
-        assert told["coverage"] == trained.report["coverage_of_z"]
+        assert figures["coverage"] == trained.report["coverage_of_z"]
         html = (run / "regressor.html").read_text()
         assert "&lt;b&gt;mine &amp; yours&lt;b&gt;" in html
         assert "<b>" not in html
@@ -109,22 +109,22 @@ class TestBadInput:
     def test_a_run_without_a_checkpoint(self, run: Path) -> None:
         (run / "checkpoint.pt").rename(run.parent / "elsewhere.pt")
         with pytest.raises(CheckpointError, match=r"checkpoint\.pt: train-gan writes it"):
-            teach_run(run)
+            train_run(run)
 
     def test_no_run(self, tmp_path: Path) -> None:
         with pytest.raises(RunError, match="is not a run"):
-            teach_run(tmp_path / "gone")
+            train_run(tmp_path / "gone")
 
     def test_movement_that_is_no_score(self, run: Path, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("time_s,nose\n0,1\n1,1\n")
         with pytest.raises(ScoreError, match="unknown column 'nose'"):
-            teach_run(run, (tmp_path / "a.csv",))
+            train_run(run, (tmp_path / "a.csv",))
         (tmp_path / "a.csv").write_text("")
         with pytest.raises(ScoreError, match="at least two rows"):
-            teach_run(run, (tmp_path / "a.csv",))
+            train_run(run, (tmp_path / "a.csv",))
 
     @pytest.mark.parametrize(
-        ("pair", "told"),
+        ("pair", "message"),
         [
             ("- face: {nose: 1}\n  sound: {clip: 0}", "line 1: unknown feature 'nose'"),
             ("- face: {}\n  sound: {z: [1, 2]}", "takes 128"),
@@ -133,18 +133,18 @@ class TestBadInput:
         ],
     )
     def test_examples_that_break_a_rule(
-        self, run: Path, tmp_path: Path, pair: str, told: str
+        self, run: Path, tmp_path: Path, pair: str, message: str
     ) -> None:
         (tmp_path / "p.yaml").write_text(pair)
-        with pytest.raises(ExamplesError, match=told):
-            teach_run(run, examples=tmp_path / "p.yaml")
+        with pytest.raises(ExamplesError, match=message):
+            train_run(run, examples=tmp_path / "p.yaml")
 
     def test_a_disk_that_is_full_leaves_the_older_regressor(self, run: Path) -> None:
         older = Trained(Regressor(128), torch.zeros(1, 128), {"coverage_of_z": 0.5}, 5)
         save_regressor(older, run)
         (run / REPORT[0]).mkdir()  # cannot be written over
-        with pytest.raises(OutputFileError, match="is no file"):
-            teach_run(run, n_listen=64, steps=1)
+        with pytest.raises(OutputFileError, match="is not a regular file"):
+            train_run(run, n_samples=64, steps=1)
         assert load_regressor(run).report == {"coverage_of_z": 0.5}
         (run / REPORT[0]).rmdir()
         (run / "regressor.pt").unlink()

@@ -1,4 +1,4 @@
-"""A run remembers how it was begun, and goes on in no other way."""
+"""A run records its configuration, and continues with no other."""
 
 from __future__ import annotations
 

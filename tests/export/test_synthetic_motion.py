@@ -9,9 +9,9 @@ import pytest
 
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState
 from latent_resonance.score import RATE_HZ, ScoreError, write_score
-from latent_resonance_export.regressor.example_faces import FACES, still_face, typical_faces
+from latent_resonance_export.regressor.example_faces import FACES, neutral_face, typical_faces
 from latent_resonance_export.regressor.model import RegressorError
-from latent_resonance_export.regressor.recorded_motion import KEPT_SHARE, read_movement
+from latent_resonance_export.regressor.recorded_motion import HELD_OUT_SHARE, read_movement
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
 
 LOW, HIGH = np.array([FEATURE_RANGES[name] for name in FEATURES]).T
@@ -63,7 +63,7 @@ def test_a_composed_face_rests_and_is_still_then() -> None:
 def test_typical_faces_begin_with_the_still_one_and_are_all_different() -> None:
     faces = typical_faces()
     assert len(faces) == len(FACES) == 12
-    assert np.array_equal(faces[0], still_face())
+    assert np.array_equal(faces[0], neutral_face())
     assert len(np.unique(faces, axis=0)) == len(faces)
     assert ((faces >= LOW) & (faces <= HIGH)).all()
 
@@ -71,8 +71,8 @@ def test_typical_faces_begin_with_the_still_one_and_are_all_different() -> None:
 def test_a_score_s_movement_is_learnt_but_for_its_last_fifth(tmp_path: Path) -> None:
     features = write(tmp_path / "a.csv", 10)
     recorded = read_movement([tmp_path / "a.csv"])
-    assert len(recorded.learnt) == round(len(features) * (1 - KEPT_SHARE))
-    together = np.concatenate([recorded.learnt, recorded.kept])
+    assert len(recorded.training) == round(len(features) * (1 - HELD_OUT_SHARE))
+    together = np.concatenate([recorded.training, recorded.held_out])
     assert np.allclose(together, features, atol=1e-3)
     assert recorded.seconds == pytest.approx(10, abs=0.1)
 
@@ -90,7 +90,7 @@ def test_moments_without_a_face_are_no_movement(tmp_path: Path) -> None:
     features = write(tmp_path / "a.csv", 10, slice(60, 120))
     recorded = read_movement([tmp_path / "a.csv"])
     assert recorded.seconds == pytest.approx(2, abs=0.1)
-    assert np.allclose(recorded.learnt[0], features[60], atol=1e-3)
+    assert np.allclose(recorded.training[0], features[60], atol=1e-3)
 
 
 def test_what_is_no_movement_is_refused_by_its_name(tmp_path: Path) -> None:

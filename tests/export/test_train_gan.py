@@ -1,4 +1,4 @@
-"""Training: every architecture learns, and one that is put down goes on as if it had not been."""
+"""Training: every architecture learns, and an interrupted run continues bit for bit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def steps_of(training: Training, make_setup: TrainingSetup, n: int) -> list[dict
 
 
 @pytest.mark.parametrize("turn", [True, False])
-def test_clips_are_encoded_at_any_turn_of_the_loop_or_as_they_were_cut(
+def test_clips_are_encoded_at_a_random_roll_or_without_a_roll(
     make_setup: Callable[..., TrainingSetup], tiny: Dataset, turn: bool
 ) -> None:
     training, encoded = new_training(setup := make_setup("loop", turn=turn, warm_up=9)), []
@@ -99,7 +99,7 @@ def test_clips_are_encoded_at_any_turn_of_the_loop_or_as_they_were_cut(
     assert len(set(turns)) > 5 if turn else set(turns) == {0}
 
 
-def test_what_no_clip_has_is_silent_from_the_first_step_on(
+def test_bands_that_no_clip_uses_are_silent_from_the_first_step_on(
     make_setup: Callable[..., TrainingSetup], tiny: Dataset, tmp_path: Path
 ) -> None:
     pixels = np.array(tiny.pixels)
@@ -122,7 +122,7 @@ def test_four_steps_and_four_more_are_eight_bit_for_bit(
     for folder, goals in (("whole", [8]), ("resumed", [4, 8])):
         (tmp_path / folder).mkdir()
         for goal in goals:
-            torch.manual_seed(goal)  # what chance was before must not matter
+            torch.manual_seed(goal)  # the global generator's state must not matter
             assert train(make_setup(name), tmp_path / folder, Goal(goal)) == (goal, "steps")
     whole, resumed = (read(tmp_path / f / "checkpoint.pt", CPU) for f in ("whole", "resumed"))
     assert whole["step"] == resumed["step"] == 8
@@ -140,17 +140,17 @@ def test_four_steps_and_four_more_are_eight_bit_for_bit(
     ("name", "n_steps", "rate"),
     [("loop", 40, 1e-3), ("dcgan", 80, 2e-4), ("stylegan2", 30, 2e-3), ("own", 60, 4e-3)],
 )
-def test_each_architecture_learns_what_the_clips_look_like(
+def test_each_architecture_learns_the_clips(
     make_setup: Callable[..., TrainingSetup], name: str, n_steps: int, rate: float, tmp_path: Path
 ) -> None:
-    taught = make_setup(name, batch_size=8, ema_halflife=8.0, generator_rate=rate)
-    train(taught, tmp_path, Goal(n_steps))
+    setup = make_setup(name, batch_size=8, ema_halflife=8.0, generator_rate=rate)
+    train(setup, tmp_path, Goal(n_steps))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     untrained, trained = lines[0], lines[-1]
     assert (untrained["step"], trained["step"]) == (0, n_steps)
     assert trained["swd"] < 0.5 * untrained["swd"]
     assert untrained["swd_floor"] < trained["swd"]
-    assert "swd_floor" not in trained, "it is told once"
+    assert "swd_floor" not in trained, "the floor is logged once"
 
 
 @pytest.mark.slow
@@ -166,23 +166,23 @@ def test_every_part_learns_and_each_only_when_it_should(
         after = training.parts()[name].parameters()
         yield any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
-    for step, critic_learns in ((0, False), (2, True)):
+    for step, discriminator_learns in ((0, False), (2, True)):
         training.step = step
         watched = {n: changed(n) for n in ("generator", "encoder", "critic", "average")}
         for watch in watched.values():
             next(watch)
         losses = one_step(training, setup)
-        assert ("critic" in losses) == critic_learns
+        assert ("critic" in losses) == discriminator_learns
         assert {n: next(w) for n, w in watched.items()} == {
             "generator": True,
             "encoder": True,
-            "critic": critic_learns,
+            "critic": discriminator_learns,
             "average": True,
         }
         assert all(p.requires_grad for p in training.discriminator.parameters())
 
 
-def test_re_creating_the_clips_gets_better_within_a_few_steps(
+def test_reconstruction_improves_within_a_few_steps(
     make_setup: Callable[..., TrainingSetup],
 ) -> None:
     setup = make_setup("loop", warm_up=100)
@@ -200,7 +200,7 @@ def test_the_same_seed_begins_the_same_networks_and_another_others(
     assert assert_same(first.generator.state_dict(), first.ema.state_dict()) > 20
 
 
-def test_a_process_of_several_draws_otherwise_and_the_first_as_if_it_were_alone() -> None:
+def test_ranks_draw_different_numbers_and_rank_zero_the_same_as_a_single_process() -> None:
     drawn = []
     for seed, step, rank in ((0, 7, 0), (0, 7, 1), (0, 8, 0), (1, 7, 0)):
         rng, numbers = step_rngs(seed, step, rank)
@@ -212,23 +212,23 @@ def test_a_process_of_several_draws_otherwise_and_the_first_as_if_it_were_alone(
 
 
 @pytest.mark.slow
-def test_a_run_leaves_a_log_a_curve_and_a_sheet_to_look_at(
+def test_a_run_writes_a_log_a_curve_and_contact_sheets(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
-    heard = []
-    train(make_setup("loop", checkpoint_interval=3), tmp_path, Goal(4), heard.append)
+    shown = []
+    train(make_setup("loop", checkpoint_interval=3), tmp_path, Goal(4), shown.append)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 3, 4]
     measured = {"swd", "spectrum_db", "onset_db"}
     assert {"unlike", "stray", "critic", "energy", "generator"} | measured <= lines[1].keys()
-    assert heard == [{"step": 0}, *lines[1:]]
+    assert shown == [{"step": 0}, *lines[1:]]
     for name in ("sheet-000000.png", "sheet-000003.png", "sheet-000004.png", "metric.png"):
         assert (tmp_path / name).stat().st_size > 5_000
     assert not list(tmp_path.glob("*.part*"))
 
 
 @pytest.mark.slow
-def test_training_ends_on_the_plateau_and_says_so(
+def test_training_ends_on_a_plateau_and_reports_it(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
     at_rest = {"generator_rate": 0.0, "critic_rate": 0.0, "checkpoint_interval": 1}
@@ -249,7 +249,7 @@ def test_a_run_that_diverges_stops_and_keeps_its_checkpoint(
     assert (tmp_path / "checkpoint.pt").read_bytes() == whole
 
 
-def test_each_lost_loss_is_named(tmp_path: Path) -> None:
+def test_each_diverged_loss_is_named(tmp_path: Path) -> None:
     check_finite({"critic": 1.0, "generator": -3.0}, 7, tmp_path / "checkpoint.pt")
     losses = {"critic": float("nan"), "generator": 1.0, "loop": float("inf")}
     with pytest.raises(TrainingError, match="critic and loop became NaN or infinite at step 7"):

@@ -1,4 +1,4 @@
-"""`train-gan` as a person meets it: a run begun, stopped, taken up, and what is refused."""
+"""The command `train-gan`: a run is begun, stopped and resumed; what is refused."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def step_of(run: Path) -> int:
 
 
 @pytest.mark.slow
-def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_run_is_begun_and_resumed_but_not_changed(tiny_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     begun = asked(tiny_folder, "-o", run, "--steps", 1, "--batch", 4, "--precision", "fp32")
     assert begun.exit_code == 0, begun.exception
@@ -83,7 +83,7 @@ def test_a_run_is_begun_taken_up_and_not_changed(tiny_folder: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_run_begins_with_what_another_has_learnt_and_remembers_it(
+def test_a_run_is_warm_started_from_another_and_records_it(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     first, second, quick = tmp_path / "first", tmp_path / "second", ("--batch", 4)
@@ -196,19 +196,19 @@ def test_a_wrong_option_names_the_rule_and_leaves_with_2(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_missed_in_one_line(tiny_folder: Path, tmp_path: Path) -> None:
+def test_a_missing_gpu_is_reported_in_one_line(tiny_folder: Path, tmp_path: Path) -> None:
     refused = CliRunner().invoke(
         train_gan, [str(tiny_folder), "-o", str(tmp_path / "run"), "--device", "cuda"]
     )
     assert "1 GPUs are requested and PyTorch finds 0" in str(refused.exception)
 
 
-def test_elsewhere_than_on_a_terminal_each_checkpoint_is_a_line(
+def test_without_a_terminal_each_checkpoint_is_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     line = {"step": 200, "generator": 3.14, "seconds_per_step": 0.5}
     print_line(line, 15_000)
     assert capsys.readouterr().err == ""
     print_line(line | {"swd": 81.26}, 15_000)
-    said = capsys.readouterr().err
-    assert said == "step 200 of 15000: swd 81.3, loss 3.14, 2.0 steps/s, 2 h 3 min left\n"
+    printed = capsys.readouterr().err
+    assert printed == "step 200 of 15000: swd 81.3, loss 3.14, 2.0 steps/s, 2 h 3 min left\n"

@@ -13,23 +13,23 @@ from torch import Tensor, nn
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import FEATURES
 from latent_resonance_export.gan.models.loop_vaegan import unit_norm
-from latent_resonance_export.regressor.evaluation import Measured, slopes
-from latent_resonance_export.regressor.example_faces import features_of, still_face, typical_faces
+from latent_resonance_export.regressor.evaluation import Evaluation, slopes
+from latent_resonance_export.regressor.example_faces import features_of, neutral_face, typical_faces
 from latent_resonance_export.regressor.examples import Example, ExamplesError, GivenZ
 from latent_resonance_export.regressor.model import (
-    STEEPEST,
+    MAX_SLOPE,
     Regressor,
     RegressorError,
     Trained,
     load_regressor,
     save_regressor,
 )
-from latent_resonance_export.regressor.projection import Pair
+from latent_resonance_export.regressor.projection import ProjectedExample
 from latent_resonance_export.regressor.recorded_motion import Recorded
 from latent_resonance_export.regressor.report import page
-from latent_resonance_export.regressor.surrogate import listen, random_z
+from latent_resonance_export.regressor.surrogate import random_z, sample_generator
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
-from latent_resonance_export.regressor.train import Course, goals_of, teach
+from latent_resonance_export.regressor.train import TrainingConfig, targets_of, train
 
 GEOMETRY = Geometry(
     sample_rate=16_000,
@@ -42,7 +42,7 @@ GEOMETRY = Geometry(
     f_max_hz=7000.0,
     range_db=60.0,
 )
-COURSE = Course(geometry=GEOMETRY, steps=500, n_listen=400)
+CONFIG = TrainingConfig(geometry=GEOMETRY, steps=500, n_samples=400)
 
 
 class Synthesiser(nn.Module):
@@ -68,8 +68,8 @@ class Synthesiser(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def taught() -> tuple[Trained, Measured]:
-    return teach(Synthesiser(), COURSE, step=7)
+def outcome() -> tuple[Trained, Evaluation]:
+    return train(Synthesiser(), CONFIG, step=7)
 
 
 def example(line: int, z: np.ndarray, **face: float) -> Example:
@@ -84,42 +84,44 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 class TestWhatIsLearnt:
     def test_an_open_mouth_is_brighter_and_a_tense_brow_noisier(
-        self, taught: tuple[Trained, Measured]
+        self, outcome: tuple[Trained, Evaluation]
     ) -> None:
-        table = taught[1].correlation
+        table = outcome[1].correlation
         assert table["mouth_open"]["centroid"] > 0.5
         assert table["brow_tension"]["flatness"] > 0.5
 
     def test_different_faces_make_different_sounds_all_over_the_prior(
-        self, taught: tuple[Trained, Measured]
+        self, outcome: tuple[Trained, Evaluation]
     ) -> None:
-        measured = taught[1]
-        assert measured.correlation_of_distance > 0.5
-        assert 0.7 < measured.coverage < 1.1
-        assert 0.6 < measured.variance < 1.1
-        assert 4 < measured.directions <= 16
+        evaluation = outcome[1]
+        assert evaluation.correlation_of_distance > 0.5
+        assert 0.7 < evaluation.coverage < 1.1
+        assert 0.6 < evaluation.variance < 1.1
+        assert 4 < evaluation.directions <= 16
 
-    def test_no_small_movement_makes_a_large_change(self, taught: tuple[Trained, Measured]) -> None:
-        trained, measured = taught
-        assert 0 < measured.slope["median"] <= measured.slope["p95"] <= measured.slope["max"]
-        assert measured.slope["max"] <= STEEPEST == measured.slope["owed"]
+    def test_no_small_movement_makes_a_large_change(
+        self, outcome: tuple[Trained, Evaluation]
+    ) -> None:
+        trained, evaluation = outcome
+        assert 0 < evaluation.slope["median"] <= evaluation.slope["p95"] <= evaluation.slope["max"]
+        assert evaluation.slope["max"] <= MAX_SLOPE == evaluation.slope["owed"]
         track = torch.from_numpy(compose_movement(60, 9))
         steps = (trained.regressor(track[1:]) - trained.regressor(track[:-1])).norm(dim=1) / 4
         way = ((track[1:] - track[:-1]) * trained.regressor.scale).norm(dim=1)
-        assert (steps <= measured.slope["max"] * way * 1.05 + 1e-4).all()
+        assert (steps <= evaluation.slope["max"] * way * 1.05 + 1e-4).all()
 
     def test_the_still_face_rests_on_the_first_of_the_pure_anchors(
-        self, taught: tuple[Trained, Measured]
+        self, outcome: tuple[Trained, Evaluation]
     ) -> None:
-        trained, measured = taught
-        rest = trained.regressor(torch.from_numpy(still_face())[None])[0]
+        trained, evaluation = outcome
+        rest = trained.regressor(torch.from_numpy(neutral_face())[None])[0]
         assert distance(rest, trained.anchors[0]) < 0.1
-        assert measured.rest_to_nearest < 0.1
-        heard = listen(Synthesiser(), random_z(400, 16, torch.Generator()), GEOMETRY)
-        pure = listen(Synthesiser(), trained.anchors, GEOMETRY)
+        assert evaluation.rest_to_nearest < 0.1
+        samples = sample_generator(Synthesiser(), random_z(400, 16, torch.Generator()), GEOMETRY)
+        pure = sample_generator(Synthesiser(), trained.anchors, GEOMETRY)
         flatness, flux = 1, 3
         for quality in (flatness, flux):
-            usual = heard.descriptors[:, quality].median()
+            usual = samples.descriptors[:, quality].median()
             assert pure.descriptors[:, quality].median() < usual
 
     def test_the_slope_is_that_of_the_map(self) -> None:
@@ -133,47 +135,47 @@ class TestWhatIsLearnt:
         assert 0.7 * found < steepest < 1.02 * found
 
     def test_the_same_seed_gives_the_same_bits_and_another_seed_others(self) -> None:
-        course = replace(COURSE, steps=30, n_listen=64)
-        a, b = (teach(Synthesiser(), course, step=1) for _ in range(2))
-        other = teach(Synthesiser(), replace(course, seed=1), step=1)
+        config = replace(CONFIG, steps=30, n_samples=64)
+        a, b = (train(Synthesiser(), config, step=1) for _ in range(2))
+        other = train(Synthesiser(), replace(config, seed=1), step=1)
         for name, value in a[0].regressor.state_dict().items():
             assert torch.equal(value, b[0].regressor.state_dict()[name])
         assert torch.equal(a[0].anchors, b[0].anchors)
         assert a[0].report == b[0].report
         assert not torch.equal(a[0].anchors, other[0].anchors)
 
-    def test_training_leaves_the_caller_s_chance_alone(self) -> None:
+    def test_training_leaves_the_global_rng_alone(self) -> None:
         torch.manual_seed(3)
-        owed = torch.rand(4)
+        expected = torch.rand(4)
         torch.manual_seed(3)
-        teach(Synthesiser(), replace(COURSE, steps=3, n_listen=64), step=1)
-        assert torch.equal(torch.rand(4), owed)
+        train(Synthesiser(), replace(CONFIG, steps=3, n_samples=64), step=1)
+        assert torch.equal(torch.rand(4), expected)
 
     def test_progress_adds_up_to_what_was_announced(self) -> None:
-        told: dict[str, list[int]] = {}
+        seen: dict[str, list[int]] = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
-            told.setdefault(stage, [0, total])[0] += done
+        def report(stage: str, done: int, total: int) -> None:
+            seen.setdefault(stage, [0, total])[0] += done
 
-        teach(Synthesiser(), replace(COURSE, steps=9, n_listen=64), step=1, progress=tell)
-        assert set(told) == {"listening", "training", "measuring"}
-        assert all(done == total for done, total in told.values())
+        train(Synthesiser(), replace(CONFIG, steps=9, n_samples=64), step=1, progress=report)
+        assert set(seen) == {"sampling", "training", "evaluating"}
+        assert all(done == total for done, total in seen.values())
 
-    def test_a_generator_that_draws_no_numbers_is_refused(self) -> None:
+    def test_a_generator_of_nan_is_refused(self) -> None:
         generator = Synthesiser()
         generator.bands.data.fill_(float("nan"))
-        with pytest.raises(RegressorError, match="no numbers: train-gan"):
-            teach(generator, COURSE, step=1)
+        with pytest.raises(RegressorError, match="NaN or infinite values: continue train-gan"):
+            train(generator, CONFIG, step=1)
 
     def test_recorded_movement_is_learnt_from_and_measured_on(self) -> None:
         track = compose_movement(60, 5)
         track[:, FEATURES.index("head_yaw")] += 0.7  # this visitor looks to the left
         track[:, FEATURES.index("mouth_open")] = 0.0  # and never opens the mouth
         recorded = Recorded(("a.csv",), track[:1400], track[1400:])
-        course = replace(COURSE, steps=150, n_listen=128)
-        without = teach(Synthesiser(), course, step=1)[0]
-        trained, measured = teach(Synthesiser(), replace(course, recorded=recorded), step=1)
-        assert measured.recorded_s == 60.0
+        config = replace(CONFIG, steps=150, n_samples=128)
+        without = train(Synthesiser(), config, step=1)[0]
+        trained, evaluation = train(Synthesiser(), replace(config, recorded=recorded), step=1)
+        assert evaluation.recorded_s == 60.0
 
         def spread(regressor: Regressor) -> float:
             return float(torch.pdist(regressor(torch.from_numpy(track[:1400:7]))).mean())
@@ -191,79 +193,81 @@ def pairs() -> list[Example]:
 
 
 @pytest.fixture(scope="module")
-def pulled(pairs: list[Example]) -> tuple[Trained, Measured]:
-    course = replace(COURSE, examples=pairs, pictures=[None, None])
-    return teach(Synthesiser(), course, step=7)
+def with_examples(pairs: list[Example]) -> tuple[Trained, Evaluation]:
+    config = replace(CONFIG, examples=pairs, spectrograms=[None, None])
+    return train(Synthesiser(), config, step=7)
 
 
 class TestExamples:
     def test_an_example_s_face_makes_its_sound_and_would_not_without_it(
         self,
         pairs: list[Example],
-        pulled: tuple[Trained, Measured],
-        taught: tuple[Trained, Measured],
+        with_examples: tuple[Trained, Evaluation],
+        outcome: tuple[Trained, Evaluation],
     ) -> None:
-        for pair, reached in zip(pairs, pulled[1].examples, strict=True):
+        for pair, example_result in zip(pairs, with_examples[1].examples, strict=True):
             face, z = torch.from_numpy(pair.features)[None], torch.from_numpy(pair.sound.z)
-            assert distance(pulled[0].regressor(face)[0], z) < 0.15
-            assert distance(taught[0].regressor(face)[0], z) > 0.5
-            assert reached.distance < 0.15
-            assert reached.line == pair.line
+            assert distance(with_examples[0].regressor(face)[0], z) < 0.15
+            assert distance(outcome[0].regressor(face)[0], z) > 0.5
+            assert example_result.distance < 0.15
+            assert example_result.line == pair.line
 
     def test_it_also_makes_its_sound_while_it_moves(
-        self, pairs: list[Example], pulled: tuple[Trained, Measured]
+        self, pairs: list[Example], with_examples: tuple[Trained, Evaluation]
     ) -> None:
         for pair in pairs:
             moving = torch.from_numpy(pair.features.copy())
             moving[FEATURES.index("motion")] = 0.5
             moving[FEATURES.index("yaw_velocity")] = 1.0
             z = torch.from_numpy(pair.sound.z)
-            assert distance(pulled[0].regressor(moving[None])[0], z) < 0.3
+            assert distance(with_examples[0].regressor(moving[None])[0], z) < 0.3
 
-    def test_the_other_wishes_still_hold(self, pulled: tuple[Trained, Measured]) -> None:
-        measured = pulled[1]
-        assert measured.slope["max"] <= STEEPEST
-        assert measured.coverage > 0.7
-        assert measured.rest_to_nearest < 0.15
-        assert measured.correlation["brow_tension"]["flatness"] > 0.2
+    def test_the_other_losses_stay_small(self, with_examples: tuple[Trained, Evaluation]) -> None:
+        evaluation = with_examples[1]
+        assert evaluation.slope["max"] <= MAX_SLOPE
+        assert evaluation.coverage > 0.7
+        assert evaluation.rest_to_nearest < 0.15
+        assert evaluation.correlation["brow_tension"]["flatness"] > 0.2
 
     def test_its_sound_is_an_anchor_so_that_a_held_face_stays_with_it(
-        self, pairs: list[Example], pulled: tuple[Trained, Measured]
+        self, pairs: list[Example], with_examples: tuple[Trained, Evaluation]
     ) -> None:
-        anchors = pulled[0].anchors
+        anchors = with_examples[0].anchors
         assert len(anchors) == 12 + 2
         assert np.allclose(anchors[-1].numpy(), pairs[-1].sound.z)
 
     def test_the_neutral_face_s_example_becomes_the_first_anchor(self) -> None:
         given = example(2, np.arange(16) - 7.0)
-        pair = Pair(given, torch.from_numpy(given.sound.z), None)
-        goals, anchors = goals_of([pair], random_z(12, 16, torch.Generator()))
+        pair = ProjectedExample(given, torch.from_numpy(given.sound.z), None)
+        targets, anchors = targets_of([pair], random_z(12, 16, torch.Generator()))
         assert torch.equal(anchors[0], pair.z)
-        assert torch.equal(goals.rest, pair.z)
+        assert torch.equal(targets.rest, pair.z)
         assert len(anchors) == 13
 
     def test_one_face_with_two_sounds_is_refused_by_both_lines(self, pairs: list[Example]) -> None:
         other = replace(pairs[0], line=9, sound=pairs[1].sound)
-        course = replace(
-            COURSE, examples=[*pairs, other], pictures=[None] * 3, examples_file=Path("p.yaml")
+        config = replace(
+            CONFIG, examples=[*pairs, other], spectrograms=[None] * 3, examples_file=Path("p.yaml")
         )
-        with pytest.raises(ExamplesError, match=r"p\.yaml, line 9: .* like that of line 3"):
-            teach(Synthesiser(), course, step=7)
+        with pytest.raises(ExamplesError, match=r"p\.yaml, line 9: .* similar to that of line 3"):
+            train(Synthesiser(), config, step=7)
 
 
-def test_a_page_says_of_each_figure_whether_it_was_kept(taught: tuple[Trained, Measured]) -> None:
-    steep = replace(taught[1], slope=taught[1].slope | {"max": 7.5})
-    assert '<td class="kept">kept</td>' in page("a", [], taught[1], GEOMETRY)
-    assert '<td class="missed">not kept</td>' in page("a", [], steep, GEOMETRY)
+def test_a_page_says_whether_each_target_is_met(
+    outcome: tuple[Trained, Evaluation],
+) -> None:
+    steep = replace(outcome[1], slope=outcome[1].slope | {"max": 7.5})
+    assert '<td class="met">met</td>' in page("a", [], outcome[1], GEOMETRY)
+    assert '<td class="missed">not met</td>' in page("a", [], steep, GEOMETRY)
 
 
 def test_a_regressor_is_read_back_as_it_was(
-    taught: tuple[Trained, Measured], tmp_path: Path
+    outcome: tuple[Trained, Evaluation], tmp_path: Path
 ) -> None:
-    save_regressor(taught[0], tmp_path)
+    save_regressor(outcome[0], tmp_path)
     again = load_regressor(tmp_path)
     faces = torch.from_numpy(typical_faces())
-    assert torch.equal(again.regressor(faces), taught[0].regressor(faces))
-    assert torch.equal(again.anchors, taught[0].anchors)
-    assert again.report == taught[0].report
+    assert torch.equal(again.regressor(faces), outcome[0].regressor(faces))
+    assert torch.equal(again.anchors, outcome[0].anchors)
+    assert again.report == outcome[0].report
     assert again.step == 7

@@ -1,4 +1,4 @@
-"""What a new run begins with: the generator of a pack, read back from its ONNX file."""
+"""Warm start: the generator of a pack, read back from its ONNX file."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_network_of_other_weights_by_the_same_names_is_refused(
 
 
 @pytest.mark.slow
-def test_a_run_begins_with_the_generator_of_a_pack_and_remembers_it(
+def test_a_run_is_warm_started_from_a_pack_and_records_it(
     dataset_folder: Path, tmp_path: Path
 ) -> None:
     run, pack = tmp_path / "run", find_pack("cello")

@@ -1,4 +1,4 @@
-"""What `test_engine` lets several processes do: they import this module by its name."""
+"""Jobs that `test_device` runs in several processes, which import this module by its name."""
 
 from __future__ import annotations
 
@@ -86,5 +86,5 @@ def dies(fabric: Fabric) -> None:
 
 
 def raises(_fabric: Fabric) -> None:
-    """What a user can put right."""
+    """Raises an error that a user can fix."""
     raise RunError("the folder is elsewhere")

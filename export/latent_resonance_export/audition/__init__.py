@@ -1,9 +1,9 @@
-"""What a generator is worth: real beside generated, as pictures, as sound and in figures.
+"""The audition: a generator's quality beside real clips, as plots, as sound and in figures.
 
-subject.py     what is auditioned: a pack or a run, and its dataset
-figures.py     `measure`, by diversity.py, nearest.py, tonality.py, seam.py and speed.py
-minutes.py     a minute of sound of each, by sound.py
-sheets.py      the pictures, on canvas.py
-verdict.py     the figures beside what is owed; page.py: all of it on one page
-perform.py     the whole audition, by folder.py in one piece
+generator.py      what is auditioned: a pack or a run, and its dataset
+metrics.py        the figures, by diversity.py, nearest_neighbour.py, tonality.py, seam.py, speed.py
+listening_clips.py  a minute of real and of generated sound, by invert.py
+figures.py        the plots
+summary.py        the figures beside their targets; report.py: all of it on one page
+run.py            the whole audition
 """

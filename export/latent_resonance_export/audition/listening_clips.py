@@ -1,4 +1,4 @@
-"""Some real and as much generated sound to listen to, one as loud as the other."""
+"""Sound files of real and of generated clips, of equal length and level."""
 
 from __future__ import annotations
 
@@ -10,32 +10,33 @@ from numpy.typing import NDArray
 
 from latent_resonance_export.audition.generator import Subject
 from latent_resonance_export.audition.invert import (
-    DREAM_FRAMES,
+    FRAMES_PER_Z,
+    columns_to_audio,
     fade_ends,
     generated_columns,
-    journey,
-    level_alike,
+    match_levels,
     real_columns,
-    sound_of_columns,
     write_wav,
+    z_path,
 )
-from latent_resonance_export.audition.metrics import Measured, spread
-from latent_resonance_export.cli.progress import Progress, counted
+from latent_resonance_export.audition.metrics import Measurements
+from latent_resonance_export.cli.terminal import ProgressCallback, counted
+from latent_resonance_export.gan.validation import spread
 
 FloatArray = NDArray[np.float32]
 SECONDS = 60.0
 
 
 def write_sounds(
-    measured: Measured,
+    measurements: Measurements,
     subject: Subject,
     folder: Path,
     *,
     seconds: float,
     seed: int,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> list[tuple[str, str]]:
-    """Writes real.wav, where there are real clips, and generated.wav.
+    """Writes real.wav, if there are real clips, and generated.wav.
 
     Returns
     -------
@@ -43,26 +44,26 @@ def write_sounds(
     """
     geometry = subject.geometry
     n_loops = int(np.ceil(seconds / geometry.loop_s))
-    columns = {"generated": _dreams(subject, n_loops, seed)}
-    if measured.real is not None:
-        clips = measured.real[spread(np.arange(len(measured.real)), n_loops)]
+    columns = {"generated": _generated_columns(subject, n_loops, seed)}
+    if measurements.real is not None:
+        clips = measurements.real[spread(np.arange(len(measurements.real)), n_loops)]
         columns = {"real": real_columns(clips, geometry), **columns}
     length = int(seconds * geometry.sample_rate)
-    heard = []
+    audio = []
     for kind, each in columns.items():
-        hops = sound_of_columns(each, geometry, seed)
+        hops = columns_to_audio(each, geometry, seed)
         n_hops = -(-length // geometry.hop_length)
         counting = counted(range(n_hops), f"sound, {kind}", n_hops, progress)
-        heard.append(np.concatenate([next(hops) for _ in counting])[:length])
-    for kind, samples in zip(columns, level_alike(heard), strict=True):
+        audio.append(np.concatenate([next(hops) for _ in counting])[:length])
+    for kind, samples in zip(columns, match_levels(audio), strict=True):
         faded = fade_ends(samples, geometry.sample_rate)
         write_wav(faded, folder / f"{kind}.wav", geometry.sample_rate)
     return [(kind, f"{kind}.wav") for kind in columns]
 
 
-def _dreams(subject: Subject, n_loops: int, seed: int) -> Iterator[FloatArray]:
-    """Columns of pictures on a journey that rests at a new z each turn."""
+def _generated_columns(subject: Subject, n_loops: int, seed: int) -> Iterator[FloatArray]:
+    """Columns of spectrograms along a path of z that rests at a new z each period."""
     geometry = subject.geometry
-    n_dreams = -(-n_loops * geometry.n_frames // DREAM_FRAMES)
-    z = journey(subject.draw(n_loops, seed), n_dreams)
-    return generated_columns(subject.stream(z), geometry)
+    n_steps = -(-n_loops * geometry.n_frames // FRAMES_PER_Z)
+    z = z_path(subject.draw_z(n_loops, seed), n_steps)
+    return generated_columns(subject.spectrograms_of(z), geometry)

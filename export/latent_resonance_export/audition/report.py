@@ -1,4 +1,4 @@
-"""The page of an audition: one HTML file with its pictures inside and its two sounds beside it."""
+"""The page of an audition: one HTML file with its plots; the sound files are beside it."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ th, td { text-align: left; padding: 0.5rem 1.5rem 0.5rem 0; border-bottom: 1px s
   vertical-align: baseline; }
 th { font-weight: 400; color: #8d8792; font-size: 0.875rem; }
 td:nth-child(2) { text-align: right; white-space: nowrap; font-size: 1.1rem; }
-.kept { color: #9ccc8f; } .missed { color: #ff8d7a; }
+.met { color: #9ccc8f; } .missed { color: #ff8d7a; }
 dt { margin-top: 1.2rem; } dd { font-size: 0.9rem; }
 """
 
 
 @dataclass(frozen=True)
 class Section:
-    """A picture of the page: its heading, its file, what to look at."""
+    """A plot of the page: its heading, its file, and how to read it."""
 
     title: str
-    picture: Path
-    words: str
+    plot: Path
+    text: str
 
 
 def page(
@@ -51,9 +51,9 @@ def page(
 ) -> str:
     """The whole page.
 
-    about : sentences under the name; sounds : (kind, file name beside the page)
+    about : sentences under the heading; sounds : (kind, file name beside the page)
     """
-    players = "".join(_player(kind, file) for kind, file in sounds)
+    players = "".join(_onnx_generator(kind, file) for kind, file in sounds)
     return f"""<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -74,7 +74,7 @@ def page(
 """
 
 
-def _player(kind: str, file: str) -> str:
+def _onnx_generator(kind: str, file: str) -> str:
     return (
         f'<div><h3 class="{escape(kind)}">{escape(kind)}</h3>'
         f'<audio controls preload="metadata" src="{escape(file)}"></audio></div>'
@@ -84,21 +84,22 @@ def _player(kind: str, file: str) -> str:
 def _table(found: list[Line]) -> str:
     rows = "".join(
         f"<tr><td>{escape(line.label)}</td><td>{escape(line.value)}</td>"
-        f"<td>{escape(line.beside)}</td><td>{escape(line.owed)}</td>"
-        f"<td{_class(line.kept)}>{escape(line.mark)}</td></tr>"
+        f"<td>{escape(line.reference)}</td><td>{escape(line.target)}</td>"
+        f"<td{css_class(line.passed)}>{escape(line.mark)}</td></tr>"
         for line in found
     )
-    heads = "".join(f"<th>{head}</th>" for head in ("", "", "beside", "owed", ""))
+    heads = "".join(f"<th>{head}</th>" for head in ("", "", "reference", "target", ""))
     return f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
 
 
-def _class(kept: bool | None) -> str:
-    return "" if kept is None else f' class="{"kept" if kept else "missed"}"'
+def css_class(passed: bool | None) -> str:
+    """The class attribute of a cell; empty without a target."""
+    return "" if passed is None else f' class="{"met" if passed else "missed"}"'
 
 
 def _section(section: Section) -> str:
-    data = base64.b64encode(section.picture.read_bytes()).decode()
+    data = base64.b64encode(section.plot.read_bytes()).decode()
     return (
-        f"<h2>{escape(section.title)}</h2><p>{escape(section.words)}</p>"
+        f"<h2>{escape(section.title)}</h2><p>{escape(section.text)}</p>"
         f'<img alt="{escape(section.title)}" src="data:image/png;base64,{data}">'
     )

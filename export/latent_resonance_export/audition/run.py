@@ -124,8 +124,7 @@ def _about(measurements: Measurements, dataset: Dataset | None) -> list[str]:
     if dataset is None:
         return [
             f"{figures['clips']} generated loops{trained}.",
-            "Its dataset was not found, so there are no real clips to compare with; name it by "
-            "--dataset.",
+            "Its dataset was not found: name it by --dataset to compare with real clips.",
         ]
     return [
         f"{figures['clips']} generated loops{trained}, compared with as many held-out clips.",

@@ -1,6 +1,6 @@
-"""Whether a loop can be heard to begin again, or to stutter. Pure.
+"""Whether the loop point, or a regular grain, is audible. Pure.
 
-Pictures are (n, n_mels, n_frames).
+Spectrograms are (n, n_mels, n_frames).
 """
 
 from __future__ import annotations
@@ -11,30 +11,30 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 
 
-def seam(pictures: FloatArray) -> float:
+def seam(spectrograms: FloatArray) -> float:
     """The step from the last frame to the first over the median step between neighbours.
 
     The median over the clips. 1: the loop point is like any other frame boundary.
     """
-    return float(np.median(relative_steps(pictures)[:, 0]))
+    return float(np.median(relative_steps(spectrograms)[:, 0]))
 
 
-def step_profile(pictures: FloatArray) -> FloatArray:
-    """The median over the clips of the step *into* each frame, 1 = an ordinary one: (n_frames,).
+def step_profile(spectrograms: FloatArray) -> FloatArray:
+    """The median over the clips of the step *into* each frame, 1 = typical: (n_frames,).
 
-    Flat if what happens does not depend on the number of the frame; a comb is a grain that
-    the network prints on every picture.
+    Flat if no frame is special; a comb is a grain that the network adds to every spectrogram.
     """
-    return np.median(relative_steps(pictures), axis=0)
+    profile: FloatArray = np.median(relative_steps(spectrograms), axis=0)
+    return profile
 
 
-def relative_steps(pictures: FloatArray) -> FloatArray:
+def relative_steps(spectrograms: FloatArray) -> FloatArray:
     """The step into each frame over the clip's median step: (n, n_frames).
 
-    A step is the mean absolute difference of a frame and the one before. Where nothing else
-    moves, a step counts as infinite and none as 1.
+    A step is the mean absolute difference from the previous frame. In a clip whose median step is
+    zero, any step counts as infinite and no step as 1.
     """
-    steps = np.stack([np.abs(p - np.roll(p, 1, axis=1)).mean(axis=0) for p in pictures])
+    steps = np.stack([np.abs(p - np.roll(p, 1, axis=1)).mean(axis=0) for p in spectrograms])
     usual = np.median(steps[:, 1:], axis=1, keepdims=True)
-    still = np.where(steps == 0, 1.0, np.inf)
-    return np.where(usual > 0, steps / np.maximum(usual, 1e-12), still).astype(np.float32)
+    constant = np.where(steps == 0, 1.0, np.inf)
+    return np.where(usual > 0, steps / np.maximum(usual, 1e-12), constant).astype(np.float32)

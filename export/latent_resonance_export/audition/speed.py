@@ -1,4 +1,4 @@
-"""What a generator costs where it plays: milliseconds on one thread, and megabytes."""
+"""The cost of a generator: milliseconds on one thread, and megabytes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from latent_resonance_export.audition.generator import Subject
-from latent_resonance_export.pack.onnx_export import megabytes, session_of
+from latent_resonance_export.pack.onnx_export import megabytes, open_session
 
 WARM_UP, TIMES = 3, 25
 
@@ -25,12 +25,12 @@ def cost(subject: Subject) -> tuple[float, float]:
 def milliseconds(path: Path, latent_dim: int) -> float:
     """Median processor time of one spectrogram on one thread.
 
-    Processor time is what passes on an idle machine, and it is nearly the same on a busy one.
+    Processor time hardly depends on the load of the machine.
     """
-    session, z = session_of(path), np.zeros((1, latent_dim), np.float32)
+    session, z = open_session(path), np.zeros((1, latent_dim), np.float32)
     times = []
     for _ in range(WARM_UP + TIMES):
-        began = time.thread_time()
+        start_s = time.thread_time()
         session.run(None, {"z": z})
-        times.append(1e3 * (time.thread_time() - began))
+        times.append(1e3 * (time.thread_time() - start_s))
     return float(np.median(times[WARM_UP:]))

@@ -9,27 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
-SAMPLE_RATE = 22_050  # Hz, at which pitch is followed
+SAMPLE_RATE = 22_050  # Hz, of pitch detection
 FRAME, HOP = 2048, 512  # samples
 PITCH_HZ = (55.0, 1760.0)  # A1 to A6
 SEMITONE_STEPS = (
-    0.25  # of pYIN's grid, in semitones: voicing needs no cents, and it costs a quarter
+    0.25  # of pYIN's grid, in semitones: coarse, since only voicing is used; a quarter of the cost
 )
 SOUNDING_DB = 40.0  # frames further below the loudest are rests and not counted
 
 
 @dataclass(frozen=True)
 class Tonality:
-    """Of several sounds together."""
+    """Pooled over several sounds."""
 
     voiced: float  # share of sounding frames, 0..1
     flatness_db: float  # median of sounding frames; noise is near 0, a pure tone far below
 
 
-def listen(audio: FloatArray, sample_rate: int) -> tuple[NDArray[np.bool_], FloatArray]:
-    """Of the sounding frames of one sound: which are voiced, and their flatness in dB.
+def measure_tonality(audio: FloatArray, sample_rate: int) -> tuple[NDArray[np.bool_], FloatArray]:
+    """For the sounding frames of one sound: whether each is voiced, and its flatness in dB.
 
-    Voiced is what pYIN calls so (Mauch & Dixon 2014); flatness is the geometric over the
+    Voicing by pYIN (Mauch & Dixon 2014); flatness is the geometric over the
     arithmetic mean of the power spectrum, 0..11 kHz (Dubnov 2004).
     """
     audio = librosa.resample(audio, orig_sr=sample_rate, target_sr=SAMPLE_RATE)
@@ -49,8 +49,8 @@ def listen(audio: FloatArray, sample_rate: int) -> tuple[NDArray[np.bool_], Floa
     return voiced[sounding], 10 * np.log10(np.maximum(flatness[sounding], 1e-10))
 
 
-def summary(frames: list[tuple[NDArray[np.bool_], FloatArray]]) -> Tonality | None:
-    """All frames of all sounds in two numbers; None if no frame sounds."""
+def pool(frames: list[tuple[NDArray[np.bool_], FloatArray]]) -> Tonality | None:
+    """Pools the frames of all sounds; None if no frame sounds."""
     voiced = np.concatenate([found for found, _ in frames])
     flatness = np.concatenate([found for _, found in frames])
     if not len(voiced):

@@ -1,1 +1,1 @@
-"""What the map from faces to sounds is learnt by; `train_regressor.py` joins it."""
+"""Training of the regressor, the map from faces to z: the parts of `train.py`."""

@@ -1,4 +1,4 @@
-"""What a spectrogram sounds like, in a few differentiable numbers. Pure."""
+"""A few differentiable descriptors of a spectrogram's sound. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from torch import Tensor
 NAMES = ("centroid", "flatness", "level", "flux")
 
 
-def describe(pictures: Tensor, range_db: float) -> Tensor:
+def describe(spectrograms: Tensor, range_db: float) -> Tensor:
     """(batch, 1, n_mels, n_frames) in [-1, 1] -> (batch, 4) in the order of NAMES.
 
-    centroid : mean mel band of the power, 0..1; flatness : geometric over arithmetic mean of
-    the power in dB, the lower the purer; level : mean power in dB; flux : mean change from
-    frame to frame in dB.
+    centroid : mean mel band of the power, 0..1
+    flatness : geometric over arithmetic mean of the power in dB; lower is more tonal
+    level : mean power in dB
+    flux : mean change between frames in dB
     """
-    level_db = (pictures.squeeze(1) - 1.0) * (0.5 * range_db)  # (batch, n_mels, n_frames)
+    level_db = (spectrograms.squeeze(1) - 1.0) * (0.5 * range_db)  # (batch, n_mels, n_frames)
     power = torch.pow(10.0, level_db / 10.0)
     height = torch.linspace(0, 1, power.shape[1], device=power.device).view(1, -1, 1)
     total = power.sum(dim=(1, 2)) + 1e-12

@@ -1,4 +1,4 @@
-"""Typical faces, held for a moment: what the pictures of a report are drawn for."""
+"""Typical faces, held still, whose sounds the report shows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FACES: dict[str, dict[str, float]] = {
 
 
 def features_of(face: dict[str, float], *, still: bool) -> NDArray[np.float32]:
-    """The face as a vector: (16,); what is not named is neutral."""
+    """The face as a feature vector (16,); features that are not named are neutral."""
     features = neutral_features()
     features[FEATURES.index("stillness")] = 1.0 if still else 0.0
     for name, value in face.items():
@@ -33,11 +33,11 @@ def features_of(face: dict[str, float], *, still: bool) -> NDArray[np.float32]:
     return features
 
 
-def still_face() -> NDArray[np.float32]:
-    """The neutral face at rest: (16,)."""
+def neutral_face() -> NDArray[np.float32]:
+    """The neutral face, still: (16,)."""
     return features_of({}, still=True)
 
 
 def typical_faces() -> NDArray[np.float32]:
-    """FACES in their order, the neutral one at rest: (n, 16)."""
+    """FACES in their order, the neutral one still: (n, 16)."""
     return np.stack([features_of(face, still=not face) for face in FACES.values()])

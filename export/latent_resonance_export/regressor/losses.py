@@ -1,4 +1,4 @@
-"""What is wished of a regressor, as losses on a batch of movement. Pure."""
+"""The losses of the regressor on a batch of movement. Pure."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from torch import Tensor, nn
 
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance_export.gan.losses import prior_loss
-from latent_resonance_export.regressor.example_faces import still_face
-from latent_resonance_export.regressor.model import STEEPEST, Regressor
-from latent_resonance_export.regressor.surrogate import standard
+from latent_resonance_export.regressor.example_faces import neutral_face
+from latent_resonance_export.regressor.model import MAX_SLOPE, Regressor
+from latent_resonance_export.regressor.surrogate import standardise
 
 NUDGE = 0.01  # weighted features
-SLOPES_OF = 8  # one in so many moments of a batch has its slope taken
-SLOPE_MARGIN = 0.75  # of STEEPEST, from where on a slope is wished away: no wish is kept exactly
-WEIGHT_OF_EXAMPLES = 4.0
-WEIGHT_OF_SLOPE = 4.0
-MOMENTARY = torch.tensor(["velocity" in f or f in {"motion", "stillness"} for f in FEATURES])
+SLOPE_STRIDE = 8  # the slope is taken at every eighth row of a batch
+SLOPE_MARGIN = 0.75  # share of MAX_SLOPE above which a slope costs: a loss is never quite zero
+EXAMPLE_WEIGHT = 4.0
+SLOPE_WEIGHT = 4.0
+TRANSIENT = torch.tensor(["velocity" in f or f in {"motion", "stillness"} for f in FEATURES])
 
 
 @dataclass(frozen=True)
-class Goals:
-    """Where some faces should land.
+class Targets:
+    """Where some faces should be mapped.
 
-    rest : (latent_dim,) the still face's z; faces : (n, 16) of the examples; z : (n, latent_dim)
+    rest : (latent_dim,) the neutral face's z; faces : (n, 16) of the examples; z : (n, latent_dim)
     """
 
     rest: Tensor
@@ -33,34 +33,34 @@ class Goals:
     z: Tensor
 
 
-def wishes(
+def regressor_losses(
     regressor: Regressor,
     surrogate: nn.Module,
     features: Tensor,
-    goals: Goals,
+    targets: Targets,
     rng: torch.Generator,
 ) -> dict[str, Tensor]:
     """Six losses; features : (n, 16)."""
     z = regressor(features)
-    rest = regressor(torch.from_numpy(still_face())[None])
+    rest = regressor(torch.from_numpy(neutral_face())[None])
     return {
         "prior": prior_loss(z, rng),
-        "slope": slope_wish(regressor, features) * WEIGHT_OF_SLOPE,
-        "spread": spread_wish(regressor, features, z, rng),
-        "controls": controls_wish(surrogate, features, z),
-        "rest": (rest - goals.rest).square().mean(),
-        "examples": examples_wish(regressor, features, goals, rng) * WEIGHT_OF_EXAMPLES,
+        "slope": slope_loss(regressor, features) * SLOPE_WEIGHT,
+        "spread": spread_loss(regressor, features, z, rng),
+        "controls": control_loss(surrogate, features, z),
+        "rest": (rest - targets.rest).square().mean(),
+        "examples": example_loss(regressor, features, targets, rng) * EXAMPLE_WEIGHT,
     }
 
 
-def slope_wish(regressor: Regressor, features: Tensor) -> Tensor:
-    """A small movement makes a small change, in whatever direction it goes."""
-    norms = steepest_slopes(regressor, features[torch.arange(0, len(features), SLOPES_OF)])
-    return torch.relu(norms - SLOPE_MARGIN * STEEPEST).square().mean()
+def slope_loss(regressor: Regressor, features: Tensor) -> Tensor:
+    """A small movement makes a small change, in any direction."""
+    norms = steepest_slopes(regressor, features[torch.arange(0, len(features), SLOPE_STRIDE)])
+    return torch.relu(norms - SLOPE_MARGIN * MAX_SLOPE).square().mean()
 
 
 def steepest_slopes(regressor: Regressor, features: Tensor) -> Tensor:
-    """Change of z, in units of its length, by weighted features in the steepest direction: (n,).
+    """Change of z, in units of its length, per weighted feature in the steepest direction: (n,).
 
     The spectral norm of the Jacobian, by central differences, at each of the features (n, 16).
     """
@@ -69,18 +69,19 @@ def steepest_slopes(regressor: Regressor, features: Tensor) -> Tensor:
         regressor((features[:, None] + side * nudges).flatten(0, 1)) for side in (1, -1)
     )
     jacobian = ((ahead - behind) / (2 * NUDGE)).unflatten(0, (len(features), -1))
-    return torch.linalg.matrix_norm(jacobian, 2) / regressor.latent_dim**0.5
+    norms: Tensor = torch.linalg.matrix_norm(jacobian, 2) / regressor.latent_dim**0.5
+    return norms
 
 
-def spread_wish(regressor: Regressor, features: Tensor, z: Tensor, rng: torch.Generator) -> Tensor:
-    """Different faces lie as far apart as different random z, alike ones near each other."""
+def spread_loss(regressor: Regressor, features: Tensor, z: Tensor, rng: torch.Generator) -> Tensor:
+    """Different faces are as far apart as random z, similar ones close to each other."""
     shuffled = torch.randperm(len(z), generator=rng)
-    apart = ((features - features[shuffled]) * regressor.scale).norm(dim=1)
-    z_apart = (z - z[shuffled]).norm(dim=1) / (2 * z.shape[1]) ** 0.5
-    return (z_apart - (1 - torch.exp(-2.0 * apart))).square().mean() * 4.0
+    distance = ((features - features[shuffled]) * regressor.scale).norm(dim=1)
+    z_distance: Tensor = (z - z[shuffled]).norm(dim=1) / (2 * z.shape[1]) ** 0.5
+    return (z_distance - (1 - torch.exp(-2.0 * distance))).square().mean() * 4.0
 
 
-def controls_wish(surrogate: nn.Module, features: Tensor, z: Tensor) -> Tensor:
+def control_loss(surrogate: nn.Module, features: Tensor, z: Tensor) -> Tensor:
     """An open mouth is brighter, a tense brow noisier."""
     centroid, flatness = surrogate(z)[:, :2].T
     mouth = features[:, FEATURES.index("mouth_open")]
@@ -88,21 +89,22 @@ def controls_wish(surrogate: nn.Module, features: Tensor, z: Tensor) -> Tensor:
     return 2.0 - correlation(mouth, centroid) - correlation(brow, flatness)
 
 
-def examples_wish(
-    regressor: Regressor, features: Tensor, goals: Goals, rng: torch.Generator
+def example_loss(
+    regressor: Regressor, features: Tensor, targets: Targets, rng: torch.Generator
 ) -> Tensor:
-    """Each example's face makes its sound, and also while it moves: as some moment of `features`.
+    """Each example's face makes its sound, still and with the motion of a random row of `features`.
 
-    A momentary feature that an example names, one that is not neutral, stays as it is.
+    A transient feature that the example names, one that is not neutral, keeps its value.
     """
-    if not len(goals.faces):
+    if not len(targets.faces):
         return features.new_zeros(())
-    moment = features[torch.randint(len(features), (len(goals.faces),), generator=rng)]
-    is_free = MOMENTARY & (goals.faces == torch.from_numpy(neutral_features()))
-    faces = torch.cat([goals.faces, torch.where(is_free, moment, goals.faces)])
-    return (regressor(faces) - goals.z.repeat(2, 1)).square().mean()
+    random_rows = features[torch.randint(len(features), (len(targets.faces),), generator=rng)]
+    is_free = TRANSIENT & (targets.faces == torch.from_numpy(neutral_features()))
+    faces = torch.cat([targets.faces, torch.where(is_free, random_rows, targets.faces)])
+    z: Tensor = regressor(faces)
+    return (z - targets.z.repeat(2, 1)).square().mean()
 
 
 def correlation(a: Tensor, b: Tensor) -> Tensor:
     """Pearson's r of two vectors."""
-    return (standard(a) * standard(b)).mean()
+    return (standardise(a) * standardise(b)).mean()

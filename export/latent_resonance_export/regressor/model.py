@@ -1,6 +1,6 @@
-"""The regressor, features -> z, and how a run keeps one.
+"""The regressor, features -> z, and its file.
 
-RUN/regressor.pt   the network, the pure anchors and the report, as tensors and numbers
+RUN/regressor.pt   the network, the anchors and the report, as tensors and numbers
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from latent_resonance.face_state import FEATURES
 from latent_resonance_export.gan.checkpoint import CheckpointError, read_tensors
 from latent_resonance_export.gan.models.loop_vaegan import unit_norm
 
-# how strongly each feature may lead: poses and expressions fully, noisy velocities hardly
-WEIGHTS = {
+# the influence of each feature: poses and expressions fully, noisy velocities hardly
+FEATURE_WEIGHTS = {
     "mouth_width": 1.5,
     "head_yaw": 2.0,
     "head_pitch": 2.5,
@@ -32,25 +32,27 @@ WEIGHTS = {
     "stillness": 0.4,
 }
 FILE = "regressor.pt"
-STEEPEST = 6.0  # change of z, in units of its length, for each unit of weighted features
+MAX_SLOPE = 6.0  # change of z, in units of its length, per unit of weighted features
 
 
 class RegressorError(LatentResonanceError):
-    """The regressor cannot learn from what was given; nothing was written."""
+    """The regressor cannot be trained on the given input; nothing was written."""
 
 
-def weights() -> Tensor:
-    """WEIGHTS in the order of the features, 1 where none is said: (16,)."""
-    return torch.tensor([WEIGHTS.get(name, 1.0) for name in FEATURES])
+def feature_weights() -> Tensor:
+    """FEATURE_WEIGHTS in the order of the features, 1 by default: (16,)."""
+    return torch.tensor([FEATURE_WEIGHTS.get(name, 1.0) for name in FEATURES])
 
 
 class Regressor(nn.Module):
     """(batch, 16) -> (batch, latent_dim) of unit mean square."""
 
+    scale: Tensor
+
     def __init__(self, latent_dim: int, width: int = 96) -> None:
         super().__init__()
         self.latent_dim = latent_dim
-        self.register_buffer("scale", weights())
+        self.register_buffer("scale", feature_weights())
         self.layers = nn.Sequential(
             nn.Linear(len(FEATURES), width),
             nn.Tanh(),
@@ -60,28 +62,31 @@ class Regressor(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """See the class; features in their own units, unscaled."""
+        """See the class; features in their own units, not weighted."""
         return unit_norm(self.layers(features * self.scale))
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A regressor and what it rests on; anchors (n, latent_dim), the first for the still face.
+    """A trained regressor.
 
-    `step` is the generator's: a regressor fits no other.
+    anchors : (n, latent_dim), the first for the neutral face
+    report : the figures of the model card
+    step : the generator's; a regressor fits no other
+    how : number of training steps and seed
     """
 
     regressor: Regressor
     anchors: Tensor
     report: dict[str, float]
     step: int
-    how: dict[str, int] = field(default_factory=dict)  # it was trained: steps and seed
+    how: dict[str, int] = field(default_factory=dict)
 
 
 def save_regressor(trained: Trained, run: Path) -> None:
-    """Writes RUN/regressor.pt beside its name, then renames it."""
+    """Writes RUN/regressor.pt to a temporary file, then renames it."""
     path = run / FILE
-    beside = path.with_suffix(".part")
+    temporary = path.with_suffix(".part")
     state = {
         "latent_dim": trained.regressor.latent_dim,
         "regressor": trained.regressor.state_dict(),
@@ -90,8 +95,8 @@ def save_regressor(trained: Trained, run: Path) -> None:
         "step": trained.step,
         "how": trained.how,
     }
-    torch.save(state, beside)
-    beside.replace(path)
+    torch.save(state, temporary)
+    temporary.replace(path)
 
 
 def load_regressor(run: Path) -> Trained:
@@ -100,7 +105,7 @@ def load_regressor(run: Path) -> Trained:
     Raises
     ------
     CheckpointError
-        It is missing, broken, or of another shape.
+        The file is missing, broken, or holds another network.
     """
     path = run / FILE
     if not path.exists():

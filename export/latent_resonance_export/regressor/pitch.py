@@ -1,9 +1,9 @@
-"""Pitch of a mel spectrogram, read from the picture itself: no phases, no inversion. Pure.
+"""Pitch of a mel spectrogram, without phases or inversion. Pure.
 
 SWIPE' of Camacho & Harris 2008, "A sawtooth waveform inspired pitch estimator for speech and
 music" (JASA 124, 1638-1652): the square root of the amplitudes is compared with a cosine
-comb over the first and the prime harmonics, whose valleys tell an octave from its fifth. The
-mel bands stand in for their ERB scale, and the one window of the picture for their many.
+comb over the first and the prime harmonics, whose valleys distinguish an octave from its fifth.
+Mel bands replace their ERB scale, and the spectrogram's one window their several.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.audio.spectrogram import Geometry, amplitude_of_pixels, mel_frequencies
+from latent_resonance.audio.spectrogram import Geometry, mel_frequencies, pixels_to_amplitude
 
 FloatArray = NDArray[np.float32]
 RANGE_HZ = (55.0, 1760.0)  # A1 to A6
 STEPS_PER_OCTAVE = 48
 HARMONICS = (1, 2, 3, 5, 7, 11, 13, 17, 19, 23)
-WEAKEST = 0.15  # strength below which a frame has no pitch
+MIN_STRENGTH = 0.15  # below this a frame has no pitch
 SOUNDING_DB = 40.0  # frames further below the loudest are rests
-EVERY = 4  # frames: pitch does not change faster
+STRIDE = 4  # frames: pitch does not change faster
 
 
 def pitch_of_loop(pixels: FloatArray, geometry: Geometry) -> float:
@@ -29,11 +29,11 @@ def pitch_of_loop(pixels: FloatArray, geometry: Geometry) -> float:
 
     pixels : (n_mels, n_frames) in [-1, 1]
     """
-    amplitude = amplitude_of_pixels(pixels[:, ::EVERY], geometry.range_db)
+    amplitude = pixels_to_amplitude(pixels[:, ::STRIDE], geometry.range_db)
     power = np.square(amplitude).sum(axis=0)
     pitch_hz, strength = pitch_of_frames(amplitude, geometry)
     sounding = power > power.max(initial=0.0) * 10 ** (-SOUNDING_DB / 10)
-    found = pitch_hz[sounding & (strength > WEAKEST)]
+    found = pitch_hz[sounding & (strength > MIN_STRENGTH)]
     return float(np.median(found)) if found.size else float("nan")
 
 
@@ -58,7 +58,7 @@ def candidates() -> NDArray[np.float64]:
 def combs(geometry: Geometry) -> FloatArray:
     """A comb for each candidate: (n_pitches, n_mels); its peaks have unit norm (their eq. 11).
 
-    Bands that lie too far apart to tell one harmonic from the next take no part.
+    Bands spaced too far apart to separate neighbouring harmonics are left out.
     """
     edges = mel_frequencies(geometry)
     bands_hz, pitch_hz = edges[1:-1], candidates()[:, None]
@@ -71,4 +71,5 @@ def combs(geometry: Geometry) -> FloatArray:
     comb *= (edges[2:] - edges[:-2]) / 2 < pitch_hz / 4
     comb /= np.sqrt(bands_hz)
     norm = np.linalg.norm(np.maximum(comb, 0.0), axis=1, keepdims=True)
-    return (comb / np.maximum(norm, 1e-12)).astype(np.float32)
+    normalised: FloatArray = (comb / np.maximum(norm, 1e-12)).astype(np.float32)
+    return normalised

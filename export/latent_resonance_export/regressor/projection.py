@@ -1,7 +1,7 @@
-"""From the sounds of examples to the z that makes them: projection onto a frozen generator.
+"""Finds the z whose sound is nearest to an example's: projection onto a frozen generator.
 
-Abdal et al. 2019, "Image2StyleGAN", with what is due to loops: a picture and the same picture
-turned in time sound alike, so the target is turned to lie best on what is generated.
+Abdal et al. 2019, "Image2StyleGAN", adapted to loops: a spectrogram sounds the same when it is
+rolled in time, so the target is aligned with the generated one.
 It needs no encoder, so it works with any generator.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_of_loop
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.dataset.loops import (
     PEAK_DB,
@@ -35,26 +35,26 @@ from latent_resonance_export.regressor.examples import (
     GivenZ,
     Recording,
     Sound,
-    refuse,
+    raise_mistakes,
 )
-from latent_resonance_export.regressor.surrogate import Heard
+from latent_resonance_export.regressor.surrogate import SurrogateData
 
 FloatArray = NDArray[np.float32]
-STARTS = 4  # z whose spectra are nearest, each followed
+N_STARTS = 4  # z with the nearest spectra, from which the search starts
 STEPS = 120
-TURN_EVERY = 20  # steps
+ALIGN_INTERVAL = 20  # steps
 LEARNING_RATE = 0.2
-SCALES = (1, 4, 16)  # pixels over which pictures are averaged before they are compared
+SCALES = (1, 4, 16)  # pixels: spectrograms are averaged over them before comparison
 SILENT = 1e-5  # peak of samples
-PROJECTION = "finding sounds"  # what the progress is called
+STAGE = "finding sounds"  # of the progress bar
 
 
 @dataclass(frozen=True)
-class Pair:
-    """An example whose sound has become a z.
+class ProjectedExample:
+    """An example with the z of its sound.
 
-    z : (latent_dim,) of unit mean square; error_db : mean difference between the sound's picture
-    and what z makes of it, in dB; None where z was given
+    z : (latent_dim,) of unit mean square; error_db : mean difference in dB between the sound's
+    spectrogram and the one that z makes; None where z was given
     """
 
     example: Example
@@ -62,82 +62,86 @@ class Pair:
     error_db: float | None
 
 
-def pictures_of(
+def spectrograms_of(
     examples: list[Example], path: Path, geometry: Geometry, dataset: Dataset | None
 ) -> list[FloatArray | None]:
-    """The picture of each example's sound, (n_mels, n_frames) in [-1, 1]; None where z is given.
+    """The spectrogram of each example's sound, (n_mels, n_frames); None where z is given.
 
     Raises
     ------
     ExamplesError
-        Sounds that are not there or are none: all of them are named, each by its line.
+        Sounds are missing or unusable: all are named, each with its line.
     """
-    mistakes, pictures = [], []
+    mistakes, spectrograms = [], []
     for example in examples:
         try:
-            pictures.append(_picture(example.sound, geometry, dataset))
+            spectrograms.append(_spectrogram(example.sound, geometry, dataset))
         except (ValueError, OSError, RuntimeError) as error:  # RuntimeError: soundfile's
             mistakes.append((example.line, str(error)))
-    refuse(path, mistakes)
-    return pictures
+    raise_mistakes(path, mistakes)
+    return spectrograms
 
 
-def bring_to_z(
+def find_z(
     examples: list[Example],
-    pictures: list[FloatArray | None],
+    spectrograms: list[FloatArray | None],
     generator: nn.Module,
-    heard: Heard,
+    samples: SurrogateData,
     range_db: float,
     progress: Callable[[str, int, int], None],
-) -> list[Pair]:
-    """The z of each example's sound; where it is not given, the generator is searched."""
-    pairs, sought = [], sum(picture is not None for picture in pictures)
-    for example, picture in zip(examples, pictures, strict=True):
-        if picture is None:
+) -> list[ProjectedExample]:
+    """The z of each example's sound; projected onto the generator where it is not given."""
+    pairs, n_unknown = [], sum(spectrogram is not None for spectrogram in spectrograms)
+    for example, spectrogram in zip(examples, spectrograms, strict=True):
+        if spectrogram is None:
             assert isinstance(example.sound, GivenZ)
-            pairs.append(Pair(example, torch.from_numpy(example.sound.z), None))
+            pairs.append(ProjectedExample(example, torch.from_numpy(example.sound.z), None))
             continue
-        z, error = project(torch.from_numpy(picture), generator, heard)
-        pairs.append(Pair(example, z, error * range_db / 2))
-        progress(PROJECTION, 1, sought)
+        z, error = project(torch.from_numpy(spectrogram), generator, samples)
+        pairs.append(ProjectedExample(example, z, error * range_db / 2))
+        progress(STAGE, 1, n_unknown)
     return pairs
 
 
-def project(picture: Tensor, generator: nn.Module, heard: Heard) -> tuple[Tensor, float]:
-    """The z, (latent_dim,), that makes a picture (n_mels, n_frames), and the mean difference left.
+def project(
+    spectrogram: Tensor, generator: nn.Module, samples: SurrogateData
+) -> tuple[Tensor, float]:
+    """The z, (latent_dim,), that makes a spectrogram (n_mels, n_frames), and the mean difference.
 
-    Begins at the z whose mean spectra are nearest, and follows the gradient from each.
+    Gradient descent from each of the z with the nearest mean spectra.
     """
-    nearest = (heard.spectra - picture.mean(dim=1)).abs().mean(dim=1).argsort(stable=True)
-    z = heard.z[nearest[:STARTS]].clone().requires_grad_(True)
+    nearest = (samples.spectra - spectrogram.mean(dim=1)).abs().mean(dim=1).argsort(stable=True)
+    z = samples.z[nearest[:N_STARTS]].clone().requires_grad_(True)
     optimiser = torch.optim.Adam([z], LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, STEPS)
     for step in range(STEPS):
-        drawn = generator(unit_norm(z))[:, 0]
-        if step % TURN_EVERY == 0:
-            target = turned(picture, drawn.detach())
-        loss = sum(_differences(drawn, target, scale).sum() for scale in SCALES)
+        generated = generator(unit_norm(z))[:, 0]
+        if step % ALIGN_INTERVAL == 0:
+            target = align(spectrogram, generated.detach())
+        terms = (_differences(generated, target, scale).sum() for scale in SCALES)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(sum(terms, start=torch.zeros(())))
         optimiser.step()
         schedule.step()
-    return _best(unit_norm(z.detach()), picture, generator)
+    return _best(unit_norm(z.detach()), spectrogram, generator)
 
 
 @torch.no_grad()
-def _best(z: Tensor, picture: Tensor, generator: nn.Module) -> tuple[Tensor, float]:
-    drawn = generator(z)[:, 0]
-    left = _differences(drawn, turned(picture, drawn), 1)
-    return z[left.argmin()], float(left.min())
+def _best(z: Tensor, spectrogram: Tensor, generator: nn.Module) -> tuple[Tensor, float]:
+    generated = generator(z)[:, 0]
+    remaining = _differences(generated, align(spectrogram, generated), 1)
+    return z[remaining.argmin()], float(remaining.min())
 
 
-def turned(picture: Tensor, drawn: Tensor) -> Tensor:
-    """The picture (n_mels, n_frames) turned to lie best on each drawn one (n, n_mels, n_frames)."""
-    spectra = torch.fft.rfft(drawn - drawn.mean(dim=2, keepdim=True), dim=2)
-    own = torch.fft.rfft(picture - picture.mean(dim=1, keepdim=True), dim=1)
-    likeness = torch.fft.irfft((spectra * own.conj()).sum(dim=1), n=picture.shape[1], dim=1)
-    rolls = likeness.argmax(dim=1).tolist()
-    return torch.stack([torch.roll(picture, roll, dims=1) for roll in rolls])
+def align(spectrogram: Tensor, generated: Tensor) -> Tensor:
+    """The spectrogram (n_mels, n_frames) rolled to fit each generated one (n, n_mels, n_frames)."""
+    spectra = torch.fft.rfft(generated - generated.mean(dim=2, keepdim=True), dim=2)
+    spectrum = torch.fft.rfft(spectrogram - spectrogram.mean(dim=1, keepdim=True), dim=1)
+    similarity = torch.fft.irfft(
+        (spectra * spectrum.conj()).sum(dim=1), n=spectrogram.shape[1], dim=1
+    )
+    rolls = similarity.argmax(dim=1).tolist()
+    return torch.stack([torch.roll(spectrogram, roll, dims=1) for roll in rolls])
 
 
 def _differences(a: Tensor, b: Tensor, scale: int) -> Tensor:
@@ -146,12 +150,12 @@ def _differences(a: Tensor, b: Tensor, scale: int) -> Tensor:
     return pooled.abs().mean(dim=(1, 2, 3))
 
 
-def _picture(sound: Sound, geometry: Geometry, dataset: Dataset | None) -> FloatArray | None:
-    """Raises ValueError, OSError or RuntimeError, with a sentence for the user."""
+def _spectrogram(sound: Sound, geometry: Geometry, dataset: Dataset | None) -> FloatArray | None:
+    """Raises ValueError, OSError or RuntimeError with a message for the user."""
     if isinstance(sound, GivenZ):
         return None
     if isinstance(sound, Recording):
-        return spectrogram_of_loop(_loop(sound, geometry), geometry)
+        return loop_to_spectrogram(_loop(sound, geometry), geometry)
     assert isinstance(sound, ClipOfDataset)
     if dataset is None:
         raise ValueError("a clip needs its dataset; name it by --dataset")
@@ -159,16 +163,17 @@ def _picture(sound: Sound, geometry: Geometry, dataset: Dataset | None) -> Float
         raise ValueError(
             f"clip: {sound.index} should be at most {len(dataset.pixels) - 1}, the dataset's last"
         )
-    return dataset.pictures(np.array([sound.index]))[0]
+    spectrogram: FloatArray = dataset.spectrograms(np.array([sound.index]))[0]
+    return spectrogram
 
 
 def _loop(recording: Recording, geometry: Geometry) -> FloatArray:
-    """A recording's stretch as `curate` would cut it: (loop_length,) samples."""
+    """A loop cut from a recording as `curate` would: (loop_length,) samples."""
     rate, fade = geometry.sample_rate, fade_length(geometry)
-    wanted_s = (geometry.loop_length + fade) / rate
+    needed_s = (geometry.loop_length + fade) / rate
     with soundfile.SoundFile(recording.path) as file:
         file.seek(min(int(recording.from_s * file.samplerate), file.frames))
-        count = int(np.ceil(wanted_s * file.samplerate))
+        count = int(np.ceil(needed_s * file.samplerate))
         audio = file.read(count, dtype="float32", always_2d=True).mean(axis=1)
         audio = soxr.resample(audio, file.samplerate, rate)
     if len(audio) <= 2 * fade:
@@ -176,7 +181,7 @@ def _loop(recording: Recording, geometry: Geometry) -> FloatArray:
             f"{recording.path} has {len(audio) / rate:.2f} s from {recording.from_s:g} s on, at "
             f"least {2 * fade / rate:.2f} s are needed; choose an earlier from_s or a longer file"
         )
-    if not float(np.abs(audio).max()) > SILENT:  # also if there is a NaN
+    if not float(np.abs(audio).max()) > SILENT:  # also true of NaN
         raise ValueError(f"{recording.path} is silent there; choose another from_s")
     whole = len(audio) >= geometry.loop_length + fade
     audio = audio[: geometry.loop_length + fade]

@@ -1,7 +1,7 @@
-"""Recorded movement: scores that `latent-resonance features` wrote, as rows to learn from.
+"""Recorded movement: scores that `latent-resonance features` wrote, as rows of features.
 
-Only the moments in which somebody is present count. The last part of each score is kept
-for measuring: the regressor never learns from it.
+Only rows in which a face is present count. The last part of each score is held out for
+evaluation: the regressor is never trained on it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from latent_resonance.score import RATE_HZ, read_score
 from latent_resonance_export.regressor.model import RegressorError
 
 FloatArray = NDArray[np.float32]
-KEPT_SHARE = 0.2  # of each score, from its end: for measuring
+HELD_OUT_SHARE = 0.2  # of each score, from its end
 SHORTEST_S = 1.0
 
 
@@ -27,13 +27,13 @@ class Recorded:
     """Rows of features, in the features' order and units, at the rate of scores."""
 
     names: tuple[str, ...]  # of the files
-    learnt: FloatArray  # (n, 16)
-    kept: FloatArray  # (m, 16), for measuring
+    training: FloatArray  # (n, 16)
+    held_out: FloatArray  # (m, 16), for evaluation
 
     @property
     def seconds(self) -> float:
-        """Of a face that was there."""
-        return (len(self.learnt) + len(self.kept)) / RATE_HZ
+        """Seconds in which a face is present."""
+        return (len(self.training) + len(self.held_out)) / RATE_HZ
 
 
 def read_movement(paths: Iterable[Path]) -> Recorded:
@@ -42,13 +42,13 @@ def read_movement(paths: Iterable[Path]) -> Recorded:
     Raises
     ------
     RegressorError
-        A path is missing, a folder holds no score, or nobody is seen for a second.
+        A path is missing, a folder holds no score, or a score shows a face for under a second.
     ScoreError
         A file is no score.
     """
     files = [file for path in paths for file in _scores_at(path)]
     tracks = [_present(file) for file in files]
-    cuts = [round(len(track) * (1 - KEPT_SHARE)) for track in tracks]
+    cuts = [round(len(track) * (1 - HELD_OUT_SHARE)) for track in tracks]
     return Recorded(
         tuple(file.name for file in files),
         np.concatenate([track[:cut] for track, cut in zip(tracks, cuts, strict=True)]),
@@ -73,11 +73,11 @@ def _scores_at(path: Path) -> list[Path]:
 
 
 def _present(path: Path) -> FloatArray:
-    """Features of the moments in which somebody is there: (n, 16)."""
+    """The features of the rows in which a face is present: (n, 16)."""
     rows = [state.features for state in read_score(path).states() if state.present]
     if len(rows) < SHORTEST_S * RATE_HZ:
         raise RegressorError(
-            f"{path}: somebody is present for {len(rows) / RATE_HZ:.1f} s, at least "
+            f"{path}: a face is present for {len(rows) / RATE_HZ:.1f} s, at least "
             f"{SHORTEST_S:g} s are needed: leave the score out, or take it from a clip that shows "
             "a face"
         )

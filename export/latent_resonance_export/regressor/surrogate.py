@@ -1,7 +1,7 @@
-"""What a frozen generator sounds like: thousands of z heard once, then known by a surrogate.
+"""A fast surrogate of a frozen generator: a small network from z to descriptors of its sound.
 
-Through the generator itself, a step of the regressor would take a second; through a small
-network that was fitted to what was heard, a millisecond.
+Through the generator itself, one training step of the regressor would take a second; through the
+surrogate, fitted to the descriptors of thousands of z, it takes a millisecond.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ N_ANCHORS = 12
 
 
 @dataclass(frozen=True)
-class Heard:
+class SurrogateData:
     """What the generator makes of many z.
 
     z : (n, latent_dim); descriptors : (n, 4), see descriptors.NAMES; spectra : (n, n_mels), the
-    pictures' means over time
+    spectrograms' means over time
     """
 
     z: Tensor
@@ -40,76 +40,76 @@ def random_z(n: int, latent_dim: int, rng: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def listen(
+def sample_generator(
     generator: nn.Module,
     z: Tensor,
     geometry: Geometry,
     progress: Callable[[int], None] = lambda _: None,
-) -> Heard:
-    """Decodes all z and describes what is heard.
+) -> SurrogateData:
+    """Generates the spectrograms of all z and describes them.
 
     Raises
     ------
     RegressorError
-        A picture holds what is no number.
+        A spectrogram is not finite.
     """
     descriptors, spectra = [], []
-    for chunk in z.split(BATCH):
-        pictures = generator(chunk).float()
-        descriptors.append(describe(pictures, geometry.range_db))
-        spectra.append(pictures.squeeze(1).mean(dim=2))
+    for chunk in torch.split(z, BATCH):
+        spectrograms = generator(chunk).float()
+        descriptors.append(describe(spectrograms, geometry.range_db))
+        spectra.append(spectrograms.squeeze(1).mean(dim=2))
         progress(len(chunk))
-    heard = Heard(z, torch.cat(descriptors), torch.cat(spectra))
-    if not heard.descriptors.isfinite().all():
+    data = SurrogateData(z, torch.cat(descriptors), torch.cat(spectra))
+    if not data.descriptors.isfinite().all():
         raise RegressorError(
-            "the generator draws values that are no numbers: train-gan goes on from an older "
-            "checkpoint, or begins anew"
+            "the generator makes NaN or infinite values: continue train-gan from an older "
+            "checkpoint, or begin another run"
         )
-    return heard
+    return data
 
 
-def together(a: Heard, b: Heard) -> Heard:
-    """Both, one after the other."""
-    return Heard(
+def concatenate(a: SurrogateData, b: SurrogateData) -> SurrogateData:
+    """The rows of a, then those of b."""
+    return SurrogateData(
         torch.cat([a.z, b.z]),
         torch.cat([a.descriptors, b.descriptors]),
         torch.cat([a.spectra, b.spectra]),
     )
 
 
-def choose_anchors(heard: Heard, n: int = N_ANCHORS) -> Tensor:
-    """The purest, steadiest z, spread by greedy k-centre (Gonzalez 1985): (n, latent_dim)."""
-    _, flatness, level, flux = heard.descriptors.T
+def choose_anchors(data: SurrogateData, n: int = N_ANCHORS) -> Tensor:
+    """The most tonal and steady z, spread by greedy k-centre (Gonzalez 1985): (n, latent_dim)."""
+    _, flatness, level, flux = data.descriptors.T
     audible = level > level.quantile(0.3)
-    score = standard(flatness) + standard(flux) + torch.where(audible, 0.0, 10.0)
-    pure = heard.z[score.argsort(stable=True)[: max(len(score) // 16, n)]]
+    score = standardise(flatness) + standardise(flux) + torch.where(audible, 0.0, 10.0)
+    tonal = data.z[score.argsort(stable=True)[: max(len(score) // 16, n)]]
     chosen = [0]
     while len(chosen) < n:
-        distance = torch.cdist(pure, pure[chosen]).min(dim=1).values
+        distance = torch.cdist(tonal, tonal[chosen]).min(dim=1).values
         chosen.append(int(distance.argmax()))
-    return pure[chosen]
+    return tonal[chosen]
 
 
-def standard(x: Tensor) -> Tensor:
+def standardise(x: Tensor) -> Tensor:
     """Zero mean, unit deviation."""
     return (x - x.mean(dim=0)) / (x.std(dim=0) + 1e-9)
 
 
-def fit_surrogate(heard: Heard, seed: int, steps: int = 1500) -> nn.Module:
+def fit_surrogate(data: SurrogateData, seed: int, steps: int = 1500) -> nn.Module:
     """A small network from z to its standardised descriptors, (n, latent_dim) -> (n, 4).
 
-    Its weights decay fast: some thousand z in a hundred dimensions invite it to learn by heart.
+    Its weight decay is strong: a few thousand z in a hundred dimensions invite overfitting.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = nn.Sequential(
-            nn.Linear(heard.z.shape[1], 128), nn.SiLU(), nn.Linear(128, len(NAMES))
+            nn.Linear(data.z.shape[1], 128), nn.SiLU(), nn.Linear(128, len(NAMES))
         )
-    target, rng = standard(heard.descriptors), torch.Generator().manual_seed(seed)
+    target, rng = standardise(data.descriptors), torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1.0)
     for _ in range(steps):
         chosen = torch.randint(len(target), (256,), generator=rng)
-        loss = (network(heard.z[chosen]) - target[chosen]).square().mean()
+        loss = (network(data.z[chosen]) - target[chosen]).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

@@ -1,8 +1,8 @@
-"""Composed movement: trajectories of features as a visitor's face would make them.
+"""Synthetic movement: trajectories of features like those of a visitor's face.
 
-The regressor learns from movement, not from labelled faces. Each feature is a smooth random
+The regressor is trained on movement, not on labelled faces. Each feature is a smooth random
 walk of gestures (Gaussian bumps of a plausible height, width and density), velocities are
-the true derivatives, and motion and stillness follow from them as in the eye.
+the true derivatives, and motion and stillness are computed from them as in the eye.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ VELOCITIES = {
 
 
 def compose_movement(seconds: float, seed: int) -> NDArray[np.float32]:
-    """Movement with rests in between: (seconds * RATE_HZ, 16), the features' order and units."""
+    """Movement with pauses: (seconds * RATE_HZ, 16), in the features' order and units."""
     rng = np.random.default_rng(seed)
     time_s = np.arange(int(seconds * RATE_HZ)) / RATE_HZ
-    awake = _awake(time_s, rng)
-    track = {name: _gestures(time_s, rng, *shape) * awake for name, shape in GESTURES.items()}
+    active = _activity(time_s, rng)
+    track = {name: _gestures(time_s, rng, *shape) * active for name, shape in GESTURES.items()}
     track["jaw_open"] = 0.9 * track["mouth_open"] + 0.05 * track["brow_raise"]
     track["eye_open"] = 1.0 - np.clip(_gestures(time_s, rng, 0.25, 1.2, 0.04, 0.1, False), 0, 1)
     for name, of in VELOCITIES.items():
@@ -59,7 +59,7 @@ def _gestures(
     wide_s: float,
     signed: bool,
 ) -> NDArray[np.float64]:
-    """Sum of Gaussian bumps at random instants."""
+    """Sum of Gaussian bumps at random times."""
     total = np.zeros_like(time_s)
     for _ in range(rng.poisson(per_s * time_s[-1])):
         centre, width = rng.uniform(0, time_s[-1]), rng.uniform(narrow_s, wide_s)
@@ -69,26 +69,26 @@ def _gestures(
     return total
 
 
-def _awake(time_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
-    """1 while the visitor moves, 0 in rests of some seconds, with soft edges."""
-    awake = np.ones_like(time_s)
+def _activity(time_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """1 while the visitor moves, 0 in pauses of some seconds, with smooth transitions."""
+    active = np.ones_like(time_s)
     for start in np.arange(8.0, time_s[-1], 14.0):
         begin = start + rng.uniform(-3, 3)
         end = begin + rng.uniform(2, 5)
-        awake *= 1 - (expit((time_s - begin) * 6) - expit((time_s - end) * 6))
-    return awake
+        active *= 1 - (expit((time_s - begin) * 6) - expit((time_s - end) * 6))
+    return active
 
 
 def _motion(track: dict[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     turning = sum(np.abs(track[n]) for n in ("yaw_velocity", "pitch_velocity", "roll_velocity"))
-    mimicry = np.abs(track["mouth_velocity"]) + np.abs(track["brow_velocity"])
-    return 1.0 - np.exp(-0.8 * (turning + 0.5 * mimicry))
+    expression = np.abs(track["mouth_velocity"]) + np.abs(track["brow_velocity"])
+    return 1.0 - np.exp(-0.8 * (turning + 0.5 * expression))
 
 
 def _stillness(motion: NDArray[np.float64]) -> NDArray[np.float64]:
     still, level = np.zeros_like(motion), 0.0
     for i, value in enumerate(motion):
-        goal, time_constant_s = (1.0, 0.45) if value < 0.06 else (0.0, 0.12)
-        level += (goal - level) * (1 - np.exp(-1 / RATE_HZ / time_constant_s))
+        target, time_constant_s = (1.0, 0.45) if value < 0.06 else (0.0, 0.12)
+        level += (target - level) * (1 - np.exp(-1 / RATE_HZ / time_constant_s))
         still[i] = level
     return still

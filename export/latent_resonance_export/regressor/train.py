@@ -1,16 +1,16 @@
-"""Trains the regressor: features -> z, without a single labelled face.
+"""Trains the regressor, features -> z, without a single labelled face.
 
-It learns from movement, composed or recorded. A surrogate, fitted to what the frozen generator
-makes of thousands of z, tells it how a z sounds, so that no spectrogram has to be made while
-it learns; from time to time, what its faces make by then is heard too. Six wishes
-(regressor/losses.py):
+It is trained on movement, synthetic or recorded. A surrogate, fitted to what the frozen generator
+makes of thousands of z, predicts how a z sounds, so no spectrogram has to be generated in a
+training step; between rounds, the z that the regressor reaches by then are added to the
+surrogate's data. Six losses (regressor/losses.py):
 
 1. z follows the generator's prior;
-2. a small movement makes a small change (bounded slope: no flashing);
+2. a small movement makes a small change (limited slope: no flashing);
 3. different faces make different sounds (distances in z follow distances of features);
 4. an open mouth is brighter, a tense brow noisier (correlation);
-5. the still, neutral face lands on a pure anchor;
-6. the faces of an artist's examples make their sounds.
+5. the still, neutral face maps to a tonal anchor;
+6. the faces of the artist's examples make their sounds.
 """
 
 from __future__ import annotations
@@ -27,48 +27,49 @@ from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import neutral_features
-from latent_resonance_export.regressor.evaluation import Measured, measure, summary
-from latent_resonance_export.regressor.examples import Example, refuse
-from latent_resonance_export.regressor.losses import MOMENTARY, Goals, wishes
-from latent_resonance_export.regressor.model import STEEPEST, Regressor, Trained, weights
-from latent_resonance_export.regressor.projection import Pair, bring_to_z
+from latent_resonance_export.cli.terminal import ProgressCallback, no_progress
+from latent_resonance_export.gan.models.protocol import latent_dim_of
+from latent_resonance_export.regressor.evaluation import Evaluation, evaluate, summary
+from latent_resonance_export.regressor.examples import Example, raise_mistakes
+from latent_resonance_export.regressor.losses import TRANSIENT, Targets, regressor_losses
+from latent_resonance_export.regressor.model import MAX_SLOPE, Regressor, Trained, feature_weights
+from latent_resonance_export.regressor.projection import ProjectedExample, find_z
 from latent_resonance_export.regressor.recorded_motion import Recorded
 from latent_resonance_export.regressor.surrogate import (
-    Heard,
+    SurrogateData,
     choose_anchors,
+    concatenate,
     fit_surrogate,
-    listen,
     random_z,
-    together,
+    sample_generator,
 )
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
 
-Progress = Callable[[str, int, int], None]  # what is being done, how much more is done, of how much
-BATCH = 256  # moments of movement a step
+BATCH = 256  # rows of movement per step
 ROUNDS = 3
-COMPOSED_S = 3600.0
-NEAR_REST = 2**0.5 / STEEPEST  # weighted features: unrelated sounds cannot lie closer together
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Shows nothing."""
+SYNTHETIC_S = 3600.0
+NEAR_REST = 2**0.5 / MAX_SLOPE  # weighted features: unrelated sounds need at least this distance
 
 
 @dataclass(frozen=True)
-class Course:
-    """What is learnt from, beside the generator."""
+class TrainingConfig:
+    """Data and hyperparameters, besides the generator.
+
+    spectrograms : of each example's sound, None where z is given
+    examples_file : named in the error if examples contradict each other
+    """
 
     geometry: Geometry = field(default_factory=Geometry)
     steps: int = 3000
-    n_listen: int = 4000
+    n_samples: int = 4000
     seed: int = 0
     recorded: Recorded | None = None
     examples: list[Example] = field(default_factory=list)
-    pictures: list[NDArray[np.float32] | None] = field(default_factory=list)  # of the examples
-    examples_file: Path = Path("examples")  # to name it where its lines contradict each other
+    spectrograms: list[NDArray[np.float32] | None] = field(default_factory=list)
+    examples_file: Path = Path("examples")
 
     def rng(self) -> torch.Generator:
-        """The same random numbers each time."""
+        """A random generator in its initial state."""
         return torch.Generator().manual_seed(self.seed)
 
 
@@ -77,141 +78,151 @@ def train_regressor(
     *,
     geometry: Geometry | None = None,
     seed: int = 0,
-    progress: Progress = silent,
+    progress: ProgressCallback = no_progress,
 ) -> Trained:
-    """A regressor for any generator that has a `latent_dim`, from composed movement alone."""
-    course = Course(geometry=geometry or Geometry(), seed=seed)
-    return teach(generator, course, step=0, progress=progress)[0]
+    """A regressor for any generator that has a `latent_dim`, from synthetic movement alone."""
+    config = TrainingConfig(geometry=geometry or Geometry(), seed=seed)
+    return train(generator, config, step=0, progress=progress)[0]
 
 
-def teach(
-    generator: nn.Module, course: Course, *, step: int, progress: Progress = silent
-) -> tuple[Trained, Measured]:
-    """Listens, fits, trains and measures.
+def train(
+    generator: nn.Module,
+    config: TrainingConfig,
+    *,
+    step: int,
+    progress: ProgressCallback = no_progress,
+) -> tuple[Trained, Evaluation]:
+    """Samples the generator, trains the regressor and evaluates it.
 
     Raises
     ------
     RegressorError
-        The generator draws what is no number, or examples contradict each other.
+        The generator makes NaN or infinity, or examples contradict each other.
     """
     generator.eval().requires_grad_(False)
-    hear = Hearing(generator, course, progress)
-    heard = hear(random_z(hear.at_first, generator.latent_dim, course.rng()))
-    range_db = course.geometry.range_db
-    pairs = bring_to_z(course.examples, course.pictures, generator, heard, range_db, progress)
-    refuse_contradictions(pairs, course.examples_file)
-    goals, anchors = goals_of(pairs, choose_anchors(heard))
-    regressor = learn(goals, heard, hear, course, progress)
-    measured = measure(
+    sampler = GeneratorSampler(generator, config, progress)
+    samples = sampler(random_z(sampler.n_initial, latent_dim_of(generator), config.rng()))
+    range_db = config.geometry.range_db
+    pairs = find_z(config.examples, config.spectrograms, generator, samples, range_db, progress)
+    check_contradictions(pairs, config.examples_file)
+    targets, anchors = targets_of(pairs, choose_anchors(samples))
+    regressor = fit_regressor(targets, samples, sampler, config, progress)
+    evaluation = evaluate(
         regressor,
         generator,
         anchors,
         pairs,
-        geometry=course.geometry,
-        recorded=course.recorded,
-        seed=course.seed,
+        geometry=config.geometry,
+        recorded=config.recorded,
+        seed=config.seed,
         progress=progress,
     )
-    how = {"regressor_steps": course.steps, "regressor_seed": course.seed}
-    return Trained(regressor, anchors, summary(measured), step, how), measured
+    how = {"regressor_steps": config.steps, "regressor_seed": config.seed}
+    return Trained(regressor, anchors, summary(evaluation), step, how), evaluation
 
 
-class Hearing:
-    """Listens to a generator: to random z at first, then to what faces make of it."""
+class GeneratorSampler:
+    """Collects data for the surrogate: of random z first, then of z that the regressor reaches."""
 
-    def __init__(self, generator: nn.Module, course: Course, progress: Progress) -> None:
-        self.generator, self.geometry = generator, course.geometry
-        self.at_first = course.n_listen // 2
-        self.each_round = (course.n_listen - self.at_first) // (ROUNDS - 1)
-        total = self.at_first + (ROUNDS - 1) * self.each_round
-        self.progress = lambda n: progress("listening", n, total)
+    def __init__(
+        self, generator: nn.Module, config: TrainingConfig, progress: ProgressCallback
+    ) -> None:
+        self.generator, self.geometry = generator, config.geometry
+        self.n_initial = config.n_samples // 2
+        self.n_per_round = (config.n_samples - self.n_initial) // (ROUNDS - 1)
+        total = self.n_initial + (ROUNDS - 1) * self.n_per_round
+        self.progress: Callable[[int], None] = lambda n: progress("sampling", n, total)
 
-    def __call__(self, z: Tensor) -> Heard:
-        """See hearing.listen."""
-        return listen(self.generator, z, self.geometry, self.progress)
+    def __call__(self, z: Tensor) -> SurrogateData:
+        """See surrogate.sample_generator."""
+        return sample_generator(self.generator, z, self.geometry, self.progress)
 
 
-def learn(
-    goals: Goals, heard: Heard, hear: Hearing, course: Course, progress: Progress
+def fit_regressor(
+    targets: Targets,
+    samples: SurrogateData,
+    sampler: GeneratorSampler,
+    config: TrainingConfig,
+    progress: ProgressCallback,
 ) -> Regressor:
     """The regressor after all steps, frozen.
 
-    After each round but the last, what faces make by then is listened to: the surrogate need
-    not know all z, only those that faces reach.
+    Each round after the first adds z that faces reach by then to the surrogate's data: it need
+    not be accurate for all z, only for those.
     """
-    tracks = [compose_movement(COMPOSED_S, course.seed)]
-    tracks += [course.recorded.learnt] if course.recorded else []
-    movement, rng = [torch.from_numpy(track) for track in tracks], course.rng()
+    tracks = [compose_movement(SYNTHETIC_S, config.seed)]
+    tracks += [config.recorded.training] if config.recorded else []
+    movement, rng = [torch.from_numpy(track) for track in tracks], config.rng()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(course.seed)
-        regressor = Regressor(heard.z.shape[1])
+        torch.manual_seed(config.seed)
+        regressor = Regressor(samples.z.shape[1])
     optimiser = torch.optim.Adam(regressor.parameters(), 1e-3)
-    for step in range(course.steps):
-        if step in rounds(course.steps):
+    for step in range(config.steps):
+        if step in rounds(config.steps):
             if step > 0:
                 with torch.no_grad():
-                    z = regressor(draw(movement, hear.each_round, rng))
-                heard = together(heard, hear(z))
-            surrogate = fit_surrogate(heard, course.seed)
-        wished = wishes(regressor, surrogate, draw(movement, BATCH, rng), goals, rng)
+                    z = regressor(draw(movement, sampler.n_per_round, rng))
+                samples = concatenate(samples, sampler(z))
+            surrogate = fit_surrogate(samples, config.seed)
+        losses = regressor_losses(regressor, surrogate, draw(movement, BATCH, rng), targets, rng)
         optimiser.zero_grad()
-        sum(wished.values()).backward()
+        torch.autograd.backward(sum(losses.values(), start=torch.zeros(())))
         optimiser.step()
-        progress("training", 1, course.steps)
+        progress("training", 1, config.steps)
     return regressor.eval().requires_grad_(False)
 
 
 def rounds(steps: int) -> list[int]:
-    """The steps that rounds begin with."""
-    return [steps * turn // ROUNDS for turn in range(ROUNDS)]
+    """The first step of each round."""
+    return [steps * i // ROUNDS for i in range(ROUNDS)]
 
 
 def draw(movement: list[Tensor], n: int, rng: torch.Generator) -> Tensor:
-    """Moments, as many of each track: (about n, 16)."""
+    """Random rows, equally many of each track: (about n, 16)."""
     share = n // len(movement)
     return torch.cat([t[torch.randint(len(t), (share,), generator=rng)] for t in movement])
 
 
-def goals_of(pairs: list[Pair], pure: Tensor) -> tuple[Goals, Tensor]:
-    """Where faces should land, and the anchors, the still face's first.
+def targets_of(pairs: list[ProjectedExample], tonal: Tensor) -> tuple[Targets, Tensor]:
+    """The targets of faces, and the anchors, with the neutral face's first.
 
-    An example's sound is an anchor too: a face that is held must not glide away from it. One
-    whose face cannot be told from the neutral one is the still face's own.
+    An example's sound is an anchor too: a face that is held must not drift away from it. If its
+    face cannot be distinguished from the neutral one, it is the neutral face's anchor.
     """
-    size = pure.shape[1]
+    size = tonal.shape[1]
     faces = torch.tensor(np.array([p.example.features for p in pairs], np.float32)).reshape(-1, 16)
     z = torch.stack([p.z for p in pairs]) if pairs else torch.zeros(0, size)
-    from_rest = (faces - torch.from_numpy(neutral_features())) * weights()
-    distance = from_rest[:, ~MOMENTARY].norm(dim=1)
+    from_rest = (faces - torch.from_numpy(neutral_features())) * feature_weights()
+    distance = from_rest[:, ~TRANSIENT].norm(dim=1)
     is_rest = torch.zeros(len(z), dtype=torch.bool)
     if len(z) and distance.min() < NEAR_REST:
         is_rest[distance.argmin()] = True
-    anchors = torch.cat([z[is_rest], pure, z[~is_rest]])
-    return Goals(anchors[0], faces, z), anchors
+    anchors = torch.cat([z[is_rest], tonal, z[~is_rest]])
+    return Targets(anchors[0], faces, z), anchors
 
 
-def refuse_contradictions(pairs: list[Pair], path: Path) -> None:
-    """Faces too alike for sounds so different: a step between them would flash.
+def check_contradictions(pairs: list[ProjectedExample], path: Path) -> None:
+    """Refuses faces too similar for sounds so different: a step between them would flash.
 
     Raises
     ------
     ExamplesError
-        There are such; each is named by its line.
+        There are such faces; each is named by its line.
     """
     mistakes = []
     for earlier, later in combinations(pairs, 2):
-        if steepness(earlier, later) > STEEPEST:
+        if slope_between(earlier, later) > MAX_SLOPE:
             what = (
-                f"this face is too like that of line {earlier.example.line} for so different a "
-                "sound; make the faces differ more, or keep one of them"
+                f"this face is too similar to that of line {earlier.example.line} for so "
+                "different a sound; make the faces differ more, or keep one of them"
             )
             mistakes.append((later.example.line, what))
-    refuse(path, mistakes)
+    raise_mistakes(path, mistakes)
 
 
-def steepness(a: Pair, b: Pair) -> float:
-    """Change of z, in units of its length, for each unit of weighted features from a to b."""
-    far = float((a.z - b.z).norm()) / len(a.z) ** 0.5
+def slope_between(a: ProjectedExample, b: ProjectedExample) -> float:
+    """Change of z, in units of its length, per unit of weighted features from a to b."""
+    z_distance: float = float((a.z - b.z).norm()) / len(a.z) ** 0.5
     difference = torch.from_numpy(a.example.features - b.example.features)
-    apart = float((difference * weights()).norm())
-    return far / max(apart, 1e-6)
+    distance = float((difference * feature_weights()).norm())
+    return z_distance / max(distance, 1e-6)
