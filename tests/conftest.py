@@ -1,4 +1,4 @@
-"""What every test may ask for: a pack whose networks are real, tiny and made on the spot."""
+"""Fixtures of all tests: a tiny pack with real networks, made when it is first used."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ GEOMETRY = {
     "range_db": 80.0,
 }
 MISSING = ("not installed", "could not import", "no module named", "not found", "apt install")
-WORKSHOP = ("torch", "librosa", "soundfile", "onnxscript", "mido", "latent_resonance_export")
-WORKSHOP_IS_HERE = importlib.util.find_spec("latent_resonance_export") is not None
+EXPORT_PACKAGES = ("torch", "librosa", "soundfile", "onnxscript", "mido", "latent_resonance_export")
+EXPORT_IS_INSTALLED = importlib.util.find_spec("latent_resonance_export") is not None
 
 
 def pytest_configure() -> None:
-    """Side by side, tests have a core each: PyTorch's threads wait for one another by spinning.
+    """One thread per test worker, because PyTorch's threads spin while they wait.
 
-    Two workers with two threads each have taken nine times as long on two cores that others use.
+    Two workers with two threads each took nine times as long on two busy cores.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_kept_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What this machine was found fit for is no part of the defaults that tests look at."""
+def no_saved_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the quality preset saved on this machine out of the defaults."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         environment.setattr(
@@ -57,7 +57,7 @@ def no_kept_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def pack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A pack that opens and sounds: a harmonic tone whose pitch and brightness z decides."""
+    """A valid pack: a harmonic tone whose pitch and brightness depend on z."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
     folder.mkdir()
     write_pack(folder)
@@ -66,23 +66,23 @@ def pack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_pack(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a pack into this test's own folder; keywords replace keys of its sheet."""
+    """Write a pack into the test's own folder; keywords replace keys of its manifest."""
     folder = tmp_path / "pack"
     folder.mkdir()
     return lambda **changes: write_pack(folder, **changes)
 
 
 def write_pack(folder: Path, **changes: object) -> Path:
-    """Writes both networks and their sheet; `changes` replace keys of the sheet."""
+    """Write both networks and the manifest; `changes` replace keys of the manifest."""
     onnx.save(generator_network(), folder / "generator.onnx")
     onnx.save(regressor_network(), folder / "regressor.onnx")
-    sheet = sheet_of(folder) | changes
-    (folder / "pack.yaml").write_text(yaml.safe_dump(sheet, sort_keys=False))
+    manifest = manifest_of(folder) | changes
+    (folder / "pack.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
     return folder
 
 
-def sheet_of(folder: Path) -> dict[str, object]:
-    """A valid pack.yaml for the networks that lie in the folder."""
+def manifest_of(folder: Path) -> dict[str, object]:
+    """A valid pack.yaml for the networks in the folder."""
     anchors = np.random.default_rng(7).standard_normal((N_ANCHORS, LATENT_DIM)).round(4)
     return {
         "format": 1,
@@ -102,10 +102,10 @@ def sheet_of(folder: Path) -> dict[str, object]:
 
 
 def generator_network() -> onnx.ModelProto:
-    """z (n, 8) -> tanh(z·W + b) as a (n, 1, 512, 512) picture of harmonic lines.
+    """z (n, 8) -> tanh(z·W + b) as a (n, 1, 512, 512) spectrogram of harmonic lines.
 
-    The columns of W are rows of lines at different pitches and tilts, so each z sounds
-    different and none sounds like noise. Rank one in time: a swell that closes the loop.
+    The rows of W are lines at different pitches and tilts, so that each z sounds different
+    and none like noise. Rank one in time: a swell that closes the loop.
     """
     lines, floor = _lines(), np.full((1, 1, 512, 1), -2.6, np.float32)
     swell = 1.0 + 0.2 * np.cos(2 * np.pi * np.arange(512) / 512)
@@ -169,25 +169,25 @@ Outcome = TypeVar("Outcome", pytest.TestReport, pytest.CollectReport)
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that skips itself."""
-    return strict((yield))
+    """For tests that skip themselves."""
+    return fail_on_missing((yield))
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """A module that skips itself."""
-    return strict((yield))
+    """For modules that skip themselves."""
+    return fail_on_missing((yield))
 
 
-def strict(report: Outcome) -> Outcome:
-    """Where CI is set nothing may be missing: a skip for something missing is a failure.
+def fail_on_missing(report: Outcome) -> Outcome:
+    """Where CI is set, turn a skip for a missing package or program into a failure.
 
-    The workshop's packages may be missing where the workshop is not installed.
+    Packages of `export` may be missing where it is not installed.
     """
     if os.environ.get("CI") and report.skipped and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].lower()
-        excused = not WORKSHOP_IS_HERE and any(name in reason for name in WORKSHOP)
+        excused = not EXPORT_IS_INSTALLED and any(name in reason for name in EXPORT_PACKAGES)
         if any(phrase in reason for phrase in MISSING) and not excused:
             report.outcome = "failed"
-            report.longrepr = f"skipped where nothing may be missing: {report.longrepr[2]}"
+            report.longrepr = f"skipped although CI is set: {report.longrepr[2]}"
     return report

@@ -1,4 +1,4 @@
-"""Our STFT and mel filters are librosa's, wherever ours do not mean to differ."""
+"""Our STFT and mel filters equal those of librosa, except where they differ on purpose."""
 
 from __future__ import annotations
 

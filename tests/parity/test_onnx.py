@@ -171,7 +171,7 @@ class FixesTheBatch(torch.nn.Linear):
 def test_a_network_that_fixes_the_batch_is_rejected_with_the_remedy(tmp_path: Path) -> None:
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
     message = error_of(FixesTheBatch(4, 4), examples, tmp_path / "regressor.onnx")
-    assert "fixes the batch at 2" in message
+    assert "fixes the batch size at 2" in message
     assert "x.shape[0]" in message
 
 
@@ -200,7 +200,9 @@ def test_a_closed_loop_is_accepted_and_a_seam_is_not() -> None:
 
 
 def test_a_spectrogram_of_another_size_is_rejected() -> None:
-    with pytest.raises(pack_export.ConversionError, match="1 × 1 × 64 × 512, a pack plays 1 × 1 ×"):
+    with pytest.raises(
+        pack_export.ConversionError, match="1 × 1 × 64 × 512, a pack requires 1 × 1 ×"
+    ):
         onnx_file.check_spectrograms(loops(), (1, 1, 512, 512))
 
 

@@ -1,4 +1,4 @@
-"""The phase reconstruction: what it promises of samples, silence, pitch, time and memory."""
+"""Phase reconstruction: samples, silence, pitch, latency and memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNEVEN = Geometry(n_fft=1024, win_length=1000, hop_length=150, n_frames=96)
 
 
 def harmonic(geometry: Geometry, pitch_hz: float = 220.0, vibrato_hz: float = 4.0) -> Samples:
-    """Thirty partials with vibrato: a bowed string without the bow."""
+    """Thirty partials with vibrato, like a bowed string."""
     time_s = np.arange(geometry.loop_length) / geometry.sample_rate
     frequency_hz = pitch_hz + vibrato_hz * np.sin(2 * np.pi * 5.0 * time_s)
     phase = 2 * np.pi * np.cumsum(frequency_hz) / geometry.sample_rate
@@ -39,12 +39,12 @@ def sine_column(frequency_hz: float, level: float = 0.5) -> Samples:
 
 
 def play(stream: StreamingGriffinLim, frames: Samples) -> Samples:
-    """Every frame of (n_frames, n_bins), one after the other."""
+    """Push every frame of (n_frames, n_bins)."""
     return np.concatenate([stream.push(frame) for frame in frames])
 
 
 def play_in_blocks(stream: StreamingGriffinLim, frames: Samples, size: int) -> Samples:
-    """As a sound card hears it: through the ring, in blocks of `size`; the rest stays there."""
+    """Through the ring in blocks of `size`, as a sound card reads; the remainder is dropped."""
     hop = stream.geometry.hop_length
     ring, blocks = Ring(hop + size), []
     for frame in frames:
@@ -73,7 +73,7 @@ def loudest_hz(samples: Samples) -> float:
 
 
 @pytest.mark.parametrize("geometry", [GEOMETRY, SMALL, UNEVEN])
-def test_streaming_gives_the_bits_of_the_whole_reconstruction(geometry: Geometry) -> None:
+def test_streaming_gives_the_bits_of_the_offline_reconstruction(geometry: Geometry) -> None:
     magnitude = magnitude_of(harmonic(geometry), geometry)
     stream = StreamingGriffinLim(geometry)
     streamed = play(stream, magnitude.T)
@@ -84,17 +84,17 @@ def test_streaming_gives_the_bits_of_the_whole_reconstruction(geometry: Geometry
 
 
 @pytest.mark.parametrize("size", [1, 100, 128, 441, 700])
-def test_blocks_of_any_size_are_the_whole_reconstruction_before_and_after_reset(size: int) -> None:
+def test_blocks_of_any_size_equal_the_offline_reconstruction_also_after_reset(size: int) -> None:
     magnitude = magnitude_of(harmonic(SMALL), SMALL)
     whole, stream = griffin_lim(magnitude, SMALL), StreamingGriffinLim(SMALL)
     for _ in range(2):
-        heard = play_in_blocks(stream, magnitude.T, size)[stream.latency_samples :]
-        assert len(heard) > SMALL.loop_length - stream.latency_samples - size
-        assert np.array_equal(heard, whole[: len(heard)])
+        output = play_in_blocks(stream, magnitude.T, size)[stream.latency_samples :]
+        assert len(output) > SMALL.loop_length - stream.latency_samples - size
+        assert np.array_equal(output, whole[: len(output)])
         stream.reset()
 
 
-def test_a_frame_to_come_changes_no_sample_returned() -> None:
+def test_later_frames_change_no_sample_returned() -> None:
     magnitude = magnitude_of(harmonic(SMALL), SMALL).T
     other = magnitude.copy()
     other[60:] = np.random.default_rng(0).random(other[60:].shape)
@@ -114,10 +114,10 @@ def test_after_reset_the_same_frames_give_the_same_bits() -> None:
 
 def test_another_seed_gives_other_samples_of_the_same_quality() -> None:
     magnitude = magnitude_of(harmonic(SMALL), SMALL)
-    takes = [griffin_lim(magnitude, SMALL, seed=seed) for seed in (1, 2)]
-    assert not np.array_equal(*takes)
-    figures = [convergence_db(take, magnitude, SMALL) for take in takes]
-    assert abs(figures[0] - figures[1]) < 5.0
+    outputs = [griffin_lim(magnitude, SMALL, seed=seed) for seed in (1, 2)]
+    assert not np.array_equal(*outputs)
+    convergences = [convergence_db(take, magnitude, SMALL) for take in outputs]
+    assert abs(convergences[0] - convergences[1]) < 5.0
 
 
 def test_silence_in_is_exact_silence_out() -> None:
@@ -129,37 +129,37 @@ def test_a_tone_after_silence_is_as_loud_as_one_from_the_start() -> None:
     tone = magnitude_of(harmonic(SMALL), SMALL).T
     stream = StreamingGriffinLim(SMALL)
     play(stream, np.zeros((50, SMALL.n_bins), np.float32))
-    late = play(stream, tone)[40 * SMALL.hop_length :]
-    early = play(StreamingGriffinLim(SMALL), tone)[40 * SMALL.hop_length :]
-    assert np.std(late) == pytest.approx(np.std(early), rel=0.1)
+    after_silence = play(stream, tone)[40 * SMALL.hop_length :]
+    from_start = play(StreamingGriffinLim(SMALL), tone)[40 * SMALL.hop_length :]
+    assert np.std(after_silence) == pytest.approx(np.std(from_start), rel=0.1)
 
 
-def test_a_tone_that_ends_leaves_exact_silence_within_window_and_look_ahead() -> None:
+def test_after_a_tone_ends_silence_is_exact_within_window_and_look_ahead() -> None:
     stream = StreamingGriffinLim(SMALL)
     play(stream, magnitude_of(harmonic(SMALL), SMALL).T)
-    rest = play(stream, np.zeros((30, SMALL.n_bins), np.float32))
-    reach = SMALL.win_length + stream.look_ahead * SMALL.hop_length
-    assert rest[:reach].any()
-    assert not rest[reach:].any()
+    tail = play(stream, np.zeros((30, SMALL.n_bins), np.float32))
+    n_ringing = SMALL.win_length + stream.look_ahead * SMALL.hop_length
+    assert tail[:n_ringing].any()
+    assert not tail[n_ringing:].any()
 
 
 @pytest.mark.parametrize("level", [1e-38, 1e-20, 1e-6, 1e6, 1e20, 3e38])
-def test_no_magnitude_makes_a_sample_that_is_not_a_number(level: float) -> None:
+def test_samples_are_finite_for_any_magnitude(level: float) -> None:
     frames = np.full((40, SMALL.n_bins), level, np.float32)
     frames[20:30] = 0.0
     assert np.isfinite(play(StreamingGriffinLim(SMALL), frames)).all()
 
 
 @pytest.mark.parametrize("fault", [np.nan, np.inf, -np.inf, -1.0])
-def test_a_magnitude_that_is_none_counts_as_silence(fault: float) -> None:
+def test_an_invalid_magnitude_counts_as_silence(fault: float) -> None:
     good = magnitude_of(harmonic(SMALL), SMALL).T.copy()
     bad, silent = good.copy(), good.copy()
     bad[60, 5:40], silent[60, 5:40] = fault, 0.0
-    heard, expected = (play(StreamingGriffinLim(SMALL), frames) for frames in (bad, silent))
-    assert np.array_equal(heard, expected)
+    output, expected = (play(StreamingGriffinLim(SMALL), frames) for frames in (bad, silent))
+    assert np.array_equal(output, expected)
 
 
-def test_a_frame_of_the_wrong_shape_is_refused_and_nothing_moves() -> None:
+def test_a_frame_of_the_wrong_shape_is_rejected_and_changes_nothing() -> None:
     magnitude = magnitude_of(harmonic(SMALL), SMALL).T
     stream, untouched = StreamingGriffinLim(SMALL), StreamingGriffinLim(SMALL)
     play(stream, magnitude[:20])
@@ -170,19 +170,19 @@ def test_a_frame_of_the_wrong_shape_is_refused_and_nothing_moves() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"look_ahead": -1}, "look_ahead is -1"),
         ({"iterations": 0}, "iterations is 0"),
         ({"momentum": 1.5}, r"momentum is 1\.5"),
     ],
 )
-def test_a_setting_out_of_range_is_named(changes: dict[str, float], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_parameter_out_of_range_is_named(changes: dict[str, float], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         StreamingGriffinLim(SMALL, **changes)
 
 
-def test_a_hop_of_more_than_a_quarter_window_is_refused() -> None:
+def test_a_hop_of_more_than_a_quarter_window_is_rejected() -> None:
     with pytest.raises(ValueError, match="hop_length is 512"):
         StreamingGriffinLim(Geometry(n_fft=1024, win_length=1024, hop_length=512))
 
@@ -198,64 +198,64 @@ def test_a_held_sinusoid_keeps_its_frequency_and_its_level(frequency_hz: float) 
 
 @pytest.mark.parametrize("look_ahead", [0, 3, 6])
 @pytest.mark.parametrize("geometry", [GEOMETRY, UNEVEN])
-def test_an_impulse_is_heard_after_the_latency_stated(geometry: Geometry, look_ahead: int) -> None:
+def test_an_impulse_arrives_after_the_stated_latency(geometry: Geometry, look_ahead: int) -> None:
     impulse = np.zeros(geometry.loop_length, np.float32)
-    place = 48 * geometry.hop_length
-    impulse[place] = 1.0
+    onset = 48 * geometry.hop_length
+    impulse[onset] = 1.0
     stream = StreamingGriffinLim(geometry, look_ahead=look_ahead)
-    heard = play(stream, magnitude_of(impulse, geometry).T)
+    output = play(stream, magnitude_of(impulse, geometry).T)
     stated = geometry.win_length // 2 + look_ahead * geometry.hop_length
     assert stream.latency_samples == stated
-    assert abs(int(np.abs(heard).argmax()) - place - stated) <= geometry.hop_length // 2
+    assert abs(int(np.abs(output).argmax()) - onset - stated) <= geometry.hop_length // 2
 
 
 def test_the_latency_of_the_defaults_is_within_half_a_window_and_eight_hops() -> None:
     geometry = Geometry()
-    owed = geometry.win_length // 2 + 8 * geometry.hop_length
-    assert StreamingGriffinLim(geometry).latency_samples <= owed
+    limit = geometry.win_length // 2 + 8 * geometry.hop_length
+    assert StreamingGriffinLim(geometry).latency_samples <= limit
 
 
 @pytest.mark.parametrize("geometry", [GEOMETRY, SMALL, UNEVEN])
-def test_a_harmonic_sound_comes_back_from_its_magnitudes(geometry: Geometry) -> None:
+def test_a_harmonic_sound_is_reconstructed_from_its_magnitudes(geometry: Geometry) -> None:
     magnitude = magnitude_of(harmonic(geometry), geometry)
     assert convergence_db(griffin_lim(magnitude, geometry), magnitude, geometry) <= -30.0
 
 
-def test_each_part_of_the_method_earns_its_cost() -> None:
+def test_each_part_of_the_method_improves_convergence() -> None:
     magnitude = magnitude_of(harmonic(GEOMETRY), GEOMETRY)
 
-    def figure(**settings: float) -> float:
+    def convergence(**settings: float) -> float:
         return convergence_db(griffin_lim(magnitude, GEOMETRY, **settings), magnitude, GEOMETRY)
 
-    default = figure()
-    assert default < figure(momentum=0.0) - 2.0
-    assert default < figure(iterations=2) - 2.0
-    assert default < figure(look_ahead=0) - 2.0
+    default = convergence()
+    assert default < convergence(momentum=0.0) - 2.0
+    assert default < convergence(iterations=2) - 2.0
+    assert default < convergence(look_ahead=0) - 2.0
 
 
 def test_a_morph_between_two_tones_has_no_click() -> None:
     low, high = sine_column(300.0), sine_column(710.0)
     share = np.clip((np.arange(120) - 50) / 14, 0.0, 1.0)[:, None]  # 150 ms, in decibels
     blend = np.exp((1 - share) * np.log(low + 1e-3) + share * np.log(high + 1e-3)) - 1e-3
-    heard = play(StreamingGriffinLim(GEOMETRY), blend.astype(np.float32))
-    bend = np.abs(np.diff(heard[24 * GEOMETRY.hop_length :], 2)).max()
+    output = play(StreamingGriffinLim(GEOMETRY), blend.astype(np.float32))
+    curvature = np.abs(np.diff(output[24 * GEOMETRY.hop_length :], 2)).max()
     of_the_higher_tone = 0.5 * (2 * np.pi * 710.0 / GEOMETRY.sample_rate) ** 2
-    assert bend < 2.0 * of_the_higher_tone
+    assert curvature < 2.0 * of_the_higher_tone
 
 
-def test_a_push_keeps_no_memory_but_the_hop_it_returns() -> None:
+def test_a_push_allocates_only_the_hop_it_returns() -> None:
     frames = magnitude_of(harmonic(GEOMETRY), GEOMETRY).T
     stream = StreamingGriffinLim(GEOMETRY)
     play(stream, frames[:20])
     tracemalloc.start()
     before, _ = tracemalloc.get_traced_memory()
-    kept = [stream.push(frame) for frame in frames[20:]]
+    hops = [stream.push(frame) for frame in frames[20:]]
     after, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert after - before < len(kept) * (4 * GEOMETRY.hop_length + 256)
+    assert after - before < len(hops) * (4 * GEOMETRY.hop_length + 256)
 
 
-def test_the_hop_returned_is_the_callers_own() -> None:
+def test_the_hop_returned_is_a_new_array() -> None:
     frames = magnitude_of(harmonic(SMALL), SMALL).T
     stream, untouched = StreamingGriffinLim(SMALL), StreamingGriffinLim(SMALL)
     for frame in frames[:40]:

@@ -1,4 +1,4 @@
-"""How loud it is: measured by the standard, aimed at, and never beyond what the room was set by."""
+"""Loudness: measurement by the standard, levelling to a target, and the hard limit."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def noise(seconds: float, seed: int = 0) -> Sound:
     return np.random.default_rng(seed).standard_normal(int(seconds * RATE)).astype(np.float32)
 
 
-def test_the_weighting_is_that_of_the_standards_tables() -> None:
+def test_k_weighting_matches_the_tables_of_the_standard() -> None:
     ours = scipy.signal.freqz(k_response(RATE, KWeighting.TAPS), worN=4096)[1]
     theirs = np.ones(4096, complex)
     for numerator, denominator in STANDARD:
@@ -85,22 +85,24 @@ def test_the_weighting_is_that_of_the_standards_tables() -> None:
 
 @pytest.mark.parametrize("hz", [50.0, 440.0, 997.0, 3000.0, 12_000.0])
 @pytest.mark.parametrize("length", [100, 512, 4096])
-def test_a_tone_is_as_loud_as_pyloudnorm_says(hz: float, length: int) -> None:
+def test_the_loudness_of_a_tone_matches_pyloudnorm(hz: float, length: int) -> None:
     tone = (0.1 * np.sin(2 * np.pi * hz * np.arange(2 * RATE) / RATE)).astype(np.float32)
-    ear, window = KWeighting(RATE), LoudnessWindow(RATE, MOMENTARY_S)
+    k_weighting, window = KWeighting(RATE), LoudnessWindow(RATE, MOMENTARY_S)
     for i in range(0, len(tone), length):
         block = tone[i : i + length]
-        heard = window.add(ear.energy(block), len(block))
-    assert heard == pytest.approx(integrated_lufs(tone), abs=0.15)
+        measured_lufs = window.add(k_weighting.energy(block), len(block))
+    assert measured_lufs == pytest.approx(integrated_lufs(tone), abs=0.15)
 
 
-def test_a_full_tone_of_997_hz_is_three_decibels_below_full_scale() -> None:
+def test_a_full_scale_tone_of_997_hz_measures_minus_3_lufs() -> None:
     """BS.1770-4's own calibration."""
     tone = np.sin(2 * np.pi * 997 * np.arange(RATE) / RATE).astype(np.float32)
-    ear, window = KWeighting(RATE), LoudnessWindow(RATE, MOMENTARY_S)
+    k_weighting, window = KWeighting(RATE), LoudnessWindow(RATE, MOMENTARY_S)
     for i in range(0, RATE, BLOCK):
-        heard = window.add(ear.energy(tone[i : i + BLOCK]), len(tone[i : i + BLOCK]))
-    assert heard == pytest.approx(-3.01, abs=0.02)
+        measured_lufs = window.add(
+            k_weighting.energy(tone[i : i + BLOCK]), len(tone[i : i + BLOCK])
+        )
+    assert measured_lufs == pytest.approx(-3.01, abs=0.02)
 
 
 def tone_of(**changes: float) -> Tone:
@@ -115,7 +117,7 @@ def tone_of(**changes: float) -> Tone:
 
 @pytest.mark.parametrize("target", [-40.0, -23.0, -18.0])
 @pytest.mark.parametrize("gain", [0.03, 0.1, 0.5])
-def test_any_sound_is_brought_to_the_target(target: float, gain: float) -> None:
+def test_any_sound_is_levelled_to_the_target(target: float, gain: float) -> None:
     sos = scipy.signal.butter(2, 3000.0, fs=RATE, output="sos")
     sound = (gain * scipy.signal.sosfilt(sos, noise(16.0))).astype(np.float32)
     tone = tone_of(loudness_lufs=target)
@@ -123,7 +125,7 @@ def test_any_sound_is_brought_to_the_target(target: float, gain: float) -> None:
     assert integrated_lufs(out[10 * RATE :]) == pytest.approx(target, abs=0.5)
 
 
-def hushes_and_bursts(seconds: float) -> Sound:
+def quiet_and_bursts(seconds: float) -> Sound:
     gate = np.random.default_rng(1).random(int(seconds * 4)) > 0.7
     return noise(seconds) * np.repeat(np.where(gate, 3.0, 0.003), RATE // 4).astype(np.float32)
 
@@ -157,19 +159,19 @@ def swell(seconds: float) -> Sound:
     )
 
 
-WILD = (hushes_and_bursts, clicks, beating_tones, long_silences, square, swell)
-# Twice through them: an hour. Settings that no artist should have, and could.
+SOUNDS = (quiet_and_bursts, clicks, beating_tones, long_silences, square, swell)
+# Twice through them: an hour. Settings that are unreasonable but valid.
 SETTINGS = ({"volume_db": 12.0, "loudness_lufs": -16.0}, {"volume_db": 12.0, "expected_db": -60.0})
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("settings", SETTINGS, ids=["loudest", "misjudged"])
-@pytest.mark.parametrize("wild", WILD, ids=lambda wild: wild.__name__)
-def test_an_hour_of_wild_sound_passes_neither_cap(
-    wild: Callable[[float], Sound], settings: dict[str, float]
+@pytest.mark.parametrize("make_sound", SOUNDS, ids=lambda make_sound: make_sound.__name__)
+def test_an_hour_of_extreme_sound_exceeds_neither_limit(
+    make_sound: Callable[[float], Sound], settings: dict[str, float]
 ) -> None:
-    tone, sound = tone_of(**settings), wild(PART_S)
+    tone, sound = tone_of(**settings), make_sound(PART_S)
     cutoffs = 400.0 * 40.0 ** np.random.default_rng(4).random(len(sound) // BLOCK // 50 + 1)
     blocks = range(0, len(sound), BLOCK)
     out = np.concatenate(
@@ -181,26 +183,26 @@ def test_an_hour_of_wild_sound_passes_neither_cap(
     assert momentary_lufs(out).max() > MAX_LUFS - 16  # and it is not simply silent
 
 
-def test_without_the_cap_the_same_settings_are_far_too_loud() -> None:
-    """That the test above can fail."""
+def test_without_the_limit_the_same_settings_are_far_too_loud() -> None:
+    """The test above can fail."""
     tone = tone_of(**SETTINGS[0])
     tone.cap.process = lambda block: block
     out = in_blocks(lambda block: tone.process(block, 16_000.0), swell(30.0))
     assert momentary_lufs(out).max() > MAX_LUFS + 4
 
 
-def test_the_cap_leaves_alone_what_is_not_too_loud() -> None:
+def test_the_limit_does_not_change_quiet_sound() -> None:
     quiet = noise(3.0) * np.float32(0.03)
     cap = LoudnessCap(RATE)
     assert np.array_equal(in_blocks(cap.process, quiet), quiet)
 
 
-def wild_faces(seconds: float) -> list[Sound]:
-    """Features that leap between their bounds, a set for every hop."""
+def random_faces(seconds: float) -> list[Sound]:
+    """Features that jump between their limits, one set per hop."""
     rng = np.random.default_rng(5)
     faces = []
     while len(faces) < seconds * RATE / BLOCK:
-        wild = face(
+        features = face(
             mouth_open=rng.choice([0.0, 1.0]),
             brow_tension=rng.choice([0.0, 1.0]),
             yaw_velocity=rng.choice([0.0, 10.0]),
@@ -209,19 +211,21 @@ def wild_faces(seconds: float) -> list[Sound]:
             mouth_width=rng.uniform(-1.0, 1.0),
             brow_raise=rng.uniform(0.0, 1.0),
         )
-        faces += [wild] * int(rng.integers(1, 120))
+        faces += [features] * int(rng.integers(1, 120))
     return faces
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("volume_db", [0.0, 12.0])
-def test_wild_faces_pass_neither_cap_and_are_about_as_loud_as_was_asked(
+def test_random_faces_exceed_neither_limit_and_are_near_the_target(
     pack_folder: Path, volume_db: float
 ) -> None:
     settings = settings_of(pack_folder)
     output = settings.output.model_copy(update={"volume_db": volume_db})
-    sound = played(pack_folder, settings.model_copy(update={"output": output}), wild_faces(60.0))
+    sound = play_faces(
+        pack_folder, settings.model_copy(update={"output": output}), random_faces(60.0)
+    )
     assert momentary_lufs(sound).max() <= MAX_LUFS
     assert true_peak_db(sound) <= MAX_DBTP
     if volume_db == 0.0:
@@ -229,8 +233,8 @@ def test_wild_faces_pass_neither_cap_and_are_about_as_loud_as_was_asked(
         assert target - 8 < integrated_lufs(sound[5 * RATE :]) < target + 1
 
 
-def played(folder: Path, settings: Settings, faces: list[Sound]) -> Sound:
-    """What an instrument makes of a face for every hop."""
+def play_faces(folder: Path, settings: Settings, faces: list[Sound]) -> Sound:
+    """Play one face per hop on an instrument."""
     pack = open_pack(folder)
     instrument = Instrument(pack, load_networks(pack, settings.inference), settings, seed=0)
     hops = []
@@ -241,7 +245,7 @@ def played(folder: Path, settings: Settings, faces: list[Sound]) -> Sound:
     return np.concatenate(hops)
 
 
-def test_an_open_mouth_is_as_loud_as_was_asked_and_a_closed_one_never_louder(
+def test_an_open_mouth_is_near_the_target_loudness_and_a_closed_one_no_louder(
     pack_folder: Path,
 ) -> None:
     target = Settings().output.loudness_lufs
@@ -254,7 +258,9 @@ def test_an_open_mouth_is_as_loud_as_was_asked_and_a_closed_one_never_louder(
 def test_quiet_hours_are_quieter_darker_and_without_noise(pack_folder: Path) -> None:
     settings = settings_of(pack_folder)
     faces = [face(mouth_open=0.8, brow_tension=0.8)] * 450
-    loud, soft = (played(pack_folder, s, faces)[2 * RATE :] for s in (settings, quiet_settings(settings)))
+    loud, soft = (
+        play_faces(pack_folder, s, faces)[2 * RATE :] for s in (settings, quiet_settings(settings))
+    )
     assert integrated_lufs(soft) == pytest.approx(-30.0, abs=3.0)
     assert integrated_lufs(soft) < integrated_lufs(loud) - 6
     high = scipy.signal.butter(6, 6000.0, "highpass", fs=RATE, output="sos")

@@ -1,4 +1,4 @@
-"""Measures of sound that the tests listen with."""
+"""Sound of a held face, and measures of it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
-from latent_resonance.voice.synthesis.networks import open_networks
+from latent_resonance.voice.synthesis.networks import load_networks
 
 RATE = 48_000
 Samples = NDArray[np.float32]
 
 
 def face(**values: float) -> NDArray[np.float32]:
-    """A resting face but for the features named."""
+    """The features of a neutral face with some of them replaced."""
     features = neutral_features()
     for name, value in values.items():
         features[FEATURES.index(name)] = value
@@ -28,11 +28,11 @@ def settings_of(folder: object) -> Settings:
 
 
 def play(folder: object, features: NDArray[np.float32], seconds: float = 4.0) -> Samples:
-    """What the instrument makes of one held face, after it has settled."""
+    """The samples of one held face, after the first two seconds."""
     settings = settings_of(folder)
     pack = open_pack(folder)
     generator = SpectrogramGenerator(
-        pack, open_networks(pack, settings.inference), settings, seed=0
+        pack, load_networks(pack, settings.inference), settings, seed=0
     )
     synthesiser = Synthesiser(pack, settings, seed=0)
     hops = []
@@ -50,13 +50,13 @@ def power_spectrum(sound: Samples, size: int = 8192) -> NDArray[np.float64]:
 
 
 def centroid_hz(sound: Samples) -> float:
-    """Where the middle of the spectrum's power lies."""
+    """Spectral centroid of the power."""
     power = power_spectrum(sound)
     return float(np.sum(power * np.arange(len(power))) / np.sum(power) * RATE / 8192)
 
 
 def flatness(sound: Samples, low_hz: float = 100.0, high_hz: float = 8000.0) -> float:
-    """Geometric over arithmetic mean of the power: 0 a pure tone, 1 noise."""
+    """Spectral flatness, geometric over arithmetic mean of the power: 0 tonal, 1 noise."""
     power = power_spectrum(sound)[int(low_hz * 8192 / RATE) : int(high_hz * 8192 / RATE)] + 1e-12
     return float(np.exp(np.mean(np.log(power))) / np.mean(power))
 
