@@ -70,7 +70,6 @@ def randn(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).standard_normal(shape).astype(np.float32)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("n", BATCHES)
 def test_the_generator_agrees_in_batches_of_any_size(exported: ExportedNetworks, n: int) -> None:
     ours, theirs = exported.run_both("generator", randn(n, 128))
@@ -113,7 +112,6 @@ def test_each_network_is_one_file_with_the_specified_names(exported: ExportedNet
         assert ends_found[0].shape[1] == width
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
 def test_every_architecture_exports_faithfully_as_a_closed_loop(name: str, tmp_path: Path) -> None:
     geometry = Geometry(n_mels=64, n_frames=64)

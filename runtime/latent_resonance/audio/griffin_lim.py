@@ -13,7 +13,7 @@ References
 ----------
 Zhu, Beauregard & Wyse (2007), "Real-time signal estimation from modified short-time Fourier
 transform magnitude spectra" (RTISI-LA). Perraudin, Balazs & Søndergaard (2013), "A fast
-Griffin-Lim algorithm". docs/decisions.md compares the alternatives.
+Griffin-Lim algorithm". docs/benchmarks.md compares the alternatives.
 """
 
 from __future__ import annotations

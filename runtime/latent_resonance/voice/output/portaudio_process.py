@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.linux.realtime import (
-    OUTPUT,
+    OUTPUT_PRIORITY,
     kill_with_parent,
     lock_memory,
     request_realtime_priority,
@@ -270,7 +270,7 @@ def main(
 ) -> None:
     """Run the output process on the device that `open_device` returns."""
     kill_with_parent()
-    request_realtime_priority(OUTPUT, with_threads=True)
+    request_realtime_priority(OUTPUT_PRIORITY, with_threads=True)
     lock_memory()
     try:
         output = open_device(device_name or None, int(ring), int(sample_rate), float(latency_s))
