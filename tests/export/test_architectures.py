@@ -107,7 +107,6 @@ def test_the_picture_is_a_loop_bounded_and_its_own(name: str) -> None:
     assert change[-1] <= 1.5 * change[:-1].max()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
 def test_as_onnx_it_draws_the_same_for_any_number_of_z(name: str, tmp_path: Path) -> None:
     generator, path = narrow(name), tmp_path / "generator.onnx"

@@ -166,7 +166,6 @@ def test_without_a_checkpoint_the_error_names_train_gan(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.slow
 def test_a_checkpoint_that_executes_code_is_opened_only_with_trust(
     workshop: Workshop, tmp_path: Path
 ) -> None:
@@ -187,7 +186,6 @@ def test_a_checkpoint_that_executes_code_is_opened_only_with_trust(
 
 
 @needs_fluidsynth
-@pytest.mark.slow
 def test_a_dataset_is_composed_rendered_and_written(workshop: Workshop, tmp_path: Path) -> None:
     options = ("--clips", 8, "--held-out", 2, "--sounds", "a test")
     done = workshop("compose", "-o", tmp_path / "cello", *options)
@@ -200,7 +198,6 @@ def test_a_dataset_is_composed_rendered_and_written(workshop: Workshop, tmp_path
     assert all(pixels.std() > 5 for pixels in written.pixels)
 
 
-@pytest.mark.slow
 def test_a_run_is_trained_and_resumed(
     workshop: Workshop, dataset_folder: Path, tmp_path: Path
 ) -> None:

@@ -254,7 +254,6 @@ def test_a_folder_that_is_no_pack_is_not_replaced(run: Path, tmp_path: Path) -> 
     assert (tmp_path / "other.txt").read_text() == "not a pack"
 
 
-@pytest.mark.slow
 def test_the_card_shows_the_results_of_an_audition(run: Path, tmp_path: Path) -> None:
     result = convert_run(run, tmp_path / "tones", ConvertOptions(name="Tones", licence="MIT"))
     quality = result.manifest["quality"]

@@ -130,7 +130,6 @@ def test_no_temporary_file_is_left(curated: Path) -> None:
     ]
 
 
-@pytest.mark.slow
 def test_after_a_kill_the_next_run_resumes_with_the_same_bytes(
     sounds: Path, curated: Path, tmp_path: Path
 ) -> None:
@@ -170,7 +169,6 @@ def test_after_a_kill_the_next_run_resumes_with_the_same_bytes(
     assert files_in(tmp_path / "out") == files_in(curated)
 
 
-@pytest.mark.slow
 def test_workers_exit_when_the_run_is_killed(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     for i in range(3):

@@ -114,7 +114,6 @@ def test_bands_that_no_clip_uses_are_silent_from_the_first_step_on(
         assert (picture[:, :, :40] > -1.0).any(dim=3).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_four_steps_and_four_more_are_eight_bit_for_bit(
     make_setup: Callable[..., TrainingSetup], name: str, tmp_path: Path
@@ -135,7 +134,6 @@ def test_four_steps_and_four_more_are_eight_bit_for_bit(
     assert last[0] == last[1]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_steps", "rate"),
     [("loop", 40, 1e-3), ("dcgan", 80, 2e-4), ("stylegan2", 30, 2e-3), ("own", 60, 4e-3)],
@@ -153,7 +151,6 @@ def test_each_architecture_learns_the_clips(
     assert "swd_floor" not in trained, "the floor is logged once"
 
 
-@pytest.mark.slow
 def test_every_part_learns_and_each_only_when_it_should(
     make_setup: Callable[..., TrainingSetup],
 ) -> None:
@@ -211,7 +208,6 @@ def test_ranks_draw_different_numbers_and_rank_zero_the_same_as_a_single_process
     assert drawn[0][2] == np.random.default_rng((0, 7)).random()
 
 
-@pytest.mark.slow
 def test_a_run_writes_a_log_a_curve_and_contact_sheets(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
@@ -227,7 +223,6 @@ def test_a_run_writes_a_log_a_curve_and_contact_sheets(
     assert not list(tmp_path.glob("*.part*"))
 
 
-@pytest.mark.slow
 def test_training_ends_on_a_plateau_and_reports_it(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:

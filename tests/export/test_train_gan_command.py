@@ -49,7 +49,6 @@ def step_of(run: Path) -> int:
     return read(run / "checkpoint.pt", torch.device("cpu"))["step"]
 
 
-@pytest.mark.slow
 def test_a_run_is_begun_and_resumed_but_not_changed(tiny_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     begun = asked(tiny_folder, "-o", run, "--steps", 1, "--batch", 4, "--precision", "fp32")
@@ -82,7 +81,6 @@ def test_a_run_is_begun_and_resumed_but_not_changed(tiny_folder: Path, tmp_path:
     assert asked(tiny_folder, "-o", run, "--steps", 2).stdout == f"{run}: step 2\n"
 
 
-@pytest.mark.slow
 def test_a_run_is_warm_started_from_another_and_records_it(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -119,7 +117,6 @@ def apart(run: Path, other: Path) -> float:
     return sum(float((ours[name] - theirs[name]).abs().mean()) for name in ours)
 
 
-@pytest.mark.slow
 def test_ctrl_c_finishes_the_step_saves_and_leaves_with_130(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -140,7 +137,6 @@ def test_ctrl_c_finishes_the_step_saves_and_leaves_with_130(
     assert errors.strip() == f"stopped and saved at step {step}; repeat the command to continue"
 
 
-@pytest.mark.slow
 def test_a_generator_of_ones_own_is_trained_by_its_name(
     workshop: Workshop, tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -53,7 +53,6 @@ def test_a_network_s_weights_come_back_from_its_onnx_file(
         torch.testing.assert_close(theirs[name], ours, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.slow
 def test_the_bundled_pack_can_be_begun_from() -> None:
     cello = open_pack(find_pack("cello"))
     assert load_loop_generator(cello.generator, cello.geometry).seed.isfinite().all()
@@ -73,7 +72,6 @@ def test_a_network_of_other_weights_by_the_same_names_is_refused(
         load_loop_generator(path, GEOMETRY)
 
 
-@pytest.mark.slow
 def test_a_run_is_warm_started_from_a_pack_and_records_it(
     dataset_folder: Path, tmp_path: Path
 ) -> None:

@@ -126,7 +126,6 @@ def test_a_missed_target_exits_with_1_and_is_named(tmp_path: Path, pack_folder: 
     assert "missed: networks.generator.fp32.file" in done.stdout
 
 
-@pytest.mark.slow
 def test_perform_and_its_eye_are_measured_and_end_with_the_bench(
     pack_folder: Path, tmp_path: Path
 ) -> None:
@@ -151,7 +150,6 @@ def test_perform_and_its_eye_are_measured_and_end_with_the_bench(
     lock_speaker(tmp_path / "face.sock").close()  # no process holds it any more
 
 
-@pytest.mark.slow
 def test_the_quality_is_measured_printed_and_saved(pack_folder: Path, home: Path) -> None:
     done = bench("quality", "--seconds", 1, "--pack", pack_folder)
     assert done.returncode == 0, done.stderr

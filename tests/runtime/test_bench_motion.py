@@ -196,7 +196,6 @@ def test_perform_that_cannot_start_reports_why(pack_folder: Path, tmp_path: Path
         list(measure_family("motion", context))
 
 
-@pytest.mark.slow
 def test_most_openings_of_the_mouth_are_detected_in_the_sound(
     pack_folder: Path, tmp_path: Path
 ) -> None:

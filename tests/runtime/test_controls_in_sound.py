@@ -45,7 +45,6 @@ def test_an_open_mouth_at_least_doubles_the_spectral_centroid(any_pack: Path) ->
     assert opened >= 2.0 * closed
 
 
-@pytest.mark.slow
 def test_an_open_mouth_brightens_the_cello_from_every_pose() -> None:
     ratios = []
     for pose in POSES:

@@ -160,7 +160,7 @@ def test_the_camera_is_checked_by_the_status_of_a_running_eye(status: str, verdi
 def test_speaker_and_face_are_checked_by_the_status_of_a_running_voice() -> None:
     audible = "playing for a visitor, 30 images/s, 0 underflows"
     assert speaker_from_status(audible).verdict == face_from_status(audible).verdict == OK
-    silent = "playing the score, no visitor, 0 images/s, 0 underflows, no speaker (looking for a speaker)"
+    silent = "playing the score, no visitor, 0 images/s, 0 underflows, no speaker (looking for one)"
     assert speaker_from_status(silent).verdict == face_from_status(silent).verdict == WARN
     assert speaker_from_status("").verdict == WARN
 
@@ -178,7 +178,6 @@ def test_a_played_tone_has_a_remedy_in_case_it_was_not_audible() -> None:
     assert "systemctl stop" not in check_tone(failed, in_use=False).remedy
 
 
-@pytest.mark.slow
 def test_the_doctors_own_process_imports_no_heavy_library(
     tmp_path: Path, pack_folder: Path
 ) -> None:
@@ -201,7 +200,6 @@ def test_the_doctors_own_process_imports_no_heavy_library(
     assert all(check["remedy"] for check in checks if check["verdict"] != OK)
 
 
-@pytest.mark.slow
 def test_the_settings_of_the_machine_are_checked(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text("dance: true")
@@ -210,7 +208,6 @@ def test_the_settings_of_the_machine_are_checked(tmp_path: Path) -> None:
     assert str(site) in first.detail
 
 
-@pytest.mark.slow
 def test_a_fault_sets_the_exit_code_and_is_in_the_json(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("pack: nowhere\ncamera: {source: /dev/video99}")

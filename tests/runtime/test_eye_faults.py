@@ -25,6 +25,8 @@ from latent_resonance.eye.tracking.tracker import Tracker, TrackerError
 from latent_resonance.face_state import FaceSender
 from latent_resonance.linux.systemd import Notifier
 
+pytestmark = pytest.mark.realtime
+
 NS = 1_000_000_000
 BLACK_IMAGE = np.zeros((48, 64, 3), np.uint8)
 

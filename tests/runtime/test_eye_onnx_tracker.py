@@ -121,7 +121,6 @@ def test_noise_contains_no_face(tracker: OnnxTracker) -> None:
     assert faces_in_noise(tracker, 300, seed=1) == 0
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_ten_thousand_images_of_noise_contain_no_face(tracker: OnnxTracker) -> None:
     assert faces_in_noise(tracker, 10_000, seed=2) == 0

@@ -21,6 +21,8 @@ from latent_resonance.voice.child_process import (
     EyeProcess,
 )
 
+pytestmark = pytest.mark.realtime
+
 
 def supervised(program: str) -> tuple[EyeProcess, list[str]]:
     """An eye whose program is a line of Python, and what is said about it."""
@@ -180,7 +182,6 @@ run_live(settings, Path(sys.argv[1]), Stop(), lambda message: None, hung_s=1.0)
 """
 
 
-@pytest.mark.slow
 def test_an_eye_that_hangs_ends_itself(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HANGS, str(tmp_path / "eye.sock")],

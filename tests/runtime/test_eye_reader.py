@@ -21,6 +21,8 @@ from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.pipeline import Pipeline
 from latent_resonance.eye.tracking.select import open_tracker
 
+pytestmark = pytest.mark.realtime
+
 NS = 1_000_000_000
 
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.realtime
+
 PROBE = """
 import errno, socket, threading, ctypes, platform
 from latent_resonance.eye import sandbox

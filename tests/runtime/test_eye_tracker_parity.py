@@ -52,7 +52,6 @@ def test_two_different_clips_do_not_agree() -> None:
 
 
 @needs_clips
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["yes", "sorry", "again", "please"])
 def test_the_trackers_agree_on_a_real_person(name: str) -> None:
     path = clip(f"face-{name}.mkv")

@@ -164,7 +164,6 @@ SOUNDS = (quiet_and_bursts, clicks, beating_tones, long_silences, square, swell)
 SETTINGS = ({"volume_db": 12.0, "loudness_lufs": -16.0}, {"volume_db": 12.0, "expected_db": -60.0})
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("settings", SETTINGS, ids=["loudest", "misjudged"])
 @pytest.mark.parametrize("make_sound", SOUNDS, ids=lambda make_sound: make_sound.__name__)
@@ -215,7 +214,6 @@ def random_faces(seconds: float) -> list[Sound]:
     return faces
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("volume_db", [0.0, 12.0])
 def test_random_faces_exceed_neither_limit_and_are_near_the_target(

@@ -18,6 +18,8 @@ from latent_resonance.link.telemetry import Columns, Energies, Report
 from latent_resonance.monitor.broadcast import QUEUE_LENGTH, Broadcaster
 from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
+pytestmark = pytest.mark.realtime
+
 
 def columns(number: int) -> Columns:
     return Columns(number, 0, np.zeros((1, 4), np.uint8))

@@ -16,6 +16,8 @@ from tests.support.pulse_server import environment_in
 
 from latent_resonance.voice.child_process import MonitorProcess
 
+pytestmark = pytest.mark.realtime
+
 WITHOUT_THE_EXTRA = """
 import sys
 class Blocker:

@@ -27,6 +27,8 @@ from latent_resonance.config.monitor import Mqtt
 from latent_resonance.link.telemetry import Report
 from latent_resonance.monitor.mqtt import STATE_S
 
+pytestmark = pytest.mark.realtime
+
 CHILD_PROGRAM = """
 import sys, time
 from latent_resonance.monitor.mqtt import Identity, MqttPublisher

@@ -16,6 +16,8 @@ from latent_resonance.config.monitor import Mqtt
 from latent_resonance.config.settings import SettingsError
 from latent_resonance.monitor.mqtt import MqttPublisher
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.fixture
 def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:

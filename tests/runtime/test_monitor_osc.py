@@ -23,6 +23,8 @@ from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request
 from latent_resonance.link.telemetry import Energies
 from latent_resonance.monitor.osc import MAX_PACKETS_PER_S, OscReceiver, OscSender
 
+pytestmark = pytest.mark.realtime
+
 HERE = ("127.0.0.1", 4711)
 ENERGIES = Energies(1, 1, "play", True, -21.5, 0.0625, neutral_features())
 

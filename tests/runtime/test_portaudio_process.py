@@ -22,6 +22,8 @@ from latent_resonance.voice.output.portaudio_process import DeviceInfo, OutputEr
 from latent_resonance.voice.output.ring import Ring, wait_for_space
 from latent_resonance.voice.output.writer import RingWriter
 
+pytestmark = pytest.mark.realtime
+
 
 @pytest.mark.parametrize("read_size", [64, 100, 441, 512, 700])
 def test_the_ring_keeps_samples_in_order_for_any_block_size(read_size: int) -> None:

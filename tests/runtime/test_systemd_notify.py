@@ -12,6 +12,8 @@ import pytest
 
 from latent_resonance.linux.systemd import Notifier
 
+pytestmark = pytest.mark.realtime
+
 
 class Systemd:
     """The other end of NOTIFY_SOCKET."""

@@ -20,7 +20,7 @@ INSTALL = (f"{systemd_container.CHECKOUT}/systemd/install.sh",)
 SILENT_DB = -60.0  # quieter than any sound of the instrument, louder than an idle sink
 SYSTEM_S = 60.0  # a generous timeout for a small, busy machine
 
-pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.realtime, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.support.pulse_server import Voice, environment_in, until
 from latent_resonance.face_state import FaceReceiver, FaceSender, FaceState, neutral_features
 from latent_resonance.linux.process_usage import read_usage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
 
 
 class Stage:

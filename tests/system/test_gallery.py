@@ -19,7 +19,7 @@ import pytest
 import yaml
 from tests.support.pulse_server import PATIENCE, Voice, environment_in, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(170)]
 SILENT = 1e-4  # a WAV of 16 bits has its dither
 WRONG = "output: {volume_db: loud}\nloop: {morph_s: -1}\n"
 

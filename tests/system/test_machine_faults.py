@@ -23,7 +23,7 @@ from tests.support.pulse_server import PATIENCE, SoundServer, Voice, compiled, e
 
 import latent_resonance
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(170)]
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(170)]
 HERE = Path(__file__).parent
 SOURCE = Path(latent_resonance.__file__).parent
 CELLO = HERE.parents[1] / "models" / "cello"

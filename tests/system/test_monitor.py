@@ -13,7 +13,7 @@ from tests.support.gallery_process import Gallery
 from tests.support.pulse_server import PATIENCE, until
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.realtime,
     pytest.mark.timeout(300),
     pytest.mark.usefixtures("reset_controls"),
 ]

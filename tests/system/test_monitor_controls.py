@@ -13,7 +13,7 @@ from tests.support.pulse_server import PATIENCE, until
 from latent_resonance.audio.reference_tone import FREQUENCY_HZ, LEVEL_DB
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.realtime,
     pytest.mark.timeout(300),
     pytest.mark.usefixtures("reset_controls"),
 ]

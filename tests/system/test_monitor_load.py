@@ -18,7 +18,7 @@ from tests.support.pulse_server import PATIENCE, until
 from latent_resonance.link.telemetry import Columns, decode
 from latent_resonance.linux.process_usage import read_usage
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 VIEWERS = 50
 WATCH_S = 8.0
 WINDOWS = 3  # the machine itself may be slow in one of them

@@ -40,7 +40,7 @@ def seconds_of(path: Path) -> float:
         return file.getnframes() / file.getframerate()
 
 
-@pytest.mark.slow
+@pytest.mark.realtime
 def test_without_camera_and_speaker_the_score_is_played_and_recorded(
     tmp_path: Path, pack_folder: Path, environment: dict[str, str]
 ) -> None:
@@ -59,7 +59,7 @@ def test_without_camera_and_speaker_the_score_is_played_and_recorded(
     assert 20 * np.log10(np.sqrt(np.mean(sound[48_000:] ** 2))) > -40
 
 
-@pytest.mark.slow
+@pytest.mark.realtime
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_fades_out_and_exits_within_half_a_second(
     tmp_path: Path, pack_folder: Path, environment: dict[str, str], number: signal.Signals
@@ -82,7 +82,7 @@ def test_a_signal_fades_out_and_exits_within_half_a_second(
     assert np.abs(sound[-200:]).max() < 0.05 * np.abs(sound).max()
 
 
-@pytest.mark.slow
+@pytest.mark.realtime
 def test_a_second_performance_fails_while_the_first_holds_the_speaker(
     pack_folder: Path, environment: dict[str, str]
 ) -> None:
@@ -121,7 +121,7 @@ def null_sink(environment: dict[str, str]) -> Iterator[dict[str, str]]:
     server.wait()
 
 
-@pytest.mark.slow
+@pytest.mark.realtime
 def test_a_real_sound_server_receives_the_sound(
     tmp_path: Path, pack_folder: Path, null_sink: dict[str, str]
 ) -> None:

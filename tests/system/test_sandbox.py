@@ -157,7 +157,7 @@ def calls_of(folder: Path, pid: int) -> list[Call]:
     return [Call(call[1], call[2], call[3]) for call in found if call]
 
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(300)]
 
 
 def test_the_eye_tracked_the_face_and_exited_on_sigterm(trace: Trace) -> None:

@@ -12,7 +12,7 @@ import pytest
 from tests.support.gallery_process import Gallery, gallery_in, skip_without_browser
 from tests.support.pulse_server import PATIENCE, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(180)]
 SCREEN = Path(__file__).parents[2] / "systemd" / "screen"
 PORT = 8765  # of the page that the screen shows
 SCREEN_UID = 65534

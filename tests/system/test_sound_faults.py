@@ -28,7 +28,7 @@ from tests.support.pulse_server import (
     until,
 )
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
 AUDIBLE_AGAIN_S = 1.5 * PATIENCE
 HERE = Path(__file__).parent
 
