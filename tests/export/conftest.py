@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.forked_command import run_forked
 
 from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.dataset.dataset import Clip, Dataset, open_dataset, write_dataset
@@ -80,14 +79,8 @@ def workshop() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(
         *arguments: object, cwd: Path | None = None, **environment: str
     ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "latent_resonance_export", *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-            cwd=cwd,
-            env=os.environ | environment,
+        done = run_forked(
+            "latent_resonance_export", *arguments, timeout_s=150, cwd=cwd, **environment
         )
         assert "Traceback" not in done.stderr
         return done

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.support.forked_command import run_forked
 
 from latent_resonance import __version__
 from latent_resonance.config.settings import DEFAULTS, Settings, load_settings
@@ -31,14 +31,7 @@ COMMAND = [sys.executable, "-m", "latent_resonance"]
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=os.environ | environment,
-    )
+    done = run_forked("latent_resonance", *arguments, timeout_s=120, **environment)
     assert "Traceback" not in done.stderr
     return done
 
@@ -99,7 +92,7 @@ def test_the_version_is_the_same_everywhere() -> None:
         project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
         assert project["version"] == __version__
     assert run("--version").stdout == f"latent-resonance {__version__}\n"
-    assert f"## {__version__}" in (root / "CHANGELOG.md").read_text()
+    assert f"## [{__version__}]" in (root / "CHANGELOG.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ COMMANDS = {
 }
 # What the commands import first or later; a package that is not installed here is passed over.
 PRELOADED = (
-    *COMMANDS.values(), "latent_resonance.render", "tests.support.forked_command",
+    *COMMANDS.values(), "latent_resonance.rendering", "tests.support.forked_command",
     "torch", "librosa", "librosa.core.pitch", "scipy.signal", "scipy.ndimage", "soundfile", "soxr",
     "matplotlib.pyplot", "onnx", "onnxscript", "onnxruntime", "lightning_fabric",
 )  # fmt: skip
@@ -37,7 +37,7 @@ CONTEXT = _context()
 
 
 def run_forked(
-    package: str, *arguments: object, timeout_s: float, cwd: Path | None, **environment: str
+    package: str, *arguments: object, timeout_s: float, cwd: Path | None = None, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs `python -m PACKAGE ARGUMENTS`, and returns what subprocess.run would.
 
