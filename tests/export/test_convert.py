@@ -218,7 +218,7 @@ def test_without_a_checkpoint_nothing_is_converted(run: Path) -> None:
 
 def test_a_checkpoint_of_another_network_is_refused(run: Path) -> None:
     torch.save({"step": STEP, "average": Regressor(3).state_dict()}, run / "checkpoint.pt")
-    assert "is not of the network" in error_message(CheckpointError, run)
+    assert "does not belong to the network" in error_message(CheckpointError, run)
 
 
 def test_a_folder_that_is_no_run_is_refused(run: Path) -> None:
