@@ -57,8 +57,8 @@ def test_a_run_is_begun_in_a_folder_that_is_new_empty_or_hardly_begun(tmp_path: 
         ({"architecture": "dcgan"}, "the architecture loop, not dcgan"),
         ({"dataset_sha256": "cd" * 32}, "/sounds/cello, sha256 abababababab, not cdcdcdcdcdcd"),
         ({"geometry": Geometry(n_mels=64)}, "another geometry, n_frames 64, not 512"),
-        ({"recipe": asdict(Hyperparameters(batch_size=32))}, "batch_size 16, not 32"),
-        ({"recipe": asdict(Hyperparameters(z_noise=0.5))}, "z_noise 0.15, not 0.5"),
+        ({"hyperparameters": asdict(Hyperparameters(batch_size=32))}, "batch_size 16, not 32"),
+        ({"hyperparameters": asdict(Hyperparameters(z_noise=0.5))}, "z_noise 0.15, not 0.5"),
     ],
 )
 def test_a_run_that_was_begun_otherwise_is_refused_by_the_value_that_differs(
