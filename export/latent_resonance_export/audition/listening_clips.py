@@ -20,8 +20,8 @@ from latent_resonance_export.audition.invert import (
     z_path,
 )
 from latent_resonance_export.audition.metrics import Measurements
-from latent_resonance_export.cli.terminal import ProgressCallback, counted
 from latent_resonance_export.gan.validation import spread
+from latent_resonance_export.progress import ProgressCallback, counted
 
 FloatArray = NDArray[np.float32]
 SECONDS = 60.0

@@ -12,10 +12,10 @@ from latent_resonance_export.audition import nearest_neighbour, seam, speed, ton
 from latent_resonance_export.audition.diversity import diversity
 from latent_resonance_export.audition.generator import AuditionError, Subject, untrained
 from latent_resonance_export.audition.invert import loop_to_audio
-from latent_resonance_export.cli.terminal import ProgressCallback, counted, no_progress
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.metrics import all_patches, swd_of_patches
 from latent_resonance_export.gan.validation import spread
+from latent_resonance_export.progress import ProgressCallback, counted, no_progress
 
 FloatArray = NDArray[np.float32]
 MetricValues = dict[str, float | None]  # clips and steps are whole numbers

@@ -11,9 +11,9 @@ from latent_resonance_export.audition.listening_clips import SECONDS, write_soun
 from latent_resonance_export.audition.metrics import MAX_CLIPS, Measurements, compare
 from latent_resonance_export.audition.report import Section, page
 from latent_resonance_export.audition.summary import lines
-from latent_resonance_export.cli.terminal import ProgressCallback, counted, no_progress
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
+from latent_resonance_export.progress import ProgressCallback, counted, no_progress
 
 PAGE = "index.html"
 FIGURES = "figures.json"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latent_resonance_export.cli.terminal import FOLDER, ProgressCallback, seed_option, stages
+from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
+from latent_resonance_export.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from latent_resonance_export.pack.writer import ConversionResult, ConvertOptions

@@ -1,8 +1,8 @@
-"""Progress bars and options that the workshop's commands share."""
+"""Progress bars and options that the export commands share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -18,11 +18,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from latent_resonance_export.progress import ProgressCallback
+
 FOLDER = click.Path(path_type=Path)
 CONSOLE = Console(stderr=True)
 Command = TypeVar("Command", bound=Callable[..., None])
-Item = TypeVar("Item")
-ProgressCallback = Callable[[str, int, int], None]  # stage, newly done, total
 
 
 @contextmanager
@@ -57,17 +57,3 @@ def seed_option(default: int) -> Callable[[Command], Command]:
         show_default=True,
         help="The same seed, the same result.",
     )
-
-
-def no_progress(stage: str, done: int, total: int) -> None:
-    """Ignores the progress."""
-
-
-def counted(
-    items: Iterable[Item], stage: str, total: int, progress: ProgressCallback
-) -> Iterator[Item]:
-    """Yields the items and reports each as done when the next one is requested."""
-    progress(stage, 0, total)
-    for item in items:
-        yield item
-        progress(stage, 1, total)

@@ -14,7 +14,6 @@ from typing import Any
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.pack import MANIFEST, sha256_of
-from latent_resonance_export.cli.terminal import ProgressCallback, no_progress
 from latent_resonance_export.dataset.dataset import CLIPS, open_dataset, read_clips
 from latent_resonance_export.gan.run import Run, open_run
 from latent_resonance_export.pack import ConversionError
@@ -29,6 +28,7 @@ from latent_resonance_export.pack.writer import (
     check_generator,
     write_pack,
 )
+from latent_resonance_export.progress import ProgressCallback, no_progress
 from latent_resonance_export.regressor.model import (
     FILE,
     Trained,

@@ -17,7 +17,6 @@ from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import open_pack, sha256_of
 from latent_resonance_export.audition.generator import subject_of_pack
 from latent_resonance_export.audition.metrics import measure
-from latent_resonance_export.cli.terminal import ProgressCallback
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.models.protocol import Generator
 from latent_resonance_export.pack import ConversionError
@@ -31,6 +30,7 @@ from latent_resonance_export.pack.onnx_export import (
     write_network,
 )
 from latent_resonance_export.pack.quantize import Variant, write_variant
+from latent_resonance_export.progress import ProgressCallback
 from latent_resonance_export.regressor.model import Trained
 from latent_resonance_export.report.contact_sheet import contact_sheet
 

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import neutral_features
-from latent_resonance_export.cli.terminal import ProgressCallback, no_progress
 from latent_resonance_export.gan.models.protocol import latent_dim_of
+from latent_resonance_export.progress import ProgressCallback, no_progress
 from latent_resonance_export.regressor.evaluation import Evaluation, evaluate, summary
 from latent_resonance_export.regressor.examples import Example, raise_mistakes
 from latent_resonance_export.regressor.losses import TRANSIENT, Targets, regressor_losses
