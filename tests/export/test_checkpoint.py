@@ -74,6 +74,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 
+@pytest.mark.realtime
 def test_killed_in_the_middle_of_saving_it_leaves_the_last_one_readable(tmp_path: Path) -> None:
     path, beside = tmp_path / "checkpoint.pt", tmp_path / "checkpoint.part"
     saving = subprocess.Popen([sys.executable, "-c", SAVES_FOR_EVER, str(path)])

@@ -130,6 +130,7 @@ def test_no_temporary_file_is_left(curated: Path) -> None:
     ]
 
 
+@pytest.mark.realtime
 def test_after_a_kill_the_next_run_resumes_with_the_same_bytes(
     sounds: Path, curated: Path, tmp_path: Path
 ) -> None:

@@ -105,6 +105,7 @@ def may_mount() -> bool:
     return shutil.which("unshare") is not None and not subprocess.run(mount, check=False).returncode
 
 
+@pytest.mark.realtime
 @pytest.mark.skipif(not may_mount(), reason="needs a small file system of its own")
 @pytest.mark.parametrize("size", ["64k", "1m"])
 def test_a_full_disk_is_reported_and_finished_work_is_kept(

@@ -204,6 +204,7 @@ def wait(seconds: float) -> float:
     return seconds
 
 
+@pytest.mark.realtime
 def test_a_task_that_ends_its_process_is_found_and_the_others_complete() -> None:
     with WorkerPool(2) as workers:
         results = dict(workers.map_unordered(crash_on_three, range(8)))

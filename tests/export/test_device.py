@@ -42,6 +42,7 @@ def same(ours: dict, theirs: dict) -> int:
     return n
 
 
+@pytest.mark.realtime
 def test_two_processes_hold_the_same_draw_different_clips_and_one_writes(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -65,6 +66,7 @@ def test_two_processes_hold_the_same_draw_different_clips_and_one_writes(
     assert log == [0, 3], "each line once"
 
 
+@pytest.mark.realtime
 def test_one_launched_process_trains_as_without_launch(tiny_folder: Path, tmp_path: Path) -> None:
     from tests.support import two_ranks
 
@@ -79,6 +81,7 @@ def test_one_launched_process_trains_as_without_launch(tiny_folder: Path, tmp_pa
     assert same(launched, plain) > 40
 
 
+@pytest.mark.realtime
 def test_a_process_that_dies_is_reported_in_one_line() -> None:
     from tests.support import two_ranks
 
@@ -87,6 +90,7 @@ def test_a_process_that_dies_is_reported_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.realtime
 def test_an_error_in_a_process_arrives_unchanged() -> None:
     from tests.support import two_ranks
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from latent_resonance_export.regressor.model import (
     save_regressor,
 )
 from latent_resonance_export.regressor.run_folder import REPORT, train_run
+from latent_resonance_export.regressor.surrogate import fit_surrogate
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
 
 RUN_GEOMETRY = Geometry(sample_rate=16_000, n_fft=1024, win_length=1024, hop_length=256, n_mels=32)
@@ -138,7 +140,11 @@ class TestBadInput:
         with pytest.raises(ExamplesError, match=message):
             train_run(run, examples=tmp_path / "p.yaml")
 
-    def test_a_disk_that_is_full_leaves_the_older_regressor(self, run: Path) -> None:
+    def test_a_disk_that_is_full_leaves_the_older_regressor(
+        self, run: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        quick = partial(fit_surrogate, steps=20)
+        monkeypatch.setattr("latent_resonance_export.regressor.train.fit_surrogate", quick)
         older = Trained(Regressor(128), torch.zeros(1, 128), {"coverage_of_z": 0.5}, 5)
         save_regressor(older, run)
         (run / REPORT[0]).mkdir()  # cannot be written over

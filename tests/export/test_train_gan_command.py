@@ -117,6 +117,7 @@ def apart(run: Path, other: Path) -> float:
     return sum(float((ours[name] - theirs[name]).abs().mean()) for name in ours)
 
 
+@pytest.mark.realtime
 def test_ctrl_c_finishes_the_step_saves_and_leaves_with_130(
     tiny_folder: Path, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ from latent_resonance_export.regressor.model import (
 from latent_resonance_export.regressor.projection import ProjectedExample
 from latent_resonance_export.regressor.recorded_motion import Recorded
 from latent_resonance_export.regressor.report import page
-from latent_resonance_export.regressor.surrogate import random_z, sample_generator
+from latent_resonance_export.regressor.surrogate import fit_surrogate, random_z, sample_generator
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
 from latent_resonance_export.regressor.train import TrainingConfig, targets_of, train
 
@@ -65,6 +66,13 @@ class Synthesiser(nn.Module):
         floor = torch.sigmoid(1.5 * noisy) - 1.0
         wave = 0.1 * torch.cos(self.turn + 3 * self.bands) * unsteady
         return (torch.maximum(tone, floor) + colour + wave).clamp(-1.0, 1.0).unsqueeze(1)
+
+
+@pytest.fixture
+def quick_surrogate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what does not depend on how well the surrogate fits."""
+    quick = partial(fit_surrogate, steps=20)
+    monkeypatch.setattr("latent_resonance_export.regressor.train.fit_surrogate", quick)
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +142,7 @@ class TestWhatIsLearnt:
         steepest = float(ratio.max()) / 8**0.5
         assert 0.7 * found < steepest < 1.02 * found
 
+    @pytest.mark.usefixtures("quick_surrogate")
     def test_the_same_seed_gives_the_same_bits_and_another_seed_others(self) -> None:
         config = replace(CONFIG, steps=30, n_samples=64)
         a, b = (train(Synthesiser(), config, step=1) for _ in range(2))
@@ -144,6 +153,7 @@ class TestWhatIsLearnt:
         assert a[0].report == b[0].report
         assert not torch.equal(a[0].anchors, other[0].anchors)
 
+    @pytest.mark.usefixtures("quick_surrogate")
     def test_training_leaves_the_global_rng_alone(self) -> None:
         torch.manual_seed(3)
         expected = torch.rand(4)
@@ -151,6 +161,7 @@ class TestWhatIsLearnt:
         train(Synthesiser(), replace(CONFIG, steps=3, n_samples=64), step=1)
         assert torch.equal(torch.rand(4), expected)
 
+    @pytest.mark.usefixtures("quick_surrogate")
     def test_progress_adds_up_to_what_was_announced(self) -> None:
         seen: dict[str, list[int]] = {}
 

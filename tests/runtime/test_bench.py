@@ -126,6 +126,7 @@ def test_a_missed_target_exits_with_1_and_is_named(tmp_path: Path, pack_folder: 
     assert "missed: networks.generator.fp32.file" in done.stdout
 
 
+@pytest.mark.realtime
 def test_perform_and_its_eye_are_measured_and_end_with_the_bench(
     pack_folder: Path, tmp_path: Path
 ) -> None:

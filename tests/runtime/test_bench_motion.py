@@ -196,6 +196,8 @@ def test_perform_that_cannot_start_reports_why(pack_folder: Path, tmp_path: Path
         list(measure_family("motion", context))
 
 
+@pytest.mark.realtime
+@pytest.mark.alone
 def test_most_openings_of_the_mouth_are_detected_in_the_sound(
     pack_folder: Path, tmp_path: Path
 ) -> None:

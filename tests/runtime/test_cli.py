@@ -164,6 +164,7 @@ def test_render_writes_the_take_and_reports_it_in_one_line(tmp_path: Path, confi
     assert done.stdout == ""
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_an_interrupted_render_leaves_no_file_behind(
     tmp_path: Path, config: Path, number: signal.Signals, code: int

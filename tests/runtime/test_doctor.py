@@ -108,6 +108,7 @@ def test_a_remedy_is_given_once() -> None:
     assert "connect one" in found.remedy
 
 
+@pytest.mark.realtime
 def test_a_probe_reports_a_pack_or_its_fault(tmp_path: Path, pack_folder: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text(f"pack: {pack_folder}")
@@ -184,8 +185,8 @@ def test_the_doctors_own_process_imports_no_heavy_library(
     config = tmp_path / "settings.yaml"
     config.write_text(f"pack: {pack_folder}\ncamera: {{source: /dev/video99}}")
     program = (
-        "import sys, json, pathlib; from latent_resonance.doctor import examine;"
-        f"checks = examine(pathlib.Path({str(config)!r}));"
+        "import sys, json, pathlib; from latent_resonance.doctor import run_checks;"
+        f"checks = run_checks(pathlib.Path({str(config)!r}));"
         "print(json.dumps([[c.as_dict() for c in checks], list(sys.modules)]))"
     )
     done = subprocess.run(
@@ -200,6 +201,7 @@ def test_the_doctors_own_process_imports_no_heavy_library(
     assert all(check["remedy"] for check in checks if check["verdict"] != OK)
 
 
+@pytest.mark.realtime
 def test_the_settings_of_the_machine_are_checked(tmp_path: Path) -> None:
     site = tmp_path / "site.yaml"
     site.write_text("dance: true")
@@ -208,6 +210,7 @@ def test_the_settings_of_the_machine_are_checked(tmp_path: Path) -> None:
     assert str(site) in first.detail
 
 
+@pytest.mark.realtime
 def test_a_fault_sets_the_exit_code_and_is_in_the_json(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("pack: nowhere\ncamera: {source: /dev/video99}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from tests.support import faces
@@ -13,6 +15,8 @@ from latent_resonance.eye.features.geometry import angles
 from latent_resonance.eye.tracking.onnx.session import DETECTOR, MESH, Network
 from latent_resonance.eye.tracking.onnx.tracker import OnnxTracker, open_onnx_tracker
 from latent_resonance.eye.tracking.tracker import Face
+
+N_NOISE = int(os.environ.get("LATENT_RESONANCE_NOISE_IMAGES", "2000"))
 
 IMAGE = Image(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 0)
 
@@ -117,13 +121,9 @@ def faces_in_noise(tracker: OnnxTracker, images: int, seed: int) -> int:
     return sum(bool(tracker.find(Image(noise(rng), i))) for i in range(images))
 
 
-def test_noise_contains_no_face(tracker: OnnxTracker) -> None:
-    assert faces_in_noise(tracker, 300, seed=1) == 0
-
-
 @pytest.mark.timeout(600)
-def test_ten_thousand_images_of_noise_contain_no_face(tracker: OnnxTracker) -> None:
-    assert faces_in_noise(tracker, 10_000, seed=2) == 0
+def test_thousands_of_images_of_noise_contain_no_face(tracker: OnnxTracker) -> None:
+    assert faces_in_noise(tracker, N_NOISE, seed=2) == 0
 
 
 def test_the_same_images_give_the_same_landmarks_each_time() -> None:

@@ -31,7 +31,7 @@ from latent_resonance.voice.synthesis.tone import Tone
 
 Sound = np.ndarray
 BLOCK = 512
-PART_S = 300.0  # twelve of these are an hour
+PART_S = 30.0  # longer than any period of the sounds below; twelve of these are six minutes
 # Table 1 and 2 of BS.1770-4: numerators and denominators at 48 kHz.
 STANDARD = (
     (
@@ -160,14 +160,14 @@ def swell(seconds: float) -> Sound:
 
 
 SOUNDS = (quiet_and_bursts, clicks, beating_tones, long_silences, square, swell)
-# Twice through them: an hour. Settings that are unreasonable but valid.
+# Settings that are unreasonable but valid.
 SETTINGS = ({"volume_db": 12.0, "loudness_lufs": -16.0}, {"volume_db": 12.0, "expected_db": -60.0})
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("settings", SETTINGS, ids=["loudest", "misjudged"])
 @pytest.mark.parametrize("make_sound", SOUNDS, ids=lambda make_sound: make_sound.__name__)
-def test_an_hour_of_extreme_sound_exceeds_neither_limit(
+def test_minutes_of_extreme_sound_exceed_neither_limit(
     make_sound: Callable[[float], Sound], settings: dict[str, float]
 ) -> None:
     tone, sound = tone_of(**settings), make_sound(PART_S)
@@ -222,7 +222,7 @@ def test_random_faces_exceed_neither_limit_and_are_near_the_target(
     settings = settings_of(pack_folder)
     output = settings.output.model_copy(update={"volume_db": volume_db})
     sound = play_faces(
-        pack_folder, settings.model_copy(update={"output": output}), random_faces(60.0)
+        pack_folder, settings.model_copy(update={"output": output}), random_faces(20.0)
     )
     assert momentary_lufs(sound).max() <= MAX_LUFS
     assert true_peak_db(sound) <= MAX_DBTP

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,9 +31,15 @@ def settings_of(folder: object) -> Settings:
 
 
 def play(folder: object, features: NDArray[np.float32], seconds: float = 4.0) -> Samples:
-    """The samples of one held face, after the first two seconds."""
+    """The samples of one held face, after the first two seconds; the same for the same face."""
+    return _play(str(folder), tuple(features.tolist()), seconds)
+
+
+@cache
+def _play(folder: str, face: tuple[float, ...], seconds: float) -> Samples:
+    features = np.array(face, np.float32)
     settings = settings_of(folder)
-    pack = open_pack(folder)
+    pack = open_pack(Path(folder))
     generator = SpectrogramGenerator(
         pack, load_networks(pack, settings.inference), settings, seed=0
     )

@@ -22,8 +22,9 @@ COMMANDS = {
 # What the commands import first or later; a package that is not installed here is passed over.
 PRELOADED = (
     *COMMANDS.values(), "latent_resonance.rendering", "tests.support.forked_command",
-    "torch", "librosa", "librosa.core.pitch", "scipy.signal", "scipy.ndimage", "soundfile", "soxr",
-    "matplotlib.pyplot", "onnx", "onnxscript", "onnxruntime", "lightning_fabric",
+    "torch", "torch._dynamo", "librosa", "librosa.core.pitch", "scipy.signal", "scipy.ndimage",
+    "soundfile", "soxr", "matplotlib.pyplot", "onnx", "onnxscript", "onnxruntime",
+    "lightning_fabric",
 )  # fmt: skip
 
 

@@ -178,6 +178,7 @@ def test_clock_jumps_of_years_change_nothing(machine: Machine) -> None:
     assert min(loudness) > 0.003
 
 
+@pytest.mark.alone
 def test_under_load_the_voice_reduces_iterations_and_loses_no_samples(machine: Machine) -> None:
     """On one core under load, without real-time priority, with too many iterations."""
     machine.config.write_text(
@@ -211,6 +212,7 @@ class spinning(closing):  # noqa: N801  used like a function, as contextlib.clos
         self.process.wait()
 
 
+@pytest.mark.alone
 def test_with_busy_loops_on_all_cores_no_samples_are_lost(machine: Machine) -> None:
     if os.geteuid() != 0:  # both get their usual real-time priority
         pytest.skip("only root may give real-time priority")

@@ -80,6 +80,7 @@ def cpu_s(gallery: Gallery) -> float:
     return read_usage(gallery.process.pid).cpu_s
 
 
+@pytest.mark.alone
 def test_many_viewers_do_not_load_the_voice(
     gallery: Gallery,
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 BENCH = Path(__file__).parents[1] / "bench"
 
 
+@pytest.mark.alone
 @pytest.mark.realtime
 def test_every_opening_of_the_mouth_is_detected_at_the_sound_card(tmp_path: Path) -> None:
     results, plot = tmp_path / "motion.json", tmp_path / "motion.png"

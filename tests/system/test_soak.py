@@ -39,6 +39,7 @@ def lines_in(folder: Path, kind: str) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, whole) if line["kind"] == kind]
 
 
+@pytest.mark.alone
 @pytest.mark.realtime
 @pytest.mark.timeout(300)
 def test_a_healthy_instrument_passes_and_ctrl_c_ends_the_soak_early(
@@ -71,6 +72,7 @@ def test_a_healthy_instrument_passes_and_ctrl_c_ends_the_soak_early(
         assert process.returncode == 0, output
 
 
+@pytest.mark.alone
 @pytest.mark.realtime
 @pytest.mark.timeout(240)
 def test_an_instrument_that_never_restarts_its_eye_fails_with_a_message(
