@@ -25,7 +25,7 @@ from latent_resonance.eye.camera.reader import FIRST_CALL_TIMEOUT_S
 
 SOURCE = Path(__file__).with_name("fakecam.c")
 
-pytestmark = [pytest.mark.realtime, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.realtime, pytest.mark.alone, pytest.mark.timeout(240)]
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from tests.support.pulse_server import PATIENCE, until
 
 pytestmark = [
     pytest.mark.realtime,
+    pytest.mark.alone,  # Chromium draws in software
     pytest.mark.timeout(300),
     pytest.mark.usefixtures("reset_controls"),
 ]
