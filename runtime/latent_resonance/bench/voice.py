@@ -28,7 +28,7 @@ STAGES = (
     "controls.step",
     "loop.receive",
     "loop.column",
-    "texture.step",
+    "effects.step",
     "phase.push",
     "tone.leveller.process",
     "tone.band_pass.process",

@@ -154,7 +154,7 @@ class Synthesiser:
         self.hop_s = geometry.hop_s
         self.controls = ControlGlide(settings.controls)
         self.loop = SpectrogramLoop(geometry, settings.loop.morph_s)
-        self.texture = SpectralEffects(geometry, seed + 1)
+        self.effects = SpectralEffects(geometry, seed + 1)
         self.phase = StreamingGriffinLim(
             geometry,
             look_ahead=settings.phase.look_ahead,
@@ -177,7 +177,7 @@ class Synthesiser:
 
     def reset(self) -> None:
         """Reset every stage."""
-        for stage in (self.controls, self.loop, self.texture, self.phase, self.tone):
+        for stage in (self.controls, self.loop, self.effects, self.phase, self.tone):
             stage.reset()
 
     def receive(self, spectrogram: FloatArray) -> None:
@@ -188,7 +188,7 @@ class Synthesiser:
         """The next hop_length samples, float32 within the ceiling."""
         controls = self.controls.step(features, self.hop_s)
         pixels = self.loop.column(controls.rate)
-        magnitude = self.texture.step(pixels, controls)
+        magnitude = self.effects.step(pixels, controls)
         return self.tone.process(self.phase.push(magnitude), controls.cutoff_hz)
 
 
