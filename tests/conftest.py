@@ -35,13 +35,18 @@ EXPORT_PACKAGES = ("torch", "librosa", "soundfile", "onnxscript", "mido", "laten
 EXPORT_IS_INSTALLED = importlib.util.find_spec("latent_resonance_export") is not None
 
 
-def pytest_configure() -> None:
-    """One thread per test worker, because PyTorch's threads spin while they wait.
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each worker one thread, and a numba cache of its own.
 
-    Two workers with two threads each took nine times as long on two busy cores.
+    PyTorch's threads spin while they wait: two workers with two threads each took nine times as
+    long on two busy cores. Two processes that fill one numba cache at once leave a generalized
+    ufunc in it that crashes every later process that loads it.
     """
-    if "PYTEST_XDIST_WORKER" in os.environ:
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if worker:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    cache = config.rootpath / ".pytest_cache" / "numba" / (worker or "main")
+    os.environ["NUMBA_CACHE_DIR"] = str(cache)  # workers inherit that of the main process
 
 
 @pytest.fixture(scope="session", autouse=True)
