@@ -68,7 +68,8 @@ class TestTheCommand:
     def test_it_writes_the_regressor_and_a_page_that_needs_nothing_else(
         self, run: Path, tmp_path: Path, workshop: Workshop
     ) -> None:
-        (tmp_path / "p.yaml").write_text("- face: {mouth_open: 0.9}\n  sound: {clip: 1}\n")
+        z = [1.0, -1.0] * 64
+        (tmp_path / "p.yaml").write_text(f"- face: {{mouth_open: 0.9}}\n  sound: {{z: {z}}}\n")
         track = compose_movement(20, 5)
         states = (FaceState(i, int(i * 1e9 / RATE_HZ), True, row) for i, row in enumerate(track))
         write_score(tmp_path / "score.csv", states)

@@ -178,6 +178,7 @@ class TestWhatIsLearnt:
         with pytest.raises(RegressorError, match="NaN or infinite values: continue train-gan"):
             train(generator, CONFIG, step=1)
 
+    @pytest.mark.usefixtures("quick_surrogate")
     def test_recorded_movement_is_learnt_from_and_measured_on(self) -> None:
         track = compose_movement(60, 5)
         track[:, FEATURES.index("head_yaw")] += 0.7  # this visitor looks to the left
