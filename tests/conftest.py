@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -58,6 +59,13 @@ def no_saved_quality(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
             "latent_resonance.config.presets.SYSTEM_FOLDER", Path("/nowhere/latent-resonance")
         )
         yield
+
+
+@pytest.fixture(autouse=True)
+def subnormal_numbers_stay() -> Iterator[None]:
+    """Fail the test after which its thread flushes subnormal numbers to zero, not later ones."""
+    yield
+    assert sys.float_info.min / 2 > 0, "subnormal numbers are flushed to zero"
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,14 @@ def test_an_error_in_a_process_arrives_unchanged() -> None:
 
     with pytest.raises(RunError, match=r"^the folder is elsewhere$"):
         launch(two_ranks.raises, device="cpu", n_devices=2)
+
+
+def test_only_the_job_flushes_subnormal_numbers_to_zero() -> None:
+    def half_of_the_smallest(_fabric: Fabric) -> float:
+        return sys.float_info.min / 2
+
+    assert launch(half_of_the_smallest, device="cpu") == 0.0
+    assert sys.float_info.min / 2 > 0.0
 
 
 def test_more_gpus_than_there_are_are_refused() -> None:

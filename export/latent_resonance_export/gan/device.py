@@ -84,9 +84,12 @@ def launch(
 
 
 def run_job(fabric: Fabric, job: Callable[..., Result], arguments: tuple[Any, ...]) -> Result:
-    """Runs the job with denormal numbers flushed to zero: they are slow."""
+    """Runs the job with denormal numbers flushed to zero, since they are slow; not its caller."""
     torch.set_flush_denormal(True)
-    return job(fabric, *arguments)
+    try:
+        return job(fabric, *arguments)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def run_catching(
