@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -11,10 +12,12 @@ import numpy as np
 import pytest
 
 from latent_resonance.eye.tracking.onnx import pose
-from latent_resonance.eye.tracking.tracker import BUNDLE, MODELS
+from latent_resonance.eye.tracking.tracker import BUNDLE, FULL_RANGE, MODELS
 
+onnx = pytest.importorskip("onnx")
 networks = pytest.importorskip("latent_resonance_export.face.convert")
 onnx_graph = pytest.importorskip("latent_resonance_export.face.onnx_graph_builder")
+operators = pytest.importorskip("latent_resonance_export.face.onnx_operators")
 tflite = pytest.importorskip("latent_resonance_export.face.tflite")
 conversion = pytest.importorskip("latent_resonance_export.pack")
 
@@ -29,7 +32,7 @@ def member(name: str) -> bytes:
 def test_the_shipped_networks_are_converted_from_googles_bundle(tmp_path: Path) -> None:
     written = networks.convert_face(TASK, tmp_path)
     assert {each.path.name: each.sha256 for each in written} == {
-        name: sha256 for name, sha256 in MODELS.items() if name != BUNDLE
+        name: sha256 for name, sha256 in MODELS.items() if name not in (BUNDLE, FULL_RANGE)
     }
     assert all(each.difference <= networks.TOLERANCE for each in written)
 
@@ -47,29 +50,28 @@ def test_the_shipped_networks_are_converted_from_googles_bundle(tmp_path: Path) 
 def test_padding_is_tensorflows_own(
     size: int, kernel: int, stride: int, expected: tuple[int, int]
 ) -> None:
-    assert onnx_graph.padding(size, kernel, stride) == expected
+    assert operators.padding(size, kernel, stride) == expected
 
 
 def test_a_changed_network_is_detected() -> None:
-    detector, other = (member(source.member) for source in networks.NETWORKS)
-    graph = tflite.read_tflite(detector)
-    images = networks.examples(graph)
-    outputs = [
-        (t, n, s) for t, (n, s) in zip(graph.outputs, networks.NETWORKS[0].outputs, strict=True)
-    ]
-    model = onnx_graph.build_onnx(graph, outputs)
-    assert networks.max_difference(detector, model.SerializeToString(), images) < networks.TOLERANCE
+    spec = networks.BUNDLED[0]
+    detector = member(spec.member)
+    converted, difference = networks.convert_network(spec, detector)
+    assert difference < networks.TOLERANCE
+    model = onnx.load_from_string(converted)
+    images = spec.examples((1, 128, 128, 3))
     weights = next(each for each in model.graph.initializer if each.data_type == 10)  # float16
     changed = np.frombuffer(weights.raw_data, np.float16) * np.float16(1.01)
     weights.raw_data = changed.tobytes()
     assert networks.max_difference(detector, model.SerializeToString(), images) > 1e-4
-    assert len(other) > len(detector)
 
 
 def test_an_unsupported_operator_is_named() -> None:
     graph = tflite.read_tflite(member("face_blendshapes.tflite"))
-    with pytest.raises(conversion.ConversionError, match=r"TFLite's [A-Z_0-9]+ is not supported"):
-        onnx_graph.build_onnx(graph, [(graph.outputs[0], "blendshapes", (1, 52))])
+    first = dataclasses.replace(graph.operators[0], kind="FILL")
+    other = dataclasses.replace(graph, operators=(first, *graph.operators[1:]))
+    with pytest.raises(conversion.ConversionError, match="TFLite's FILL is not supported"):
+        onnx_graph.build_onnx(other, "landmarks", [(graph.outputs[0], "scores", (1, 52))])
 
 
 @pytest.mark.parametrize("content", [b"", b"some text", b"PK\x05\x06" + bytes(18)])
@@ -86,7 +88,7 @@ def test_an_invalid_bundle_is_refused_and_nothing_is_written(
 def test_a_bundle_with_invalid_networks_is_refused(tmp_path: Path) -> None:
     task = tmp_path / "other.task"
     with zipfile.ZipFile(task, "w") as bundle:
-        for source in networks.NETWORKS:
+        for source in networks.BUNDLED:
             bundle.writestr(source.member, b"not a network at all")
     with pytest.raises(conversion.ConversionError, match="not a TFLite file"):
         networks.convert_face(task, tmp_path)

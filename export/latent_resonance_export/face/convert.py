@@ -1,12 +1,14 @@
-"""Converts the two networks of a face_landmarker.task that the light tracker needs to ONNX.
+"""Converts MediaPipe's face networks, which the light tracker needs, to ONNX.
 
-A file is written only if ONNX Runtime computes the same outputs as LiteRT, Google's own runtime,
-does from the original. In: the .task file (a zip). Out: two files and their differences.
+Nothing is written unless ONNX Runtime computes the same outputs as LiteRT, Google's own runtime,
+does from the originals. In: face_landmarker.task (a zip), and the file of the full-range detector.
+Out: a file per network, and its difference.
 """
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,44 +19,92 @@ from numpy.typing import NDArray
 
 from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import sha256_of
-from latent_resonance_export.face.onnx_graph_builder import IMAGE, build_onnx
-from latent_resonance_export.face.tflite import Shape, TfliteGraph, read_tflite
+from latent_resonance_export.face.onnx_graph_builder import build_onnx
+from latent_resonance_export.face.tflite import Shape, read_tflite
 from latent_resonance_export.pack import ConversionError
 
-Images = NDArray[np.float32]
+Examples = NDArray[np.float32]
 
 TOLERANCE = 1e-5  # relative to the largest value of an output: rounding over some hundred layers
 N_EXAMPLES = 8
 
 
+def noise_images(shape: Shape) -> Examples:
+    """Images of coarse and of fine noise in [0, 1]: (N_EXAMPLES, height, width, channels)."""
+    rng = np.random.default_rng(0)
+    _, height, width, channels = shape
+    images = rng.random((N_EXAMPLES, height, width, channels), np.float32)
+    coarse = rng.random((N_EXAMPLES // 2, 8, 8, channels), np.float32)
+    images[::2] = coarse.repeat(height // 8, axis=1).repeat(width // 8, axis=2)
+    return images
+
+
+def signed_images(shape: Shape) -> Examples:
+    """The same in [-1, 1]."""
+    return 2 * noise_images(shape) - 1
+
+
+def point_sets(shape: Shape) -> Examples:
+    """Points of a face of some 100 to 400 pixels in an image: (N_EXAMPLES, points, 2)."""
+    rng = np.random.default_rng(0)
+    _, points, axes = shape
+    middle = rng.uniform(200, 500, (N_EXAMPLES, 1, axes))
+    size = rng.uniform(100, 400, (N_EXAMPLES, 1, 1))
+    return (middle + size * rng.uniform(-0.5, 0.5, (N_EXAMPLES, points, axes))).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class NetworkSpec:
-    """One network of the bundle.
+    """One of MediaPipe's networks.
 
     Attributes
     ----------
     member, file
-        Its names in the .task and in models/.
+        Its names in the .task (none for the full-range detector) and in models/.
+    input
+        The name of its input.
     outputs
         Name and shape of each output to keep, in the order of the TFLite file.
+    examples
+        Inputs to compare both runtimes with, from the shape of its input.
     """
 
     member: str
     file: str
+    input: str
     outputs: tuple[tuple[str, Shape], ...]
+    examples: Callable[[Shape], Examples]
 
 
-NETWORKS = (
+BUNDLED = (
     NetworkSpec(
         "face_detector.tflite",
         "face_detector.onnx",
+        "image",
         (("boxes", (1, 896, 16)), ("scores", (1, 896))),
+        noise_images,
     ),
     NetworkSpec(
         "face_landmarks_detector.tflite",
         "face_landmarks.onnx",
+        "image",
         (("landmarks", (1, 478, 3)), ("presence", (1,))),
+        noise_images,
     ),
+    NetworkSpec(
+        "face_blendshapes.tflite",
+        "face_blendshapes.onnx",
+        "landmarks",
+        (("scores", (1, 52)),),
+        point_sets,
+    ),
+)
+FULL_RANGE = NetworkSpec(
+    "",
+    "face_detector_full_range.onnx",
+    "image",
+    (("boxes", (1, 2304, 16)), ("scores", (1, 2304))),
+    signed_images,
 )
 
 
@@ -67,75 +117,88 @@ class WrittenNetwork:
     difference: float
 
 
-def convert_face(task: Path, folder: Path) -> list[WrittenNetwork]:
-    """Writes both networks of a bundle into a folder.
+def convert_face(task: Path, folder: Path, detector: Path | None = None) -> list[WrittenNetwork]:
+    """Writes the networks of a bundle, and the full-range detector if given, into a folder.
 
     Raises
     ------
     ConversionError
-        The bundle lacks one, uses an unsupported operator, or the two runtimes differ.
+        The bundle lacks one, a file is damaged, a network uses an unsupported operator, or the two
+        runtimes differ. Then nothing is written.
+    OSError
+        The detector cannot be read, or a file cannot be written.
     """
+    originals = [(spec, _member(task, spec.member)) for spec in BUNDLED]
+    if detector is not None:
+        originals.append((FULL_RANGE, detector.read_bytes()))
+    converted = [(spec, *convert_network(spec, original)) for spec, original in originals]
+    return [_write(folder / spec.file, data, difference) for spec, data, difference in converted]
+
+
+def _member(task: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(task) as bundle:
-            originals = {source: bundle.read(source.member) for source in NETWORKS}
+            return bundle.read(name)
     except (OSError, zipfile.BadZipFile, KeyError) as error:
         raise ConversionError(f"{task} is not a face landmarker bundle ({error})") from error
-    return [_write(source, data, folder) for source, data in originals.items()]
 
 
-def _write(source: NetworkSpec, original: bytes, folder: Path) -> WrittenNetwork:
+def convert_network(spec: NetworkSpec, original: bytes) -> tuple[bytes, float]:
+    """The ONNX file of a TFLite file, and its difference from it.
+
+    Raises
+    ------
+    ConversionError
+        See `convert_face`.
+    """
     graph = read_tflite(original)
-    kept = zip(graph.outputs, source.outputs, strict=False)  # further outputs are dropped
-    model = build_onnx(graph, [(tensor, name, shape) for tensor, (name, shape) in kept])
-    written = model.SerializeToString(deterministic=True)
-    difference = max_difference(original, written, examples(graph))
+    kept = zip(graph.outputs, spec.outputs, strict=False)  # further outputs are dropped
+    outputs = [(tensor, name, shape) for tensor, (name, shape) in kept]
+    model = build_onnx(graph, spec.input, outputs)
+    converted = model.SerializeToString(deterministic=True)
+    examples = spec.examples(graph.shapes[graph.inputs[0]])
+    difference = max_difference(original, converted, examples)
     if not difference <= TOLERANCE:
         raise ConversionError(
-            f"{source.file}: LiteRT and ONNX Runtime differ by {difference:.2g} of the largest "
+            f"{spec.file}: LiteRT and ONNX Runtime differ by {difference:.2g} of the largest "
             f"value, {TOLERANCE:.0e} is allowed; nothing was written"
         )
-    path = folder / source.file
+    return converted, difference
+
+
+def _write(path: Path, data: bytes, difference: float) -> WrittenNetwork:
     with atomic_path(path) as beside:
-        beside.write_bytes(written)
+        beside.write_bytes(data)
     return WrittenNetwork(path, sha256_of(path), float(f"{difference:.2g}"))
 
 
-def examples(graph: TfliteGraph) -> Images:
-    """Images of coarse and of fine noise in [0, 1]: (N_EXAMPLES, height, width, 3)."""
-    rng = np.random.default_rng(0)
-    _, height, width, channels = graph.shapes[graph.inputs[0]]
-    images = rng.random((N_EXAMPLES, height, width, channels), np.float32)
-    coarse = rng.random((N_EXAMPLES // 2, 8, 8, channels), np.float32)
-    images[::2] = coarse.repeat(height // 8, axis=1).repeat(width // 8, axis=2)
-    return images
-
-
-def max_difference(original: bytes, written: bytes, images: Images) -> float:
+def max_difference(original: bytes, converted: bytes, examples: Examples) -> float:
     """The largest difference of any output, relative to its largest value; NaN for NaN."""
-    expected, outputs = litert_outputs(original, images), onnx_outputs(written, images)
+    expected, outputs = litert_outputs(original, examples), onnx_outputs(converted, examples)
     return max(
         float(np.abs(a.ravel() - b.ravel()).max() / np.abs(a).max())
         for a, b in zip(expected, outputs, strict=False)
     )
 
 
-def litert_outputs(network: bytes, images: Images) -> list[NDArray[np.float32]]:
-    """The outputs of LiteRT, one array (n_images, ...) per output."""
+def litert_outputs(network: bytes, examples: Examples) -> list[NDArray[np.float32]]:
+    """The outputs of LiteRT, one array (n_examples, ...) per output."""
     interpreter = Interpreter(model_content=network, num_threads=1)
     interpreter.allocate_tensors()
     (input_details,) = interpreter.get_input_details()
     rows = []
-    for image in images:
-        interpreter.set_tensor(input_details["index"], image[None])
+    for example in examples:
+        interpreter.set_tensor(input_details["index"], example[None])
         interpreter.invoke()
         rows.append([interpreter.get_tensor(o["index"]) for o in interpreter.get_output_details()])
     return [np.stack(column) for column in zip(*rows, strict=True)]
 
 
-def onnx_outputs(network: bytes, images: Images) -> list[NDArray[np.float32]]:
-    """The outputs of ONNX Runtime, one array (n_images, ...) per output."""
+def onnx_outputs(network: bytes, examples: Examples) -> list[NDArray[np.float32]]:
+    """The outputs of ONNX Runtime, one array (n_examples, ...) per output."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-    rows = [session.run(None, {IMAGE: image[None]}) for image in images]
+    (given,) = session.get_inputs()
+    rows = [session.run(None, {given.name: example[None]}) for example in examples]
     return [np.stack(column) for column in zip(*rows, strict=True)]

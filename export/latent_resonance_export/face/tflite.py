@@ -1,7 +1,8 @@
 """Reads a TFLite file to plain data: operators in order, shapes, and constants in float32. Pure.
 
 The file is a flatbuffer in the schema of TensorFlow Lite, version 3, which LiteRT contains. Weights
-that are stored as float16 with a DEQUANTIZE operator are converted here, and the operator removed.
+that are stored sparse with a DENSIFY operator, or as float16 with a DEQUANTIZE operator, are
+converted here, and the operator removed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from latent_resonance_export.face.sparse import densify
 from latent_resonance_export.pack import ConversionError
 
 Shape = tuple[int, ...]
@@ -45,7 +47,7 @@ class TfliteGraph:
     Attributes
     ----------
     shapes
-        Of every tensor: batch, height, width, channels.
+        Of every tensor; an image's is batch, height, width, channels.
     constants
         Values of the constant tensors.
     """
@@ -73,7 +75,9 @@ def read_tflite(data: bytes) -> TfliteGraph:
     operators = []
     for each in graph.operators:
         operator = _operator(model, each)
-        if operator.kind == "DEQUANTIZE" and operator.inputs[0] in constants:
+        if operator.kind == "DENSIFY":  # its constant is dense here already
+            constants[operator.output] = constants[operator.inputs[0]]
+        elif operator.kind == "DEQUANTIZE" and operator.inputs[0] in constants:
             constants[operator.output] = constants[operator.inputs[0]].astype(np.float32)
         else:
             operators.append(operator)
@@ -98,8 +102,14 @@ def _constants(model: schema.ModelT, graph: schema.SubGraphT) -> dict[int, NDArr
     for i, tensor in enumerate(graph.tensors):
         values = model.buffers[tensor.buffer].data
         if values is not None and len(values):
-            found[i] = np.frombuffer(bytes(values), _type(tensor)).reshape(_shape(tensor))
+            found[i] = _dense(tensor, np.frombuffer(bytes(values), _type(tensor)))
     return found
+
+
+def _dense(tensor: schema.TensorT, values: NDArray[Any]) -> NDArray[Any]:
+    if tensor.sparsity is None:
+        return values.reshape(_shape(tensor))
+    return densify(tensor.name.decode(), values, _shape(tensor), tensor.sparsity)
 
 
 def _type(tensor: schema.TensorT) -> type[np.generic]:

@@ -1,7 +1,7 @@
-"""The two face networks on ONNX Runtime, on one thread.
+"""The face networks on ONNX Runtime, on one thread.
 
 The only module of the eye that imports onnxruntime. Runs in the eye's loop, or offline on the
-caller's thread. In: an image of the network's size. Out: its raw outputs.
+caller's thread. In: an image of the network's size, or landmarks. Out: its raw outputs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FloatArray = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class InputSpec:
-    """A network's file and input format.
+    """An image network's file and input format.
 
     Attributes
     ----------
@@ -46,11 +46,12 @@ class InputSpec:
 
 
 DETECTOR = InputSpec(tracker.DETECTOR, side=128, low=-1.0, high=1.0)
+FULL_RANGE = InputSpec(tracker.FULL_RANGE, side=192, low=-1.0, high=1.0)
 MESH = InputSpec(tracker.MESH, side=256, low=0.0, high=1.0)
 
 
 class Network:
-    """An inference session of one network.
+    """An inference session of one network whose input is an image.
 
     Raises
     ------
@@ -62,14 +63,7 @@ class Network:
         self.side = spec.side
         self._scale, self._low = np.float32((spec.high - spec.low) / 255), np.float32(spec.low)
         self._input = np.empty((1, spec.side, spec.side, 3), np.float32)
-        self._file = spec.file
-        data = checked_model(folder / spec.file)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                data, _options(), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # onnxruntime's own exceptions share no other base class
-            raise TrackerError(f"{spec.file} cannot be run here: {_reason(error)}") from error
+        self._file, self._session = spec.file, _open(folder / spec.file)
 
     def run(self, patch: Pixels) -> tuple[FloatArray, FloatArray]:
         """Both outputs for an image of shape (side, side, 3), without the batch dimension.
@@ -81,11 +75,50 @@ class Network:
         """
         np.multiply(patch, self._scale, out=self._input[0])
         self._input += self._low
-        try:
-            first, second = self._session.run(None, {"image": self._input})
-        except Exception as error:  # onnxruntime's own exceptions share no other base class
-            raise TrackerError(f"{self._file} failed on an image: {_reason(error)}") from error
+        first, second = _run(self._session, self._file, {"image": self._input})
         return first[0], second[0]
+
+
+class BlendshapeNetwork:
+    """An inference session of the network that scores blendshapes; its input is landmarks.
+
+    Raises
+    ------
+    TrackerError
+        As for `Network`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._session = _open(folder / tracker.BLENDSHAPES)
+
+    def run(self, points: FloatArray) -> FloatArray:
+        """The scores, shape (52,), for points of shape (1, 146, 2).
+
+        Raises
+        ------
+        TrackerError
+            ONNX Runtime fails.
+        """
+        (scores,) = _run(self._session, tracker.BLENDSHAPES, {"landmarks": points})
+        return scores.reshape(-1)
+
+
+def _open(path: Path) -> onnxruntime.InferenceSession:
+    data = checked_model(path)
+    try:
+        return onnxruntime.InferenceSession(data, _options(), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no other base class
+        raise TrackerError(f"{path.name} cannot be run here: {_reason(error)}") from error
+
+
+def _run(
+    session: onnxruntime.InferenceSession, file: str, inputs: dict[str, FloatArray]
+) -> list[FloatArray]:
+    try:
+        outputs: list[FloatArray] = session.run(None, inputs)
+    except Exception as error:  # onnxruntime's own exceptions share no other base class
+        raise TrackerError(f"{file} failed on an image: {_reason(error)}") from error
+    return outputs
 
 
 def _options() -> onnxruntime.SessionOptions:
