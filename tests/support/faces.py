@@ -38,8 +38,12 @@ BROW_RIGHT = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55)  # the person's own righ
 BROW_LEFT = (300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
 LIDS = (159, 145, 386, 374, 33, 133, 362, 263, 130, 359)
 FOREHEAD = (10, 67, 297, 54, 284, 103, 332)
+UPPER_LIDS = (246, 161, 160, 159, 158, 157, 173, 466, 388, 387, 386, 385, 384, 398)
+LOWER_LIDS = (7, 163, 144, 145, 153, 154, 155, 249, 390, 373, 374, 380, 381, 382)
+CLOSED = 0.92  # of the distance between the lids: they have a thickness
 
 Pixels = NDArray[np.uint8]
+Displacement = tuple[NDArray[np.float64], NDArray[np.float64]]  # points before and after
 
 
 @cache
@@ -105,31 +109,68 @@ def placed(
 
 def mouth_opened(by: float) -> Pixels:
     """Lower lip, chin and what hangs on them moved down by a share of the face's width."""
+    if by <= 0:
+        return photograph()
+    image = _bent(photograph(), *mouth_points(by))
+    dark = cv2.fillPoly(image.copy(), [inner_lips(by).round().astype(np.int32)], (45, 20, 22))
+    return cv2.GaussianBlur(dark, (3, 3), 0)
+
+
+def mouth_points(by: float) -> Displacement:
+    """Where the points of a mouth that opens come from and go to."""
     moved = points()[:, :2].copy()
     down = by * face_width()
     moved[list(LOWER_LIP_INNER + LOWER_LIP_OUTER + CHIN), 1] += down
     moved[list(CHEEKS_LOW), 1] += down / 2
     held = (*HELD, *UPPER_LIP_INNER, *UPPER_LIP_OUTER, *MOUTH_CORNERS_INNER)
-    used = (*LOWER_LIP_INNER, *LOWER_LIP_OUTER, *CHIN, *CHEEKS_LOW, *held)
-    image = _bent(photograph(), points()[list(used), :2], moved[list(used)])
-    inside = [78, *UPPER_LIP_INNER, 308, *LOWER_LIP_INNER[::-1]]
-    dark = cv2.fillPoly(image.copy(), [moved[inside].round().astype(np.int32)], (45, 20, 22))
-    return cv2.GaussianBlur(dark, (3, 3), 0) if by > 0 else photograph()
+    used = [*LOWER_LIP_INNER, *LOWER_LIP_OUTER, *CHIN, *CHEEKS_LOW, *held]
+    return points()[used, :2], moved[used]
+
+
+def inner_lips(by: float) -> NDArray[np.float64]:
+    """The outline between the lips of a mouth that is opened by a share of the face's width."""
+    upper = points()[[78, *UPPER_LIP_INNER, 308], :2]
+    lower = points()[list(LOWER_LIP_INNER[::-1]), :2] + (0, by * face_width())
+    return np.concatenate([upper, lower])
 
 
 def brows_moved(down: float, together: float) -> Pixels:
     """Brows moved down and towards each other by shares of the face's width (up if negative)."""
+    return _bent(photograph(), *brow_points(down, together))
+
+
+def brow_points(down: float, together: float) -> Displacement:
+    """Where the points of moving brows come from and go to."""
     shift = np.zeros((478, 2))
     shift[list(BROW_RIGHT + BROW_LEFT), 1] = down * face_width()
     shift[list(BROW_RIGHT), 0] = together * face_width() / 2
     shift[list(BROW_LEFT), 0] = -together * face_width() / 2
     held = (*HELD, *LIDS, *FOREHEAD)
     used = list(dict.fromkeys((*BROW_RIGHT, *BROW_LEFT, *held)))
-    return _bent(photograph(), points()[used, :2], points()[used, :2] + shift[used])
+    return points()[used, :2], points()[used, :2] + shift[used]
+
+
+def lids_closed(by: float = 1.0) -> Pixels:
+    """The upper lids lowered onto the lower ones, by a share of the way."""
+    return _redrawn(photograph(), *lid_points(by))
+
+
+def lid_points(by: float) -> Displacement:
+    """The mesh in the photograph, (468, 2), and with lids that close, (468, 3)."""
+    flat = points()[:468]
+    moved = flat.copy()
+    upper, lower = list(UPPER_LIDS), list(LOWER_LIDS)
+    moved[upper, :2] += CLOSED * by * (flat[lower, :2] - flat[upper, :2])
+    return flat[:, :2], moved
 
 
 def turned(yaw: float, pitch: float = 0.0) -> Pixels:
     """The face's mesh rotated in space (to the person's left, and up) and redrawn."""
+    return _redrawn(photograph(), *turned_points(yaw, pitch))
+
+
+def turned_points(yaw: float, pitch: float) -> Displacement:
+    """The mesh in the photograph, (468, 2), and rotated in space, (468, 3)."""
     flat = points()[:468]
     middle = (flat[234] + flat[454]) / 2
     shape = (flat - middle) * [1, -1, -1]  # x right, y up, z towards the camera
@@ -137,7 +178,7 @@ def turned(yaw: float, pitch: float = 0.0) -> Pixels:
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
     about_x = np.array([[1, 0, 0], [0, cp, sp], [0, -sp, cp]])
     moved = (shape @ (about_x @ about_y).T) * [1, -1, -1] + middle
-    return _redrawn(photograph(), flat[:, :2], moved)
+    return flat[:, :2], moved
 
 
 def _frame(points_of: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -152,18 +193,29 @@ def _frame(points_of: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _bent(image: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
     """Thin-plate spline warp that takes the points from `before` to `after`."""
+    shift = cv2.resize(bending(before, after), (WIDTH, HEIGHT))
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    return cv2.remap(image, xs + shift[..., 0], ys + shift[..., 1], cv2.INTER_LINEAR)
+
+
+def bending(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float32]:
+    """From where each fourth pixel of a bent image comes, relative to itself: (120, 160, 2)."""
     frame = _frame(points()[:468, :2])
     offsets = RBFInterpolator(
         np.concatenate([after, frame]), np.concatenate([before - after, 0 * frame]), smoothing=0.5
     )
     ys, xs = np.mgrid[0:HEIGHT:4, 0:WIDTH:4]
     shift = offsets(np.stack([xs.ravel(), ys.ravel()], 1)).reshape(*xs.shape, 2)
-    shift = cv2.resize(shift.astype(np.float32), (WIDTH, HEIGHT))
-    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
-    return cv2.remap(image, xs + shift[..., 0], ys + shift[..., 1], cv2.INTER_LINEAR)
+    return shift.astype(np.float32)
 
 
-def _redrawn(image: Pixels, before: NDArray[np.float64], after: NDArray[np.float64]) -> Pixels:
+def redrawing(before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray[np.float32]:
+    """From where each pixel of a redrawn mesh comes, relative to itself: (480, 640, 2)."""
+    grid = np.stack(np.meshgrid(np.arange(WIDTH), np.arange(HEIGHT)), -1).astype(np.float32)
+    return _redrawn(grid, before, after) - grid
+
+
+def _redrawn(image: NDArray, before: NDArray[np.float64], after: NDArray[np.float64]) -> NDArray:
     """Each triangle of the mesh drawn at its new position, the farthest first."""
     frame = _frame(before)
     source = np.concatenate([before, frame])
@@ -176,7 +228,7 @@ def _redrawn(image: Pixels, before: NDArray[np.float64], after: NDArray[np.float
     return canvas
 
 
-def _draw(canvas: Pixels, image: Pixels, source: NDArray, target: NDArray) -> None:
+def _draw(canvas: NDArray, image: NDArray, source: NDArray, target: NDArray) -> None:
     x, y, width, height = cv2.boundingRect(target.astype(np.float32))
     x2, y2 = min(x + width + 1, WIDTH), min(y + height + 1, HEIGHT)
     x, y = max(x, 0), max(y, 0)
