@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import struct
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.clips import CLIPS, clip
 
 from latent_resonance.eye.tracking.onnx import pose
 from latent_resonance.eye.tracking.tracker import BUNDLE, FULL_RANGE, MODELS
@@ -21,6 +23,7 @@ operators = pytest.importorskip("latent_resonance_export.face.onnx_operators")
 tflite = pytest.importorskip("latent_resonance_export.face.tflite")
 conversion = pytest.importorskip("latent_resonance_export.pack")
 
+ORIGINAL = "face_detection_full_range_sparse.tflite"
 TASK = Path(__file__).parents[2] / "models" / BUNDLE
 
 
@@ -56,9 +59,9 @@ def test_padding_is_tensorflows_own(
 def test_a_changed_network_is_detected() -> None:
     spec = networks.BUNDLED[0]
     detector = member(spec.member)
-    converted, difference = networks.convert_network(spec, detector)
-    assert difference < networks.TOLERANCE
-    model = onnx.load_from_string(converted)
+    converted = networks.convert_network(spec, spec.member, detector)
+    assert converted.difference < networks.TOLERANCE
+    model = onnx.load_from_string(converted.data)
     images = spec.examples((1, 128, 128, 3))
     weights = next(each for each in model.graph.initializer if each.data_type == 10)  # float16
     changed = np.frombuffer(weights.raw_data, np.float16) * np.float16(1.01)
@@ -67,7 +70,7 @@ def test_a_changed_network_is_detected() -> None:
 
 
 def test_an_unsupported_operator_is_named() -> None:
-    graph = tflite.read_tflite(member("face_blendshapes.tflite"))
+    graph = tflite.read_tflite("blendshapes", member("face_blendshapes.tflite"))
     first = dataclasses.replace(graph.operators[0], kind="FILL")
     other = dataclasses.replace(graph, operators=(first, *graph.operators[1:]))
     with pytest.raises(conversion.ConversionError, match="TFLite's FILL is not supported"):
@@ -90,8 +93,58 @@ def test_a_bundle_with_invalid_networks_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(task, "w") as bundle:
         for source in networks.BUNDLED:
             bundle.writestr(source.member, b"not a network at all")
-    with pytest.raises(conversion.ConversionError, match="not a TFLite file"):
+    with pytest.raises(
+        conversion.ConversionError, match=r"other.task: face_detector.tflite is not a TFLite file"
+    ):
         networks.convert_face(task, tmp_path)
+
+
+@pytest.mark.skipif(
+    not (CLIPS and (CLIPS / ORIGINAL).exists()),
+    reason=f"set LATENT_RESONANCE_CLIPS to a folder with MediaPipe's {ORIGINAL}",
+)
+def test_the_shipped_full_range_detector_is_converted_from_googles_file(tmp_path: Path) -> None:
+    *_, detector = networks.convert_face(TASK, tmp_path, clip(ORIGINAL))
+    assert (detector.path.name, detector.sha256) == (FULL_RANGE, MODELS[FULL_RANGE])
+    assert detector.difference <= networks.TOLERANCE
+
+
+DETECTORS = {
+    "missing": (None, "cannot be read (No such file or directory); give MediaPipe's"),
+    "a zip": (b"PK\x05\x06" + bytes(18), "is not a TFLite file; give MediaPipe's own"),
+    "cut off": (member("face_detector.tflite")[:100_000], "is damaged ("),
+    "another": (member("face_detector.tflite"), "has outputs of [14336, 896] values, face_det"),
+}
+
+
+@pytest.mark.parametrize("fault", DETECTORS)
+def test_a_wrong_detector_is_a_one_line_error_and_nothing_is_written(
+    tmp_path: Path, fault: str
+) -> None:
+    content, message = DETECTORS[fault]
+    detector, folder = tmp_path / "detector.tflite", tmp_path / "models"
+    folder.mkdir()
+    if content is not None:
+        detector.write_bytes(content)
+    with pytest.raises(conversion.ConversionError, match=r"^[^\n]+$") as caught:
+        networks.convert_face(TASK, folder, detector)
+    assert str(caught.value).startswith(f"{detector} {message}")
+    assert not list(folder.iterdir())
+
+
+def damaged(data: bytes, seed: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    changed = bytearray(data)
+    for at in rng.integers(8, len(data), 40):
+        changed[at] = rng.integers(256)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_damaged_network_is_read_or_refused_but_never_raises_another_error(seed: int) -> None:
+    original = damaged(member("face_blendshapes.tflite"), seed)
+    with contextlib.suppress(conversion.ConversionError):
+        tflite.read_tflite("blendshapes", original)
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:

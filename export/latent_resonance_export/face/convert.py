@@ -10,6 +10,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import sha256_of
 from latent_resonance_export.face.onnx_graph_builder import build_onnx
-from latent_resonance_export.face.tflite import Shape, read_tflite
+from latent_resonance_export.face.tflite import Shape, TfliteGraph, read_tflite
 from latent_resonance_export.pack import ConversionError
 
 Examples = NDArray[np.float32]
@@ -109,6 +110,15 @@ FULL_RANGE = NetworkSpec(
 
 
 @dataclass(frozen=True)
+class ConvertedNetwork:
+    """An ONNX file's name and content, and its largest difference from the original (relative)."""
+
+    file: str
+    data: bytes
+    difference: float
+
+
+@dataclass(frozen=True)
 class WrittenNetwork:
     """A written file, and its largest difference from the original, relative to the peak."""
 
@@ -125,14 +135,12 @@ def convert_face(task: Path, folder: Path, detector: Path | None = None) -> list
     ConversionError
         The bundle lacks one, a file is damaged, a network uses an unsupported operator, or the two
         runtimes differ. Then nothing is written.
-    OSError
-        The detector cannot be read, or a file cannot be written.
     """
-    originals = [(spec, _member(task, spec.member)) for spec in BUNDLED]
+    originals = [(spec, f"{task}: {spec.member}", _member(task, spec.member)) for spec in BUNDLED]
     if detector is not None:
-        originals.append((FULL_RANGE, detector.read_bytes()))
-    converted = [(spec, *convert_network(spec, original)) for spec, original in originals]
-    return [_write(folder / spec.file, data, difference) for spec, data, difference in converted]
+        originals.append((FULL_RANGE, str(detector), _content(detector)))
+    converted = [convert_network(*original) for original in originals]
+    return [_write(folder, network) for network in converted]
 
 
 def _member(task: Path, name: str) -> bytes:
@@ -143,18 +151,26 @@ def _member(task: Path, name: str) -> bytes:
         raise ConversionError(f"{task} is not a face landmarker bundle ({error})") from error
 
 
-def convert_network(spec: NetworkSpec, original: bytes) -> tuple[bytes, float]:
-    """The ONNX file of a TFLite file, and its difference from it.
+def _content(detector: Path) -> bytes:
+    try:
+        return detector.read_bytes()
+    except OSError as error:
+        raise ConversionError(
+            f"{detector} cannot be read ({error.strerror}); "
+            "give MediaPipe's face_detection_full_range_sparse.tflite"
+        ) from error
+
+
+def convert_network(spec: NetworkSpec, name: str, original: bytes) -> ConvertedNetwork:
+    """Converts the content of a TFLite file and compares both; errors say its name.
 
     Raises
     ------
     ConversionError
         See `convert_face`.
     """
-    graph = read_tflite(original)
-    kept = zip(graph.outputs, spec.outputs, strict=False)  # further outputs are dropped
-    outputs = [(tensor, name, shape) for tensor, (name, shape) in kept]
-    model = build_onnx(graph, spec.input, outputs)
+    graph = read_tflite(name, original)
+    model = build_onnx(graph, spec.input, _kept(spec, name, graph))
     converted = model.SerializeToString(deterministic=True)
     examples = spec.examples(graph.shapes[graph.inputs[0]])
     difference = max_difference(original, converted, examples)
@@ -163,13 +179,27 @@ def convert_network(spec: NetworkSpec, original: bytes) -> tuple[bytes, float]:
             f"{spec.file}: LiteRT and ONNX Runtime differ by {difference:.2g} of the largest "
             f"value, {TOLERANCE:.0e} is allowed; nothing was written"
         )
-    return converted, difference
+    return ConvertedNetwork(spec.file, converted, float(f"{difference:.2g}"))
 
 
-def _write(path: Path, data: bytes, difference: float) -> WrittenNetwork:
+def _kept(spec: NetworkSpec, name: str, graph: TfliteGraph) -> list[tuple[int, str, Shape]]:
+    """Tensor, name and shape of each output; further ones are dropped."""
+    needed = [prod(shape) for _, shape in spec.outputs]
+    found = [prod(graph.shapes[tensor]) for tensor in graph.outputs]
+    if found[: len(needed)] != needed:
+        raise ConversionError(
+            f"{name} has outputs of {found} values, {spec.file} needs {needed}; "
+            "give MediaPipe's own file"
+        )
+    kept = zip(graph.outputs, spec.outputs, strict=False)
+    return [(tensor, output, shape) for tensor, (output, shape) in kept]
+
+
+def _write(folder: Path, network: ConvertedNetwork) -> WrittenNetwork:
+    path = folder / network.file
     with atomic_path(path) as beside:
-        beside.write_bytes(data)
-    return WrittenNetwork(path, sha256_of(path), float(f"{difference:.2g}"))
+        beside.write_bytes(network.data)
+    return WrittenNetwork(path, sha256_of(path), network.difference)
 
 
 def max_difference(original: bytes, converted: bytes, examples: Examples) -> float:

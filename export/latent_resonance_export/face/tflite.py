@@ -7,6 +7,7 @@ converted here, and the operator removed.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,10 @@ _TYPES: dict[int, type[np.generic]] = {
     schema.TensorType.FLOAT16: np.float16,
     schema.TensorType.INT32: np.int32,
 }
+_DAMAGED = (  # what reading an invalid offset, number or name raises
+    *(struct.error, ValueError, IndexError, TypeError, KeyError, AttributeError),
+    *(OverflowError, MemoryError),
+)
 
 
 @dataclass(frozen=True)
@@ -59,17 +64,23 @@ class TfliteGraph:
     outputs: tuple[int, ...]
 
 
-def read_tflite(data: bytes) -> TfliteGraph:
-    """Reads the only graph of a TFLite file.
+def read_tflite(name: str, data: bytes) -> TfliteGraph:
+    """Reads the only graph of a TFLite file; errors say its name.
 
     Raises
     ------
     ConversionError
-        The file is not TFLite, or is quantised.
+        The file is not TFLite, is damaged, or is quantised.
     """
     if data[4:8] != b"TFL3":
-        raise ConversionError("not a TFLite file; unzip the .task file first")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0))
+        raise ConversionError(f"{name} is not a TFLite file; give MediaPipe's own, unpacked")
+    try:
+        return _graph(schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(data, 0)))
+    except _DAMAGED as error:
+        raise ConversionError(f"{name} is damaged ({error}); copy it again") from error
+
+
+def _graph(model: schema.ModelT) -> TfliteGraph:
     (graph,) = model.subgraphs
     constants = _constants(model, graph)
     operators = []
@@ -109,7 +120,7 @@ def _constants(model: schema.ModelT, graph: schema.SubGraphT) -> dict[int, NDArr
 def _dense(tensor: schema.TensorT, values: NDArray[Any]) -> NDArray[Any]:
     if tensor.sparsity is None:
         return values.reshape(_shape(tensor))
-    return densify(tensor.name.decode(), values, _shape(tensor), tensor.sparsity)
+    return densify(values, _shape(tensor), tensor.sparsity)
 
 
 def _type(tensor: schema.TensorT) -> type[np.generic]:

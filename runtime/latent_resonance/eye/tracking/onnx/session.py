@@ -117,7 +117,7 @@ def _run(
     try:
         outputs: list[FloatArray] = session.run(None, inputs)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
-        raise TrackerError(f"{file} failed on an image: {_reason(error)}") from error
+        raise TrackerError(f"{file} failed: {_reason(error)}") from error
     return outputs
 
 
