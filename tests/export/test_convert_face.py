@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests.support.clips import CLIPS, clip
 
-from latent_resonance.eye.tracking.onnx import pose
+from latent_resonance.eye.tracking import pose
 from latent_resonance.eye.tracking.tracker import BUNDLE, FULL_RANGE, MODELS
 
 onnx = pytest.importorskip("onnx")

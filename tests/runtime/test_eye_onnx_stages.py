@@ -17,8 +17,9 @@ from tests.support.known_networks import (
     turned,
 )
 
-from latent_resonance.eye.tracking.onnx import blazeface, face_mesh, pose
-from latent_resonance.eye.tracking.onnx.roi import (
+from latent_resonance.eye.tracking import pose
+from latent_resonance.eye.tracking.onnx import blazeface, face_mesh
+from latent_resonance.eye.tracking.roi import (
     Roi,
     crop,
     iou,

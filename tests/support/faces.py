@@ -65,16 +65,17 @@ def face_width() -> float:
 
 
 def track(images: Iterable[Pixels], rate: float = 30.0, max_faces: int = 2) -> list[list[Face]]:
-    """The faces that the real tracker finds in successive images."""
+    """The face that the real tracker follows in successive images, if any: a list of at most one."""
     return list(track_clip(((i / rate, image) for i, image in enumerate(images)), max_faces))
 
 
 def track_clip(clip: Iterable[tuple[float, Pixels]], max_faces: int = 2) -> Iterator[list[Face]]:
-    """The faces in each of successive (time_s, image)."""
+    """The face in each of successive (time_s, image)."""
     tracker = open_tracker(MODELS, Eye(max_faces=max_faces))
     try:
         for time_s, image in clip:
-            yield tracker.find(Image(np.ascontiguousarray(image), round(time_s * NS)))
+            face = tracker.find(Image(np.ascontiguousarray(image), round(time_s * NS)))
+            yield [] if face is None else [face]
     finally:
         tracker.close()
 

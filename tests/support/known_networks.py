@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance.eye.camera.camera import Pixels
-from latent_resonance.eye.tracking.onnx import blazeface, pose
-from latent_resonance.eye.tracking.onnx.roi import MARGIN
+from latent_resonance.eye.tracking import pose
+from latent_resonance.eye.tracking.onnx import blazeface
+from latent_resonance.eye.tracking.roi import MARGIN
 
 WIDTH, HEIGHT = 640, 480
 N_ANCHORS = 896

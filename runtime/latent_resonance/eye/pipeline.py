@@ -10,7 +10,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -134,7 +134,17 @@ def clip_states(path: Path, settings: Settings) -> Iterator[FaceState]:
     TrackerError, IsolationError
         Immediately, if no tracker can run here or network access cannot be dropped.
     """
-    images = images_of_clip(path)
+    return states_of_images(images_of_clip(path), settings)
+
+
+def states_of_images(images: Iterable[Image], settings: Settings) -> Iterator[FaceState]:
+    """The state for every image of a film, with `time_ns` on the film's own clock.
+
+    Raises
+    ------
+    TrackerError, IsolationError
+        Immediately, if no tracker can run here or network access cannot be dropped.
+    """
     return _states(images, _tracker_without_network(settings), FeatureExtractor(settings.eye))
 
 
@@ -146,7 +156,7 @@ class Pipeline:
     """
 
     def __init__(self, tracker: Tracker, extractor: FeatureExtractor, images_per_s: float) -> None:
-        self._orientation, self._extractor = OrientationCheck(tracker.find), extractor
+        self._orientation, self._extractor = OrientationCheck(tracker), extractor
         self._lost_ns = round(_NS * max(0.5, 2.5 / images_per_s))
         self._image_ns = self._last_time_ns = 0
 
@@ -164,7 +174,7 @@ class Pipeline:
             )
         if now_ns - self._image_ns < self._lost_ns:
             return None
-        return self._extractor.step([], self._monotonic_ns(now_ns))
+        return self._extractor.step(None, self._monotonic_ns(now_ns))
 
     def _monotonic_ns(self, time_ns: int) -> int:
         """`time_ns`, but never before the last: a driver's clock may lag slightly behind ours."""
@@ -173,7 +183,7 @@ class Pipeline:
 
 
 def _states(
-    images: Iterator[Image], tracker: Tracker, extractor: FeatureExtractor
+    images: Iterable[Image], tracker: Tracker, extractor: FeatureExtractor
 ) -> Iterator[FaceState]:
     try:
         for image in images:

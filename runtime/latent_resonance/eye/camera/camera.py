@@ -264,10 +264,10 @@ def warped(pixels: Pixels, matrix: NDArray[np.float64], side: int, *, repeat_edg
     return cast("Pixels", result)
 
 
-def downscaled(pixels: Pixels) -> Pixels:
-    """The image, downscaled if its longer side exceeds `MAX_SIDE`."""
+def downscaled(pixels: Pixels, side: int = MAX_SIDE) -> Pixels:
+    """The image, downscaled if its longer side exceeds `side` pixels."""
     height, width = pixels.shape[:2]
-    scale = MAX_SIDE / max(height, width)
+    scale = side / max(height, width)
     if scale >= 1:
         return pixels
     size = max(round(width * scale), 1), max(round(height * scale), 1)

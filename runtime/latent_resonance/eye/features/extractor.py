@@ -1,7 +1,7 @@
-"""From the faces in an image to the state that is sent to the voice.
+"""From the visitor's face in an image to the state that is sent to the voice.
 
-A stateful stage, shared by the live loop and offline rendering. In: faces and the time of their
-image. Out: a `FaceState`.
+A stateful stage, shared by the live loop and offline rendering. In: a face, or none, and the time
+of its image. Out: a `FaceState`.
 """
 
 from __future__ import annotations
@@ -11,31 +11,43 @@ from numpy.typing import NDArray
 
 from latent_resonance.config.settings import Eye as EyeSettings
 from latent_resonance.eye.features.baseline import Baseline
-from latent_resonance.eye.features.features import INSTANT, apply_dead_zones, instant_features
+from latent_resonance.eye.features.features import (
+    HEAD,
+    INSTANT,
+    MOUTH,
+    RAISE,
+    TENSION,
+    instant_features,
+    spanned,
+)
 from latent_resonance.eye.features.geometry import Measurements, measure
 from latent_resonance.eye.features.motion import (
+    ACTIVITY_S,
     MOTION_S,
     VELOCITY_S,
     Rate,
     Stillness,
+    activity,
     motion_from_speed,
     rms_speed,
+    shares_of_rest,
+    without_rest,
 )
+from latent_resonance.eye.features.mouth_range import MouthRange
 from latent_resonance.eye.features.one_euro import OneEuroFilter
-from latent_resonance.eye.tracking.player_selection import PlayerSelection
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FaceState, FeatureVector, clip_features, neutral_features
 
 FloatArray = NDArray[np.float64]
 
 _NS = 1_000_000_000
-_GAP_S = 0.5  # after this long without a face, filters and rates are reset
-_MOUTH, _RAISE, _TENSION = (INSTANT.index(n) for n in ("mouth_open", "brow_raise", "brow_tension"))
-_HEAD = slice(INSTANT.index("head_yaw"), len(INSTANT))
+HOLD_S = 0.5  # a face lost for less, as behind a hand in passing, is held
+RETURN_S = 0.3  # in which features glide from what was held to what is seen again
+_VELOCITIES = slice(len(INSTANT), len(INSTANT) + 5)
 
 
 class FeatureExtractor:
-    """Selects one visitor and computes their features from image to image.
+    """Computes the features of one visitor after another.
 
     Attributes
     ----------
@@ -45,65 +57,84 @@ class FeatureExtractor:
 
     def __init__(self, settings: EyeSettings) -> None:
         self._absence_s = settings.absence_s
-        self._player = PlayerSelection()
         self.baseline = Baseline(settings.neutral_s)
+        self._mouth_range = MouthRange()
         self._filter = OneEuroFilter(settings.one_euro)
-        self._velocities, self._point_rates = Rate(VELOCITY_S), Rate(MOTION_S)
+        self._velocities, self._slow_velocities = Rate(VELOCITY_S), Rate(ACTIVITY_S)
+        self._point_rates = Rate(MOTION_S)
         self._stillness = Stillness()
+        self._visitor = 0
         self._sequence = -1
-        self._last_ns: int | None = None
-        self._seen_ns = 0
+        self._seen_ns: int | None = None
+        self._returned_ns = -round(_NS * RETURN_S)
+        self._held = self._features = neutral_features()
 
-    def step(self, faces: list[Face], time_ns: int) -> FaceState:
+    def step(self, face: Face | None, time_ns: int) -> FaceState:
         """The state for the image of `time_ns`, which must not precede the last one."""
-        dt_s = 0.0 if self._last_ns is None else (time_ns - self._last_ns) / _NS
-        self._last_ns = time_ns
         self._sequence += 1
-        face, is_new = self._player.step(faces, dt_s)
-        if is_new:
-            self._reset_visitor()
         if face is None:
-            return self._absent(time_ns)
-        features = self._features(measure(face), self._since_seen_s(time_ns))
-        return FaceState(self._sequence, time_ns, True, features)
-
-    def _absent(self, time_ns: int) -> FaceState:
-        if (time_ns - self._seen_ns) / _NS > self._absence_s:
-            self._player.reset()
+            return self._without_face(time_ns)
+        if face.visitor != self._visitor:
+            self._visitor = face.visitor
             self._reset_visitor()
-        return FaceState(self._sequence, time_ns, False, neutral_features())
+        dt_s = self._since_seen_s(time_ns)
+        self._seen_ns = time_ns
+        if dt_s > HOLD_S:
+            self._reset_motion()
+            dt_s = 0.0
+        features = self._extract(measure(face), dt_s)
+        self._features = self._returning(features, time_ns)
+        return FaceState(self._sequence, time_ns, True, self._features)
+
+    def _without_face(self, time_ns: int) -> FaceState:
+        lost_s = self._since_seen_s(time_ns)
+        if self._seen_ns is not None and lost_s > self._absence_s:
+            self._visitor = 0
+            self._reset_visitor()
+        if self._seen_ns is None or lost_s > HOLD_S:
+            return FaceState(self._sequence, time_ns, False, neutral_features())
+        self._held, self._returned_ns = self._features.copy(), time_ns
+        self._held[_VELOCITIES] = 0.0
+        return FaceState(self._sequence, time_ns, True, self._held)
 
     def _since_seen_s(self, time_ns: int) -> float:
-        """Seconds since the face was last detected; after a gap 0, with the motion reset."""
-        since_s = (time_ns - self._seen_ns) / _NS
-        self._seen_ns = time_ns
-        if since_s > _GAP_S:
-            self._reset_motion()
-            return 0.0
-        return since_s
+        return 0.0 if self._seen_ns is None else (time_ns - self._seen_ns) / _NS
 
-    def _features(self, measurements: Measurements, dt_s: float) -> FeatureVector:
+    def _returning(self, features: FeatureVector, time_ns: int) -> FeatureVector:
+        """For `RETURN_S` after a face was held, from what was held to what is seen."""
+        share = np.float32(min((time_ns - self._returned_ns) / (_NS * RETURN_S), 1.0))
+        return features if share == 1.0 else self._held + share * (features - self._held)
+
+    def _extract(self, measurements: Measurements, dt_s: float) -> FeatureVector:
         speed = rms_speed(self._point_rates.step(measurements.positions, dt_s)) / measurements.unit
-        baseline = self.baseline.step(measurements, speed, dt_s)
-        instant = self._filter.step(instant_features(measurements, baseline), dt_s)
-        features = clip_features(np.concatenate([apply_dead_zones(instant), np.zeros(7)]))
-        features[len(INSTANT) : -2] = self._velocities.step(_rate_inputs(features), dt_s)
-        features[-2:] = motion_from_speed(speed), self._stillness.step(speed, dt_s)
-        return clip_features(features)
+        spans = self._filter.step(spanned(measurements), dt_s)
+        shares = shares_of_rest(self._slow_velocities.step(_rate_inputs(spans), dt_s))
+        velocities = without_rest(self._velocities.step(_rate_inputs(spans), dt_s), shares)
+        stillness = self._stillness.step(activity(shares, speed), dt_s)
+        neutral = self.baseline.step(spans, dt_s, at_rest=self._stillness.at_rest)
+        mouth_range = self._mouth_range.step(float((spans - neutral)[MOUTH]), dt_s)
+        instant = instant_features(spans, neutral, mouth_range)
+        motion = motion_from_speed(speed)
+        return clip_features(np.concatenate([instant, velocities, [motion, stillness]]))
 
     def _reset_visitor(self) -> None:
         """Start over for another visitor."""
+        self._seen_ns = None
         self.baseline.reset()
+        self._mouth_range.reset()
         self._reset_motion()
 
     def _reset_motion(self) -> None:
         self._filter.reset()
         self._velocities.reset()
+        self._slow_velocities.reset()
         self._point_rates.reset()
         self._stillness.reset()
 
 
-def _rate_inputs(features: FeatureVector) -> FloatArray:
-    """The quantities whose rates are the velocities: yaw, pitch, roll, mouth, brows (up is +)."""
-    brows = features[_RAISE] - features[_TENSION]
-    return np.array([*features[_HEAD], features[_MOUTH], brows], np.float64)
+def _rate_inputs(spans: FloatArray) -> FloatArray:
+    """The quantities whose rates are the velocities: yaw, pitch, roll, mouth, brows (up is +).
+
+    None depends on the baseline, which moves by itself.
+    """
+    return np.array([*spans[HEAD], spans[MOUTH], spans[RAISE] - spans[TENSION]])

@@ -1,8 +1,9 @@
-"""From landmarks to six lengths and three angles of the face.
+"""From a face to six measures of its expression and three angles of the head.
 
 Pure; called for each image, in the eye's loop or offline. In: a `Face`. Out: `Measurements`:
-lengths in the head's coordinate frame, in face units (about 55 mm on an adult), and angles to the
-camera. The lengths do not depend on the distance, position and pose of the head.
+lengths in the head's coordinate frame, in face units (about 55 mm on an adult), blendshapes of the
+brows, and angles to the camera. None depends on the distance and position of the head; of the
+brows, blendshapes are used because their heights and distances change as the head turns.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from latent_resonance.eye.tracking.onnx.blendshapes import (
+    BROW_DOWN_LEFT,
+    BROW_DOWN_RIGHT,
+    BROW_INNER_UP,
+)
 from latent_resonance.eye.tracking.tracker import Face
 
 FloatArray = NDArray[np.float64]
 
-LENGTHS = ("lip_gap", "mouth_width", "chin_drop", "brow_height", "brow_ease", "lid_gap")
+MEASURES = ("lip_gap", "mouth_width", "chin_drop", "brow_up", "brow_down", "lid_gap")
 ANGLES = ("yaw", "pitch", "roll")
 
 # Indices into MediaPipe's 478 points. The right and left are the visitor's own.
@@ -25,10 +31,6 @@ RIGID = (33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 2, 98, 327, 127, 356, 234, 4
 UPPER_LIP, LOWER_LIP = (13, 82, 312), (14, 87, 317)  # inner edges
 MOUTH_CORNERS = (61, 291)
 NOSE_BASE, CHIN = 2, 152
-EYE_CORNERS, INNER_CORNERS = (33, 133, 362, 263), (133, 362)
-BROWS = (105, 66, 63, 334, 296, 293)
-INNER_BROWS = (55, 107, 285, 336)
-BROW_PAIRS = ((55, 285), (107, 336))  # across the nose
 LIDS = ((159, 145), (158, 153), (160, 144), (386, 374), (385, 380), (387, 373))
 EYE_WIDTHS = ((33, 133), (362, 263))
 # A balanced subset that represents the motion of the whole face; no lids, so blinks do not count.
@@ -41,8 +43,9 @@ class Measurements:
 
     Attributes
     ----------
-    lengths
-        Shape (6,), in the order of `LENGTHS`, in face units.
+    expression
+        Shape (6,), in the order of `MEASURES`: lip gap, mouth width and chin drop in face units,
+        the brows' blendshapes from 0 to 1, and the gap of the lids as a share of their width.
     angles
         Shape (3,), rad: yaw, pitch, roll; positive when the visitor turns to their own left,
         looks up, and tilts towards their own left shoulder.
@@ -52,7 +55,7 @@ class Measurements:
         Pixels per face unit.
     """
 
-    lengths: FloatArray
+    expression: FloatArray
     angles: FloatArray
     positions: FloatArray
     unit: float
@@ -62,7 +65,10 @@ def measure(face: Face) -> Measurements:
     """Measure a face."""
     head, unit = head_frame(face)
     return Measurements(
-        lengths(head), angles(face.rotation), face.landmarks[MOTION_POINTS, :2], unit
+        expression(head, face.blendshapes),
+        angles(face.rotation),
+        face.landmarks[MOTION_POINTS, :2],
+        unit,
     )
 
 
@@ -77,32 +83,16 @@ def head_frame(face: Face) -> tuple[FloatArray, float]:
     return upright / unit, unit
 
 
-def face_size(face: Face) -> float:
-    """The face unit in pixels: the larger, the nearer."""
-    return head_frame(face)[1]
-
-
-def face_centre(face: Face) -> FloatArray:
-    """The face's position in the image, shape (2,), pixels."""
-    centre: FloatArray = face.landmarks[RIGID, :2].mean(axis=0)
-    return centre
-
-
-def lengths(head: FloatArray) -> FloatArray:
-    """The six `LENGTHS`, from landmarks in the head's frame."""
+def expression(head: FloatArray, blendshapes: NDArray[np.float32]) -> FloatArray:
+    """The six `MEASURES`, from landmarks in the head's frame and blendshapes (52,)."""
     y = head[:, 1]
-    brow_height = _mean(y, BROWS) - _mean(y, EYE_CORNERS)
-    inner_height = _mean(y, INNER_BROWS) - _mean(y, INNER_CORNERS)
-    # A frown reduces this. Frowning draws the brows together at any head pitch, while their
-    # apparent height also changes with nodding, so the distance has the largest weight.
-    brow_ease = _distance(head, BROW_PAIRS) + 0.5 * inner_height + 0.25 * brow_height
     return np.array(
         [
             _mean(y, UPPER_LIP) - _mean(y, LOWER_LIP),
             _distance(head, (MOUTH_CORNERS,)),
             y[NOSE_BASE] - y[CHIN],
-            brow_height,
-            brow_ease,
+            float(blendshapes[BROW_INNER_UP]),
+            float(blendshapes[[BROW_DOWN_LEFT, BROW_DOWN_RIGHT]].mean()),
             _distance(head, LIDS) / _distance(head, EYE_WIDTHS),
         ]
     )

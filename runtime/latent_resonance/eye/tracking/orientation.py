@@ -8,10 +8,8 @@ may lie on the floor. A small stateful stage in the eye's live loop. In: images.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from latent_resonance.eye.camera.camera import Image, rotated
-from latent_resonance.eye.tracking.tracker import Face
+from latent_resonance.eye.tracking.tracker import Face, Tracker
 
 TRY_EVERY_S = 1.0
 FLIP_AFTER_S = 3.0  # seconds with inverted faces minus seconds with upright ones
@@ -19,26 +17,20 @@ _NS = 1_000_000_000
 
 
 class OrientationCheck:
-    """Wraps a tracker's `find` and rotates the images once the camera counts as inverted.
+    """Wraps a tracker's `find` and rotates the images once the camera counts as inverted."""
 
-    Parameters
-    ----------
-    find
-        Finds the faces in an image.
-    """
-
-    def __init__(self, find: Callable[[Image], list[Face]]) -> None:
-        self._find = find
+    def __init__(self, tracker: Tracker) -> None:
+        self._tracker = tracker
         self._evidence_s = 0.0
         self._last_ns = self._tried_ns = 0
         self.upside_down = False
 
-    def find(self, image: Image) -> list[Face]:
-        """The faces in an image, in pixels of the upright image."""
+    def find(self, image: Image) -> Face | None:
+        """The visitor's face, in pixels of the upright image."""
         upright = rotated(image, 180) if self.upside_down else image
-        faces = self._find(upright)
-        self._update_evidence(upright, found=bool(faces))
-        return faces
+        face = self._tracker.find(upright)
+        self._update_evidence(upright, found=face is not None)
+        return face
 
     def _update_evidence(self, image: Image, *, found: bool) -> None:
         since_s = min((image.time_ns - self._last_ns) / _NS, TRY_EVERY_S)
@@ -47,7 +39,7 @@ class OrientationCheck:
             self._evidence_s = max(self._evidence_s - since_s, 0.0)
         elif image.time_ns - self._tried_ns >= TRY_EVERY_S * _NS:
             self._tried_ns = image.time_ns
-            if self._find(rotated(image, 180)):
+            if self._tracker.has_face(rotated(image, 180)):
                 self._evidence_s += TRY_EVERY_S
         if self._evidence_s >= FLIP_AFTER_S:
             self._evidence_s, self.upside_down = 0.0, not self.upside_down

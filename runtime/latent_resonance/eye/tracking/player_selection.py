@@ -1,79 +1,189 @@
-"""Selects the player among several faces: the nearest one, with hysteresis.
+"""Selects the player among the people before the camera: the nearest who is alive.
 
-A small stateful stage, in the eye's loop or offline. In: the faces in an image. Out: the player's
-face, and whether the player is a new person.
+A small stateful stage, in the eye's loop or offline. In: the regions of all faces at each search,
+and that of the face which is followed at each image. Out: whom to follow. A picture on the wall is
+let go after `PICTURE_S`, and never comes between the instrument and a living person.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
-from numpy.typing import NDArray
 
-from latent_resonance.eye.features.geometry import face_centre, face_size
-from latent_resonance.eye.tracking.tracker import Face
+from latent_resonance.eye.tracking.roi import Roi
 
-MAX_STEP = 3.0  # face units (about 16 cm): the most that a head moves between two images
+SAME_PLACE = 0.6  # of a region's side: the most that a person moves between two searches
+SAME_SIZE = 1.6  # the most that they come nearer, as a ratio
+MOVED = 0.12  # of a region's side: by so much a living rival has moved, and a picture has not
+FORGET_S = 1.2  # after this long unseen, a bystander is forgotten
+FORGET_PICTURE_S = 600.0  # and a picture: people pass before it
 TAKEOVER_RATIO = 1.6  # a face larger than the player's by this factor …
 TAKEOVER_S = 1.0  # … for this long becomes the player
 HIDDEN_S = 0.5  # after the player is hidden for this long, another face becomes the player
+PICTURE_S = 10.0  # a face in which nothing changes for this long is a picture
+DOUBT_S = 1.5  # one that has not moved at all for this long gives way to another
+
+
+@dataclass(slots=True, eq=False)
+class Person:
+    """A person, or a picture of one, before the camera.
+
+    Attributes
+    ----------
+    roi, origin
+        Where their face is, and where it was when they were found or last moved.
+    seen_s
+        When.
+    has_moved
+        Whether they were seen to move, which pictures do not.
+    lifeless_s
+        For how long nothing has changed about them while they were followed.
+    was_alive
+        Whether anything ever did.
+    """
+
+    roi: Roi
+    origin: Roi
+    seen_s: float
+    has_moved: bool = False
+    lifeless_s: float = 0.0
+    was_alive: bool = False
+    nearer_since_s: float | None = None
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether nothing has changed about them for `PICTURE_S`."""
+        return self.lifeless_s >= PICTURE_S
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether they may be a picture."""
+        return self.is_picture or (not self.was_alive and self.lifeless_s >= DOUBT_S)
+
+    @property
+    def remembered_s(self) -> float:
+        """For how long they are known without being seen."""
+        return FORGET_PICTURE_S if self.is_picture else FORGET_S
+
+    def see(self, roi: Roi, now_s: float) -> None:
+        """Update the place."""
+        self.roi, self.seen_s = roi, now_s
+        if distance(roi, self.origin) > MOVED or size_ratio(roi, self.origin) > 1 + MOVED:
+            self.origin, self.has_moved, self.lifeless_s = roi, True, 0.0
 
 
 class PlayerSelection:
-    """Follows one person, the player, from image to image."""
+    """Knows the people before the camera and which of them plays.
 
-    def __init__(self) -> None:
-        self.reset()
+    Parameters
+    ----------
+    absence_s
+        Seconds after which a player who was lost is forgotten.
 
-    def reset(self) -> None:
-        """Forget the player."""
-        self._position: NDArray[np.float64] | None = None
-        self._unit = 0.0
-        self._hidden_s = 0.0
-        self._rival_s = 0.0
+    Attributes
+    ----------
+    tried
+        Whether the last search proposed a candidate.
+    """
 
-    def step(self, faces: list[Face], dt_s: float) -> tuple[Face | None, bool]:
-        """The player's face, if found, and whether the player is a new person."""
-        if self._position is None:
-            return self._select(nearest(faces)), True
-        player = self._match(faces)
-        self._hidden_s = 0.0 if player else self._hidden_s + dt_s
-        if player is None:
-            return self._replace(faces)
-        return self._check_rival(player, faces, dt_s)
+    def __init__(self, absence_s: float) -> None:
+        self._absence_s = absence_s
+        self._people: list[Person] = []
+        self._player: Person | None = None
+        self._visitor = 0
+        self.tried = False
 
-    def _replace(self, faces: list[Face]) -> tuple[Face | None, bool]:
-        """The nearest face, once the player has been hidden for `HIDDEN_S`."""
-        if not faces or self._hidden_s < HIDDEN_S:
-            return None, False
-        return self._select(nearest(faces)), True
+    def follow(self, roi: Roi, now_s: float, *, shows_life: bool) -> int | None:
+        """Update the player, who is followed; returns the visitor's number, None for a picture."""
+        player = self._player
+        assert player is not None
+        if shows_life:
+            player.lifeless_s, player.was_alive = 0.0, True
+        else:
+            player.lifeless_s += min(now_s - player.seen_s, HIDDEN_S)
+        player.roi, player.seen_s = roi, now_s
+        return None if player.is_picture else self._visitor
 
-    def _check_rival(
-        self, player: Face, faces: list[Face], dt_s: float
-    ) -> tuple[Face | None, bool]:
-        """The player, unless a much nearer face has been there for `TAKEOVER_S`."""
-        rival = nearest(faces)
-        nearer = rival is not None and face_size(rival) > TAKEOVER_RATIO * face_size(player)
-        self._rival_s = self._rival_s + dt_s if nearer else 0.0
-        if self._rival_s > TAKEOVER_S:
-            return self._select(rival), True
-        return self._select(player, rival_s=self._rival_s), False
+    def select(self, person: Person, now_s: float) -> None:
+        """Make a candidate the player."""
+        if person is not self._player:
+            self._player, self._visitor = person, self._visitor + 1
+        person.seen_s, person.nearer_since_s = now_s, None
 
-    def _match(self, faces: list[Face]) -> Face | None:
-        """The face closest to the player's last position, within `MAX_STEP`."""
-        close = [face for face in faces if self._distance(face) < MAX_STEP]
-        return min(close, key=self._distance, default=None)
+    def candidates(self, found: list[Roi], now_s: float, *, is_following: bool) -> list[Person]:
+        """Whom to follow from now on, the best first; empty: go on as before."""
+        self._forget(now_s)
+        self._recognise(found, now_s, is_following=is_following)
+        chosen = self._rivals(now_s) if is_following else self._free(now_s)
+        self.tried = bool(chosen)
+        return chosen
 
-    def _distance(self, face: Face) -> float:
-        assert self._position is not None
-        return float(np.linalg.norm(face_centre(face) - self._position)) / self._unit
+    def _forget(self, now_s: float) -> None:
+        if self._player and now_s - self._player.seen_s > self._absence_s:
+            self._player = None
+        self._people = [
+            each
+            for each in self._people
+            if each is self._player or now_s - each.seen_s <= each.remembered_s
+        ]
 
-    def _select(self, face: Face | None, rival_s: float = 0.0) -> Face | None:
-        if face is not None:
-            self._position, self._unit = face_centre(face), face_size(face)
-            self._hidden_s, self._rival_s = 0.0, rival_s
-        return face
+    def _recognise(self, found: list[Roi], now_s: float, *, is_following: bool) -> None:
+        """Match regions to the people known, the player first; those left over are new."""
+        unknown = list(found)
+        for person in sorted(self._people, key=lambda each: each is not self._player):
+            match = min(unknown, key=lambda roi: distance(roi, person.roi), default=None)
+            if match is None or not is_same(match, person.roi):
+                continue
+            unknown.remove(match)
+            if not (is_following and person is self._player):  # its landmarks are more precise
+                person.see(match, now_s)
+        self._people += [Person(roi, roi, now_s) for roi in unknown]
+
+    def _rivals(self, now_s: float) -> list[Person]:
+        """Those who take over from a player who is followed."""
+        player = self._player
+        assert player is not None
+        others = self._visible(now_s, besides=player)
+        if player.is_doubtful:
+            return [each for each in others if not each.is_picture]
+        return [each for each in others if self._takes_over(each, player, now_s)]
+
+    def _takes_over(self, rival: Person, player: Person, now_s: float) -> bool:
+        """Whether a rival who has moved has been much nearer for `TAKEOVER_S`."""
+        if not rival.has_moved or rival.roi.width < TAKEOVER_RATIO * player.roi.width:
+            rival.nearer_since_s = None
+            return False
+        if rival.nearer_since_s is None:
+            rival.nearer_since_s = now_s
+        return now_s - rival.nearer_since_s >= TAKEOVER_S
+
+    def _free(self, now_s: float) -> list[Person]:
+        """Whom to follow after a loss: the player again, or after a while another."""
+        player = self._player
+        if player is not None:
+            if player.seen_s == now_s:
+                return [player]
+            if now_s - player.seen_s < HIDDEN_S:
+                return []
+        return self._visible(now_s, besides=player)
+
+    def _visible(self, now_s: float, besides: Person | None) -> list[Person]:
+        """Everybody else who was just found: pictures last, the nearest first."""
+        visible = [each for each in self._people if each.seen_s == now_s and each is not besides]
+        return sorted(visible, key=lambda each: (each.is_picture, -each.roi.width))
 
 
-def nearest(faces: list[Face]) -> Face | None:
-    """The largest face."""
-    return max(faces, key=face_size, default=None)
+def is_same(one: Roi, other: Roi) -> bool:
+    """Whether two regions of successive searches can be those of one person."""
+    return distance(one, other) < SAME_PLACE and size_ratio(one, other) < SAME_SIZE
+
+
+def distance(one: Roi, other: Roi) -> float:
+    """Between the centres, in sides of the smaller region."""
+    return float(np.hypot(one.x - other.x, one.y - other.y)) / min(one.width, other.width)
+
+
+def size_ratio(one: Roi, other: Roi) -> float:
+    """Of the larger region's side to the smaller one's, 1 or more."""
+    return max(one.width, other.width) / min(one.width, other.width)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import ctypes
 import platform
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
 from latent_resonance.config.settings import Eye as EyeSettings
 from latent_resonance.config.settings import TrackerName
-from latent_resonance.eye.tracking.tracker import Tracker, TrackerError
+from latent_resonance.eye.tracking.face_tracker import FaceTracker
+from latent_resonance.eye.tracking.tracker import Landmarker, Tracker, TrackerError
 from latent_resonance.linux.shared_libraries import GRAPHICS, missing
 
 _AT_HWCAP = 16  # linux/auxvec.h
@@ -105,10 +107,23 @@ def open_tracker(models: Path, settings: EyeSettings) -> Tracker:
     TrackerError
         It cannot run, or a model is missing or damaged.
     """
+    from latent_resonance.eye.tracking.onnx.blendshapes import blendshapes
+    from latent_resonance.eye.tracking.onnx.detector import FaceDetector
+    from latent_resonance.eye.tracking.onnx.session import FULL_RANGE, BlendshapeNetwork, Network
+
+    landmarker = _open_landmarker(models, settings)
+    network = Network(models, FULL_RANGE)
+    detector = FaceDetector(network, settings.min_confidence, settings.max_faces)
+    scores = partial(blendshapes, BlendshapeNetwork(models))
+    return FaceTracker(detector.find, landmarker, scores, settings.absence_s)
+
+
+def _open_landmarker(models: Path, settings: EyeSettings) -> Landmarker:
     if tracker_choice(settings).name == "light":
-        from latent_resonance.eye.tracking.onnx.tracker import open_onnx_tracker
+        from latent_resonance.eye.tracking.onnx.landmarker import OnnxLandmarker
+        from latent_resonance.eye.tracking.onnx.session import MESH, Network
 
-        return open_onnx_tracker(models, settings)
-    from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
+        return OnnxLandmarker(Network(models, MESH), settings.min_confidence)
+    from latent_resonance.eye.tracking.mediapipe_landmarker import MediaPipeLandmarker
 
-    return MediaPipeTracker(models, settings)
+    return MediaPipeLandmarker(models, settings.min_confidence)

@@ -1,7 +1,8 @@
-"""The tracker interface: finds the faces in successive images.
+"""What a tracker is: it follows one visitor's face from image to image.
 
-Implemented by `mediapipe_tracker` and `onnx`; `select` chooses one. In: `Image`s with increasing
-times. Out: `Face`s with landmarks in pixels and pose.
+`face_tracker` is the tracker; it finds people with one network and follows one of them with a
+`Landmarker`: MediaPipe's, or that of `onnx`; `select` chooses. In: `Image`s with increasing times.
+Out: a `Face` with landmarks in pixels, pose and blendshapes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.tracking.roi import Roi
 
 BUNDLE, DETECTOR, MESH = "face_landmarker.task", "face_detector.onnx", "face_landmarks.onnx"
 FULL_RANGE, BLENDSHAPES = "face_detector_full_range.onnx", "face_blendshapes.onnx"
@@ -34,7 +36,7 @@ class TrackerError(LatentResonanceError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face in one image.
+    """The visitor's face in one image.
 
     Attributes
     ----------
@@ -43,17 +45,51 @@ class Face:
     rotation
         Shape (3, 3): from the head's own frame (x to the image's right when it faces the camera,
         y up, z towards the camera) to the camera's, without scale.
+    blendshapes
+        Shape (52,), 0 to 1, see `onnx.blendshapes`; of this image or the one before.
+    visitor
+        Counts the people who were followed: another number is another person.
     """
 
     landmarks: NDArray[np.float64]
     rotation: NDArray[np.float64]
+    blendshapes: NDArray[np.float32]
+    visitor: int = 0
+
+
+class Landmarker(Protocol):
+    """Finds the landmarks of one face, and follows it."""
+
+    def start(self, roi: Roi) -> None:
+        """Follow the face in this region, from the next image on."""
+
+    def find(self, image: Image) -> NDArray[np.float64] | None:
+        """The landmarks, as in `Face`; None once the face is lost.
+
+        Raises
+        ------
+        TrackerError
+            If it fails; it does not recover.
+        """
+
+    def close(self) -> None:
+        """Release its resources."""
 
 
 class Tracker(Protocol):
-    """Follows faces from image to image."""
+    """Follows one visitor from image to image."""
 
-    def find(self, image: Image) -> list[Face]:
-        """The faces in an image, in no particular order.
+    def find(self, image: Image) -> Face | None:
+        """The visitor's face, if there is a visitor and their face is visible.
+
+        Raises
+        ------
+        TrackerError
+            If it fails; it does not recover.
+        """
+
+    def has_face(self, image: Image) -> bool:
+        """Whether any face is in an image; only while no face is followed.
 
         Raises
         ------

@@ -1,7 +1,7 @@
-"""Finds faces in images with MediaPipe's Face Landmarker.
+"""Follows a face with MediaPipe's Face Landmarker, in a window around the face.
 
 The only module that imports mediapipe. Runs in the eye's loop, or offline on the caller's thread.
-In: `Image`s with increasing times. Out: `Face`s with landmarks in pixels and pose.
+In: `Image`s with increasing times. Out: landmarks in pixels of the image.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.config.settings import Eye as EyeSettings
-from latent_resonance.eye.camera.camera import Image
-from latent_resonance.eye.tracking.tracker import BUNDLE, Face, TrackerError, checked_model
+from latent_resonance.eye.camera.camera import Image, Pixels
+from latent_resonance.eye.tracking.roi import Roi, roi_from_landmarks
+from latent_resonance.eye.tracking.tracker import BUNDLE, TrackerError, checked_model
+from latent_resonance.eye.tracking.window import Window
 
 if TYPE_CHECKING:
     from mediapipe.tasks.python.vision import FaceLandmarker
@@ -29,8 +30,11 @@ _NS_PER_MS = 1_000_000
 _UNUSED = ("matplotlib", "matplotlib.pyplot", "sounddevice", "cv2")
 
 
-class MediaPipeTracker:
-    """MediaPipe's Face Landmarker in VIDEO mode, on the CPU, without blendshapes.
+class MediaPipeLandmarker:
+    """Implements `Landmarker` with the Face Landmarker in VIDEO mode, on the CPU, for one face.
+
+    Its own detector sees faces that fill a good part of what it is given; so it is given a
+    `Window`, in which every face does.
 
     Raises
     ------
@@ -38,41 +42,52 @@ class MediaPipeTracker:
         If the model or a library that MediaPipe needs is missing or damaged.
     """
 
-    def __init__(self, models: Path, settings: EyeSettings) -> None:
+    def __init__(self, models: Path, min_confidence: float) -> None:
         self._mediapipe = _import_mediapipe()
         with _quiet_stderr():
             self._landmarker = _landmarker(
-                self._mediapipe, checked_model(models / BUNDLE), settings
+                self._mediapipe, checked_model(models / BUNDLE), min_confidence
             )
+        self._window: Window | None = None
         self._last_ms = -1
 
-    def find(self, image: Image) -> list[Face]:
-        """The faces in an image, in no particular order.
+    def start(self, roi: Roi) -> None:
+        """Follow the face in this region, from the next image on."""
+        self._window = Window(roi)
+
+    def find(self, image: Image) -> NDArray[np.float64] | None:
+        """The landmarks, shape (478, 3); None once the face is lost.
 
         Raises
         ------
         TrackerError
             If MediaPipe fails; it does not recover.
         """
+        window = self._window
+        if window is None:
+            return None
+        points = self._detect(window.cut(image.pixels), image.time_ns)
+        if points is None:
+            self._window = None
+            return None
+        landmarks = points * window.side + (window.left, window.top, 0.0)
+        window.follow(roi_from_landmarks(landmarks))
+        return landmarks
+
+    def _detect(self, patch: Pixels, time_ns: int) -> NDArray[np.float64] | None:
+        """The landmarks from 0 to 1 along the sides of a square image."""
         # MediaPipe requires strictly increasing whole milliseconds.
-        self._last_ms = max(image.time_ns // _NS_PER_MS, self._last_ms + 1)
-        mp_image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=image.pixels
-        )
+        self._last_ms = max(time_ns // _NS_PER_MS, self._last_ms + 1)
+        mp_image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=patch)
         try:
             result = self._landmarker.detect_for_video(mp_image, self._last_ms)
         except (RuntimeError, ValueError) as error:
             reason = str(error).partition("\n")[0]
             raise TrackerError(f"MediaPipe failed on an image: {reason}") from error
-        height, width = image.pixels.shape[:2]
-        size = np.array([width, height, width], np.float64)
-        return [
-            Face(np.array([(p.x, p.y, p.z) for p in points]) * size, _rotation(matrix))
-            for points, matrix in zip(
-                result.face_landmarks, result.facial_transformation_matrixes, strict=True
-            )
-            if _is_valid_pose(matrix)
-        ]
+        if not result.face_landmarks:
+            return None
+        points = np.array([(p.x, p.y, p.z) for p in result.face_landmarks[0]])
+        return points if np.isfinite(points).all() else None
 
     def close(self) -> None:
         """Close MediaPipe; an instance that has failed cannot be closed and is abandoned."""
@@ -83,28 +98,16 @@ class MediaPipeTracker:
             self._landmarker._handle = None  # noqa: SLF001  MediaPipe has no public way
 
 
-def _is_valid_pose(matrix: NDArray[np.float32]) -> bool:
-    """Whether a transformation is finite and not degenerate, as of a face collapsed to a line."""
-    return bool(np.isfinite(matrix).all() and np.linalg.det(matrix[:3, :3]) > 0)
-
-
-def _rotation(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The rotation of a 4 × 4 transformation, without its scale."""
-    scaled = matrix[:3, :3].astype(np.float64)
-    return np.asarray(scaled / np.cbrt(np.linalg.det(scaled)))
-
-
-def _landmarker(mediapipe: ModuleType, model: bytes, settings: EyeSettings) -> FaceLandmarker:
+def _landmarker(mediapipe: ModuleType, model: bytes, min_confidence: float) -> FaceLandmarker:
     options = mediapipe.tasks.vision.FaceLandmarkerOptions(
         base_options=mediapipe.tasks.BaseOptions(
             model_asset_buffer=model, delegate=mediapipe.tasks.BaseOptions.Delegate.CPU
         ),
         running_mode=mediapipe.tasks.vision.RunningMode.VIDEO,
-        num_faces=settings.max_faces,
-        min_face_detection_confidence=settings.min_confidence,
-        min_face_presence_confidence=settings.min_confidence,
-        min_tracking_confidence=settings.min_confidence,
-        output_facial_transformation_matrixes=True,
+        num_faces=1,
+        min_face_detection_confidence=min_confidence,
+        min_face_presence_confidence=min_confidence,
+        min_tracking_confidence=min_confidence,
     )
     try:
         return mediapipe.tasks.vision.FaceLandmarker.create_from_options(options)

@@ -15,6 +15,7 @@ from latent_resonance.eye.camera.camera import Pixels, warped
 
 FloatArray = NDArray[np.float64]
 
+EYE_CORNERS = [33, 263]  # landmarks: the outer corners, the image's left first
 MARGIN = 1.5  # RectTransformationCalculator's scale: a moving face stays inside
 
 
@@ -62,6 +63,25 @@ def roi_from_box(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Roi:
     return Roi(x, y, width, height, float(np.arctan2(down, across)))
 
 
+def roi_from_landmarks(landmarks: FloatArray) -> Roi:
+    """The ROI for the next image: a square around the landmarks, rotated like the eyes.
+
+    Parameters
+    ----------
+    landmarks
+        Shape (478, 3), pixels.
+    """
+    points = landmarks[:, :2]
+    around = roi_from_box(points.min(axis=0), points.max(axis=0), points[EYE_CORNERS])
+    return square(around)
+
+
+def square(roi: Roi) -> Roi:
+    """The square about the same centre with the longer of both sides."""
+    side = max(roi.width, roi.height)
+    return Roi(roi.x, roi.y, side, side, roi.angle)
+
+
 def to_image(roi: Roi, points: FloatArray) -> FloatArray:
     """Points (…, 2) from ROI coordinates, 0 to 1 along its sides, to pixels of the image.
 
@@ -94,29 +114,3 @@ def _axes(roi: Roi) -> FloatArray:
             [sine * roi.width, cosine * roi.height],
         ]
     )
-
-
-def iou(one: Roi, other: Roi) -> float:
-    """The intersection over union of two ROIs, 0 to 1; their rotation is ignored."""
-    across = _overlap_1d(one.x, one.width, other.x, other.width)
-    down = _overlap_1d(one.y, one.height, other.y, other.height)
-    common = across * down
-    union = one.width * one.height + other.width * other.height - common
-    return common / union if union > 0 else 0.0
-
-
-def _overlap_1d(one: float, one_length: float, other: float, other_length: float) -> float:
-    end = min(one + one_length / 2, other + other_length / 2)
-    return max(end - max(one - one_length / 2, other - other_length / 2), 0.0)
-
-
-def merge_rois(tracked: list[Roi], detected: list[Roi], max_iou: float) -> list[Roi]:
-    """The union of both lists; of two ROIs that overlap by more than `max_iou`, the later one.
-
-    `AssociationNormRectCalculator`: a new detection replaces the tracked ROI.
-    """
-    kept: list[Roi] = []
-    for roi in (*tracked, *detected):
-        kept = [each for each in kept if iou(roi, each) <= max_iou]
-        kept.append(roi)
-    return kept

@@ -1,0 +1,67 @@
+"""Finds the faces in a whole image with BlazeFace's full-range network.
+
+Runs in the eye's loop, or offline on the caller's thread; both trackers use it, since MediaPipe's
+Face Landmarker has only the short-range network, which sees nobody beyond a metre. In: an image.
+Out: the region of each face. What it finds may not be a face: the landmark network decides.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent_resonance.eye.camera.camera import Pixels, downscaled
+from latent_resonance.eye.tracking.onnx.blazeface import EYES, FULL_RANGE, HIGH, LOW, detections
+from latent_resonance.eye.tracking.roi import Roi, roi_from_box, square
+
+MAX_ANGLE = math.radians(135.0)  # a face turned further is upside down: see `orientation`
+
+
+class ImageNetwork(Protocol):
+    """A network with a square input image and two output arrays."""
+
+    side: int
+
+    def run(self, patch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Its outputs for an image of shape (side, side, 3)."""
+
+
+class FaceDetector:
+    """Finds faces, those who lie included.
+
+    Parameters
+    ----------
+    network
+        BlazeFace's full-range network.
+    min_score
+        The lowest score of a face, 0 to 1.
+    max_faces
+        How many are returned at most: those with the highest scores.
+    """
+
+    def __init__(self, network: ImageNetwork, min_score: float, max_faces: int) -> None:
+        self._network, self._min_score, self._max_faces = network, min_score, max_faces
+        self._square = np.zeros((network.side, network.side, 3), np.uint8)
+
+    def find(self, pixels: Pixels) -> list[Roi]:
+        """The regions of the faces in an image, the highest score first.
+
+        Raises
+        ------
+        TrackerError
+            If ONNX Runtime fails.
+        """
+        side = self._network.side
+        small = downscaled(pixels, side)
+        height, width = small.shape[:2]
+        top, left = (side - height) // 2, (side - width) // 2
+        self._square[:] = 0
+        self._square[top : top + height, left : left + width] = small
+        raw = self._network.run(self._square)
+        found = detections(*raw, self._min_score, FULL_RANGE) * side - (left, top)
+        scale = pixels.shape[1] / width, pixels.shape[0] / height
+        rois = [square(roi_from_box(face[LOW], face[HIGH], face[EYES])) for face in found * scale]
+        return [roi for roi in rois if abs(roi.angle) < MAX_ANGLE][: self._max_faces]

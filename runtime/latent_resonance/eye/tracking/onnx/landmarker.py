@@ -1,0 +1,58 @@
+"""Follows a face with the landmark network alone: each image's region is that of the last one.
+
+Runs in the eye's loop, or offline on the caller's thread. In: `Image`s. Out: landmarks, as
+MediaPipe's Face Landmarker returns them in VIDEO mode without its smoothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.tracking.onnx.detector import ImageNetwork
+from latent_resonance.eye.tracking.onnx.face_mesh import landmarks_in_image, probability
+from latent_resonance.eye.tracking.roi import Roi, crop, roi_from_landmarks
+
+
+class OnnxLandmarker:
+    """Implements `Landmarker`.
+
+    Parameters
+    ----------
+    mesh
+        The landmark network.
+    min_confidence
+        The lowest presence score of a face, 0 to 1.
+    """
+
+    def __init__(self, mesh: ImageNetwork, min_confidence: float) -> None:
+        self._mesh, self._min_confidence = mesh, min_confidence
+        self._roi: Roi | None = None
+
+    def start(self, roi: Roi) -> None:
+        """Follow the face in this region, from the next image on."""
+        self._roi = roi
+
+    def find(self, image: Image) -> NDArray[np.float64] | None:
+        """The landmarks, shape (478, 3); None once the face is lost.
+
+        Raises
+        ------
+        TrackerError
+            If ONNX Runtime fails.
+        """
+        roi, self._roi = self._roi, None
+        if roi is None:
+            return None
+        raw, presence = self._mesh.run(crop(image.pixels, roi, self._mesh.side, repeat_edge=True))
+        is_face = probability(presence) > self._min_confidence  # False for NaN
+        if not (is_face and np.isfinite(raw).all()):
+            return None
+        landmarks = landmarks_in_image(raw, roi)
+        self._roi = roi_from_landmarks(landmarks)
+        return landmarks
+
+    def close(self) -> None:
+        """Forget the face."""
+        self._roi = None
