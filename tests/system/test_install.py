@@ -139,7 +139,7 @@ def test_a_broker_installed_before_stays_unchanged(machine: Path) -> None:
 def test_all_cores_are_used_only_for_tests_without_timing(machine: Path) -> None:
     assert setup(machine, "test").returncode == 0
     assert [call.removeprefix("uv run --all-packages pytest ") for call in calls(machine)[-3:]] == [
-        "-n auto -m not realtime",
+        "-n auto --dist worksteal -m not realtime",
         "-n 2 --dist loadfile -m realtime and not alone",
         "-m alone",
     ]
@@ -148,7 +148,7 @@ def test_all_cores_are_used_only_for_tests_without_timing(machine: Path) -> None
 def test_the_quick_tests_are_those_without_a_clock(machine: Path) -> None:
     assert setup(machine, "test", "--quick", "tests/export").returncode == 0
     assert calls(machine)[-1] == (
-        "uv run --all-packages pytest -n auto -m not realtime tests/export"
+        "uv run --all-packages pytest -n auto --dist worksteal -m not realtime tests/export"
     )
 
 
