@@ -24,6 +24,7 @@ GESTURES = {
     "head_pitch": (0.2, 0.35, 0.2, 0.9, True),
     "head_roll": (0.15, 0.35, 0.3, 1.0, True),
 }
+FADE_S = 7.0  # from the edges of a pause, where its transitions are below the precision of a float
 VELOCITIES = {
     "yaw_velocity": "head_yaw",
     "pitch_velocity": "head_pitch",
@@ -64,7 +65,7 @@ def _gestures(
     for _ in range(rng.poisson(per_s * time_s[-1])):
         centre, width = rng.uniform(0, time_s[-1]), rng.uniform(narrow_s, wide_s)
         peak = rng.uniform(0.3, 1.0) * height * (rng.choice((-1, 1)) if signed else 1)
-        near = np.abs(time_s - centre) < 4 * width
+        near = slice(*np.searchsorted(time_s, (centre - 4 * width, centre + 4 * width)))
         total[near] += peak * np.exp(-0.5 * ((time_s[near] - centre) / width) ** 2)
     return total
 
@@ -75,7 +76,9 @@ def _activity(time_s: NDArray[np.float64], rng: np.random.Generator) -> NDArray[
     for start in np.arange(8.0, time_s[-1], 14.0):
         begin = start + rng.uniform(-3, 3)
         end = begin + rng.uniform(2, 5)
-        active *= 1 - (expit((time_s - begin) * 6) - expit((time_s - end) * 6))
+        near = slice(*np.searchsorted(time_s, (begin - FADE_S, end + FADE_S)))
+        fading = expit((time_s[near] - begin) * 6) - expit((time_s[near] - end) * 6)
+        active[near] *= 1 - fading
     return active
 
 
