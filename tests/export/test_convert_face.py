@@ -58,15 +58,15 @@ def test_padding_is_tensorflows_own(
 
 def test_a_changed_network_is_detected() -> None:
     spec = networks.BUNDLED[0]
-    detector = member(spec.member)
-    converted = networks.convert_network(spec, spec.member, detector)
+    original = member(spec.member)
+    converted = networks.convert_network(spec, spec.member, original)
     assert converted.difference < networks.TOLERANCE
     model = onnx.load_from_string(converted.data)
-    images = spec.examples((1, 128, 128, 3))
+    images = spec.examples((1, 256, 256, 3))
     weights = next(each for each in model.graph.initializer if each.data_type == 10)  # float16
     changed = np.frombuffer(weights.raw_data, np.float16) * np.float16(1.01)
     weights.raw_data = changed.tobytes()
-    assert networks.max_difference(detector, model.SerializeToString(), images) > 1e-4
+    assert networks.max_difference(original, model.SerializeToString(), images) > 1e-4
 
 
 def test_an_unsupported_operator_is_named() -> None:
@@ -93,9 +93,8 @@ def test_a_bundle_with_invalid_networks_is_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(task, "w") as bundle:
         for source in networks.BUNDLED:
             bundle.writestr(source.member, b"not a network at all")
-    with pytest.raises(
-        conversion.ConversionError, match=r"other.task: face_detector.tflite is not a TFLite file"
-    ):
+    message = r"other.task: face_landmarks_detector.tflite is not a TFLite file"
+    with pytest.raises(conversion.ConversionError, match=message):
         networks.convert_face(task, tmp_path)
 
 
@@ -113,7 +112,10 @@ DETECTORS = {
     "missing": (None, "cannot be read (No such file or directory); give MediaPipe's"),
     "a zip": (b"PK\x05\x06" + bytes(18), "is not a TFLite file; give MediaPipe's own"),
     "cut off": (member("face_detector.tflite")[:100_000], "is damaged ("),
-    "another": (member("face_detector.tflite"), "has outputs of [14336, 896] values, face_det"),
+    "short-range": (
+        member("face_detector.tflite"),
+        "has outputs of [14336, 896] values, face_detector_full_range.onnx needs [36864, 2304]",
+    ),
 }
 
 

@@ -10,31 +10,22 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from latent_resonance.eye.tracking.onnx.blazeface import (
-    EYES,
-    FULL_RANGE,
-    HIGH,
-    LOW,
-    anchors,
-    detections,
-)
-from latent_resonance.eye.tracking.onnx.session import FULL_RANGE as FULL_RANGE_INPUT
-from latent_resonance.eye.tracking.onnx.session import Network
+from latent_resonance.eye.tracking.onnx.blazeface import EYES, HIGH, LOW, SIDE, anchors, detections
+from latent_resonance.eye.tracking.onnx.session import FULL_RANGE, Network
 
 MODELS = Path(__file__).parents[2] / "models"
-SIDE = FULL_RANGE.side
 PHOTOGRAPH = data.astronaut()  # NASA, public domain; 512 × 512
 EYES_IN_PHOTOGRAPH = np.array([[202.0, 103.0], [248.0, 106.0]])
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return Network(MODELS, FULL_RANGE_INPUT)
+    return Network(MODELS, FULL_RANGE)
 
 
 def found(network: Network, image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Detections in pixels of the network's input."""
-    return detections(*network.run(image), 0.5, FULL_RANGE) * SIDE
+    return detections(*network.run(image), 0.5) * SIDE
 
 
 def scaled(scale: float, x: float, y: float) -> NDArray[np.uint8]:
@@ -45,7 +36,7 @@ def scaled(scale: float, x: float, y: float) -> NDArray[np.uint8]:
 
 
 def test_anchors_are_the_centres_of_cells_of_four_pixels_along_the_row_first() -> None:
-    pixels = anchors(FULL_RANGE) * SIDE
+    pixels = anchors() * SIDE
     assert pixels.shape == (2304, 2)
     assert pixels[[0, 1, 48, -1]].tolist() == [[2, 2], [6, 2], [2, 6], [190, 190]]
 
@@ -54,7 +45,7 @@ def test_a_box_is_decoded_relative_to_its_anchor_in_pixels_of_the_input() -> Non
     boxes, logits = np.zeros((2304, 8, 2), np.float32), np.full(2304, -100.0, np.float32)
     boxes[49], logits[49] = (1.0, -2.0), 100.0  # the cell around (6, 6)
     boxes[49, 1] = (20.0, 30.0)
-    (face,) = detections(boxes.reshape(2304, 16), logits, 0.5, FULL_RANGE) * SIDE
+    (face,) = detections(boxes.reshape(2304, 16), logits, 0.5) * SIDE
     assert face[LOW] == pytest.approx([7 - 10, 4 - 15])
     assert face[HIGH] == pytest.approx([7 + 10, 4 + 15])
     assert face[2:] == pytest.approx(np.tile([7.0, 4.0], (6, 1)))

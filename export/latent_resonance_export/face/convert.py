@@ -1,4 +1,4 @@
-"""Converts MediaPipe's face networks, which the light tracker needs, to ONNX.
+"""Converts MediaPipe's face networks, which the trackers need, to ONNX.
 
 Nothing is written unless ONNX Runtime computes the same outputs as LiteRT, Google's own runtime,
 does from the originals. In: face_landmarker.task (a zip), and the file of the full-range detector.
@@ -78,13 +78,6 @@ class NetworkSpec:
 
 
 BUNDLED = (
-    NetworkSpec(
-        "face_detector.tflite",
-        "face_detector.onnx",
-        "image",
-        (("boxes", (1, 896, 16)), ("scores", (1, 896))),
-        noise_images,
-    ),
     NetworkSpec(
         "face_landmarks_detector.tflite",
         "face_landmarks.onnx",

@@ -40,12 +40,6 @@ class Roi:
     angle: float = 0.0
 
 
-def letterbox(width: int, height: int) -> Roi:
-    """The smallest square around a whole image."""
-    side = max(width, height)
-    return Roi(width / 2, height / 2, side, side)
-
-
 def roi_from_box(low: FloatArray, high: FloatArray, eyes: FloatArray) -> Roi:
     """The ROI around a box, with its upper edge parallel to the eyes.
 

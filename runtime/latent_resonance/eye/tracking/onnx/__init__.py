@@ -1,6 +1,6 @@
-"""The light tracker: MediaPipe's face networks without MediaPipe's library.
+"""The networks of both trackers, and the light tracker's landmarks, without MediaPipe's library.
 
-blazeface (face detection) → roi → face_mesh (478 landmarks) → pose (head rotation), combined in
-tracker; session runs the two networks. It reproduces MediaPipe's graph step by step
-(mediapipe/tasks/cc/vision/face_landmarker), so that features are the same on every board.
+detector and blazeface (where faces are) → landmarker and face_mesh (478 landmarks of one) →
+blendshapes (the expression); session runs the three networks. MediaPipe's graph is reproduced step
+by step (mediapipe/tasks/cc/vision/face_landmarker), so that features are the same on every board.
 """

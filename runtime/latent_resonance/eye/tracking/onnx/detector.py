@@ -1,7 +1,7 @@
 """Finds the faces in a whole image with BlazeFace's full-range network.
 
 Runs in the eye's loop, or offline on the caller's thread; both trackers use it, since MediaPipe's
-Face Landmarker has only the short-range network, which sees nobody beyond a metre. In: an image.
+Face Landmarker has only the short-range network, which sees no face beyond a metre. In: an image.
 Out: the region of each face. What it finds may not be a face: the landmark network decides.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance.eye.camera.camera import Pixels, downscaled
-from latent_resonance.eye.tracking.onnx.blazeface import EYES, FULL_RANGE, HIGH, LOW, detections
+from latent_resonance.eye.tracking.onnx.blazeface import EYES, HIGH, LOW, detections
 from latent_resonance.eye.tracking.roi import Roi, roi_from_box, square
 
 MAX_ANGLE = math.radians(135.0)  # a face turned further is upside down: see `orientation`
@@ -61,7 +61,7 @@ class FaceDetector:
         self._square[:] = 0
         self._square[top : top + height, left : left + width] = small
         raw = self._network.run(self._square)
-        found = detections(*raw, self._min_score, FULL_RANGE) * side - (left, top)
+        found = detections(*raw, self._min_score) * side - (left, top)
         scale = pixels.shape[1] / width, pixels.shape[0] / height
         rois = [square(roi_from_box(face[LOW], face[HIGH], face[EYES])) for face in found * scale]
         return [roi for roi in rois if abs(roi.angle) < MAX_ANGLE][: self._max_faces]

@@ -45,7 +45,6 @@ class InputSpec:
     high: float
 
 
-DETECTOR = InputSpec(tracker.DETECTOR, side=128, low=-1.0, high=1.0)
 FULL_RANGE = InputSpec(tracker.FULL_RANGE, side=192, low=-1.0, high=1.0)
 MESH = InputSpec(tracker.MESH, side=256, low=0.0, high=1.0)
 
