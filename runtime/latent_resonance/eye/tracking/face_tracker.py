@@ -20,8 +20,8 @@ from latent_resonance.eye.tracking.pose import head_rotation
 from latent_resonance.eye.tracking.roi import Roi, roi_from_landmarks
 from latent_resonance.eye.tracking.tracker import Face, Landmarker
 
-SEARCH_S = 0.1  # between searches while nobody is followed
-OTHERS_S = 0.5  # between searches for others while somebody is followed
+SEARCH_S = 0.1  # between searches while no face is followed
+OTHERS_S = 0.5  # between searches for others while a face is followed
 MAX_STEP = 0.5  # of the side of the region: no head moves farther between two images
 _NS = 1_000_000_000
 

@@ -1,4 +1,4 @@
-"""Tells a living face from a portrait: nobody stands so still that nothing about them changes.
+"""Tells a living face from a portrait: no person stands so still that nothing changes about them.
 
 A small stateful stage in the eye's loop or offline. In: landmarks. Out: whether the face has
 changed since it last counted as changed. A person who stands as still as they can sways by some
