@@ -25,7 +25,9 @@ from latent_resonance.voice.synthesis.controls import ControlGlide
 
 HOP_S = 512 / 48_000
 CONTROLS = ("rate", "cutoff", "noise", "clarity")
-VISIT = ("presence", "seen", "greetings", "off")  # share; s; number; s
+VISIT = ("presence", "seen", "greetings", "off", "jump")  # share; s; number; s; largest step
+FOLLOWED = ("mouth_open", "head_yaw", "head_pitch", "head_roll")  # by which people are told apart
+STEADY = tuple(name for name in FEATURES[:9] if name != "eye_open")  # that do not jump at rest
 OFF_BY = 0.1  # from which a feature of a face at rest counts as off
 FEW = 0.5  # share of images with a face below which nothing can be said about it
 
@@ -164,7 +166,27 @@ def visit_figure(source: str, reading: Reading, images: NDArray[np.bool_]) -> fl
         return float(reading.times_s[seen[0]] - first_s) if len(seen) else float("inf")
     if source == "off":
         return longest_off_s(reading, images)
+    if source == "jump":
+        steady = [FEATURES.index(name) for name in STEADY]
+        steps = np.diff(reading.features[images & reading.present][:, steady], axis=0)
+        return float(np.abs(steps).max(initial=0.0))
     return float(reading.greetings)
+
+
+def alike(reading: Reading, other: Reading, window_s: tuple[float, float]) -> float:
+    """How much of the movement in the other reading is in this one: 1 is all, 0 none of it.
+
+    1 − Σ(a − b)² / Σ b² over the features by which people are told apart, without their means, in
+    the images in which both see a face.
+    """
+    low_s, high_s = window_s
+    both = reading.present & other.present & (reading.times_s >= low_s) & (reading.times_s < high_s)
+    if both.sum() < 2:
+        return float("nan")
+    columns = [FEATURES.index(name) for name in FOLLOWED]
+    one, two = (each.features[both][:, columns] for each in (reading, other))
+    one, two = one - one.mean(axis=0), two - two.mean(axis=0)
+    return float(1 - ((one - two) ** 2).sum() / max((two**2).sum(), 1e-9))
 
 
 def longest_off_s(reading: Reading, images: NDArray[np.bool_]) -> float:
