@@ -14,6 +14,7 @@ import numpy as np
 from latent_resonance.eye.tracking.roi import Roi
 
 SAME_PLACE = 0.6  # of a region's side: the most that a person moves between two searches
+SAME_FACE = 0.4  # of a region's side: no two faces in an image are nearer to each other
 SAME_SIZE = 1.6  # the most that they come nearer, as a ratio
 MOVED = 0.12  # of a region's side: by so much a living rival has moved, and a picture has not
 FORGET_S = 1.2  # after this long unseen, a bystander is forgotten
@@ -138,7 +139,12 @@ class PlayerSelection:
             unknown.remove(match)
             if not (is_following and person is self._player):  # its landmarks are more precise
                 person.see(match, now_s)
-        self._people += [Person(roi, roi, now_s) for roi in unknown]
+        for roi in unknown:  # a face may be found twice
+            seen = [each for each in self._people if each.seen_s == now_s]
+            if is_following and self._player is not None:
+                seen.append(self._player)
+            if all(distance(roi, each.roi) >= SAME_FACE for each in seen):
+                self._people.append(Person(roi, roi, now_s))
 
     def _rivals(self, now_s: float) -> list[Person]:
         """Those who take over from a player who is followed."""
