@@ -1,4 +1,4 @@
-"""The stages of the light tracker: anchors, boxes, ROIs, and a head of known rotation."""
+"""The stages around the networks: boxes, ROIs, and a head of known rotation."""
 
 from __future__ import annotations
 
@@ -6,46 +6,31 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tests.support import faces
 from tests.support.known_networks import (
     HEIGHT,
     N_ANCHORS,
     WIDTH,
+    ConstantNetwork,
     canonical_face,
+    detector,
     logits,
     raw_boxes,
     turned,
 )
 
 from latent_resonance.eye.tracking import pose
-from latent_resonance.eye.tracking.onnx import blazeface, face_mesh
+from latent_resonance.eye.tracking.onnx import blazeface
+from latent_resonance.eye.tracking.onnx.detector import FaceDetector
 from latent_resonance.eye.tracking.roi import (
+    MARGIN,
     Roi,
     crop,
-    iou,
-    letterbox,
-    merge_rois,
     roi_from_box,
+    roi_from_landmarks,
     to_image,
 )
-
-
-def test_anchors_are_the_cell_centres_of_two_grids_two_and_six_per_cell() -> None:
-    anchors = blazeface.anchors()
-    assert anchors.shape == (N_ANCHORS, 2)
-    cells, counts = np.unique(anchors, axis=0, return_counts=True)
-    assert len(cells) == 16 * 16 + 8 * 8
-    assert sorted(set(counts)) == [2, 6]
-    assert anchors[0].tolist() == [1 / 32, 1 / 32]
-    assert anchors[2].tolist() == [3 / 32, 1 / 32]  # along the row first
-    assert anchors[-1].tolist() == [15 / 16, 15 / 16]
-
-
-def test_a_box_is_decoded_relative_to_its_anchor() -> None:
-    (found,) = blazeface.detections(raw_boxes({700: (0.4, 0.3, 0.2)}), logits({700: 0.9}), 0.5)
-    assert found[blazeface.LOW] == pytest.approx([0.3, 0.2], abs=1e-6)
-    assert found[blazeface.HIGH] == pytest.approx([0.5, 0.4], abs=1e-6)
-    assert found[2:] == pytest.approx(np.tile([0.4, 0.3], (6, 1)), abs=1e-6)
 
 
 def test_boxes_of_one_face_become_their_score_weighted_mean() -> None:
@@ -79,6 +64,53 @@ def test_boxes_that_are_not_finite_or_inverted_are_no_faces(invalid: float) -> N
     assert len(blazeface.detections(raw_boxes({10: (0.2, 0.5, 0.2)}), unsure, 0.5)) == 0
 
 
+def test_iou_is_the_intersection_over_the_union_and_symmetric() -> None:
+    one, other, apart = (box(x) for x in (0.0, 0.5, 3.0))
+    assert blazeface.iou(one, np.array([one, other, apart])) == pytest.approx([1.0, 1 / 3, 0.0])
+    assert blazeface.iou(other, one[None]) == pytest.approx([1 / 3])
+
+
+def box(x: float) -> NDArray[np.float64]:
+    """A detection whose corners are (x, 0) and (x + 1, 1)."""
+    return np.array([(x, 0.0), (x + 1.0, 1.0), *[(x, 0.0)] * 6])
+
+
+SHAPES = [(480, 640), (640, 480), (720, 1280), (48, 64), (3, 1280)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_detected_face_is_where_it_is_in_an_image_of_any_shape(shape: tuple[int, int]) -> None:
+    """The network sees the whole image; a small one is not magnified."""
+    found = FaceDetector(detector(finds_face=True), 0.5, 2).find(np.zeros((*shape, 3), np.uint8))
+    (region,) = found
+    middle, side = (shape[1] / 2, shape[0] / 2), max(*shape, blazeface.SIDE)
+    assert (region.x, region.y) == pytest.approx(middle, abs=0.01 * side)
+    assert region.width == region.height == pytest.approx(0.3 * MARGIN * side, rel=0.02)
+
+
+@pytest.mark.parametrize(("max_faces", "expected_x"), [(1, [0.7]), (2, [0.7, 0.2])])
+def test_the_detector_reports_the_likeliest_faces_up_to_its_limit(
+    max_faces: int, expected_x: list[float]
+) -> None:
+    boxes = raw_boxes({10: (0.2, 0.5, 0.2), 700: (0.7, 0.5, 0.2)})
+    network = ConstantNetwork(blazeface.SIDE, boxes, logits({10: 0.6, 700: 0.9}))
+    found = FaceDetector(network, 0.5, max_faces).find(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    assert [region.x / WIDTH for region in found] == pytest.approx(expected_x, abs=1e-3)
+
+
+@pytest.mark.parametrize(("degrees", "n_found"), [(100.0, 1), (-130.0, 1), (140.0, 0), (180.0, 0)])
+def test_a_face_that_lies_is_detected_and_an_inverted_one_is_not(
+    degrees: float, n_found: int
+) -> None:
+    boxes = raw_boxes({700: (0.5, 0.5, 0.3)}).reshape(N_ANCHORS, 8, 2)
+    turn = np.radians(degrees)
+    across = 10 * np.array([np.cos(turn), np.sin(turn)], np.float32)
+    boxes[700, 2:4] = boxes[700, 0] + np.stack([-across, across])
+    network = ConstantNetwork(blazeface.SIDE, boxes.reshape(N_ANCHORS, 16), logits({700: 0.9}))
+    found = FaceDetector(network, 0.5, 2).find(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    assert [region.angle for region in found] == pytest.approx([turn] * n_found)
+
+
 ROIS = st.builds(
     Roi,
     x=st.floats(-100, 740),
@@ -87,19 +119,6 @@ ROIS = st.builds(
     height=st.floats(1, 500),
     angle=st.floats(-np.pi, np.pi),
 )
-
-
-@given(one=ROIS, other=ROIS)
-def test_iou_is_symmetric_and_between_0_and_1(one: Roi, other: Roi) -> None:
-    assert iou(one, one) == pytest.approx(1.0)
-    assert iou(one, other) == pytest.approx(iou(other, one))
-    assert -1e-9 <= iou(one, other) <= 1 + 1e-9
-
-
-def test_iou_is_the_intersection_over_the_union() -> None:
-    one, other = Roi(50, 50, 100, 100), Roi(100, 50, 100, 100)
-    assert iou(one, other) == pytest.approx(1 / 3)
-    assert iou(one, Roi(300, 50, 100, 100)) == 0.0
 
 
 @given(ROIS)
@@ -148,21 +167,6 @@ def test_outside_the_image_a_crop_is_black_or_repeats_the_edge() -> None:
     assert np.all(crop(white, region, 40, repeat_edge=True) == 255)
 
 
-@pytest.mark.parametrize(("width", "height"), [(640, 480), (480, 854), (1, 1), (1280, 3)])
-def test_the_whole_image_fits_into_its_letterbox(width: int, height: int) -> None:
-    square = letterbox(width, height)
-    corners = to_image(square, np.array([[0.0, 0.0], [1.0, 1.0]]))
-    assert np.all(corners[0] <= 0)
-    assert np.all(corners[1] >= (width, height))
-    assert square.width == square.height == max(width, height)
-
-
-def test_a_detection_replaces_the_tracked_roi_that_it_overlaps() -> None:
-    tracked = [Roi(100, 100, 90, 90), Roi(400, 100, 90, 90)]
-    found = [Roi(104, 100, 90, 90), Roi(250, 300, 90, 90)]
-    assert merge_rois(tracked, found, 0.5) == [tracked[1], *found]
-
-
 @given(st.floats(-0.9, 0.9), st.floats(-0.6, 0.6), st.floats(-1.5, 1.5), st.floats(50, 300))
 def test_the_rotation_of_a_canonical_head_is_recovered(
     yaw: float, pitch: float, roll: float, distance_cm: float
@@ -187,7 +191,7 @@ def test_landmarks_in_a_single_point_have_no_pose(value: float) -> None:
 
 
 def test_the_next_roi_is_a_square_around_the_landmarks() -> None:
-    region = face_mesh.roi_from_landmarks(faces.points())
+    region = roi_from_landmarks(faces.points())
     inside = to_image(region, np.array([[0.0, 0.0], [1.0, 1.0]]))
     points = faces.points()[:, :2]
     assert np.all(inside[0] < points.min(axis=0))

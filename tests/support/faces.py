@@ -65,7 +65,7 @@ def face_width() -> float:
 
 
 def track(images: Iterable[Pixels], rate: float = 30.0, max_faces: int = 2) -> list[list[Face]]:
-    """The face that the real tracker follows in successive images, if any: a list of at most one."""
+    """The face that the tracker follows in successive images: lists of at most one."""
     return list(track_clip(((i / rate, image) for i, image in enumerate(images)), max_faces))
 
 
