@@ -22,6 +22,7 @@ from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.audio.wav import WavFile
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FaceState, FeatureVector
+from latent_resonance.gallery.state_glide import StateGlide
 from latent_resonance.gallery.visit import NS, Presence
 from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import find_pack, open_pack
@@ -66,6 +67,7 @@ class Take:
         self.generator = SpectrogramGenerator(pack, self.networks, settings, seed)
         self.synthesiser = Synthesiser(pack, settings, seed)
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
+        self.glide = StateGlide()
         self.fader = Fader(pack.geometry.sample_rate)
         self.states = states
         self.interval_s = 1.0 / settings.inference.spectrograms_per_s
@@ -98,7 +100,8 @@ class Take:
                 latest, upcoming = upcoming, next(self.states, None)
             if seconds is None and upcoming is None:
                 return
-            features = self.presence.step(latest, int(now_s * NS))
+            now_ns = int(now_s * NS)
+            features = self.presence.step(self.glide.step(latest, now_ns), now_ns)
             target = self.generator.target_of(features)
             is_due = schedule.due(target, now_s, self.interval_s)
             generate_s = now_s - generated_s if is_due else 0.0

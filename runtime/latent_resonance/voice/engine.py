@@ -31,6 +31,7 @@ from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FaceReceiver, FaceState
 from latent_resonance.gallery.opening_hours import local_time
+from latent_resonance.gallery.state_glide import StateGlide
 from latent_resonance.gallery.visit import Presence
 from latent_resonance.link.server import MonitorServer
 from latent_resonance.linux.realtime import WORKER_PRIORITY, request_realtime_priority
@@ -50,6 +51,7 @@ from latent_resonance.voice.telemetry import TelemetrySender
 TICK_S = 0.005
 FADE_OUT_S = 0.25
 RECEIVE_TIMEOUT_S = 1 / 30
+GLIDE_TIMEOUT_S = 0.01  # about a hop: while features glide from one slow image to the next
 FLOOD = 8  # datagrams in one call; an eye sends one
 FLOOD_PAUSE_S = 0.0025  # per datagram of a flood: its senders block meanwhile
 MAX_FLOOD_PAUSE_S = 0.2
@@ -127,16 +129,17 @@ class Engine:
 
     def _receive(self) -> None:
         latest: FaceState | None = None
-        state, receiver = self.state, self.receiver
+        state, receiver, glide = self.state, self.receiver, StateGlide()
         while not self.stop.is_set():
             taken = receiver.received
-            received = receiver.receive(RECEIVE_TIMEOUT_S)
+            received = receiver.receive(GLIDE_TIMEOUT_S if glide.smoothing_s else RECEIVE_TIMEOUT_S)
             if received is not None:
                 latest, state.image_time_ns = received, received.time_ns
                 state.n_images += 1
             state.n_rejected = receiver.rejected
             now_ns = time.monotonic_ns()
-            state.features = state.presence.step(state.remote.override(latest, now_ns), now_ns)
+            played = state.remote.override(glide.step(latest, now_ns), now_ns)
+            state.features = state.presence.step(played, now_ns)
             taken = receiver.received - taken
             if taken >= FLOOD:
                 self.stop.wait(min(taken * FLOOD_PAUSE_S, MAX_FLOOD_PAUSE_S))
