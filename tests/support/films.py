@@ -33,7 +33,8 @@ SIZES = (130, 60, 40, 24, 16)  # pixels between the outer corners of the eyes
 PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
 INK = np.array((45, 20, 22), np.float32)  # inside an open mouth
 INK_FULL = 0.05  # face widths of opening above which nothing of the teeth is left
-_KEYS = 24  # warps computed for a movement's largest amount; those between are interpolated
+# Warps computed up to a movement's largest amount; those between are interpolated, to 0.1 pixels.
+_KEYS = {"mouth": 16, "frown": 12, "raise": 12, "yaw": 10, "pitch": 6, "lids": 4}
 _SHIFT_BITS = 4  # of the subpixel coordinates in OpenCV's polygons
 
 Shift = NDArray[np.float32]
@@ -358,7 +359,7 @@ def inked(picture: Pixels, by: float) -> Pixels:
 def shift_of(warp: str, amount: float) -> Shift:
     """From where each pixel of a warped photograph comes, relative to itself: (480, 640, 2)."""
     reach = _REACHES[warp]
-    position = amount / reach * _KEYS
+    position = amount / reach * _KEYS[warp]
     low = int(np.floor(position))
     share = np.float32(position - low)
     shift = key_shift(warp, low)
@@ -370,7 +371,7 @@ def shift_of(warp: str, amount: float) -> Shift:
 @lru_cache(maxsize=120)  # a third of a gigabyte, if all are of a redrawn mesh
 def key_shift(warp: str, key: int) -> Shift:
     """The shift at one of the steps of a movement."""
-    amount = key / _KEYS * _REACHES[warp]
+    amount = key / _KEYS[warp] * _REACHES[warp]
     if key == 0:
         return np.zeros((HEIGHT, WIDTH, 2), np.float32)[:: _COARSE[warp], :: _COARSE[warp]]
     return _SHIFTS[warp](amount)
