@@ -31,14 +31,16 @@ from latent_resonance_export.regressor.run_folder import REPORT, train_run
 from latent_resonance_export.regressor.surrogate import fit_surrogate
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
 
-RUN_GEOMETRY = Geometry(sample_rate=16_000, n_fft=1024, win_length=1024, hop_length=256, n_mels=32)
+RUN_GEOMETRY = Geometry(
+    sample_rate=16_000, n_fft=1024, win_length=1024, hop_length=256, n_mels=32, n_frames=64
+)
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "tones"
     rng = np.random.default_rng(0)
-    pictures = [rng.uniform(-1, 1, (32, 512)).astype(np.float32) for _ in range(3)]
+    pictures = [rng.uniform(-1, 1, (32, 64)).astype(np.float32) for _ in range(3)]
     clips = [Clip(f"tone {i}", 0.0, "CC0-1.0", "the tests", held_out=i == 2) for i in range(3)]
     write_dataset(pictures, clips, folder, RUN_GEOMETRY, about={"sounds": "noise"})
     return folder
