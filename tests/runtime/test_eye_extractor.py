@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from tests.support import faces
 
 from latent_resonance.config.settings import Eye
-from latent_resonance.eye.features.extractor import FeatureExtractor
-from latent_resonance.eye.tracking.player_selection import HIDDEN_S, TAKEOVER_S, PlayerSelection
+from latent_resonance.eye.features.extractor import HOLD_S, RETURN_S, FeatureExtractor
+from latent_resonance.eye.tracking.onnx.blendshapes import BROW_DOWN_LEFT, BROW_DOWN_RIGHT
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
 
-MOUTH = FEATURES.index("mouth_open")
+MOUTH, INSTANT = FEATURES.index("mouth_open"), slice(0, 9)
 STILLNESS = FEATURES.index("stillness")
+VELOCITIES = [FEATURES.index(n) for n in FEATURES if n.endswith("velocity") or n == "motion"]
 
 
 @cache
@@ -45,6 +46,8 @@ def between(one: Face, other: Face, share: float) -> Face:
     return Face(
         one.landmarks + share * (other.landmarks - one.landmarks),
         one.rotation,
+        one.blendshapes + np.float32(share) * (other.blendshapes - one.blendshapes),
+        one.visitor,
     )
 
 
@@ -56,11 +59,11 @@ class Visit:
         self.images_per_s = images_per_s
         self.image = 0
 
-    def see(self, seconds: float, *visible: Face) -> list[FaceState]:
-        return [self.step(list(visible)) for _ in range(round(seconds * self.images_per_s))]
+    def see(self, seconds: float, face: Face | None = None) -> list[FaceState]:
+        return [self.step(face) for _ in range(round(seconds * self.images_per_s))]
 
-    def step(self, visible: list[Face]) -> FaceState:
-        state = self.extractor.step(visible, round(self.image / self.images_per_s * faces.NS))
+    def step(self, face: Face | None) -> FaceState:
+        state = self.extractor.step(face, round(self.image / self.images_per_s * faces.NS))
         self.image += 1
         return state
 
@@ -84,13 +87,13 @@ def test_the_baseline_is_learned_from_about_a_second_at_rest(images_per_s: int) 
 def test_no_baseline_is_learned_from_a_restless_visitor() -> None:
     visit = Visit()
     for i in range(90):  # to and fro by two face units a second
-        visit.step([moved(resting(), (4.0 * (i % 30 if i % 60 < 30 else 30 - i % 30), 0))])
+        visit.step(moved(resting(), (4.0 * (i % 30 if i % 60 < 30 else 30 - i % 30), 0)))
     assert not visit.extractor.baseline.learned
 
 
 def test_the_baseline_is_kept_while_the_visitor_stays() -> None:
     visit = Visit()
-    visit.see(2.5, resting())
+    visit.see(4.0, resting())
     baseline = visit.extractor.baseline.values
     visit.see(5.0, seen(0.2))
     assert visit.extractor.baseline.values == pytest.approx(baseline, abs=0.01)
@@ -100,7 +103,7 @@ def test_the_baseline_is_kept_while_the_visitor_stays() -> None:
 def test_a_visitor_gone_for_three_seconds_is_forgotten(gone_s: float, forgotten: bool) -> None:
     visit = Visit()
     visit.see(2.5, resting())
-    absent = visit.see(gone_s)
+    absent = visit.see(gone_s)[round(30 * HOLD_S) :]
     assert not any(state.present for state in absent)
     assert all(np.array_equal(state.features, neutral_features()) for state in absent)
     visit.see(0.1, resting())
@@ -113,9 +116,41 @@ def test_a_face_that_returns_has_no_velocity_at_first() -> None:
     visit.see(2.0, resting())
     visit.see(1.0)
     first = visit.see(0.1, moved(resting(), (40.0, 0.0)))[0]
-    velocities = [FEATURES.index(n) for n in FEATURES if n.endswith("velocity") or n == "motion"]
     assert first.present
-    assert np.abs(first.features[velocities]).max() == 0.0
+    assert np.abs(first.features[VELOCITIES]).max() == 0.0
+
+
+def test_a_face_behind_a_hand_in_passing_is_held_at_rest_and_then_absent() -> None:
+    visit = Visit()
+    visit.see(2.5, resting())
+    before = visit.see(1.0, seen(0.2))[-1].features
+    lost = visit.see(1.0)
+    held = [state for state in lost if state.present]
+    assert len(held) / 30 == pytest.approx(HOLD_S, abs=0.05)
+    assert [state.present for state in lost] == [True] * len(held) + [False] * (30 - len(held))
+    for state in held:
+        assert np.array_equal(state.features[INSTANT], before[INSTANT])
+        assert np.abs(state.features[VELOCITIES[:-1]]).max() == 0.0
+    assert all(np.array_equal(state.features, neutral_features()) for state in lost[len(held) :])
+
+
+@pytest.mark.parametrize("hidden_s", [0.1, 0.3, 0.45])
+def test_a_face_that_has_changed_behind_a_hand_glides_to_what_is_seen(hidden_s: float) -> None:
+    visit = Visit()
+    visit.see(2.5, resting())
+    visit.see(hidden_s)
+    returned = mouth_of(visit.see(1.0, seen(0.2)))
+    assert returned[0] < 0.1
+    assert np.diff([0.0, *returned]).max() < 0.45 * returned[-1]
+    assert returned[round(30 * RETURN_S) + 2] == pytest.approx(returned[-1], abs=0.06)
+
+
+def test_velocities_are_of_the_head_and_not_of_a_gliding_baseline() -> None:
+    """The baseline is learned while the visitor stands still: features glide, and are no motion."""
+    visit = Visit()
+    states = visit.see(2.5, resting())
+    assert np.ptp(mouth_of(states)) > 0.2
+    assert max(np.abs(state.features[VELOCITIES]).max() for state in states) < 1e-6
 
 
 @pytest.mark.parametrize("images_per_s", [15, 60])
@@ -137,61 +172,61 @@ def gesture(images_per_s: int) -> NDArray[np.float32]:
     times_s = np.arange(3 * images_per_s) / images_per_s
     shares = np.interp(times_s, [0.5, 0.8, 1.5, 2.0], [0, 1, 1, 0])
     faces_on_the_way = (between(resting(), seen(0.3), float(share)) for share in shares)
-    return np.array([visit.step([face]).features for face in faces_on_the_way])
+    return np.array([visit.step(face).features for face in faces_on_the_way])
 
 
 def test_a_resting_face_is_still_and_a_moving_one_is_not() -> None:
     visit = Visit()
     assert visit.see(2.0, resting())[-1].features[STILLNESS] == 1.0
     swung = [moved(resting(), (8.0 * i, 0.0)) for i in range(15)]
-    assert [visit.step([face]) for face in swung][-1].features[STILLNESS] == 0.0
+    assert [visit.step(face) for face in swung][-1].features[STILLNESS] == 0.0
 
 
-def test_the_nearest_of_several_faces_plays() -> None:
-    near, far = moved(resting(), (0, 0), 1.2), moved(resting(), (250, 0), 0.5)
-    for visible in ([near, far], [far, near]):
-        assert PlayerSelection().step(visible, 0.0) == (near, True)
+@pytest.mark.parametrize("part", ["mouth", "brows", "head"])
+def test_stillness_means_that_nothing_moves(part: str) -> None:
+    """Neither head, mouth nor brows: each alone breaks it."""
+    visit = Visit()
+    visit.see(3.0, resting())
+    states = [visit.step(moving(part, i / 30)) for i in range(90)]
+    assert min(state.features[STILLNESS] for state in states[:30]) == 0.0
+    assert max(state.features[STILLNESS] for state in states[30:]) < 0.3
 
 
-def test_the_player_stays_selected_when_another_comes_slightly_nearer() -> None:
-    selection, player = PlayerSelection(), resting()
-    selection.step([player], 0.0)
-    for i in range(90):
-        rival = moved(resting(), (300 - i, 0), 1.0 + 0.5 * i / 90)
-        assert selection.step([rival, player], 1 / 30) == (player, False)
-
-
-def test_a_much_nearer_face_takes_over_after_a_while() -> None:
-    selection, player, rival = PlayerSelection(), resting(), moved(resting(), (400, 0), 1.8)
-    selection.step([player], 0.0)
-    played = [selection.step([rival, player], 1 / 30) for _ in range(45)]
-    taken = [is_new for _, is_new in played].index(True)
-    assert taken / 30 == pytest.approx(TAKEOVER_S, abs=0.1)
-    assert all(face is rival for face, _ in played[taken:])
-
-
-def test_when_the_player_is_hidden_the_other_takes_over_after_a_while() -> None:
-    selection, player, other = PlayerSelection(), resting(), moved(resting(), (400, 0), 0.8)
-    selection.step([player, other], 0.0)
-    played = [selection.step([other], 1 / 30) for _ in range(30)]
-    taken = [is_new for _, is_new in played].index(True)
-    assert taken / 30 == pytest.approx(HIDDEN_S, abs=0.1)
-    assert all(face is None for face, _ in played[:taken])
-    assert played[-1] == (other, False)
+def moving(part: str, time_s: float) -> Face:
+    """The resting face, with one part of it that goes to and fro once a second."""
+    share = 0.5 - 0.5 * np.cos(2 * np.pi * time_s)
+    face = resting()
+    if part == "mouth":
+        return between(face, seen(0.2), share)
+    if part == "brows":
+        scores = face.blendshapes.copy()
+        scores[[BROW_DOWN_LEFT, BROW_DOWN_RIGHT]] += np.float32(0.4 * share)
+        return dataclasses.replace(face, blendshapes=scores)
+    cosine, sine = np.cos(0.3 * share), np.sin(0.3 * share)
+    turn = np.array([[cosine, 0.0, sine], [0.0, 1.0, 0.0], [-sine, 0.0, cosine]])
+    return dataclasses.replace(face, rotation=turn @ face.rotation)
 
 
 def test_a_new_player_has_their_own_baseline() -> None:
     visit = Visit()
     visit.see(2.5, resting())
-    visit.see(TAKEOVER_S + 0.2, resting(), moved(seen(0.2), (400, 0), 1.9))
+    assert visit.extractor.baseline.learned
+    visit.see(0.5, dataclasses.replace(resting(), visitor=2))
     assert not visit.extractor.baseline.learned
+    visit.see(1.5, dataclasses.replace(resting(), visitor=2))
+    assert visit.extractor.baseline.learned
+
+
+def test_a_new_player_elsewhere_has_not_jumped_there() -> None:
+    visit = Visit()
+    visit.see(2.0, resting())
+    other = dataclasses.replace(moved(resting(), (200.0, 0.0)), visitor=2)
+    assert np.abs(visit.step(other).features[VELOCITIES]).max() == 0.0
 
 
 def test_of_two_people_in_an_image_the_nearer_is_selected() -> None:
     near = faces.placed(faces.photograph(), 1.0, (0, 0), size=(400, 480))
     far = faces.placed(faces.photograph(), 0.75, (0, 0), size=(400, 480))
     found = faces.track([np.concatenate([far, near], axis=1)] * 5)[-1]
-    assert len(found) == 2
-    face, _ = PlayerSelection().step(found, 0.0)
-    assert face is not None
+    (face,) = found
     assert face.landmarks[:, 0].mean() > 400

@@ -7,7 +7,18 @@ import pytest
 from numpy.typing import NDArray
 
 from latent_resonance.config.settings import OneEuro
-from latent_resonance.eye.features.motion import RISE_S, Rate, Stillness, motion_from_speed
+from latent_resonance.eye.features.motion import (
+    RELEASE_S,
+    REST,
+    REST_SWAY,
+    RISE_S,
+    Rate,
+    Stillness,
+    activity,
+    motion_from_speed,
+    shares_of_rest,
+    without_rest,
+)
 from latent_resonance.eye.features.one_euro import OneEuroFilter
 
 SETTINGS = OneEuro(beta=2.0)
@@ -70,16 +81,48 @@ def test_a_steady_turn_has_its_true_rate_at_any_image_rate(images_per_s: int) ->
 def test_stillness_rises_in_about_a_second_and_falls_quickly(images_per_s: int) -> None:
     stillness, dt_s = Stillness(), 1 / images_per_s
     rising = [stillness.step(0.0, dt_s) for _ in range(2 * images_per_s)]
-    assert rising.index(1.0) * dt_s == pytest.approx(RISE_S, abs=2 * dt_s)
+    released_s = RELEASE_S * np.log(2.0)  # it starts as after movement, at an activity of 2
+    assert rising.index(1.0) * dt_s == pytest.approx(released_s + RISE_S, abs=2 * dt_s)
     falling = [stillness.step(2.0, dt_s) for _ in range(images_per_s)]
     assert falling.index(0.0) * dt_s < 0.4
 
 
-def test_a_face_at_the_threshold_does_not_flicker_between_still_and_moving() -> None:
-    stillness, between = Stillness(), 0.45
-    assert stillness.step(between, 5.0) == 0.0  # it was moving and is not yet still
+def test_a_part_that_reverses_its_direction_hardly_rests_in_between() -> None:
+    stillness, dt_s = Stillness(), 1 / 30
     stillness.step(0.0, 5.0)
-    assert stillness.step(between, 5.0) == 1.0  # it was still and is not yet moving
+    turning = np.abs(2.0 * np.sin(2 * np.pi * np.arange(90) * dt_s))  # slow twice a second
+    levels = [stillness.step(float(active), dt_s) for active in turning]
+    assert max(levels[20:]) < 0.15
+
+
+@pytest.mark.parametrize(("active", "at_rest"), [(0.0, True), (0.95, True), (1.05, False)])
+def test_what_moves_no_more_than_a_person_at_rest_is_still(active: float, at_rest: bool) -> None:
+    stillness = Stillness()
+    for _ in range(90):
+        level = stillness.step(active, 1 / 30)
+    assert (level, stillness.at_rest) == (float(at_rest), at_rest)
+
+
+def test_the_fastest_part_of_the_face_decides_how_active_it_is() -> None:
+    nothing = np.zeros(5)
+    assert activity(shares_of_rest(nothing), 0.0) == 0.0
+    assert activity(shares_of_rest(nothing), 2 * REST_SWAY) == pytest.approx(2.0)
+    for part in range(5):
+        moving = nothing.copy()
+        moving[part] = -1.5 * REST[part]
+        assert activity(shares_of_rest(moving), 0.1 * REST_SWAY) == pytest.approx(1.5)
+
+
+def test_the_heads_three_axes_are_one_part() -> None:
+    shares = shares_of_rest(np.array([*(0.8 * REST[:3]), 0.0, 0.0]))
+    assert shares == pytest.approx([*[0.8 * 3**0.5] * 3, 0.0, 0.0])
+
+
+def test_velocities_at_rest_are_small_and_those_of_a_movement_are_whole() -> None:
+    for share, kept in ((0.3, 0.09), (0.9, 0.81), (1.0, 1.0), (4.0, 1.0)):
+        velocities = share * REST * (0, 0, 0, 1, -1)
+        calm = without_rest(velocities, shares_of_rest(velocities))
+        assert calm == pytest.approx(kept * velocities)
 
 
 def test_the_sway_of_a_standing_body_is_no_motion_and_a_leap_is_at_most_one() -> None:
