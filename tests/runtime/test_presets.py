@@ -47,6 +47,8 @@ def numbers(settings: Settings) -> tuple[float, ...]:
     """The values that a preset may change; larger values cost more."""
     phase = settings.phase
     return (
+        settings.camera.width,
+        settings.camera.height,
         settings.camera.images_per_s,
         settings.inference.spectrograms_per_s,
         phase.look_ahead,
@@ -75,20 +77,21 @@ def test_a_quality_changes_nothing_but_these_numbers(file: Path) -> None:
         "phase": high.phase,
     }
     assert low.model_copy(update=back) == high
-    assert low.camera == high.camera.model_copy(update={"images_per_s": 15.0})
+    changed = {"width": 640, "height": 480, "images_per_s": 10.0}
+    assert low.camera == high.camera.model_copy(update=changed)
 
 
 @ALL
 def test_values_in_the_settings_override_the_preset(file: Path, quality: str) -> None:
     text = "phase: {look_ahead: 5, iterations: 9}\ninference: {spectrograms_per_s: 3.5}\n"
-    text += "camera: {images_per_s: 20}\n"
-    assert numbers(read(file, f"quality: {quality}\n{text}")) == (20, 3.5, 5, 9)
+    text += "camera: {images_per_s: 20, width: 800, height: 600}\n"
+    assert numbers(read(file, f"quality: {quality}\n{text}")) == (800, 600, 20, 3.5, 5, 9)
 
 
 def test_a_blank_value_takes_the_presets(file: Path) -> None:
     settings = read(file, "quality: low\nphase: {iterations: , look_ahead: 4}\ncamera:\n")
     assert (settings.phase.iterations, settings.phase.look_ahead) == (2, 4)
-    assert settings.camera.images_per_s == 15.0
+    assert (settings.camera.width, settings.camera.images_per_s) == (640, 10.0)
 
 
 @ALL

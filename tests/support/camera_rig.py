@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -13,6 +15,7 @@ from tests.support import faces
 from tests.support.pulse_server import PATIENCE
 
 from latent_resonance.config.settings import Settings
+from latent_resonance.eye.camera.camera import Pixels, jpeg_of
 from latent_resonance.face_state import FaceReceiver, FaceState
 from latent_resonance.gallery.visit import Presence
 from latent_resonance.score import attract_score
@@ -22,6 +25,7 @@ RETURN_S = 3.0 * PATIENCE  # from the camera's return to the visitor's
 LEAVE_S = 6.0 * PATIENCE  # from a fault to the attract mode
 START_S = 60.0  # MediaPipe starts slowly on a busy machine
 UPRIGHT = re.compile(r"seeing, \d+ images/s")
+LARGE_SIZE, JPEG_BYTES = (1280, 720), 512 * 1024  # as in fakecam.c
 SETTINGS = "camera: {source: C920}\neye: {memory_mib: 450}\n"
 
 
@@ -138,4 +142,15 @@ def write_images(path: Path) -> Path:
         chroma = np.stack([u[:, ::2], v[:, ::2]], axis=2).reshape(y.shape)
         images.append(np.stack([y, chroma], axis=2).tobytes())
     path.write_bytes(b"".join(images))
+    return path
+
+
+def write_jpegs(path: Path, damaged: Callable[[int], bool] = lambda _: False) -> Path:
+    """The photograph as the MJPG of a webcam, 1280 × 720, in slots of the size in fakecam.c."""
+    slots = []
+    for i, image in enumerate(faces.drifting(faces.photograph(), 6)):
+        large = cv2.resize(image, LARGE_SIZE)
+        data = jpeg_of(cast("Pixels", large))
+        slots.append((bytes(len(data)) if damaged(i) else data).ljust(JPEG_BYTES, b"\0"))
+    path.write_bytes(b"".join(slots))
     return path

@@ -5,6 +5,9 @@
  *   FAKECAM_RAW=images.yuyv FAKECAM_CTL=plug LD_PRELOAD=./fakecam.so python …
  *
  * FAKECAM_RAW: 640 × 480 YUYV images, played in a loop at 30 a second.
+ * FAKECAM_MJPG: if it is set, the camera also has MJPG of 1280 × 720: JPEG images, each in JPEG_BYTES
+ *              with zeros after it, played in a loop.
+ * FAKECAM_MJPG_RATE: how many of those come a second; 30 if it is not set.
  * FAKECAM_LOG: if it is set, when each image was taken is written there (int64, ns of
  *              CLOCK_MONOTONIC).
  * FAKECAM_CTL: the camera is plugged in while this file exists. It holds the number of its device
@@ -44,6 +47,7 @@
 #include <unistd.h>
 
 enum { WIDTH = 640, HEIGHT = 480, BYTES = WIDTH * HEIGHT * 2, RATE = 30, MOST_BUFFERS = 8 };
+enum { LARGE_WIDTH = 1280, LARGE_HEIGHT = 720, JPEG_BYTES = 512 << 10 };
 enum { LEAKED = 8 << 20, MOST_HANDLES = 1024 };
 static const int64_t SECOND = 1000000000;
 
@@ -51,7 +55,8 @@ static const int64_t SECOND = 1000000000;
 
 static struct {
     unsigned char *buffers;             /* what the program maps, one after the other */
-    unsigned char *images;              /* FAKECAM_RAW */
+    unsigned char *images;              /* FAKECAM_RAW, or FAKECAM_MJPG */
+    int mjpg;                           /* which of them */
     unsigned n_images, n_buffers, sequence, shown;
     unsigned queue[MOST_BUFFERS], head, tail; /* buffers that wait for an image */
     int64_t next_ns;                    /* when the next image is there */
@@ -109,16 +114,33 @@ static int wait_readable(int fd, int64_t timeout_ns) {
     return 1;
 }
 
+static unsigned image_bytes(void) { return camera.mjpg ? JPEG_BYTES : BYTES; }
+
+static int rate(void) {
+    const char *large = getenv("FAKECAM_MJPG_RATE");
+    return camera.mjpg && large ? atoi(large) : RATE;
+}
+
 static void map_images(void) {
-    const char *path = getenv("FAKECAM_RAW");
+    const char *path = getenv(camera.mjpg ? "FAKECAM_MJPG" : "FAKECAM_RAW");
     int fd = path ? syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
     struct stat status;
     if (fd < 0) return;
-    if (fstat(fd, &status) == 0 && status.st_size >= BYTES) {
+    if (fstat(fd, &status) == 0 && status.st_size >= image_bytes()) {
         camera.images = mmap(NULL, status.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
-        camera.n_images = status.st_size / BYTES;
+        camera.n_images = status.st_size / image_bytes();
     }
     REAL(close)(fd);
+}
+
+/* The format of the images from now on. */
+static void choose(int mjpg) {
+    if (camera.images && camera.mjpg == mjpg) return;
+    if (camera.images) munmap(camera.images, (size_t)camera.n_images * image_bytes());
+    camera.mjpg = mjpg;
+    camera.images = NULL;
+    camera.n_images = camera.shown = 0;
+    map_images();
 }
 
 static int open_camera(int number) {
@@ -131,13 +153,13 @@ static int open_camera(int number) {
         signal(SIGILL, SIG_DFL);
         raise(SIGILL);
     }
-    if (camera.images == NULL) map_images();
     size_t size = (size_t)BYTES * MOST_BUFFERS;
     int fd = memfd_create("fakecam", MFD_CLOEXEC);
     if (fd < 0 || fd >= MOST_HANDLES || ftruncate(fd, size) != 0) return -1;
     if (camera.buffers) munmap(camera.buffers, size);
     camera.buffers = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     camera.head = camera.tail = camera.sequence = 0;
+    choose(0);
     camera.number_of[fd] = number + 1;
     return fd;
 }
@@ -157,14 +179,15 @@ static int query_capability(struct v4l2_capability *answer) {
     return 0;
 }
 
-static int format(struct v4l2_format *answer) {
+static int format(struct v4l2_format *answer, int set) {
     if (answer->type != V4L2_BUF_TYPE_VIDEO_CAPTURE) return refuse(EINVAL);
     struct v4l2_pix_format *pixels = &answer->fmt.pix;
-    pixels->width = WIDTH;
-    pixels->height = HEIGHT;
-    pixels->pixelformat = V4L2_PIX_FMT_YUYV;
-    pixels->bytesperline = WIDTH * 2;
-    pixels->sizeimage = BYTES;
+    if (set) choose(getenv("FAKECAM_MJPG") && pixels->pixelformat == V4L2_PIX_FMT_MJPEG);
+    pixels->width = camera.mjpg ? LARGE_WIDTH : WIDTH;
+    pixels->height = camera.mjpg ? LARGE_HEIGHT : HEIGHT;
+    pixels->pixelformat = camera.mjpg ? V4L2_PIX_FMT_MJPEG : V4L2_PIX_FMT_YUYV;
+    pixels->bytesperline = camera.mjpg ? 0 : WIDTH * 2;
+    pixels->sizeimage = image_bytes();
     pixels->field = V4L2_FIELD_NONE;
     pixels->colorspace = V4L2_COLORSPACE_SRGB;
     return 0;
@@ -172,7 +195,7 @@ static int format(struct v4l2_format *answer) {
 
 static int pace(struct v4l2_streamparm *answer) {
     answer->parm.capture.capability = V4L2_CAP_TIMEPERFRAME;
-    answer->parm.capture.timeperframe = (struct v4l2_fract){1, RATE};
+    answer->parm.capture.timeperframe = (struct v4l2_fract){1, rate()};
     return 0;
 }
 
@@ -185,7 +208,7 @@ static int request_buffers(struct v4l2_requestbuffers *request) {
 
 static int query_buffer(struct v4l2_buffer *answer) {
     if (answer->index >= camera.n_buffers) return refuse(EINVAL);
-    answer->length = BYTES;
+    answer->length = image_bytes();
     answer->m.offset = answer->index * BYTES;
     answer->flags = 0;
     return 0;
@@ -205,8 +228,9 @@ static void copy_black(unsigned char *to) {
 static void copy_image(unsigned char *to) {
     if (camera.n_images == 0) return;
     if (!does("freeze")) camera.shown = (camera.shown + 1) % camera.n_images;
-    const unsigned char *from = camera.images + (size_t)camera.shown * BYTES;
-    if (does("black")) copy_black(to);
+    const unsigned char *from = camera.images + (size_t)camera.shown * image_bytes();
+    if (camera.mjpg) memcpy(to, from, JPEG_BYTES);
+    else if (does("black")) copy_black(to);
     else if (does("flip")) copy_upside_down(to, from);
     else memcpy(to, from, BYTES);
     if (does("leak") && (camera.lost = malloc(LEAKED))) memset(camera.lost, 1, LEAKED);
@@ -229,12 +253,12 @@ static int give_image(int fd, struct v4l2_buffer *answer) {
     note(now);
     *answer = (struct v4l2_buffer){
         .index = does("nonsense") ? 31 : index, .type = V4L2_BUF_TYPE_VIDEO_CAPTURE,
-        .bytesused = BYTES, .length = BYTES, .memory = V4L2_MEMORY_MMAP, .m.offset = index * BYTES,
+        .bytesused = image_bytes(), .length = image_bytes(), .memory = V4L2_MEMORY_MMAP, .m.offset = index * BYTES,
         .sequence = camera.sequence++,
         .flags = V4L2_BUF_FLAG_DONE | V4L2_BUF_FLAG_TIMESTAMP_MONOTONIC,
         .timestamp = {now / SECOND, now % SECOND / 1000},
     };
-    camera.next_ns += SECOND / RATE;
+    camera.next_ns += SECOND / rate();
     if (now - camera.next_ns > SECOND / 5) camera.next_ns = now; /* images missed are gone */
     return 0;
 }
@@ -253,7 +277,8 @@ static int answer(int fd, unsigned long request, void *argument) {
         if (((struct v4l2_fmtdesc *)argument)->index) return refuse(EINVAL);
         ((struct v4l2_fmtdesc *)argument)->pixelformat = V4L2_PIX_FMT_YUYV;
         return 0;
-    case VIDIOC_G_FMT: case VIDIOC_S_FMT: case VIDIOC_TRY_FMT: return format(argument);
+    case VIDIOC_S_FMT: return format(argument, 1);
+    case VIDIOC_G_FMT: case VIDIOC_TRY_FMT: return format(argument, 0);
     case VIDIOC_G_PARM: case VIDIOC_S_PARM: return pace(argument);
     case VIDIOC_REQBUFS: return request_buffers(argument);
     case VIDIOC_QUERYBUF: return query_buffer(argument);

@@ -77,8 +77,8 @@ class Camera(Section):
         "usb",
         description="usb (the first), part of a name, a number, a /dev path, rpicam, or a clip",
     )
-    width: int = Field(640, ge=16, le=7680, description="pixels, 16 to 7680")
-    height: int = Field(480, ge=16, le=4320, description="pixels, 16 to 4320")
+    width: int = Field(1280, ge=16, le=7680, description="pixels, 16 to 7680")
+    height: int = Field(720, ge=16, le=4320, description="pixels, 16 to 4320")
     images_per_s: float = Field(30.0, ge=1.0, le=240.0, description="images/s, 1 to 240")
     rotation: Literal[0, 90, 180, 270] = Field(
         0, description="clockwise rotation in degrees: 0, 90, 180 or 270"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -33,6 +34,10 @@ os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
 import cv2  # after the environment it reads
 
 MAX_SIDE = 1280  # pixels; a visitor's face is large enough in an image of this size
+SMALL = 640, 480  # pixels; a size that every camera has, at its full rate
+RAW_BYTES_PER_S = 24e6  # of uncompressed images that USB 2 transfers; beyond, they come fewer
+_RAW_BYTES = 2  # of an uncompressed pixel (YUYV)
+_MIN_RATE = 2 / 3  # of the requested rate; a camera slower than this sends smaller images instead
 _NS = 1_000_000_000
 _MAX_AGE_NS = _NS  # a driver's timestamp older than this comes from another clock
 _ROTATIONS = {
@@ -90,6 +95,9 @@ class Camera(Protocol):
 class V4l2Camera:
     """A Video4Linux device: USB camera, capture card, HDMI adapter.
 
+    Images that USB 2 cannot transfer raw are requested as MJPG. A camera without MJPG sends what it
+    has, and one that is slow at the requested size sends `SMALL` images.
+
     Raises
     ------
     CameraError
@@ -104,9 +112,8 @@ class V4l2Camera:
         self._capture = cv2.VideoCapture()
         with self._camera_errors():
             opened = self._capture.open(str(device), cv2.CAP_V4L2)
-            self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, settings.width)
-            self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, settings.height)
-            self._capture.set(cv2.CAP_PROP_FPS, settings.images_per_s)
+            if opened:
+                self._request_format(settings)
         if not opened:
             raise CameraError(
                 f"no camera at {device}; plug it in, close other programs that use it, or set "
@@ -114,7 +121,10 @@ class V4l2Camera:
             )
 
     def read(self) -> Image:
-        """Wait up to 2 s for the next image; images above the rate limit are not decoded."""
+        """Wait up to 2 s for the next image; images above the rate limit are not decoded.
+
+        In place of a damaged JPEG, OpenCV returns the previous image.
+        """
         with self._camera_errors():
             while received := self._capture.grab():
                 if self._rate_limit.accepts(time.monotonic_ns()):
@@ -127,6 +137,27 @@ class V4l2Camera:
     def close(self) -> None:
         """Release the device."""
         self._capture.release()
+
+    def _request_format(self, settings: CameraSettings) -> None:
+        width, height, rate = settings.width, settings.height, settings.images_per_s
+        if is_compressed(width, height, rate):
+            self._request("MJPG", (width, height), rate)
+        else:
+            self._request(None, (width, height), rate)
+        actual_rate = self._capture.get(cv2.CAP_PROP_FPS)
+        if width * height > math.prod(SMALL) and 0 < actual_rate < _MIN_RATE * rate:
+            self._request("YUYV", SMALL, rate)
+
+    def _request(self, fourcc: str | None, size: tuple[int, int], images_per_s: float) -> None:
+        """Ask the driver, which chooses the nearest that it has.
+
+        The format comes first: a size that it does not have in the old one would be changed.
+        """
+        if fourcc is not None:
+            self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, size[0])
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, size[1])
+        self._capture.set(cv2.CAP_PROP_FPS, images_per_s)
 
     @contextlib.contextmanager
     def _camera_errors(self) -> Iterator[None]:
@@ -223,6 +254,29 @@ def duration_of_clip_s(path: Path) -> float | None:
     images, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
     capture.release()
     return images / rate if images > 0 and rate > 0 else None
+
+
+def is_compressed(width: int, height: int, images_per_s: float) -> bool:
+    """Whether USB 2 can transfer such images only as MJPG."""
+    return width * height * _RAW_BYTES * images_per_s > RAW_BYTES_PER_S
+
+
+def jpeg_of(pixels: Pixels) -> bytes:
+    """An RGB image as the JPEG that a camera would send."""
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_422]
+    return cv2.imencode(".jpg", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), sampling)[1].tobytes()
+
+
+def rgb_from_jpeg(data: bytes) -> Pixels:
+    """A JPEG as OpenCV decodes the images of a camera: BGR first."""
+    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert bgr is not None
+    return rgb_from_bgr(bgr)
+
+
+def resized(pixels: Pixels, width: int, height: int) -> Pixels:
+    """The image at another size."""
+    return cast("Pixels", cv2.resize(pixels, (width, height)))
 
 
 def rgb_from_bgr(bgr: cv2.typing.MatLike) -> Pixels:
