@@ -22,6 +22,7 @@ from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.linux.unix_socket import MAX_PATH_BYTES
 
 MAX_BYTES = 256 * 1024  # of a settings file; the commented default has 8 kB
+MAX_THREADS = 64
 DEFAULTS = Path(__file__).parents[1] / "latent-resonance.yaml"
 
 
@@ -47,6 +48,12 @@ def _index_or_name(value: object) -> object:
     return value
 
 
+def _threads_or_auto(value: object) -> object:
+    if value == "auto" or (type(value) is int and 1 <= value <= MAX_THREADS):
+        return value
+    raise ValueError(f"should be auto or a whole number from 1 to {MAX_THREADS}")
+
+
 def _check_providers(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or not all(name.endswith("ExecutionProvider") for name in names):
         raise ValueError("should be names that end with ExecutionProvider, at least one")
@@ -66,6 +73,7 @@ Shares = Annotated[tuple[Share, Share], BeforeValidator(as_tuple)]
 Tempo = Annotated[float, Field(ge=0.0, le=8.0)]
 Cutoff = Annotated[float, Field(ge=20.0, le=24_000.0)]
 Providers = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(_check_providers)]
+Threads = Annotated[int | Literal["auto"], BeforeValidator(_threads_or_auto)]
 Name = Annotated[str, Field(min_length=1)]
 TrackerName = Literal["auto", "mediapipe", "light"]
 
@@ -104,6 +112,11 @@ class Eye(Section):
     max_faces: int = Field(2, ge=1, le=8, description="faces tracked per image, 1 to 8")
     min_confidence: Share = Field(0.5, description="lowest score that counts as a face, 0 to 1")
     tracker: TrackerName = Field("auto", description="face tracker: auto, mediapipe or light")
+    threads: Threads = Field(
+        "auto",
+        description="threads of the face networks, 1 to 64; auto is 2 with four cores or more, "
+        "else 1",
+    )
     neutral_s: float = Field(
         1.0,
         ge=0.1,
@@ -126,7 +139,7 @@ class Inference(Section):
         ("CPUExecutionProvider",),
         description="ONNX Runtime providers, the preferred one first",
     )
-    threads: int = Field(1, ge=1, le=64, description="threads, 1 to 64")
+    threads: int = Field(1, ge=1, le=MAX_THREADS, description="threads, 1 to 64")
     spectrograms_per_s: float = Field(
         10.0, ge=0.1, le=60.0, description="generated spectrograms per second, 0.1 to 60"
     )

@@ -8,6 +8,7 @@ settings. Out: a tracker, and the reason for it.
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from latent_resonance.linux.shared_libraries import GRAPHICS, missing
 
 _AT_HWCAP = 16  # linux/auxvec.h
 _HWCAP_ATOMICS = 1 << 8  # arm64's asm/hwcap.h
+_CORES_FOR_TWO_THREADS = 4  # the voice needs one, the generator another
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,18 @@ def open_tracker(models: Path, settings: EyeSettings) -> Tracker:
     from latent_resonance.eye.tracking.onnx.session import FULL_RANGE, BlendshapeNetwork, Network
 
     landmarker = _open_landmarker(models, settings)
-    network = Network(models, FULL_RANGE)
+    network = Network(models, FULL_RANGE, threads_of(settings))
     detector = FaceDetector(network, settings.min_confidence, settings.max_faces)
     scores = partial(blendshapes, BlendshapeNetwork(models))
     return FaceTracker(detector.find, landmarker, scores, settings.absence_s)
+
+
+def threads_of(settings: EyeSettings, cores: int | None = None) -> int:
+    """The threads of each face network; `cores` defaults to those that this process may use."""
+    if settings.threads != "auto":
+        return settings.threads
+    cores = cores or len(os.sched_getaffinity(0))
+    return 2 if cores >= _CORES_FOR_TWO_THREADS else 1
 
 
 def _open_landmarker(models: Path, settings: EyeSettings) -> Landmarker:
@@ -123,7 +133,7 @@ def _open_landmarker(models: Path, settings: EyeSettings) -> Landmarker:
         from latent_resonance.eye.tracking.onnx.landmarker import OnnxLandmarker
         from latent_resonance.eye.tracking.onnx.session import MESH, Network
 
-        return OnnxLandmarker(Network(models, MESH), settings.min_confidence)
+        return OnnxLandmarker(Network(models, MESH, threads_of(settings)), settings.min_confidence)
     from latent_resonance.eye.tracking.mediapipe_landmarker import MediaPipeLandmarker
 
     return MediaPipeLandmarker(models, settings.min_confidence)

@@ -1,4 +1,4 @@
-"""The face networks on ONNX Runtime, on one thread.
+"""The face networks on ONNX Runtime.
 
 The only module of the eye that imports onnxruntime. Runs in the eye's loop, or offline on the
 caller's thread. In: an image of the network's size, or landmarks. Out: its raw outputs.
@@ -52,17 +52,22 @@ MESH = InputSpec(tracker.MESH, side=256, low=0.0, high=1.0)
 class Network:
     """An inference session of one network whose input is an image.
 
+    Parameters
+    ----------
+    threads
+        How many it runs on, the caller's among them.
+
     Raises
     ------
     TrackerError
         Its file is missing or damaged, or cannot be run here.
     """
 
-    def __init__(self, folder: Path, spec: InputSpec) -> None:
+    def __init__(self, folder: Path, spec: InputSpec, threads: int = 1) -> None:
         self.side = spec.side
         self._scale, self._low = np.float32((spec.high - spec.low) / 255), np.float32(spec.low)
         self._input = np.empty((1, spec.side, spec.side, 3), np.float32)
-        self._file, self._session = spec.file, _open(folder / spec.file)
+        self._file, self._session = spec.file, _open(folder / spec.file, threads)
 
     def run(self, patch: Pixels) -> tuple[FloatArray, FloatArray]:
         """Both outputs for an image of shape (side, side, 3), without the batch dimension.
@@ -88,7 +93,7 @@ class BlendshapeNetwork:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._session = _open(folder / tracker.BLENDSHAPES)
+        self._session = _open(folder / tracker.BLENDSHAPES, threads=1)
 
     def run(self, points: FloatArray) -> FloatArray:
         """The scores, shape (52,), for points of shape (1, 146, 2).
@@ -102,10 +107,11 @@ class BlendshapeNetwork:
         return scores.reshape(-1)
 
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
+def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
     data = checked_model(path)
     try:
-        return onnxruntime.InferenceSession(data, _options(), providers=["CPUExecutionProvider"])
+        options, providers = _options(threads), ["CPUExecutionProvider"]
+        return onnxruntime.InferenceSession(data, options, providers=providers)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         raise TrackerError(f"{path.name} cannot be run here: {_reason(error)}") from error
 
@@ -120,9 +126,11 @@ def _run(
     return outputs
 
 
-def _options() -> onnxruntime.SessionOptions:
+def _options(threads: int) -> onnxruntime.SessionOptions:
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # A thread that waits for work sleeps: the voice needs the core that it would keep busy.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3  # errors only; they are raised as exceptions too
     options.enable_mem_pattern = False  # saves 8 MiB, costs 0.2 ms of 7 ms an image
     return options
