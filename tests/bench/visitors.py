@@ -107,7 +107,8 @@ class Row:
     def __str__(self) -> str:
         value = "–" if math.isnan(self.value) else f"{self.value:.3g}"
         rate = f"{self.rate:g}" if self.rate else "its own"
-        columns = (self.what, self.tracker, rate, self.figure, value, self.bound)
+        figure = self.figure.replace("|", "\\|")  # which ends a column
+        columns = (self.what, self.tracker, rate, figure, value, self.bound)
         mark = ("ok" if self.met else "**MISSED**") if self.bound else ""
         return f"| {' | '.join(columns)} | {mark} |"
 
@@ -303,7 +304,10 @@ def range_rows(bench: Bench) -> Iterator[Row]:
             reading = bench.read(what, film.images(rate), rate)
             yield from bench.rows("range", what, films.FOUND, reading, ALL_OF_IT, rate)
             if size >= FAR_PX:
-                yield from apart_rows(bench, "range", what, RANGE_LIMITS, (reading, near), rate)
+                due = RANGE_LIMITS
+                yield from apart_rows(
+                    bench, "range", what, due, (reading, near), film.window_s, rate
+                )
 
     for size in EVERYWHERE_SIZES:
         what = f"{EVERYWHERE}, {size} px"
@@ -327,19 +331,23 @@ def apart_rows(
     what: str,
     sentences: Sequence[str],
     readings: tuple[Reading, Reading],
+    window_s: tuple[float, float] = ALL_OF_IT,
     rate: float = 0.0,
 ) -> Iterator[Row]:
     """A row for each limit on how far a feature differs between two readings of one film."""
     for sentence in sentences:
         due = limit(sentence)
-        value = statistic(differences(*readings, due.source), due.statistic)
+        value = statistic(differences(*readings, due.source, window_s), due.statistic)
         row = bench.row(table, what, sentence, value, rate)
         yield replace(row, figure=f"{due} of the difference")
 
 
-def differences(one: Reading, other: Reading, feature: str) -> NDArray[np.float64]:
-    """How far a feature differs, in each image in which both see a face."""
-    both = one.present & other.present
+def differences(
+    one: Reading, other: Reading, feature: str, window_s: tuple[float, float] = ALL_OF_IT
+) -> NDArray[np.float64]:
+    """How far a feature differs, in each image of a time in which both see a face."""
+    within = (one.times_s >= window_s[0]) & (one.times_s < window_s[1])
+    both = one.present & other.present & within
     return np.abs(one.feature(feature) - other.feature(feature))[both]
 
 

@@ -7,17 +7,15 @@ source is a control, a feature, or one of `VISIT`; `|…|` takes the magnitude.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from tests.support import faces
 
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image
-from latent_resonance.eye.features.extractor import FeatureExtractor
-from latent_resonance.eye.tracking.select import open_tracker
+from latent_resonance.eye.pipeline import states_of_images
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
 from latent_resonance.gallery.visit import NS, Presence, VisitState
 from latent_resonance.score import attract_score
@@ -32,16 +30,6 @@ OFF_BY = 0.1  # from which a feature of a face at rest counts as off
 FEW = 0.5  # share of images with a face below which nothing can be said about it
 
 FloatArray = NDArray[np.float64]
-
-
-def states_of_images(images: Iterable[Image], settings: Settings) -> Iterator[FaceState]:
-    """The state for each image, as `render` computes it."""
-    tracker, extractor = open_tracker(faces.MODELS, settings.eye), FeatureExtractor(settings.eye)
-    try:
-        for image in images:
-            yield extractor.step(tracker.find(image), image.time_ns)
-    finally:
-        tracker.close()
 
 
 @dataclass(frozen=True)
