@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -146,8 +145,10 @@ class TestBadInput:
     def test_a_disk_that_is_full_leaves_the_older_regressor(
         self, run: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        quick = partial(fit_surrogate, steps=20)
-        monkeypatch.setattr("latent_resonance_export.regressor.train.fit_surrogate", quick)
+        monkeypatch.setattr(
+            "latent_resonance_export.regressor.train.fit_surrogate",
+            lambda samples, seed, _steps: fit_surrogate(samples, seed, 20),
+        )
         older = Trained(Regressor(128), torch.zeros(1, 128), {"coverage_of_z": 0.5}, 5)
         save_regressor(older, run)
         (run / REPORT[0]).mkdir()  # cannot be written over

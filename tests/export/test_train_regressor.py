@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from latent_resonance_export.regressor.model import (
 from latent_resonance_export.regressor.projection import ProjectedExample
 from latent_resonance_export.regressor.recorded_motion import Recorded
 from latent_resonance_export.regressor.report import page
-from latent_resonance_export.regressor.surrogate import fit_surrogate, random_z, sample_generator
+from latent_resonance_export.regressor.surrogate import random_z, sample_generator
 from latent_resonance_export.regressor.synthetic_motion import compose_movement
 from latent_resonance_export.regressor.train import TrainingConfig, targets_of, train
 
@@ -43,7 +42,8 @@ GEOMETRY = Geometry(
     f_max_hz=7000.0,
     range_db=60.0,
 )
-CONFIG = TrainingConfig(geometry=GEOMETRY, steps=500, n_samples=400)
+CONFIG = TrainingConfig(geometry=GEOMETRY, steps=500, surrogate_steps=300, n_samples=400)
+QUICK = replace(CONFIG, surrogate_steps=20)  # for what does not depend on how well it fits
 
 
 class Synthesiser(nn.Module):
@@ -66,13 +66,6 @@ class Synthesiser(nn.Module):
         floor = torch.sigmoid(1.5 * noisy) - 1.0
         wave = 0.1 * torch.cos(self.turn + 3 * self.bands) * unsteady
         return (torch.maximum(tone, floor) + colour + wave).clamp(-1.0, 1.0).unsqueeze(1)
-
-
-@pytest.fixture
-def quick_surrogate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For what does not depend on how well the surrogate fits."""
-    quick = partial(fit_surrogate, steps=20)
-    monkeypatch.setattr("latent_resonance_export.regressor.train.fit_surrogate", quick)
 
 
 @pytest.fixture(scope="module")
@@ -142,9 +135,8 @@ class TestWhatIsLearnt:
         steepest = float(ratio.max()) / 8**0.5
         assert 0.7 * found < steepest < 1.02 * found
 
-    @pytest.mark.usefixtures("quick_surrogate")
     def test_the_same_seed_gives_the_same_bits_and_another_seed_others(self) -> None:
-        config = replace(CONFIG, steps=30, n_samples=64)
+        config = replace(QUICK, steps=30, n_samples=64)
         a, b = (train(Synthesiser(), config, step=1) for _ in range(2))
         other = train(Synthesiser(), replace(config, seed=1), step=1)
         for name, value in a[0].regressor.state_dict().items():
@@ -153,22 +145,20 @@ class TestWhatIsLearnt:
         assert a[0].report == b[0].report
         assert not torch.equal(a[0].anchors, other[0].anchors)
 
-    @pytest.mark.usefixtures("quick_surrogate")
     def test_training_leaves_the_global_rng_alone(self) -> None:
         torch.manual_seed(3)
         expected = torch.rand(4)
         torch.manual_seed(3)
-        train(Synthesiser(), replace(CONFIG, steps=3, n_samples=64), step=1)
+        train(Synthesiser(), replace(QUICK, steps=3, n_samples=64), step=1)
         assert torch.equal(torch.rand(4), expected)
 
-    @pytest.mark.usefixtures("quick_surrogate")
     def test_progress_adds_up_to_what_was_announced(self) -> None:
         seen: dict[str, list[int]] = {}
 
         def report(stage: str, done: int, total: int) -> None:
             seen.setdefault(stage, [0, total])[0] += done
 
-        train(Synthesiser(), replace(CONFIG, steps=9, n_samples=64), step=1, progress=report)
+        train(Synthesiser(), replace(QUICK, steps=9, n_samples=64), step=1, progress=report)
         assert set(seen) == {"sampling", "training", "evaluating"}
         assert all(done == total for done, total in seen.values())
 
@@ -178,13 +168,12 @@ class TestWhatIsLearnt:
         with pytest.raises(RegressorError, match="NaN or infinite values: continue train-gan"):
             train(generator, CONFIG, step=1)
 
-    @pytest.mark.usefixtures("quick_surrogate")
     def test_recorded_movement_is_learnt_from_and_measured_on(self) -> None:
         track = compose_movement(60, 5)
         track[:, FEATURES.index("head_yaw")] += 0.7  # this visitor looks to the left
         track[:, FEATURES.index("mouth_open")] = 0.0  # and never opens the mouth
         recorded = Recorded(("a.csv",), track[:1400], track[1400:])
-        config = replace(CONFIG, steps=150, n_samples=128)
+        config = replace(QUICK, steps=150, n_samples=128)
         without = train(Synthesiser(), config, step=1)[0]
         trained, evaluation = train(Synthesiser(), replace(config, recorded=recorded), step=1)
         assert evaluation.recorded_s == 60.0

@@ -95,7 +95,7 @@ def standardise(x: Tensor) -> Tensor:
     return (x - x.mean(dim=0)) / (x.std(dim=0) + 1e-9)
 
 
-def fit_surrogate(data: SurrogateData, seed: int, steps: int = 1500) -> nn.Module:
+def fit_surrogate(data: SurrogateData, seed: int, steps: int) -> nn.Module:
     """A small network from z to its standardised descriptors, (n, latent_dim) -> (n, 4).
 
     Its weight decay is strong: a few thousand z in a hundred dimensions invite overfitting.

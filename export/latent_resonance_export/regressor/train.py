@@ -61,6 +61,7 @@ class TrainingConfig:
 
     geometry: Geometry = field(default_factory=Geometry)
     steps: int = 3000
+    surrogate_steps: int = 1500  # in each round
     n_samples: int = 4000
     seed: int = 0
     recorded: Recorded | None = None
@@ -163,7 +164,7 @@ def fit_regressor(
                 with torch.no_grad():
                     z = regressor(draw(movement, sampler.n_per_round, rng))
                 samples = concatenate(samples, sampler(z))
-            surrogate = fit_surrogate(samples, config.seed)
+            surrogate = fit_surrogate(samples, config.seed, config.surrogate_steps)
         losses = regressor_losses(regressor, surrogate, draw(movement, BATCH, rng), targets, rng)
         optimiser.zero_grad()
         torch.autograd.backward(sum(losses.values(), start=torch.zeros(())))
