@@ -7,6 +7,7 @@ from playing, a *warn* does not.
     check.py          the result of a check, and how a probe is run
     software.py       the program, its libraries, settings, pack and models
     devices.py        camera, face, speaker
+    visible_range.py  how far the camera sees a face
     machine.py        temperature, power, memory, disk, clock
     units.py          the state of the systemd units, and file permissions
     sandbox.py        whether the sandboxes of the eye and the voice hold

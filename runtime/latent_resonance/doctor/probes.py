@@ -64,7 +64,8 @@ def pack(settings: Settings) -> str:
 
 
 def camera(settings: Settings) -> str:
-    """Whether the camera sends an image; only its size is used."""
+    """Whether the camera sends an image, and how far it sees; only the image's size is used."""
+    from latent_resonance.doctor.visible_range import visible_range
     from latent_resonance.eye.camera.select import open_camera
     from latent_resonance.eye.camera.v4l2 import list_devices
 
@@ -75,7 +76,8 @@ def camera(settings: Settings) -> str:
         opened.close()
     connected = ", ".join(map(str, list_devices()))
     size = f"{settings.camera.source} sends images of {width} × {height}"
-    return f"{size} (connected: {connected})" if connected else size
+    found = f"{size}, {visible_range(width, height)}"
+    return f"{found} (connected: {connected})" if connected else found
 
 
 def face(settings: Settings) -> str:
