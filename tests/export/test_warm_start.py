@@ -5,9 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from onnx import helper, numpy_helper
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.pack import find_pack, open_pack
@@ -32,12 +36,19 @@ def generator() -> LoopGenerator:
     return generator
 
 
-def written(generator: LoopGenerator, folder: Path) -> Path:
-    path = folder / "generator.onnx"
-    write_network(
-        generator, torch.randn(N_EXAMPLES, generator.latent_dim), ("z", "spectrogram"), path
-    )
+@pytest.fixture(scope="module")
+def written(generator: LoopGenerator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its ONNX file."""
+    path, z = tmp_path_factory.mktemp("onnx") / "generator.onnx", generator.latent_dim
+    write_network(generator, torch.randn(N_EXAMPLES, z), ("z", "spectrogram"), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def cello() -> LoopGenerator:
+    """The generator of the bundled pack."""
+    pack = open_pack(find_pack("cello"))
+    return load_loop_generator(pack.generator, pack.geometry)
 
 
 def asked(*arguments: object) -> Result:
@@ -46,41 +57,42 @@ def asked(*arguments: object) -> Result:
 
 
 def test_a_network_s_weights_come_back_from_its_onnx_file(
-    generator: LoopGenerator, tmp_path: Path
+    generator: LoopGenerator, written: Path
 ) -> None:
-    theirs = load_loop_generator(written(generator, tmp_path), GEOMETRY).state_dict()
+    theirs = load_loop_generator(written, GEOMETRY).state_dict()
     for name, ours in generator.state_dict().items():
         torch.testing.assert_close(theirs[name], ours, rtol=1e-6, atol=1e-7)
 
 
-def test_the_bundled_pack_can_be_begun_from() -> None:
-    cello = open_pack(find_pack("cello"))
-    assert load_loop_generator(cello.generator, cello.geometry).seed.isfinite().all()
+def test_the_bundled_pack_can_be_begun_from(cello: LoopGenerator) -> None:
+    assert cello.seed.isfinite().all()
 
 
 def test_a_network_of_other_weights_by_the_same_names_is_refused(
-    generator: LoopGenerator, tmp_path: Path
+    written: Path, tmp_path: Path
 ) -> None:
-    class Louder(LoopGenerator):
-        def forward(self, z: torch.Tensor) -> torch.Tensor:
-            return 0.5 * super().forward(z)
-
-    louder = Louder(n_mels=64, widths=(320,) * 4)
-    louder.load_state_dict(generator.state_dict())
-    path = written(louder, tmp_path)
+    model = onnx.load(written)
+    (last,) = [node for node in model.graph.node if "spectrogram" in node.output]
+    last.output[:] = ["loud"]
+    half = numpy_helper.from_array(np.float32(0.5))
+    model.graph.node.append(helper.make_node("Constant", [], ["half"], value=half))
+    model.graph.node.append(helper.make_node("Mul", ["loud", "half"], ["spectrogram"]))
+    onnx.save(model, path := tmp_path / "generator.onnx")
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    z = np.ones((1, session.get_inputs()[0].shape[1]), np.float32)
+    assert np.abs(session.run(None, {"z": z})[0]).max() <= 0.5, "the file is a network"
     with pytest.raises(RunError, match="not of this version's architecture loop"):
         load_loop_generator(path, GEOMETRY)
 
 
 def test_a_run_is_warm_started_from_a_pack_and_records_it(
-    dataset_folder: Path, tmp_path: Path
+    cello: LoopGenerator, dataset_folder: Path, tmp_path: Path
 ) -> None:
     run, pack = tmp_path / "run", find_pack("cello")
     begun = asked(dataset_folder, "-o", run, "--steps", 1, "--begin-from", pack)
     assert begun.exit_code == 0, begun.exception
     assert read_config(run).begun_from == str(pack.resolve())
-    cello = open_pack(pack)
-    theirs = load_loop_generator(cello.generator, cello.geometry).first[0].conv.weight
+    theirs = cello.first[0].conv.weight
     assert (open_run(run).generator.first[0].conv.weight - theirs).norm() < 0.1 * theirs.norm()
     again = asked(dataset_folder, "-o", run, "--steps", 2)
     assert again.exit_code == 0, again.exception
