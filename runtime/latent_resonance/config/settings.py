@@ -186,7 +186,7 @@ class Curve(Section):
 class TimeStretch(Curve):
     """Head turning moves the playhead."""
 
-    input: Range = Field((0.15, 2.5), description="|yaw_velocity| in rad/s, [low, high]")
+    input: Range = Field((0.15, 2.3), description="|yaw_velocity| in rad/s, [low, high]")
     output: Annotated[tuple[Tempo, Tempo], BeforeValidator(as_tuple)] = Field(
         (1.0, 4.0), description="frames per hop, 1 is the pack's tempo, [0..8, 0..8]"
     )

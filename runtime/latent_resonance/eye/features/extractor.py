@@ -17,6 +17,7 @@ from latent_resonance.eye.features.features import (
     MOUTH,
     RAISE,
     TENSION,
+    TRUST,
     instant_features,
     spanned,
 )
@@ -59,7 +60,7 @@ class FeatureExtractor:
         self._absence_s = settings.absence_s
         self.baseline = Baseline(settings.neutral_s)
         self._mouth_range = MouthRange()
-        self._filter = OneEuroFilter(settings.one_euro)
+        self._filter = OneEuroFilter(settings.one_euro, TRUST)
         self._velocities, self._slow_velocities = Rate(VELOCITY_S), Rate(ACTIVITY_S)
         self._point_rates = Rate(MOTION_S)
         self._stillness = Stillness()

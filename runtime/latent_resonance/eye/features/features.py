@@ -23,16 +23,18 @@ HEAD = slice(INSTANT.index("head_yaw"), len(INSTANT))
 
 # What spans a feature's range, measured on clips of ten people and on a warped photograph. In face
 # units (about 55 mm): the lips of a wide open mouth are 0.45 to 0.6 apart, they pucker by 0.15. In
-# blendshapes: a real frown adds 0.3 to 0.45 to `brow_down`, raised brows 0.3 to 0.5 to `brow_up`.
+# blendshapes: a real frown adds 0.25 to 0.45 to `brow_down`, raised brows 0.3 to 0.5 to `brow_up`.
 SPAN = {
     "lip_gap": 0.55,
     "mouth_width": 0.22,
     "chin_drop": 0.35,
     "brow_up": 0.40,
-    "brow_down": 0.42,
+    "brow_down": 0.47,
     "lid_gap": 0.11,
 }
 _SPANS = np.array([*(SPAN[name] for name in MEASURES), 1.0, 1.0, 1.0])
+# How far the speed of each is believed, see `OneEuroFilter`: blendshapes are noisier than lengths.
+TRUST = np.array([0.3 if "brow" in name else 1.0 for name in INSTANT])
 CLOSED_LIDS = 0.07 / SPAN["lid_gap"]  # the lid gap of a closed eye: the lids have a thickness
 OPEN_FRACTION = 0.9  # of the resting lid gap; above this the eyes count as fully open
 
@@ -41,7 +43,7 @@ DEAD_ZONES = {
     "mouth_open": 0.04,
     "jaw_open": 0.08,
     "brow_raise": 0.10,
-    "brow_tension": 0.18,
+    "brow_tension": 0.155,
 }
 _DEAD = np.array([DEAD_ZONES.get(name, 0.0) for name in INSTANT])
 

@@ -10,7 +10,7 @@ import math
 
 DEFAULT = 1.0  # in spans of the lip gap: the opening of most people
 FLOOR = 0.3  # no full opening is less, so that noise and breathing stay small
-RETURN_S = 6.0  # seconds of use, in which the range returns to what the visitor shows
+RETURN_S = 4.5  # seconds of use, in which the range returns to what the visitor shows
 IN_USE = 0.08  # an opening above this uses the mouth
 FORGET_S = 20.0  # seconds of use, in which a wide opening of once is forgotten
 

@@ -17,10 +17,16 @@ FloatArray = NDArray[np.float64]
 
 
 class OneEuroFilter:
-    """Filters an array of any shape element by element."""
+    """Filters an array of any shape element by element.
 
-    def __init__(self, settings: OneEuroSettings) -> None:
-        self._settings = settings
+    Parameters
+    ----------
+    trust
+        Scales `beta` of each element: below 1 for those whose noise looks like speed.
+    """
+
+    def __init__(self, settings: OneEuroSettings, trust: float | FloatArray = 1.0) -> None:
+        self._settings, self._beta = settings, settings.beta * np.asarray(trust)
         self.reset()
 
     def reset(self) -> None:
@@ -41,7 +47,7 @@ class OneEuroFilter:
         self._speed += smoothing_factor(self._settings.derivative_cutoff_hz, dt_s) * (
             speed - self._speed
         )
-        cutoff_hz = self._settings.min_cutoff_hz + self._settings.beta * np.abs(self._speed)
+        cutoff_hz = self._settings.min_cutoff_hz + self._beta * np.abs(self._speed)
         self._filtered = self._filtered + smoothing_factor(cutoff_hz, dt_s) * (
             values - self._filtered
         )
