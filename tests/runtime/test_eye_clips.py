@@ -19,6 +19,7 @@ from tests.support.clips import clip, needs_clips
 
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import MAX_SIDE, CameraError, images_of_clip
+from latent_resonance.eye.features.extractor import HOLD_S
 from latent_resonance.eye.main import states_of_clip
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
 
@@ -221,10 +222,22 @@ def test_a_real_person_is_tracked_all_the_time_and_moves(name: str) -> None:
 
 
 @needs_clips
-def test_a_face_behind_a_hand_is_absent_with_neutral_features() -> None:
+def test_hands_that_pass_before_a_face_do_not_end_a_visit() -> None:
     seen = states(clip("face-please.mkv"))
+    assert np.mean([state.present for state in seen]) > 0.97
+    assert_states_valid(seen)
+
+
+def test_a_face_covered_for_longer_is_held_and_then_absent_with_neutral_features(
+    tmp_path: Path,
+) -> None:
+    shown, covered = faces.photograph(), np.full_like(faces.photograph(), 90)
+    seen = states(write_clip(tmp_path / "covered.mp4", [*[shown] * 20, *[covered] * 40]))
+    held = round(30 * HOLD_S)
+    n_present = sum(state.present for state in seen)
+    assert n_present == pytest.approx(20 + held, abs=1)
+    assert [state.present for state in seen] == [True] * n_present + [False] * (60 - n_present)
     absent = [state for state in seen if not state.present]
-    assert 0 < len(absent) < len(seen) / 2
     assert all(np.array_equal(state.features, neutral_features()) for state in absent)
     assert_states_valid(seen)
 

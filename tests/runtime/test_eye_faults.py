@@ -20,8 +20,11 @@ from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.memory_limit import EXIT_RESTART, MemoryLimit, RestartRequiredError
 from latent_resonance.eye.pipeline import LiveLoop, Pipeline, run_live
 from latent_resonance.eye.status import BLACK, BLACK_S, StatusReporter
-from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
+from latent_resonance.eye.tracking.mediapipe_landmarker import MediaPipeLandmarker
+from latent_resonance.eye.tracking.roi import Roi
+from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Tracker, TrackerError
+from latent_resonance.eye.tracking.window import Window
 from latent_resonance.face_state import FaceSender
 from latent_resonance.linux.systemd import Notifier
 
@@ -31,9 +34,9 @@ NS = 1_000_000_000
 BLACK_IMAGE = np.zeros((48, 64, 3), np.uint8)
 
 
-@pytest.fixture
-def tracker() -> Iterator[Tracker]:
-    made = MediaPipeTracker(faces.MODELS, Eye())
+@pytest.fixture(params=["mediapipe", "light"])
+def tracker(request: pytest.FixtureRequest) -> Iterator[Tracker]:
+    made = open_tracker(faces.MODELS, Eye(tracker=request.param))
     yield made
     made.close()
 
@@ -179,22 +182,36 @@ def wait_until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
         time.sleep(0.01)
 
 
-def test_a_failed_mediapipe_raises_a_one_line_error_each_time(tracker: Tracker) -> None:
-    for height in (0, 480):
-        with pytest.raises(TrackerError, match=r"^MediaPipe failed on an image: [^\n]+$"):
-            tracker.find(Image(np.zeros((height, 640, 3), np.uint8), 0))
+def test_a_failed_mediapipe_raises_a_one_line_error_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An empty image breaks its graph for good; the window is never empty, so it is made so."""
+    landmarker = MediaPipeLandmarker(faces.MODELS, 0.5)
+    try:
+        landmarker.start(Roi(320.0, 240.0, 200.0, 200.0))
+        with monkeypatch.context() as patched:
+            patched.setattr(Window, "cut", lambda *_: np.zeros((0, 400, 3), np.uint8))
+            assert_fails(landmarker)
+        assert_fails(landmarker)
+    finally:
+        landmarker.close()
+
+
+def assert_fails(landmarker: MediaPipeLandmarker) -> None:
+    with pytest.raises(TrackerError, match=r"^MediaPipe failed on an image: [^\n]+$"):
+        landmarker.find(Image(np.zeros((480, 640, 3), np.uint8), 0))
 
 
 def test_an_image_of_another_size_is_tracked_like_any_other(tracker: Tracker) -> None:
     large = faces.placed(faces.photograph(), 2.0, (0, 0), size=(1280, 960))
-    assert [len(tracker.find(Image(faces.photograph(), i * NS))) for i in range(3)] == [1, 1, 1]
-    assert [len(tracker.find(Image(large, i * NS))) for i in range(3, 6)] == [1, 1, 1]
+    pictures = [faces.photograph()] * 3 + [large] * 3
+    assert all(tracker.find(Image(picture, i * NS)) for i, picture in enumerate(pictures))
 
 
 class FailingTracker:
     """A tracker that fails on every image."""
 
-    def find(self, image: Image) -> list[object]:
+    def find(self, image: Image) -> None:
         raise TrackerError(f"MediaPipe failed on an image: {image.pixels.shape}")
 
 

@@ -12,8 +12,8 @@ from tests.support import faces
 from latent_resonance.config.settings import Eye
 from latent_resonance.eye.camera.camera import CameraError, Image
 from latent_resonance.eye.camera.frame_checks import FROZEN_S, FreezeDetector, identical, is_black
-from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
 from latent_resonance.eye.tracking.orientation import OrientationCheck
+from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Tracker
 
 NS = 1_000_000_000
@@ -69,9 +69,9 @@ def test_a_capped_lens_is_black_with_its_noise_and_a_dim_room_is_not() -> None:
     assert not is_black(candle)
 
 
-@pytest.fixture
-def tracker() -> Iterator[Tracker]:
-    made = MediaPipeTracker(faces.MODELS, Eye())
+@pytest.fixture(params=["mediapipe", "light"])
+def tracker(request: pytest.FixtureRequest) -> Iterator[Tracker]:
+    made = open_tracker(faces.MODELS, Eye(tracker=request.param))
     yield made
     made.close()
 
@@ -92,7 +92,7 @@ def test_an_inverted_camera_is_detected_within_seconds_and_so_is_its_return(
 ) -> None:
     photographs = faces.drifting(faces.photograph(), 7)
     inverted = [cv2.rotate(photograph, cv2.ROTATE_180) for photograph in photographs]
-    check = OrientationCheck(tracker.find)
+    check = OrientationCheck(tracker)
     n_found(check, inverted, 12.0, 1.0)
     assert check.upside_down
     assert n_found(check, inverted, 2.0, 14.0) == 10
@@ -107,10 +107,13 @@ class FakeTracker:
     def __init__(self, *, upright: bool, inverted: bool) -> None:
         self.upright, self.inverted, self.calls = upright, inverted, 0
 
-    def find(self, image: Image) -> list[object]:
+    def find(self, image: Image) -> object | None:
+        return object() if self.has_face(image) else None
+
+    def has_face(self, image: Image) -> bool:
         self.calls += 1
         stands = image.pixels[0, 0, 0] == 255  # the mark is where it was drawn
-        return [object()] if (self.upright if stands else self.inverted) else []
+        return self.upright if stands else self.inverted
 
 
 def marked(time_s: float) -> Image:
@@ -121,7 +124,7 @@ def marked(time_s: float) -> Image:
 
 def test_the_inverted_search_costs_one_detection_a_second() -> None:
     tracker = FakeTracker(upright=False, inverted=False)
-    check = OrientationCheck(tracker.find)
+    check = OrientationCheck(tracker)
     for i in range(300):
         check.find(marked(1.0 + i / 30))
     assert 300 < tracker.calls <= 311
@@ -129,7 +132,7 @@ def test_the_inverted_search_costs_one_detection_a_second() -> None:
 
 def test_while_a_face_is_found_no_inverted_search_runs() -> None:
     tracker = FakeTracker(upright=True, inverted=True)
-    check = OrientationCheck(tracker.find)
+    check = OrientationCheck(tracker)
     for i in range(300):
         assert check.find(marked(1.0 + i / 30))
     assert tracker.calls == 300
@@ -138,7 +141,7 @@ def test_while_a_face_is_found_no_inverted_search_runs() -> None:
 
 def test_a_brief_inverted_face_between_visitors_changes_nothing() -> None:
     tracker = FakeTracker(upright=True, inverted=True)
-    check = OrientationCheck(tracker.find)
+    check = OrientationCheck(tracker)
     for i in range(3000):
         tracker.upright = i % 100 >= 40  # a face is inverted for about a second
         check.find(marked(1.0 + i / 30))

@@ -13,15 +13,16 @@ from tests.support import faces
 
 from latent_resonance.config.settings import Eye, load_settings
 from latent_resonance.eye.camera.camera import Image
-from latent_resonance.eye.tracking.mediapipe_tracker import MediaPipeTracker
-from latent_resonance.eye.tracking.onnx.tracker import OnnxTracker
+from latent_resonance.eye.tracking.face_tracker import FaceTracker
+from latent_resonance.eye.tracking.mediapipe_landmarker import MediaPipeLandmarker
+from latent_resonance.eye.tracking.onnx.landmarker import OnnxLandmarker
 from latent_resonance.eye.tracking.select import (
     choose,
     mediapipe_obstacle,
     open_tracker,
     tracker_choice,
 )
-from latent_resonance.eye.tracking.tracker import MODELS, TrackerError, checked_model
+from latent_resonance.eye.tracking.tracker import MODELS, Landmarker, TrackerError, checked_model
 from latent_resonance.linux.shared_libraries import missing
 
 CORTEX_A72, CORTEX_A76 = 0xFF, 0x1FF  # AT_HWCAP of a Raspberry Pi 4 and a Pi 5, their low bits
@@ -72,17 +73,21 @@ def test_requesting_mediapipe_where_it_cannot_run_is_a_one_line_error() -> None:
 def test_the_settings_choose_the_tracker(tmp_path: Path) -> None:
     config = tmp_path / "settings.yaml"
     config.write_text("eye: {tracker: light}")
-    tracker = open_tracker(faces.MODELS, load_settings(config).eye)
-    assert isinstance(tracker, OnnxTracker)
+    assert isinstance(opened_landmarker(load_settings(config).eye), OnnxLandmarker)
+
+
+def opened_landmarker(settings: Eye) -> Landmarker:
+    """The part in which the trackers differ."""
+    tracker = open_tracker(faces.MODELS, settings)
+    assert isinstance(tracker, FaceTracker)
     tracker.close()
+    return tracker._landmarker
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="depends on the machine")
 def test_on_this_machine_auto_is_mediapipe_and_opens_it() -> None:
     assert tracker_choice(Eye()).name == "mediapipe"
-    tracker = open_tracker(faces.MODELS, Eye())
-    assert isinstance(tracker, MediaPipeTracker)
-    tracker.close()
+    assert isinstance(opened_landmarker(Eye()), MediaPipeLandmarker)
 
 
 def test_the_light_tracker_imports_nothing_of_mediapipe() -> None:
@@ -123,9 +128,10 @@ def test_the_bundled_face_models_have_the_right_checksum(name: str) -> None:
 def test_either_tracker_finds_the_face_in_a_photograph(tracker: str) -> None:
     opened = open_tracker(faces.MODELS, Eye(tracker=tracker))
     try:
-        (face,) = opened.find(Image(faces.photograph(), 0))
+        face = opened.find(Image(faces.photograph(), 0))
     finally:
         opened.close()
+    assert face is not None
     nose = face.landmarks[4, :2]
     assert np.linalg.norm(nose - (300, 195)) < 40  # pixels, read off the photograph
     assert np.allclose(face.rotation @ face.rotation.T, np.eye(3), atol=1e-5)
