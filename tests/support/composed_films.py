@@ -241,44 +241,7 @@ def composed(
 
 def stand(canvas: Pixels, actor: Actor, time_s: float, eyes_px: float, at: Point) -> None:
     """Draw somebody, cut out along head and shoulders."""
-    middle, reach = np.array(at), np.array((2.4, 1.8)) * eyes_px
-    low = np.clip(np.floor(middle - reach), 0, (WIDTH, HEIGHT)).astype(int)
-    high = np.clip(np.ceil(middle + np.array((2.4 * eyes_px, HEIGHT))), 0, (WIDTH, HEIGHT)).astype(
-        int
-    )
-    if (high <= low).any():
-        return
-    size, scale = (high - low).tolist(), eyes_px / actor.eyes_px
-    offset = middle - scale * actor.centre - low
-    drawn = films.shrunk(actor.picture(time_s), scale, offset, (size[0], size[1]))
-    share = bust((size[1], size[0]), middle - low, eyes_px)[..., None]
-    region = canvas[low[1] : high[1], low[0] : high[0]]
-    region[:] = (share * drawn + (1 - share) * region).round()
-
-
-def bust(shape: tuple[int, int], eyes: NDArray[np.float64], eyes_px: float) -> NDArray[np.float32]:
-    """The outline of a head and shoulders, softly: (height, width), 0 to 1."""
-    mask, bits = np.zeros(shape, np.uint8), 4
-
-    def fixed(point: NDArray[np.float64]) -> tuple[int, int]:
-        x, y = (point * 2**bits).round().astype(int)
-        return int(x), int(y)
-
-    head, axes = eyes + np.array((0.0, 0.15 * eyes_px)), np.array((0.95, 1.4)) * eyes_px
-    cv2.ellipse(mask, fixed(head), fixed(axes), 0, 0, 360, 255, -1, cv2.LINE_AA, bits)
-    chin, below = 1.2 * eyes_px, 2.2 * eyes_px
-    corners = [
-        (-0.5, chin),
-        (0.5, chin),
-        (1.8, below),
-        (1.9, HEIGHT),
-        (-1.9, HEIGHT),
-        (-1.8, below),
-    ]
-    torso = np.array([eyes + np.array((x * eyes_px, y)) for x, y in corners])
-    cv2.fillPoly(mask, [(torso * 2**bits).round().astype(np.int32)], 255, cv2.LINE_AA, bits)
-    soft = cv2.GaussianBlur(mask, (0, 0), max(0.05 * eyes_px, 0.5))
-    return soft.astype(np.float32) / np.float32(255)
+    films.cut_out(canvas, actor.picture(time_s), (actor.eyes_px, eyes_px), actor.centre, at)
 
 
 def hang(canvas: Pixels, actor: Actor, _: float, eyes_px: float, at: Point) -> None:

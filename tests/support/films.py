@@ -260,19 +260,72 @@ LIMITS: dict[str, tuple[str, ...]] = {
 
 
 def face_picture(pose: Pose, view: View) -> Pixels:
-    """A face in a 640 × 480 picture."""
-    picture = warped(pose.warp, pose.amount, surrounded=view.eyes_px == 0)
-    offset_mm = np.array((pose.x_mm, pose.y_mm))
-    width_px = view.eyes_px or faces.face_width()
-    scale = width_px / faces.face_width()
-    centre = between_the_eyes() if view.eyes_px == 0 else place_px(view)
-    at = centre + offset_mm * width_px / FACE_MM - scale * between_the_eyes()
-    if view.eyes_px == 0 or scale >= 1:
-        border = cv2.BORDER_REPLICATE
-        return _moved(picture, scale, at, (WIDTH, HEIGHT), border)
+    """A face in a 640 × 480 picture: small ones are of a head and shoulders before a wall."""
+    picture, own_px = warped(pose.warp, pose.amount), faces.face_width()
+    eyes_px = view.eyes_px or own_px
+    centre = place_px(view) if view.eyes_px else between_the_eyes()
+    at = centre + np.array((pose.x_mm, pose.y_mm)) * eyes_px / FACE_MM
+    if eyes_px >= own_px:
+        offset = at - eyes_px / own_px * between_the_eyes()
+        return _moved(picture, eyes_px / own_px, offset, (WIDTH, HEIGHT))
     canvas = np.full((HEIGHT, WIDTH, 3), WALL, np.uint8)
-    paste(canvas, picture, scale, at)
+    cut_out(canvas, picture, (own_px, eyes_px), between_the_eyes(), at)
     return canvas
+
+
+def cut_out(
+    canvas: Pixels,
+    picture: Pixels,
+    eyes_px: tuple[float, float],
+    centre: NDArray[np.float64],
+    at: NDArray[np.float64] | Point,
+) -> None:
+    """Draw the head and shoulders of somebody in a picture onto a canvas.
+
+    Parameters
+    ----------
+    eyes_px
+        Pixels between the outer corners of the eyes, in the picture and on the canvas.
+    centre, at
+        The middle of the eyes, in the picture and on the canvas.
+    """
+    before_px, after_px = eyes_px
+    middle, reach = np.array(at), np.array((2.4, 1.8)) * after_px
+    low = np.clip(np.floor(middle - reach), 0, (WIDTH, HEIGHT)).astype(int)
+    end = middle + np.array((reach[0], HEIGHT))
+    high = np.clip(np.ceil(end), 0, (WIDTH, HEIGHT)).astype(int)
+    if (high <= low).any():
+        return
+    size, scale = (high - low).tolist(), after_px / before_px
+    drawn = shrunk(picture, scale, middle - scale * centre - low, (size[0], size[1]))
+    share = bust((size[1], size[0]), middle - low, after_px)[..., None]
+    region = canvas[low[1] : high[1], low[0] : high[0]]
+    region[:] = (share * drawn + (1 - share) * region).round()
+
+
+def bust(shape: tuple[int, int], eyes: NDArray[np.float64], eyes_px: float) -> NDArray[np.float32]:
+    """The outline of a head and shoulders, softly: (height, width), 0 to 1."""
+    mask, bits = np.zeros(shape, np.uint8), 4
+
+    def fixed(point: NDArray[np.float64]) -> tuple[int, int]:
+        x, y = (point * 2**bits).round().astype(int)
+        return int(x), int(y)
+
+    head, axes = eyes + np.array((0.0, 0.15 * eyes_px)), np.array((0.95, 1.4)) * eyes_px
+    cv2.ellipse(mask, fixed(head), fixed(axes), 0, 0, 360, 255, -1, cv2.LINE_AA, bits)
+    chin, below = 1.2 * eyes_px, 2.2 * eyes_px
+    corners = [
+        (-0.5, chin),
+        (0.5, chin),
+        (1.8, below),
+        (1.9, HEIGHT),
+        (-1.9, HEIGHT),
+        (-1.8, below),
+    ]
+    torso = np.array([eyes + np.array((x * eyes_px, y)) for x, y in corners])
+    cv2.fillPoly(mask, [(torso * 2**bits).round().astype(np.int32)], 255, cv2.LINE_AA, bits)
+    soft = cv2.GaussianBlur(mask, (0, 0), max(0.05 * eyes_px, 0.5))
+    return soft.astype(np.float32) / np.float32(255)
 
 
 def between_the_eyes() -> NDArray[np.float64]:
@@ -281,8 +334,8 @@ def between_the_eyes() -> NDArray[np.float64]:
 
 
 def place_px(view: View) -> NDArray[np.float64]:
-    """Where the middle of the eyes is, so that the head is in the picture at every place."""
-    above, below, beside = 1.4 * view.eyes_px, 1.6 * view.eyes_px, 1.0 * view.eyes_px
+    """Where the middle of the eyes is: head and shoulders are in the picture at every place."""
+    above, below, beside = 2.0 * view.eyes_px, 3.0 * view.eyes_px, 2.0 * view.eyes_px
     across, down = view.place
     x = beside + across * (WIDTH - 2 * beside)
     return np.array((x, above + down * (HEIGHT - above - below)))
@@ -303,35 +356,24 @@ def paste(canvas: Pixels, picture: Pixels, scale: float, at: NDArray[np.float64]
 def shrunk(picture: Pixels, scale: float, at: NDArray[np.float64], size: tuple[int, int]) -> Pixels:
     """A picture scaled as a camera would: each pixel is the mean of what falls on it."""
     if scale > SHRUNK:
-        return _moved(picture, scale, at, size, cv2.BORDER_REPLICATE)
+        return _moved(picture, scale, at, size)
     finer = round(1 / scale)
     larger = (size[0] * finer, size[1] * finer)
     offset = finer * at + (finer - 1) / 2
-    drawn = _moved(picture, scale * finer, offset, larger, cv2.BORDER_REPLICATE)
+    drawn = _moved(picture, scale * finer, offset, larger)
     return cv2.resize(drawn, size, interpolation=cv2.INTER_AREA)
 
 
-def _moved(
-    picture: Pixels, scale: float, at: NDArray[np.float64], size: tuple[int, int], border: int
-) -> Pixels:
+def _moved(picture: Pixels, scale: float, at: NDArray[np.float64], size: tuple[int, int]) -> Pixels:
     matrix = np.array([[scale, 0, at[0]], [0, scale, at[1]]])
-    return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border)
+    return cv2.warpAffine(
+        picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
 
 
-@cache
-def on_a_wall() -> Pixels:
-    """The photograph, whose edges fade into a plain wall."""
-    photograph = faces.photograph().astype(np.float32)
-    low, high = np.array((0.0, 0.0)), np.array((WIDTH, HEIGHT)) - 1.0
-    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH]
-    edge = np.minimum.reduce([xs - low[0], high[0] - xs, ys - low[1] + 40, high[1] - ys])
-    share = np.clip(edge / 80, 0, 1)[..., None]
-    return (share * photograph + (1 - share) * np.array(WALL)).round().astype(np.uint8)
-
-
-def warped(warp: str, amount: float, *, surrounded: bool = True) -> Pixels:
-    """The photograph after one warp, with its surroundings or on a wall."""
-    source = faces.photograph() if surrounded else on_a_wall()
+def warped(warp: str, amount: float) -> Pixels:
+    """The photograph after one warp."""
+    source = faces.photograph()
     if amount == 0:
         return source
     shift = shift_of(warp, amount)
