@@ -1,4 +1,4 @@
-"""The eye, per image: its tracker, with and without a face in view, and the features.
+"""The eye, per image: decoding, its tracker, with and without a face in view, and the features.
 
 MediaPipe's threads have no network here either: they inherit the seccomp filter of the thread that
 creates them. The cost of a tracker does not depend on whose face it is, so a synthetic one will do.
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench import synthetic_face
+from latent_resonance.bench import decoding, synthetic_face
 from latent_resonance.bench.context import Context
 from latent_resonance.bench.measurement import Measurement, percentiles
 from latent_resonance.bench.timing import Times, times_of
@@ -41,7 +41,8 @@ class NoFaceError(LatentResonanceError):
 
 
 def measure(context: Context) -> Iterator[Measurement]:
-    """Milliseconds of the tracker, microseconds of the features."""
+    """Milliseconds of decoding and of the tracker, microseconds of the features."""
+    yield from decoding.measure(context)
     with tracker_of(context.settings) as tracker:
         following, faces = track_face(tracker, images_of(context.clip), context.long_s)
         yield from percentiles("eye.tracker", 1e3 * following.wall_s, "ms")

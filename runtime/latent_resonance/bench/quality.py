@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latent_resonance.bench.context import Context
+from latent_resonance.bench.decoding import camera_s
 from latent_resonance.bench.eye import images_of, run_tracker, tracker_of
 from latent_resonance.bench.measurement import Measurement
 from latent_resonance.bench.timing import times_of
@@ -24,6 +25,7 @@ from latent_resonance.config.presets import (
     state_folder,
 )
 from latent_resonance.config.settings import Settings
+from latent_resonance.eye.camera.camera import Image, resized
 from latent_resonance.eye.sandbox import IsolationError
 from latent_resonance.eye.tracking.tracker import TrackerError
 from latent_resonance.linux.atomic_file import OutputFileError, atomic_path
@@ -58,10 +60,15 @@ class Load:
 
 def measure(context: Context) -> Iterator[Measurement]:
     """Load and headroom of each quality, and the best one with enough headroom."""
-    image_s = _image_s(context)
+    track_s: dict[int, float] = {}  # by the width of the image
     headrooms: dict[str, float] = {}
     for quality in QUALITIES:
-        load = _load_of(at_quality(quality, context), context, image_s)
+        settings = at_quality(quality, context)
+        width = settings.camera.width
+        if width not in track_s:
+            track_s[width] = _track_s(context, width)
+        image_s = track_s[width] + camera_s(settings.camera, context.short_s)
+        load = _load_of(settings, context, image_s)
         headrooms[quality] = load.headroom(os.cpu_count() or 1)
         name = f"quality.{quality}"
         for part, share in (("voice", load.synthesis + load.generation), ("eye", load.eye)):
@@ -118,11 +125,16 @@ def _load_of(settings: Settings, context: Context, image_s: float) -> Load:
     )
 
 
-def _image_s(context: Context) -> float:
-    """Processor time per image; 0 if no tracker can run on this machine."""
-    seconds = context.short_s
+def _track_s(context: Context, width: int) -> float:
+    """Processor time to track an image of a width; 0 if no tracker can run on this machine."""
+    images = [_at_width(image, width) for image in images_of(context.clip)]
     try:
         with tracker_of(context.settings) as tracker:
-            return run_tracker(tracker, images_of(context.clip), seconds)[0].mean_cpu_s
+            return run_tracker(tracker, images, context.short_s)[0].mean_cpu_s
     except (TrackerError, IsolationError):
         return 0.0
+
+
+def _at_width(image: Image, width: int) -> Image:
+    height = round(image.pixels.shape[0] * width / image.pixels.shape[1])
+    return Image(resized(image.pixels, width, height), image.time_ns)
