@@ -40,7 +40,7 @@ import json, sys, time
 from pathlib import Path
 from latent_resonance.config.settings import Eye
 from latent_resonance.eye.tracking.select import open_tracker
-from latent_resonance.eye.camera.camera import images_of_clip
+from latent_resonance.eye.camera.camera import Image, images_of_clip
 before_s = time.process_time()
 if sys.argv[4] == "plain":
     import mediapipe
@@ -49,8 +49,9 @@ start_s = time.process_time() - before_s
 spent_ms = []
 for _ in range(3):
     for image in images_of_clip(Path(sys.argv[3])):
+        timed = Image(image.pixels, len(spent_ms) * 1_000_000_000 // 30)
         before = time.process_time()
-        tracker.find(image)
+        tracker.find(timed)
         spent_ms.append(1e3 * (time.process_time() - before))
 usage = Path("/proc/self/status").read_text()
 resident = int(usage.partition("VmRSS:")[2].split()[0]) / 1024
@@ -179,19 +180,18 @@ def level_db(sound: np.ndarray) -> np.ndarray:
 def drift(film: tracker_compare.Clip) -> str:
     """The distance between a tracker after an hour of images and a new one.
 
-    With `max_faces` 1, so that it tracks its own landmarks without corrections by the detector.
+    While it follows a face, it tracks its own landmarks without corrections by the detector.
     """
     there_and_back = cycle([*film, *film[-2:0:-1]])
     hour = islice(there_and_back, IMAGES_OF_AN_HOUR)
-    opened = tracker_compare.open_tracker(
-        faces.MODELS, tracker_compare.Eye(tracker="light", max_faces=1)
-    )
+    opened = tracker_compare.open_tracker(faces.MODELS, tracker_compare.Eye(tracker="light"))
     for i, image in enumerate(hour):
         opened.find(Image(image.pixels, i * faces.NS // 30))
-    late = [opened.find(image) for image in film]
-    early = tracker_compare.track_clip(film, "light", max_faces=1).faces
+    after_ns = IMAGES_OF_AN_HOUR * faces.NS // 30
+    late = [opened.find(Image(image.pixels, after_ns + image.time_ns)) for image in film]
+    early = tracker_compare.track_clip(film, "light").faces
     pairs = zip(early, late, strict=True)
-    far = [each for pair in pairs for each in tracker_compare.face_distances(*pair)]
+    far = [tracker_compare.distances(one, other) for one, other in pairs if one and other]
     return f"\nDrift after an hour of images, 95 %: {100 * np.percentile(far, 95):.2f} %"
 
 

@@ -18,7 +18,6 @@ from tests.support import faces
 from latent_resonance.config.settings import Eye, TrackerName
 from latent_resonance.eye.camera.camera import Image
 from latent_resonance.eye.features.extractor import FeatureExtractor
-from latent_resonance.eye.features.geometry import face_centre
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState
@@ -36,7 +35,7 @@ TILT = np.radians(30.0)
 class TrackerResult:
     """One tracker's results for a clip."""
 
-    faces: list[list[Face]]
+    faces: list[Face | None]
     states: list[FaceState]
 
 
@@ -47,7 +46,7 @@ class Agreement:
     Attributes
     ----------
     distances
-        Shape (faces, 478), of each landmark in the image's plane.
+        Shape (images, 478), of each landmark in the image's plane, where both found the face.
     features
         Shape (images, 16).
     present
@@ -59,9 +58,9 @@ class Agreement:
     present: NDArray[np.bool_]
 
 
-def track_clip(clip: Clip, tracker: TrackerName, max_faces: int = 2) -> TrackerResult:
+def track_clip(clip: Clip, tracker: TrackerName) -> TrackerResult:
     """The results of a new tracker for a clip."""
-    settings = Eye(tracker=tracker, max_faces=max_faces)
+    settings = Eye(tracker=tracker)
     opened, extractor = open_tracker(faces.MODELS, settings), FeatureExtractor(settings)
     try:
         found = [opened.find(image) for image in clip]
@@ -78,25 +77,12 @@ def compare(clip: Clip, one: TrackerName = "mediapipe", other: TrackerName = "li
     present = np.array([a.present == b.present for a, b in both])
     gaps = np.abs(features_of(first) - features_of(second)) / (HIGH - LOW)
     pairs = zip(first.faces, second.faces, strict=True)
-    distances = [each for pair in pairs for each in face_distances(*pair)]
-    return Agreement(np.array(distances).reshape(-1, 478), gaps, present)
+    far = [distances(one, other) for one, other in pairs if one and other]
+    return Agreement(np.array(far).reshape(-1, 478), gaps, present)
 
 
 def features_of(result: TrackerResult) -> FloatArray:
     return np.array([state.features for state in result.states], np.float64)
-
-
-def face_distances(ones: list[Face], others: list[Face]) -> list[FloatArray]:
-    """From each face to the nearest of the others, if both found as many."""
-    if len(ones) != len(others):
-        return []
-    return [distances(one, nearest_to(one, others)) for one in ones]
-
-
-def nearest_to(face: Face, others: list[Face]) -> Face:
-    return min(
-        others, key=lambda other: float(np.linalg.norm(face_centre(face) - face_centre(other)))
-    )
 
 
 def distances(one: Face, other: Face) -> FloatArray:
@@ -132,9 +118,9 @@ def scenes() -> dict[str, Callable[[], faces.Pixels]]:
 
 
 def two_faces() -> faces.Pixels:
-    """The photograph twice, side by side."""
+    """The photograph twice, side by side; the one at the left is nearer, and is followed."""
     both = faces.placed(faces.photograph(), 0.8, (-150, 0))
-    right = faces.placed(faces.photograph(), 0.8, (170, 0))
+    right = faces.placed(faces.photograph(), 0.65, (170, 0))
     both[:, faces.WIDTH // 2 :] = right[:, faces.WIDTH // 2 :]
     return both
 

@@ -36,7 +36,8 @@ from latent_resonance.face_state import neutral_features
 from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 HOPS = 10 * HOPS_PER_SPECTROGRAM  # a picture is received once in so many
-SPECTROGRAMS, IMAGES, REPETITIONS = 10, 12, 60
+SPECTROGRAMS, REPETITIONS = 10, 60
+IMAGES = 30  # a second, in which a tracker searches twice, or ten times without a face
 MATRIX = 1500  # rows; the product stands for Linpack, whose time is almost all matrix products
 NS = 1_000_000_000
 LIGHT, MEDIAPIPE = "light", "mediapipe"
@@ -86,14 +87,14 @@ def voice(context: Context, meter: Meter) -> Iterator[Row]:
 
 
 def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
-    """An image with a face, one without, and the features of a face."""
+    """An image with a moving face, blendshapes included, one without, and a face's features."""
     settings = settings_with(tracker_name)
     images, tick = images_of(None), itertools.count(1)
     empty = Image(np.repeat(synthetic_face.empty_room()[:, :, None], 3, axis=2), 0)
     loop = itertools.cycle(images)
     with tracker_of(settings) as tracker:
 
-        def track_image(image: Image) -> list[Face]:
+        def track_image(image: Image) -> Face | None:
             return tracker.find(Image(image.pixels, next(tick) * NS // synthetic_face.IMAGES_PER_S))
 
         yield (
@@ -101,20 +102,20 @@ def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
             cost(lambda: track_image(next(loop)), IMAGES, IMAGES, meter),
         )
         found = [track_image(next(loop)) for _ in range(IMAGES)]
-        if not all(found):
+        if None in found:
             sys.exit("pieces: the tracker does not detect the synthetic face")
         yield f"searching, {tracker_name}", cost(lambda: track_image(empty), IMAGES, IMAGES, meter)
     if tracker_name == LIGHT:
         yield "features", cost(extraction(settings, found), REPETITIONS, IMAGES, meter)
 
 
-def extraction(settings: Settings, found: list[list[Face]]) -> Callable[[], object]:
+def extraction(settings: Settings, found: list[Face | None]) -> Callable[[], object]:
     """A function that computes the features of the next image."""
     extractor, loop = FeatureExtractor(settings.eye), enumerate(itertools.cycle(found))
 
     def extract_next() -> None:
-        image, faces = next(loop)
-        extractor.step(faces, image * NS // synthetic_face.IMAGES_PER_S)
+        image, face = next(loop)
+        extractor.step(face, image * NS // synthetic_face.IMAGES_PER_S)
 
     return extract_next
 
