@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -36,7 +34,6 @@ from latent_resonance_export.gan.models.stylegan2 import (
     StyleDiscriminator,
     StyleGenerator,
 )
-from latent_resonance_export.pack.onnx_export import export
 
 TINY = Geometry(n_mels=64, n_frames=64)
 FLAT = Geometry(n_mels=32, n_frames=128)
@@ -105,17 +102,6 @@ def test_the_picture_is_a_loop_bounded_and_its_own(name: str) -> None:
     assert torch.pdist(pictures.flatten(1)).min() > 0.1
     change = (pictures - pictures.roll(-1, dims=-1)).abs().mean(dim=(0, 1, 2))
     assert change[-1] <= 1.5 * change[:-1].max()
-
-
-@pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
-def test_as_onnx_it_draws_the_same_for_any_number_of_z(name: str, tmp_path: Path) -> None:
-    generator, path = narrow(name), tmp_path / "generator.onnx"
-    export(generator, randn(2, 16), ("z", "spectrogram"), path)
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    for n in (1, 5):
-        z = randn(n, 16, seed=n)
-        (drawn,) = session.run(["spectrogram"], {"z": z.numpy()})
-        np.testing.assert_allclose(drawn, generator(z).numpy(), atol=1e-4)
 
 
 def test_noise_is_fresh_in_training_and_fixed_afterwards() -> None:

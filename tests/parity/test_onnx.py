@@ -114,7 +114,7 @@ def test_each_network_is_one_file_with_the_specified_names(exported: ExportedNet
 
 @pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
 def test_every_architecture_exports_faithfully_as_a_closed_loop(name: str, tmp_path: Path) -> None:
-    geometry = Geometry(n_mels=64, n_frames=64)
+    geometry = Geometry(n_mels=32, n_frames=32)
     torch.manual_seed(8)
     generator = registry.make_generator(name, geometry).eval().requires_grad_(False)
     spectrograms = pack_writer.check_generator(generator, geometry)
