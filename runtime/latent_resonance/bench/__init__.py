@@ -5,7 +5,7 @@ its own. A family of measurements is a module with `measure(context)`:
 
     phase.py       cost and quality of phase reconstruction along its trade-off curve
     networks.py    generator and regressor, by threads and precision
-    eye.py         tracker and features, per image
+    eye.py         decoding (decoding.py), tracker and features, per image
     voice.py       each stage of the instrument, per hop; latency; a spectrogram to sound
     processes.py   `perform` unchanged: start, memory, share of a core, underflows
     motion.py      from a mouth that opens to the sound at the loudspeaker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ProbeResult, check_from_result
 
 NO_CAMERA = "connect one, set camera.source, or stop what uses it; until then the score plays"
-NO_FACE = "stand half a metre to two metres from the camera, with light on the face, and try again"
+NO_FACE = "stand 0.5 to 2.5 m from the camera, with light on the face, and try again"
 NO_SPEAKER = "connect one, or set output.device (see `latent-resonance devices`)"
 IN_USE = "stop the instrument first: sudo systemctl stop latent-resonance.target (start it after)"
 NO_STATUS = "no status yet"
