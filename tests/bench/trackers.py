@@ -82,7 +82,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def scene_clip(name: str) -> tracker_compare.Clip:
-    return tracker_compare.as_clip(faces.drifting(tracker_compare.scenes()[name](), 24))
+    return tracker_compare.as_clip(faces.drifting(tracker_compare.scenes()[name](), 48))
 
 
 def agreement_table(films: dict[str, tracker_compare.Clip]) -> Iterator[str]:

@@ -156,7 +156,7 @@ def test_the_blocker_of_the_test_above_works(name: str) -> None:
     [
         # Two: the camera's images, and the plot of what was played.
         ("cv2", ["eye/camera/camera.py", "render_plot.py"]),
-        ("mediapipe", ["eye/tracking/mediapipe_tracker.py"]),
+        ("mediapipe", ["eye/tracking/mediapipe_landmarker.py"]),
         # Two: the face models and the pack, in processes that share no code for them.
         ("onnxruntime", ["eye/tracking/onnx/session.py", "voice/synthesis/networks.py"]),
         ("sounddevice", ["voice/output/portaudio_process.py"]),
