@@ -100,7 +100,7 @@ def test_the_second_at_rest_may_be_in_pieces() -> None:
 def test_a_more_relaxed_second_replaces_the_baseline() -> None:
     """A visitor who arrives with a frown, and looks neutral later."""
     baseline = Baseline(NEUTRAL_S)
-    frown, relaxed = face(tension=0.45), face(tension=0.05)
+    frown, relaxed = face(tension=0.3), face(tension=0.05)
     assert see(baseline, frown, 5.0) == pytest.approx(frown, abs=1e-3)
     assert see(baseline, relaxed, 5.0) == pytest.approx(relaxed, abs=1e-3)
 
@@ -146,5 +146,5 @@ def test_another_visitor_has_their_own_baseline() -> None:
     baseline.reset()
     assert np.array_equal(baseline.values, DEFAULT)
     assert not baseline.learned
-    frown = face(tension=0.45)
+    frown = face(tension=0.3)
     assert see(baseline, frown, 5.0) == pytest.approx(frown, abs=1e-3)
