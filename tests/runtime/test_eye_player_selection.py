@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from latent_resonance.eye.tracking.face_tracker import OTHERS_S, SEARCH_S
+from latent_resonance.eye.tracking.face_tracker import OTHERS_S
 from latent_resonance.eye.tracking.player_selection import (
     DOUBT_S,
     FORGET_PICTURE_S,
@@ -23,6 +23,7 @@ from latent_resonance.eye.tracking.player_selection import (
 from latent_resonance.eye.tracking.roi import Roi
 
 ABSENCE_S = 3.0
+STEP_S = 0.1  # between images, each of which is searched while no face is followed
 Path = Callable[[float], Roi]  # where a face is at a time in seconds
 
 
@@ -59,15 +60,15 @@ class Room:
 
     def see(self, seconds: float, *, alive: str = "", **people: Path) -> list[str | None]:
         """Who plays in each image of some seconds; those named in `alive` show life."""
-        return [self._step(people, alive.split()) for _ in range(round(seconds / SEARCH_S))]
+        return [self._step(people, alive.split()) for _ in range(round(seconds / STEP_S))]
 
     def _step(self, people: dict[str, Path], alive: list[str]) -> str | None:
-        self.time_s += SEARCH_S
+        self.time_s += STEP_S
         found = {name: path(self.time_s) for name, path in people.items()}
         is_following = self.player in found
         if self.player and not is_following:
             self.player, self.searched_s = None, -math.inf
-        if self.time_s - self.searched_s >= (OTHERS_S if is_following else SEARCH_S) - 1e-6:
+        if self.time_s - self.searched_s >= (OTHERS_S if is_following else STEP_S) - 1e-6:
             self._search(found, is_following=is_following)
         self.visitor = None
         if self.player is not None:
@@ -106,9 +107,9 @@ def test_a_much_nearer_person_who_came_there_takes_over_after_a_while() -> None:
     room.see(1.0, alive="player", player=player)
     start_s, rival = room.time_s, approaching(450.0, 120.0, room.time_s)
     played = room.see(5.0, alive="player rival", player=player, rival=rival)
-    taken_s = played.index("rival") * SEARCH_S
+    taken_s = played.index("rival") * STEP_S
     nearer_s = math.log(TAKEOVER_RATIO, 1.5)
-    assert taken_s == pytest.approx(nearer_s + TAKEOVER_S, abs=OTHERS_S + SEARCH_S)
+    assert taken_s == pytest.approx(nearer_s + TAKEOVER_S, abs=OTHERS_S + STEP_S)
     assert set(played[played.index("rival") :]) == {"rival"}
     assert (room.visitor, room.time_s) == (2, pytest.approx(start_s + 5.0))
 
@@ -150,7 +151,7 @@ def test_when_the_player_is_hidden_another_takes_over_after_a_while() -> None:
     room, other = Room(), at(450.0, 70.0)
     room.see(2.0, alive="player", player=at(200.0), other=other)
     played = room.see(2.0, alive="other", other=other)
-    assert played.index("other") * SEARCH_S == pytest.approx(HIDDEN_S, abs=2 * SEARCH_S)
+    assert played.index("other") * STEP_S == pytest.approx(HIDDEN_S, abs=2 * STEP_S)
     assert set(played[: played.index("other")]) == {None}
     assert room.visitor == 2
 
@@ -165,7 +166,7 @@ def test_a_player_who_returns_in_time_plays_although_another_is_nearer() -> None
 def test_a_picture_is_let_go_after_a_while() -> None:
     room, picture = Room(), at(300.0, 150.0)
     played = room.see(PICTURE_S + 10.0, picture=picture)
-    assert played.index(None) * SEARCH_S == pytest.approx(PICTURE_S, abs=3 * SEARCH_S)
+    assert played.index(None) * STEP_S == pytest.approx(PICTURE_S, abs=3 * STEP_S)
     assert set(played[played.index(None) :]) == {None}
 
 
@@ -173,7 +174,7 @@ def test_a_person_takes_precedence_over_a_picture_even_from_farther_away() -> No
     room, picture = Room(), at(300.0, 150.0)
     room.see(PICTURE_S + 2.0, picture=picture)
     played = room.see(20.0, alive="person", picture=picture, person=at(500.0, 40.0))
-    assert played.index("person") * SEARCH_S <= OTHERS_S
+    assert played.index("person") * STEP_S <= OTHERS_S
     assert set(played[played.index("person") :]) == {"person"}
 
 
@@ -181,8 +182,8 @@ def test_a_face_that_has_not_moved_yet_gives_way_to_another_soon() -> None:
     """A picture that is nearer than the first visitor of the day."""
     room, picture, person = Room(), at(300.0, 150.0), at(500.0, 60.0)
     played = room.see(20.0, alive="person", picture=picture, person=person)
-    taken_s = played.index("person") * SEARCH_S
-    assert taken_s == pytest.approx(DOUBT_S, abs=OTHERS_S + SEARCH_S)
+    taken_s = played.index("person") * STEP_S
+    assert taken_s == pytest.approx(DOUBT_S, abs=OTHERS_S + STEP_S)
     assert set(played[played.index("person") :]) == {"person"}
 
 

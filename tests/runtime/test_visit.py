@@ -11,8 +11,15 @@ from tests.support.audio_measures import RATE, face, settings_of
 from latent_resonance.audio.loudness import SILENCE_DB, Fader
 from latent_resonance.config.gallery import Attract
 from latent_resonance.config.settings import Settings
-from latent_resonance.face_state import FEATURES, FaceState
-from latent_resonance.gallery.visit import GREET_S, IMMEDIATE, STALE_NS, Presence, VisitState
+from latent_resonance.face_state import FEATURES, FaceState, neutral_features
+from latent_resonance.gallery.visit import (
+    GREET_S,
+    IMMEDIATE,
+    RETURN_S,
+    STALE_NS,
+    Presence,
+    VisitState,
+)
 from latent_resonance.rendering import Take
 from latent_resonance.score import attract_score
 
@@ -89,8 +96,17 @@ def test_a_face_lost_for_less_than_the_grace_period_continues_the_visit(eye: boo
     rig.advance(10.0, MOVING_FACE)
     rig.advance(2.9, None, eye=eye)
     assert rig.visit_state is VisitState.PLAY
-    (back,) = rig.advance(1 / 30, MOVING_FACE)
-    assert np.array_equal(back, MOVING_FACE)
+    back = rig.advance(RETURN_S + 0.1, MOVING_FACE)
+    assert np.array_equal(back[-1], MOVING_FACE)
+    assert rig.visit_state is VisitState.PLAY
+
+
+def test_the_features_of_a_face_that_returns_do_not_jump() -> None:
+    rig = Rig()
+    rig.advance(10.0, MOVING_FACE)
+    played = [*rig.advance(1.5, None), *rig.advance(1.0, MOVING_FACE)]
+    steps = np.abs(np.diff(played, axis=0)).max(axis=0)
+    assert np.all(steps <= np.abs(MOVING_FACE - neutral_features()) * 0.15 + 0.15)
     assert rig.presence.visits == 1
 
 

@@ -22,6 +22,7 @@ STALE_NS = NS // 2  # a state of the eye that is older counts as no face
 GRACE_S = 3.0  # how long a visitor whose face is lost may take to come back
 GREET_S = 0.6  # cross-fade from the score's pose to the visitor's
 FAREWELL_S = 4.0  # cross-fade from the visitor's neutral face to the score
+RETURN_S = 0.3  # cross-fade to a face that was lost for a moment
 REST_S = 0.8  # time constant with which a lost face decays to neutral
 # The inputs of the four controls are the visitor's own from the first image, so that the filter
 # follows the mouth at once. Only the pose, which selects the sound, is cross-faded.
@@ -66,8 +67,10 @@ class Presence:
         self.visits, self.played_s = 0, 0.0
         self._face = self._features = score.at_looped(0.0)
         self._greet_from = self._features  # played when the visitor came
+        self._return_from = self._features  # played when a lost face came back
         self._score_s = 0.0
         self._last_face_ns = self._state_since_ns = 0
+        self._returned_ns = -round(RETURN_S * NS)
         self._previous_ns: int | None = None
 
     @property
@@ -85,10 +88,12 @@ class Presence:
     def step(self, state: FaceState | None, now_ns: int) -> FeatureVector:
         """Features to play at now_ns, given the newest state of the eye: (16,)."""
         dt_s = 0.0 if self._previous_ns is None else (now_ns - self._previous_ns) / NS
-        self._previous_ns = now_ns
+        self._previous_ns, was_present = now_ns, self.face_present
         self.face_present = (
             state is not None and state.present and now_ns - state.time_ns < STALE_NS
         )
+        if self.face_present and self.has_visitor and not was_present:
+            self._return_from, self._returned_ns = self._features, now_ns
         if state is not None and self.face_present:
             self._face, self._last_face_ns = state.features, min(state.time_ns, now_ns)
         self._advance(now_ns)
@@ -126,6 +131,9 @@ class Presence:
         face = self._face
         if not self.face_present:
             face = decay_to_neutral((now_ns - self._last_face_ns) / NS, face)
+        elif now_ns - self._returned_ns < RETURN_S * NS:
+            share = (now_ns - self._returned_ns) / (RETURN_S * NS)
+            face = interpolate(self._return_from, face, share)
         if self.visit_state is VisitState.PLAY:
             return face
         if self.visit_state is VisitState.GREET:

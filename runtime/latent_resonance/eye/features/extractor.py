@@ -36,6 +36,7 @@ from latent_resonance.eye.features.motion import (
 )
 from latent_resonance.eye.features.mouth_range import MouthRange
 from latent_resonance.eye.features.one_euro import OneEuroFilter
+from latent_resonance.eye.features.slew_limit import SlewLimit
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FaceState, FeatureVector, clip_features, neutral_features
 
@@ -61,6 +62,7 @@ class FeatureExtractor:
         self.baseline = Baseline(settings.neutral_s)
         self._mouth_range = MouthRange()
         self._filter = OneEuroFilter(settings.one_euro, TRUST)
+        self._slew_limit = SlewLimit()
         self._velocities, self._slow_velocities = Rate(VELOCITY_S), Rate(ACTIVITY_S)
         self._point_rates = Rate(MOTION_S)
         self._stillness = Stillness()
@@ -108,7 +110,7 @@ class FeatureExtractor:
 
     def _extract(self, measurements: Measurements, dt_s: float) -> FeatureVector:
         speed = rms_speed(self._point_rates.step(measurements.positions, dt_s)) / measurements.unit
-        spans = self._filter.step(spanned(measurements), dt_s)
+        spans = self._slew_limit.step(self._filter.step(spanned(measurements), dt_s), dt_s)
         shares = shares_of_rest(self._slow_velocities.step(_rate_inputs(spans), dt_s))
         velocities = without_rest(self._velocities.step(_rate_inputs(spans), dt_s), shares)
         stillness = self._stillness.step(activity(shares, speed), dt_s)
@@ -127,6 +129,7 @@ class FeatureExtractor:
 
     def _reset_motion(self) -> None:
         self._filter.reset()
+        self._slew_limit.reset()
         self._velocities.reset()
         self._slow_velocities.reset()
         self._point_rates.reset()

@@ -114,14 +114,15 @@ class PlayerSelection:
 
     def candidates(self, found: list[Roi], now_s: float, *, is_following: bool) -> list[Person]:
         """Whom to follow from now on, the best first; empty: go on as before."""
-        self._forget(now_s)
+        self._forget(now_s, is_following=is_following)
         self._recognise(found, now_s, is_following=is_following)
         chosen = self._rivals(now_s) if is_following else self._free(now_s)
         self.tried = bool(chosen)
         return chosen
 
-    def _forget(self, now_s: float) -> None:
-        if self._player and now_s - self._player.seen_s > self._absence_s:
+    def _forget(self, now_s: float, *, is_following: bool) -> None:
+        player = self._player
+        if player and not is_following and now_s - player.seen_s > self._absence_s:
             self._player = None
         self._people = [
             each
