@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.support import faces
 from tests.support.known_networks import HEIGHT, WIDTH, ConstantNetwork, detector, face_mesh
 
@@ -19,6 +20,8 @@ from latent_resonance.eye.tracking.onnx.landmarker import OnnxLandmarker
 from latent_resonance.eye.tracking.roi import Roi, roi_from_landmarks
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Face, Tracker
+
+FloatArray = NDArray[np.float64]
 
 N_NOISE = int(os.environ.get("LATENT_RESONANCE_NOISE_IMAGES", "2000"))
 
@@ -67,6 +70,54 @@ def test_a_landmarker_follows_the_region_that_it_was_given_until_the_face_is_los
     landmarker.close()
     assert landmarker.find(IMAGE) is None
     assert mesh.calls == 5
+
+
+class MovingMesh(ConstantNetwork):
+    """A face mesh that returns its face each time a given number of pixels farther right."""
+
+    def __init__(self, offsets: list[float]) -> None:
+        still = face_mesh(10.0)
+        super().__init__(still.side, *still.run(np.zeros((still.side, still.side, 3), np.uint8)))
+        self._offsets = offsets
+
+    def run(self, patch: Pixels) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        points, presence = super().run(patch)
+        shift = np.array((self._offsets[self.calls - 1], 0, 0), np.float32)
+        return points + shift, presence
+
+
+def middles(landmarker: OnnxLandmarker, n_images: int, first: int = 0) -> FloatArray:
+    """The x of the middle of the landmarks in images that come 30 times a second."""
+    found = [
+        landmarker.find(Image(IMAGE.pixels, i * faces.NS // 30))
+        for i in range(first, first + n_images)
+    ]
+    return np.array([each[:, 0].mean() for each in found if each is not None])
+
+
+def test_a_trembling_face_is_smoothed_and_a_quick_one_hardly_lags() -> None:
+    tremble = np.random.default_rng(0).normal(0.0, 0.2, 90)
+    trembling = OnnxLandmarker(MovingMesh(np.diff(tremble, prepend=0.0).tolist()), 0.5)
+    trembling.start(REGION)
+    seen = middles(trembling, 90)
+    assert len(seen) == 90
+    assert seen.std() < 0.5 * tremble.std() * REGION.width / 256
+    step = 10.0 * REGION.width / 256  # pixels an image, of the region's 200
+    quick = OnnxLandmarker(MovingMesh([10.0] * 30), 0.5)
+    quick.start(REGION)
+    true = middles(quick, 1)[0] + step * np.arange(30)
+    lags = (true[1:] - middles(quick, 29, first=1)) / step
+    assert lags[5:].max() < 0.5  # images
+
+
+def test_the_smoothing_starts_anew_with_each_face() -> None:
+    landmarker, fresh = (OnnxLandmarker(face_mesh(10.0), 0.5) for _ in range(2))
+    landmarker.start(REGION)
+    middles(landmarker, 5)
+    near = Roi(REGION.x + 2.0, REGION.y, REGION.width, REGION.height)
+    for each in (landmarker, fresh):
+        each.start(near)
+    assert middles(landmarker, 1, first=5) == middles(fresh, 1)
 
 
 def test_a_face_below_the_lowest_score_is_lost_and_not_looked_at_again() -> None:

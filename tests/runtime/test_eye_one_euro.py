@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from latent_resonance.config.settings import OneEuro
 from latent_resonance.eye.features.motion import (
     RELEASE_S,
     REST,
@@ -19,13 +18,15 @@ from latent_resonance.eye.features.motion import (
     shares_of_rest,
     without_rest,
 )
-from latent_resonance.eye.features.one_euro import OneEuroFilter
+from latent_resonance.eye.one_euro import OneEuroFilter
 
-SETTINGS = OneEuro(beta=2.0)
+
+def new_filter() -> OneEuroFilter:
+    return OneEuroFilter(1.5, 2.0, 5.0)
 
 
 def filtered(signal: NDArray[np.float64], dt_s: float) -> NDArray[np.float64]:
-    one_euro = OneEuroFilter(SETTINGS)
+    one_euro = new_filter()
     return np.array([one_euro.step(np.array([value]), dt_s)[0] for value in signal])
 
 
@@ -47,7 +48,7 @@ def test_a_gesture_filtered_at_any_image_rate_is_the_same(rate: int) -> None:
 def test_images_at_uneven_times_are_filtered_by_their_times() -> None:
     rng = np.random.default_rng(1)
     times = np.cumsum(rng.uniform(0.01, 0.06, 80))
-    one_euro = OneEuroFilter(SETTINGS)
+    one_euro = new_filter()
     steps = np.diff(times, prepend=times[0])
     uneven = [
         one_euro.step(gesture(t[None]), float(dt))[0] for t, dt in zip(times, steps, strict=True)
@@ -65,7 +66,7 @@ def test_a_resting_value_is_smoothed_and_a_jump_is_followed_at_once() -> None:
 
 
 def test_two_images_of_one_time_do_not_divide_by_zero() -> None:
-    one_euro = OneEuroFilter(SETTINGS)
+    one_euro = new_filter()
     one_euro.step(np.array([0.0]), 0.0)
     assert one_euro.step(np.array([1.0]), 0.0)[0] == 0.0
 

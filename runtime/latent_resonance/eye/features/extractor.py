@@ -35,8 +35,8 @@ from latent_resonance.eye.features.motion import (
     without_rest,
 )
 from latent_resonance.eye.features.mouth_range import MouthRange
-from latent_resonance.eye.features.one_euro import OneEuroFilter
 from latent_resonance.eye.features.slew_limit import SlewLimit
+from latent_resonance.eye.one_euro import OneEuroFilter
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import FaceState, FeatureVector, clip_features, neutral_features
 
@@ -61,7 +61,10 @@ class FeatureExtractor:
         self._absence_s = settings.absence_s
         self.baseline = Baseline(settings.neutral_s)
         self._mouth_range = MouthRange()
-        self._filter = OneEuroFilter(settings.one_euro, TRUST)
+        one_euro = settings.one_euro
+        self._filter = OneEuroFilter(
+            one_euro.min_cutoff_hz, one_euro.beta * TRUST, one_euro.derivative_cutoff_hz
+        )
         self._slew_limit = SlewLimit()
         self._velocities, self._slow_velocities = Rate(VELOCITY_S), Rate(ACTIVITY_S)
         self._point_rates = Rate(MOTION_S)

@@ -33,7 +33,7 @@ SPAN = {
     "lid_gap": 0.11,
 }
 _SPANS = np.array([*(SPAN[name] for name in MEASURES), 1.0, 1.0, 1.0])
-# How far the speed of each is believed, see `OneEuroFilter`: blendshapes are noisier than lengths.
+# Scales `beta` of the One Euro filter for each: the noise of blendshapes looks like speed.
 TRUST = np.array([0.3 if "brow" in name else 1.0 for name in INSTANT])
 CLOSED_LIDS = 0.07 / SPAN["lid_gap"]  # the lid gap of a closed eye: the lids have a thickness
 OPEN_FRACTION = 0.9  # of the resting lid gap; above this the eyes count as fully open
