@@ -2,8 +2,7 @@
 
 Target: landmarks within 1 % of the distance between the eyes at the median and 3 % at the 95th
 percentile, every feature within 0.05 of its range at the 95th percentile, for a head that moves as
-a person at ease does. MediaPipe smooths the landmarks of a single face, the light tracker does not,
-so some features miss the target. The full table is made by tests/bench/trackers.py.
+a person at ease does. The full table is made by tests/bench/trackers.py.
 """
 
 from __future__ import annotations
@@ -20,34 +19,31 @@ from latent_resonance.face_state import FEATURES
 
 MEDIAN, PERCENTILE_95 = 0.01, 0.03  # of the distance between the eyes
 FEATURE_GAP = 0.05  # of the feature's range
-# What MediaPipe's smoothing makes of the fastest movements, and of the noise in a blurred image or
-# behind dark glasses; seen are 0.23, 0.16, 0.11, 0.10, 0.15, 0.07, 0.10 and 0.36.
-SMOOTHED = {
-    "eye_open": 0.26,
-    "brow_raise": 0.19,
-    "brow_tension": 0.13,
-    "mouth_open": 0.12,
-    "mouth_width": 0.16,
-    "brow_velocity": 0.09,
-    "motion": 0.13,
-    "stillness": 0.40,
+# A face comes to rest a few images earlier or later, as the first landmarks differ by 0.5 %: seen
+# are 0.17, five images.
+STILLNESS_GAP = 0.21
+# Seen are 0.08, 0.08 and 0.06 of the blurred face, 0.14 and 0.11 behind dark glasses: the neutral
+# face follows stillness. While a nod drags MediaPipe's window, its smoothing sees less movement
+# than there is: 0.12.
+EXCEPTIONS = {
+    "blurred": {"brow_tension": 0.11, "mouth_width": 0.11, "mouth_open": 0.09},
+    "dark glasses": {"mouth_width": 0.17, "mouth_open": 0.14},
+    "yes": {"eye_open": 0.15},
 }
 SETTLED = 10  # images, after which the region no longer depends on how the face was found
-# Half of the face is outside of the image, which is black for MediaPipe's networks and repeats the
-# edge for the light tracker's: only presence and the head's angles are compared.
-OUTSIDE = "half out"
 
 pytestmark = pytest.mark.skipif(
     find_spec("mediapipe") is None, reason="MediaPipe is not installed, there is nothing to compare"
 )
 
 
-def assert_agreement(result: tracker_compare.Agreement) -> None:
+def assert_agreement(film: str, result: tracker_compare.Agreement) -> None:
     assert len(result.distances) > 0
     assert np.median(result.distances[SETTLED:]) <= MEDIAN
     assert np.percentile(result.distances[SETTLED:], 95) <= PERCENTILE_95
-    allowed = {name: SMOOTHED.get(name, FEATURE_GAP) for name in FEATURES}
-    assert {name: gap for name, gap in gaps_of(result).items() if gap > allowed[name]} == {}
+    allowed = {"stillness": STILLNESS_GAP} | EXCEPTIONS.get(film, {})
+    gaps = gaps_of(result).items()
+    assert {name: gap for name, gap in gaps if gap > allowed.get(name, FEATURE_GAP)} == {}
 
 
 def gaps_of(result: tracker_compare.Agreement) -> dict[str, float]:
@@ -61,10 +57,7 @@ def test_the_trackers_agree_on_a_scene_of_a_gallery(scene: str) -> None:
     film = tracker_compare.as_clip(faces.drifting(tracker_compare.scenes()[scene](), 48))
     result = tracker_compare.compare(film)
     assert result.present.all()
-    if scene != OUTSIDE:
-        assert_agreement(result)
-    gaps = gaps_of(result)
-    assert max(gaps["head_yaw"], gaps["head_pitch"], gaps["head_roll"]) <= FEATURE_GAP
+    assert_agreement(scene, result)
 
 
 def test_two_different_clips_do_not_agree() -> None:
@@ -84,4 +77,4 @@ def test_the_trackers_agree_on_a_real_person(name: str) -> None:
     path = clip(f"face-{name}.mkv")
     result = tracker_compare.compare(list(images_of_clip(path)))
     assert result.present.mean() >= 0.99
-    assert_agreement(result)
+    assert_agreement(name, result)

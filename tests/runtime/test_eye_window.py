@@ -9,7 +9,7 @@ from latent_resonance.eye.tracking.roi import Roi
 from latent_resonance.eye.tracking.window import SIDES, SLACK, Window, dragged
 
 RNG = np.random.default_rng(0)
-IMAGE = RNG.integers(1, 256, (480, 640, 3), dtype=np.uint8)  # nowhere black
+IMAGE = RNG.integers(1, 256, (480, 640, 3), dtype=np.uint8)
 
 
 def region(x: float, y: float, side: float) -> Roi:
@@ -29,17 +29,18 @@ def test_a_window_shows_whole_pixels_around_the_face(x: float, y: float, side: f
 
 
 @pytest.mark.parametrize(("x", "y"), [(10.0, 240.0), (635.0, 240.0), (320.0, 5.0), (320.0, 470.0)])
-def test_beyond_the_edge_of_the_image_a_window_is_black(x: float, y: float) -> None:
+def test_beyond_the_edge_of_the_image_a_window_repeats_the_edge(x: float, y: float) -> None:
     window = Window(region(x, y, 100.0))
-    patch = window.cut(IMAGE)
     rows, columns = (start + np.arange(window.side) for start in (window.top, window.left))
-    inside = ((rows >= 0) & (rows < 480))[:, None] & ((columns >= 0) & (columns < 640))
-    assert not inside.all()
-    assert np.array_equal(patch.any(axis=2), inside)
+    expected = IMAGE[np.clip(rows, 0, 479)[:, None], np.clip(columns, 0, 639)]
+    assert np.array_equal(window.cut(IMAGE), expected)
 
 
-def test_a_window_beside_the_image_is_all_black() -> None:
-    assert not Window(region(-300.0, 240.0, 100.0)).cut(IMAGE).any()
+@pytest.mark.parametrize(("x", "edge"), [(-300.0, 0), (940.0, 639)])
+def test_a_window_beside_the_image_shows_nothing_but_the_edge(x: float, edge: int) -> None:
+    window = Window(region(x, 240.0, 100.0))
+    expected = IMAGE[window.top : window.top + window.side, edge, None]
+    assert np.array_equal(window.cut(IMAGE), np.broadcast_to(expected, (window.side,) * 2 + (3,)))
 
 
 def test_a_window_rests_while_the_face_stays_near_its_middle() -> None:

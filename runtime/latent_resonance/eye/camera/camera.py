@@ -318,6 +318,12 @@ def warped(pixels: Pixels, matrix: NDArray[np.float64], side: int, *, repeat_edg
     return cast("Pixels", result)
 
 
+def with_margins(pixels: Pixels, above: int, below: int, before: int, behind: int) -> Pixels:
+    """A copy of the image with its edge pixels repeated, so many times on each side."""
+    margins = above, below, before, behind
+    return cast("Pixels", cv2.copyMakeBorder(pixels, *margins, cv2.BORDER_REPLICATE))
+
+
 def downscaled(pixels: Pixels, side: int = MAX_SIDE) -> Pixels:
     """The image, downscaled if its longer side exceeds `side` pixels."""
     height, width = pixels.shape[:2]

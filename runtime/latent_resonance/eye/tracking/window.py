@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latent_resonance.eye.camera.camera import Pixels
+from latent_resonance.eye.camera.camera import Pixels, with_margins
 from latent_resonance.eye.tracking.roi import Roi
 
 SIDES = 2.0  # of the face's region
@@ -38,13 +38,14 @@ class Window:
         self._round()
 
     def cut(self, pixels: Pixels) -> Pixels:
-        """The window of an image, shape (side, side, 3), black outside of the image."""
+        """The window of an image, shape (side, side, 3); beyond the image its edge is repeated.
+
+        As in the light tracker's crops; half a face beside black would be another face.
+        """
         height, width = pixels.shape[:2]
-        patch = np.zeros((self.side, self.side, 3), np.uint8)
-        y0, y1 = np.clip((self.top, self.top + self.side), 0, height)
-        x0, x1 = np.clip((self.left, self.left + self.side), 0, width)
-        patch[y0 - self.top : y1 - self.top, x0 - self.left : x1 - self.left] = pixels[y0:y1, x0:x1]
-        return patch
+        rows, above, below = inside(self.top, self.side, height)
+        columns, before, behind = inside(self.left, self.side, width)
+        return with_margins(pixels[rows, columns], above, below, before, behind)
 
     def _round(self) -> None:
         self.side = max(round(self._side), 2)
@@ -54,3 +55,18 @@ class Window:
 def dragged(offset: float, slack: float) -> float:
     """How far a thing moves that is dragged at a distance of at most `slack`."""
     return offset - float(np.clip(offset, -slack, slack))
+
+
+def inside(start: int, side: int, length: int) -> tuple[slice, int, int]:
+    """What of a window lies in an image along one axis, one pixel at least; how much before, after.
+
+    Parameters
+    ----------
+    start, side
+        Of the window, pixels.
+    length
+        Of the image, pixels.
+    """
+    part = slice(min(max(start, 0), length - 1), max(min(start + side, length), 1))
+    before = min(max(-start, 0), side - 1)
+    return part, before, side - before - (part.stop - part.start)
