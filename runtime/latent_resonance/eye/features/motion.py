@@ -71,7 +71,7 @@ def shares_of_rest(velocities: FloatArray) -> FloatArray:
 
 def without_rest(velocities: FloatArray, shares: FloatArray) -> FloatArray:
     """The velocities, less what is no faster than at rest: sway and the noise of the tracker."""
-    return np.asarray(velocities * np.minimum(shares**2, 1.0))
+    return np.asarray(velocities * np.minimum(shares**3, 1.0))
 
 
 def activity(shares: FloatArray, speed: float) -> float:
