@@ -109,7 +109,9 @@ class Eye(Section):
     """Face detection and tracking."""
 
     allow_network: bool = Field(False, description="run even if network access cannot be dropped")
-    max_faces: int = Field(2, ge=1, le=8, description="faces tracked per image, 1 to 8")
+    max_faces: int = Field(
+        2, ge=1, le=8, description="faces among whom the player is chosen, 1 to 8"
+    )
     min_confidence: Share = Field(0.5, description="lowest score that counts as a face, 0 to 1")
     tracker: TrackerName = Field("auto", description="face tracker: auto, mediapipe or light")
     threads: Threads = Field(
