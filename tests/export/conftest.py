@@ -48,11 +48,8 @@ def play() -> Callable[[float, int, int], np.ndarray]:
     return melody
 
 
-@pytest.fixture(scope="session")
-def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight looped tones in the default geometry, two of them held out."""
-    folder = tmp_path_factory.mktemp("datasets") / "tones"
-    geometry = Geometry()
+def write_tones(folder: Path, geometry: Geometry) -> Path:
+    """Write eight looped tones, two of them held out."""
     tones = looped_tones(N_CLIPS, geometry)
     levels = np.linspace(-9.0, 0.0, N_CLIPS)
     spectrograms = (
@@ -65,6 +62,12 @@ def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     write_dataset(spectrograms, clips, folder, geometry, about={"sounds": "sums of sines"})
     return folder
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight looped tones in the default geometry, two of them held out."""
+    return write_tones(tmp_path_factory.mktemp("datasets") / "tones", Geometry())
 
 
 @pytest.fixture(scope="session")

@@ -7,13 +7,15 @@ import os
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import numpy as np
 import pytest
 import torch
+from tests.conftest import write_pack
+from tests.export.conftest import write_tones
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.pack import PackError
@@ -50,6 +52,30 @@ WITHOUT_A_DATASET = {
 }
 
 
+# A third of the sample rate and a quarter of the window take a fraction of the time.
+RATE = 16_000
+GEOMETRY = Geometry(sample_rate=RATE, n_fft=1024, win_length=1024, hop_length=128, f_max_hz=8000.0)
+
+
+@pytest.fixture(scope="session")
+def pack_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tests' pack, at a fraction of the work."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    return write_pack(folder, geometry=asdict(GEOMETRY))
+
+
+@pytest.fixture(scope="session")
+def dataset_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight looped tones of the pack's geometry, two of them held out."""
+    return write_tones(tmp_path_factory.mktemp("datasets") / "tones", GEOMETRY)
+
+
+@pytest.fixture(scope="session")
+def dataset(dataset_folder: Path) -> Dataset:
+    return open_dataset(dataset_folder)
+
+
 @pytest.fixture
 def tiny(pack_folder: Path) -> Subject:
     """A pack whose spectrograms are harmonic lines."""
@@ -62,9 +88,9 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -
     folder = tmp_path_factory.mktemp("runs") / "tones"
     folder.mkdir()
     sha256 = open_dataset(dataset_folder).sha256
-    write_config(RunConfig("loop", str(dataset_folder), sha256, Geometry(), {}), folder)
+    write_config(RunConfig("loop", str(dataset_folder), sha256, GEOMETRY, {}), folder)
     torch.manual_seed(5)
-    state = make_generator("loop", Geometry()).state_dict()
+    state = make_generator("loop", GEOMETRY).state_dict()
     torch.save({"step": 1, "average": state}, folder / "checkpoint.pt")
     return folder
 
@@ -111,8 +137,8 @@ def test_a_pack_is_auditioned_and_stdout_holds_json_alone(
     ]
     for name in ("real", "generated"):
         with wave.open(str(folder / f"{name}.wav")) as sound:
-            assert sound.getnframes() == 6 * 48_000
-            samples = np.frombuffer(sound.readframes(6 * 48_000), "<i2") / 32768
+            assert sound.getnframes() == 6 * RATE
+            samples = np.frombuffer(sound.readframes(6 * RATE), "<i2") / 32768
         assert 0.02 < np.sqrt(np.mean(np.square(samples))) <= 0.101
     text = (folder / "index.html").read_text()
     assert text.count("data:image/png;base64,") == 4
@@ -133,7 +159,7 @@ def test_a_pack_without_its_dataset_is_auditioned_alone_and_missing_figures_are_
     figures = json.loads((folder / "figures.json").read_text())
     missing = {key for key, value in figures.items() if value is None}
     assert missing == WITHOUT_A_DATASET | {"steps"}
-    assert (folder / "generated.wav").stat().st_size > 2 * 2 * 48_000
+    assert (folder / "generated.wav").stat().st_size > 2 * 2 * RATE
     assert not (folder / "real.wav").exists()
     assert not (folder / "neighbours.png").exists()
     assert sorted(pack_folder.iterdir()) == before
@@ -216,7 +242,8 @@ def test_code_that_a_pack_names_is_never_run(
 ) -> None:
     trap = tmp_path / "trap.py"
     trap.write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')\nmake = None\n")
-    subject = open_subject(make_pack(training={"architecture": "trap:make", "steps": 9}))
+    training = {"architecture": "trap:make", "steps": 9}
+    subject = open_subject(make_pack(geometry=asdict(GEOMETRY), training=training))
     with working_in(tmp_path):
         measurements = compare(subject, dataset, clips=2)
     assert measurements.figures["swd_untrained"] is None
@@ -271,13 +298,14 @@ def test_the_error_for_a_missing_checkpoint_names_what_writes_it(tmp_path: Path)
 def test_a_dataset_of_another_geometry_is_refused_with_what_differs(
     tiny: Subject, tmp_path: Path
 ) -> None:
-    folder = silence(tmp_path / "other", Geometry(n_mels=128, hop_length=256), held_out=True)
-    with pytest.raises(AuditionError, match="hop_length 256, not 512; n_mels 128, not 512"):
+    other = replace(GEOMETRY, n_mels=128, hop_length=256)
+    folder = silence(tmp_path / "other", other, held_out=True)
+    with pytest.raises(AuditionError, match="hop_length 256, not 128; n_mels 128, not 512"):
         dataset_of(tiny, folder)
 
 
 def test_a_dataset_that_was_not_trained_on_is_refused(run_folder: Path, tmp_path: Path) -> None:
-    folder = silence(tmp_path / "other", Geometry(), held_out=True)
+    folder = silence(tmp_path / "other", GEOMETRY, held_out=True)
     with pytest.raises(AuditionError, match="not the dataset that tones was trained on"):
         dataset_of(open_subject(run_folder), folder)
 
@@ -285,7 +313,7 @@ def test_a_dataset_that_was_not_trained_on_is_refused(run_folder: Path, tmp_path
 def test_a_dataset_that_holds_nothing_out_cannot_be_compared_with(
     tiny: Subject, tmp_path: Path
 ) -> None:
-    folder = silence(tmp_path / "other", Geometry(), held_out=False)
+    folder = silence(tmp_path / "other", GEOMETRY, held_out=False)
     with pytest.raises(AuditionError, match="holds no clip out of training"):
         dataset_of(tiny, folder)
     with pytest.raises(DatasetError, match="is not a dataset"):
