@@ -18,7 +18,8 @@ FORGET_S = 20.0  # seconds of use, in which a wide opening of once is forgotten
 class MouthRange:
     """Grows at once to the widest opening, and returns slowly to the widest of late.
 
-    It returns only while the mouth is in use: a closed mouth says nothing about its range.
+    It returns only while the mouth is in use: a closed mouth says nothing about its range. Nor does
+    one whose neutral opening is unknown: lips that rest apart would become a wide open mouth.
     """
 
     def __init__(self) -> None:
@@ -28,7 +29,7 @@ class MouthRange:
         """Forget the visitor."""
         self._range, self._widest = DEFAULT, FLOOR
 
-    def step(self, opening: float, dt_s: float) -> float:
+    def step(self, opening: float, dt_s: float, *, neutral_is_known: bool) -> float:
         """The opening that counts as full, in spans.
 
         Parameters
@@ -36,9 +37,10 @@ class MouthRange:
         opening
             Above the visitor's neutral face, in spans.
         """
-        if opening > IN_USE:
+        if opening > IN_USE and neutral_is_known:
             self._widest = max(opening, approach(self._widest, FLOOR, dt_s, FORGET_S))
-            self._range = max(opening, approach(self._range, self._widest, dt_s, RETURN_S))
+            self._range = approach(self._range, self._widest, dt_s, RETURN_S)
+        self._range = max(opening, self._range)
         return self._range
 
 
