@@ -162,7 +162,7 @@ def test_the_doctor_reads_the_status_of_running_units(
     assert "used by the eye: seeing" in checks["camera"]["detail"]
     assert "used by the voice: playing" in checks["speaker"]["detail"]
     for name in ("settings", "pack", "tracker", "camera", "speaker", "units", "permissions"):
-        assert checks[name]["verdict"] == "ok", checks
+        assert checks[name]["verdict"] == "ok", checks[name]
     assert done.returncode == 0, checks
 
 
