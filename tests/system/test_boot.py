@@ -6,6 +6,7 @@ The tests run in this order on one machine, and each leaves it playing.
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,13 @@ INSTALL = (f"{systemd_container.CHECKOUT}/systemd/install.sh",)
 SILENT_DB = -60.0  # quieter than any sound of the instrument, louder than an idle sink
 SYSTEM_S = 60.0  # a generous timeout for a small, busy machine
 
-pytestmark = [pytest.mark.system, pytest.mark.realtime, pytest.mark.timeout(600)]
+# Alone: on two cores a neighbour can starve the speaker for a second, and it counts as lost.
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.realtime,
+    pytest.mark.alone,
+    pytest.mark.timeout(600),
+]
 
 
 @pytest.fixture(scope="module")
@@ -156,14 +163,26 @@ def test_the_doctor_reads_the_status_of_running_units(
     machine: systemd_container.Machine,
 ) -> None:
     wait_until_it_plays(machine)
-    done = machine.run("/usr/local/bin/latent-resonance", "doctor", "--json", check=False)
-    checks = {check["name"]: check for check in json.loads(done.stdout)}
+    done, checks = examined(machine)
+    for _ in range(3):  # the doctor's own work can starve the speaker on two busy cores
+        if checks["speaker"]["verdict"] == "ok":
+            break
+        machine.run("sleep", "3")
+        done, checks = examined(machine)
     assert checks["settings"]["detail"] == systemd_container.SITE
     assert "used by the eye: seeing" in checks["camera"]["detail"]
     assert "used by the voice: playing" in checks["speaker"]["detail"]
     for name in ("settings", "pack", "tracker", "camera", "speaker", "units", "permissions"):
         assert checks[name]["verdict"] == "ok", checks[name]
     assert done.returncode == 0, checks
+
+
+def examined(
+    machine: systemd_container.Machine,
+) -> tuple[subprocess.CompletedProcess[str], dict[str, dict[str, str]]]:
+    """What the doctor says: its process, and the checks by name."""
+    done = machine.run("/usr/local/bin/latent-resonance", "doctor", "--json", check=False)
+    return done, {check["name"]: check for check in json.loads(done.stdout)}
 
 
 def test_the_doctors_tone_is_audible(machine: systemd_container.Machine) -> None:
@@ -183,6 +202,16 @@ def test_the_doctors_tone_is_audible(machine: systemd_container.Machine) -> None
     assert np.max(np.abs(captured[0])) == pytest.approx(0.1, rel=0.05)
 
 
+def assert_audible(machine: systemd_container.Machine) -> None:
+    """Within some seconds there is sound: a speaker is sought again every second."""
+    levels_db = []
+    for _ in range(5):
+        levels_db.append(machine.level_db(2.0))
+        if levels_db[-1] > SILENT_DB:
+            return
+    pytest.fail(f"silent: {levels_db}")
+
+
 def test_killed_processes_are_restarted(machine: systemd_container.Machine) -> None:
     wait_until_it_plays(machine)
     for unit in (VOICE, EYE):
@@ -190,7 +219,7 @@ def test_killed_processes_are_restarted(machine: systemd_container.Machine) -> N
         machine.run("systemctl", "kill", "-s", "KILL", unit)
         machine.until(unit, "NRestarts", str(before + 1))
     wait_until_it_plays(machine)
-    assert machine.level_db(2.0) > SILENT_DB
+    assert_audible(machine)
 
 
 def test_hanging_processes_are_restarted_by_the_watchdog(
@@ -203,7 +232,7 @@ def test_hanging_processes_are_restarted_by_the_watchdog(
         machine.until(unit, "NRestarts", str(before[unit] + 1))
     assert machine.log().count("Watchdog timeout") >= 2
     wait_until_it_plays(machine)
-    assert machine.level_db(2.0) > SILENT_DB
+    assert_audible(machine)
 
 
 def test_after_a_power_cut_it_plays_with_the_same_settings(
@@ -215,7 +244,7 @@ def test_after_a_power_cut_it_plays_with_the_same_settings(
     machine.cut_power()
     machine.power_on()
     wait_until_it_plays(machine)
-    assert machine.level_db(2.0) > SILENT_DB
+    assert_audible(machine)
     assert site.read_bytes() == before
 
 
