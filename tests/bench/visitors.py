@@ -19,16 +19,15 @@ from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 
-from tests.support import composed_films, faces, films  # noqa: E402  the path comes first
+from tests.support import composed_films, film_pictures, films  # noqa: E402  the path comes first
+from tests.support.reading_plot import draw  # noqa: E402
 from tests.support.readings import (  # noqa: E402
-    CONTROLS,
     Reading,
     alike,
     limit,
@@ -36,11 +35,10 @@ from tests.support.readings import (  # noqa: E402
     statistic,
     value_of,
 )
+from tests.support.sized_clips import Clip, at_eyes_px, clip_of  # noqa: E402
 
 from latent_resonance.config.settings import Settings, TrackerName  # noqa: E402
-from latent_resonance.eye.camera.camera import Image, images_of_clip  # noqa: E402
-from latent_resonance.eye.tracking.tracker import Face  # noqa: E402
-from latent_resonance.face_state import FEATURE_RANGES, FEATURES  # noqa: E402
+from latent_resonance.eye.camera.camera import Image  # noqa: E402
 
 TRACKERS: tuple[TrackerName, ...] = ("mediapipe", "light")
 SIZES = (40, 32, 24, 20, 16)  # pixels between the outer corners of the eyes
@@ -64,20 +62,20 @@ FAR_LIMITS = ("mouth_open median ≤ 0.05", "mouth_open p95 ≤ 0.15", "brow_ten
 RANGE_LIMITS = ("mouth_open p95 ≤ 0.15", "brow_tension p95 ≤ 0.15")
 EVERYWHERE, EVERYWHERE_SIZES, EVERYWHERE_S = "everywhere", (60, 24, 16), 2.0
 RANGE_FILMS = ("rest, still", "wide mouth", "frown")
-TABLES = ("films", "range", "people", "nobody", "clips", "far", "sizes")
+TABLES = ("films", "range", "people", "empty", "clips", "far", "sizes")
 PAIR = ("face-no", "face-sorry")  # the clips of which films of two people are made
 OF_CLIPS = "clips: "  # begins the name of a film that is made of clips
 ALIKE = "alike share ≥ 0.5"
 ABSENT = "presence share ≤ 0"
 PEOPLE = (*composed_films.PEOPLE, composed_films.HIDDEN)
-NOBODY, NOISE = composed_films.NOBODY, "noise images"
+EMPTY_ROOMS, NOISE = composed_films.EMPTY_ROOMS, "noise images"
 Cast = tuple[composed_films.Actor, composed_films.Actor]
 EPILOG = """\
 tables:
   films   each film at its own size, what is due of it
   range   a few films with the face 130 to 16 pixels wide, found at several places
   people  two people, a portrait, a hand before the face; of the photograph and of two clips
-  nobody  films and noise images without people: no visitor
+  empty   films and noise images without people: no visitor
   clips   each clip as it is
   far     each clip of one person shrunk to 24 pixels between the eye corners, against itself near
   sizes   each clip of one person shrunk to 40, 32, 24, 20 and 16 pixels: still found and followed
@@ -111,22 +109,6 @@ class Row:
         columns = (self.what, self.tracker, rate, figure, value, self.bound)
         mark = ("ok" if self.met else "**MISSED**") if self.bound else ""
         return f"| {' | '.join(columns)} | {mark} |"
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A clip, and where its largest face is.
-
-    Attributes
-    ----------
-    eyes_px, centre
-        The median distance between the outer corners of the eyes, and their middle, pixels.
-    """
-
-    name: str
-    images: list[Image]
-    eyes_px: float
-    centre: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -247,7 +229,7 @@ def film_names() -> list[str]:
     sizes = [at_size(name, size) for name in RANGE_FILMS for size in films.SIZES]
     everywhere = [f"{EVERYWHERE}, {size} px" for size in EVERYWHERE_SIZES]
     of_clips = [OF_CLIPS + name for name in composed_films.PEOPLE]
-    return [*films.FILMS, *sizes, *everywhere, *PEOPLE, *of_clips, *NOBODY, NOISE]
+    return [*films.FILMS, *sizes, *everywhere, *PEOPLE, *of_clips, *EMPTY_ROOMS, NOISE]
 
 
 def at_size(name: str, eyes_px: int) -> str:
@@ -260,7 +242,7 @@ def measured(options: argparse.Namespace, clips: dict[str, Clip]) -> Iterator[Ro
         "films": film_rows,
         "range": range_rows,
         "people": people_rows,
-        "nobody": nobody_rows,
+        "empty": empty_rows,
         "clips": clip_rows,
         "far": far_rows,
         "sizes": size_rows,
@@ -299,7 +281,7 @@ def range_rows(bench: Bench) -> Iterator[Row]:
             continue
         near = bench.read(name, films.film(name).images(rate), rate)
         for i, size in enumerate(sizes):
-            view = films.View(size, films.PLACES[i % len(films.PLACES)])
+            view = film_pictures.View(size, films.PLACES[i % len(films.PLACES)])
             film, what = films.film(name, view), at_size(name, size)
             reading = bench.read(what, film.images(rate), rate)
             yield from bench.rows("range", what, films.FOUND, reading, ALL_OF_IT, rate)
@@ -319,7 +301,9 @@ def everywhere_rows(bench: Bench, what: str, size: int, rate: float) -> Iterator
     """The time until a face is found, wherever it is in the picture."""
     due, latest_s = "seen latest ≤ 0.5", 0.0
     for place in films.PLACES:
-        film = replace(films.film("rest, still", films.View(size, place)), seconds=EVERYWHERE_S)
+        film = replace(
+            films.film("rest, still", film_pictures.View(size, place)), seconds=EVERYWHERE_S
+        )
         reading = bench.read(f"{what}, at {place}", film.images(rate), rate)
         latest_s = max(latest_s, value_of(limit(due), reading, ALL_OF_IT))
     yield bench.row("range", what, due, latest_s, rate)
@@ -355,11 +339,11 @@ def people_rows(bench: Bench) -> Iterator[Row]:
     """Films of several people: who plays, against the film of that person alone."""
     for start, cast in casts_of(bench).items():
         named = composed_films.PEOPLE if start else PEOPLE
-        wanted = [name for name in named if bench.wants(start + name)]
-        if not wanted:
+        selected = [name for name in named if bench.wants(start + name)]
+        if not selected:
             continue
         made = composed_films.all_films(*cast())
-        for name in wanted:
+        for name in selected:
             for rate in bench.rates:
                 yield from composed_rows(bench, start + name, made[name], rate)
 
@@ -388,17 +372,17 @@ def composed_rows(
         yield bench.row("people", name, ALIKE, alike(reading, alone, made.alike_s), rate)
 
 
-def nobody_rows(bench: Bench) -> Iterator[Row]:
-    """Films without people, in which nobody may be seen."""
-    for name in filter(bench.wants, NOBODY):
+def empty_rows(bench: Bench) -> Iterator[Row]:
+    """Films without people, in which no visitor may be seen."""
+    for name in filter(bench.wants, EMPTY_ROOMS):
         for rate in bench.rates:
-            images = composed_films.nobody()[name].images(rate)
+            images = composed_films.empty_rooms()[name].images(rate)
             reading = bench.read(f"{name} at {rate:g}", images, rate)
-            yield from bench.rows("nobody", name, (ABSENT,), reading, ALL_OF_IT, rate)
+            yield from bench.rows("empty", name, (ABSENT,), reading, ALL_OF_IT, rate)
     if bench.wants(NOISE):
         reading = bench.read(NOISE, composed_films.noise_images(bench.noise_images))
         what = f"{bench.noise_images} {NOISE}"
-        yield from bench.rows("nobody", what, (ABSENT,), reading, (0.0, float("inf")))
+        yield from bench.rows("empty", what, (ABSENT,), reading, (0.0, float("inf")))
 
 
 # --- clips ------------------------------------------------------------------------------------
@@ -422,63 +406,6 @@ def pair_of(options: argparse.Namespace) -> tuple[Clip, Clip] | None:
     if not paths or not all(path.exists() for path in paths):
         return None
     return clip_of(paths[0]), clip_of(paths[1])
-
-
-def clip_of(path: Path) -> Clip:
-    images = list(images_of_clip(path))
-    eyes_px, centre = largest_face(images)
-    print(f"{path.name}: {eyes_px:.0f} pixels between the eye corners", file=sys.stderr)
-    return Clip(path.stem, images, eyes_px, centre)
-
-
-def largest_face(images: list[Image]) -> tuple[float, NDArray[np.float64]]:
-    """Median eye distance and place of the largest face, in the first part that shows it well.
-
-    A face too small for the eye in the whole image is found in a part of it, enlarged.
-    """
-    few = images[:: max(len(images) // 12, 1)]
-    best: list[NDArray[np.float64]] = []
-    for part in parts():
-        best = max(best, corners_in(part, few), key=len)
-        if len(best) > 0.9 * len(few):
-            break
-    if not best:
-        return float("nan"), np.zeros(2)
-    middle = np.median(best, axis=0)
-    return float(np.linalg.norm(middle[1] - middle[0])), middle.mean(axis=0)
-
-
-def parts() -> Iterator[tuple[float, float, float]]:
-    """The whole image, and overlapping halves of it: (left, top, size), shares of its sides."""
-    yield 0.0, 0.0, 1.0
-    yield from ((x, y, 0.5) for y in (0.0, 0.25, 0.5) for x in (0.0, 0.25, 0.5))
-
-
-def corners_in(part: tuple[float, float, float], images: list[Image]) -> list[NDArray[np.float64]]:
-    """The outer corners of the largest face's eyes, (2, 2), in each image whose part shows one."""
-    left, top, size = part
-    height, width = images[0].pixels.shape[:2]
-    x, y = round(left * width), round(top * height)
-    cut = [each.pixels[y:, x:][: round(size * height), : round(size * width)] for each in images]
-    enlarged = [cv2.resize(each, (width, height)) for each in cut]
-    found = [largest_corners(each) for each in faces.track(enlarged)]
-    return [corners * size + (x, y) for corners in found if corners is not None]
-
-
-def largest_corners(found: list[Face]) -> NDArray[np.float64] | None:
-    pairs = [face.landmarks[[33, 263], :2] for face in found]
-    return max(pairs, key=lambda pair: float(np.linalg.norm(pair[1] - pair[0])), default=None)
-
-
-def at_eyes_px(clip: Clip, eyes_px: float) -> Iterator[Image]:
-    """The clip with its face so large, in 640 × 480 pixels on a plain background."""
-    scale = eyes_px / clip.eyes_px
-    middle = np.array((films.WIDTH, films.HEIGHT)) / 2
-    for image in clip.images:
-        background = np.median(image.pixels[0], axis=0)
-        canvas = np.full((films.HEIGHT, films.WIDTH, 3), background, np.uint8)
-        films.paste(canvas, image.pixels, scale, middle - scale * clip.centre)
-        yield Image(canvas, image.time_ns)
 
 
 def signers(bench: Bench) -> Iterator[Clip]:
@@ -540,54 +467,6 @@ def size_rows(bench: Bench) -> Iterator[Row]:
         yield row
     if clips:
         yield bench.row("sizes", "smallest that is followed", "pixels apart ≤ 16", followed)
-
-
-# --- plots ------------------------------------------------------------------------------------
-
-PLOT_WIDTH, STRIP, MARGIN = 1100, 44, 170
-
-
-def draw(reading: Reading, path: Path) -> None:
-    """A plot of the features of each image and the controls of each hop."""
-    ranges = {"rate": (1.0, 4.0), "cutoff": (400.0, 16_000.0), "noise": (0, 1), "clarity": (0, 1)}
-    strips = [
-        (name, reading.hops_s, reading.controls[:, i], ranges[name])
-        for i, name in enumerate(CONTROLS)
-    ]
-    shown = reading.present
-    strips += [
-        (name, reading.times_s[shown], reading.feature(name)[shown], plot_range(name))
-        for name in FEATURES
-    ]
-    canvas = np.full((STRIP * len(strips) + 30, MARGIN + PLOT_WIDTH + 20, 3), 16, np.uint8)
-    end_s = float(reading.times_s[-1]) or 1.0
-    for i, (name, times_s, values, (low, high)) in enumerate(strips):
-        bottom = STRIP * (i + 1)
-        label = f"{name} {low:g}..{high:g}"
-        cv2.putText(canvas, label, (6, bottom - 14), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (205,) * 3, 1)
-        cv2.line(canvas, (MARGIN, bottom), (MARGIN + PLOT_WIDTH, bottom), (60,) * 3, 1)
-        x = MARGIN + times_s / end_s * PLOT_WIDTH
-        y = bottom - np.clip((values - low) / (high - low), 0, 1) * (STRIP - 8)
-        line = np.stack([x, y], axis=1).round().astype(np.int32)
-        cv2.polylines(canvas, [line], isClosed=False, color=(110, 190, 250), thickness=1)
-    for second in range(int(end_s) + 1):
-        x = MARGIN + round(second / end_s * PLOT_WIDTH)
-        cv2.putText(
-            canvas,
-            f"{second} s",
-            (x, canvas.shape[0] - 8),
-            cv2.FONT_HERSHEY_SIMPLEX,
-            0.38,
-            (205,) * 3,
-            1,
-        )
-    cv2.imwrite(str(path), canvas)
-
-
-def plot_range(feature: str) -> tuple[float, float]:
-    """The range of a feature in a plot: a head turns by less, and slower, than it may."""
-    low, high = FEATURE_RANGES[feature]
-    return max(low, -2.0), min(high, 2.0)
 
 
 if __name__ == "__main__":

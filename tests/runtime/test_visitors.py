@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import pytest
 from tests.bench import visitors
-from tests.support import clips, composed_films, films
+from tests.support import clips, composed_films, film_pictures, films
 from tests.support.readings import Reading, alike, limit, read, value_of
 
 from latent_resonance.config.settings import Settings, TrackerName
@@ -21,12 +21,12 @@ from latent_resonance.eye.camera.camera import images_of_clip
 RATE = 15.0
 LIGHT, MEDIAPIPE = visitors.TRACKERS[1], visitors.TRACKERS[0]
 ALWAYS = visitors.ALL_OF_IT
-NEAR = films.View()
+NEAR = film_pictures.AS_IT_IS
 BOTH = pytest.mark.parametrize("tracker", visitors.TRACKERS)
 
 
 @cache
-def reading_of(name: str, tracker: TrackerName, view: films.View = NEAR) -> Reading:
+def reading_of(name: str, tracker: TrackerName, view: film_pictures.View = NEAR) -> Reading:
     return read(films.film(name, view).images(RATE), settings(tracker))
 
 
@@ -67,7 +67,7 @@ def test_blinks_move_nothing() -> None:
     assert_film("blinks", MEDIAPIPE)
 
 
-def test_somebody_who_stands_turned_is_still_while_their_neutral_face_is_learned() -> None:
+def test_a_person_who_stands_turned_is_still_while_their_neutral_face_is_learned() -> None:
     assert_film("stands turned", LIGHT)
 
 
@@ -104,7 +104,7 @@ def test_whoever_arrives_turned_is_at_rest_three_seconds_after_facing_the_camera
 @pytest.mark.parametrize("name", ["wide mouth", "frown"])
 def test_mouth_and_brows_are_the_same_from_a_metre_and_a_half(name: str) -> None:
     """Further away brows are seen to move less: docs/benchmarks.md, "Visitors"."""
-    far = reading_of(name, LIGHT, films.View(40, (0.8, 0.2)))
+    far = reading_of(name, LIGHT, film_pictures.View(40, (0.8, 0.2)))
     near = reading_of(name, LIGHT)
     assert_due(films.FOUND, far)
     for sentence in visitors.RANGE_LIMITS:
@@ -114,8 +114,8 @@ def test_mouth_and_brows_are_the_same_from_a_metre_and_a_half(name: str) -> None
 
 
 @pytest.mark.parametrize("place", films.PLACES[1:4:2])
-def test_a_small_face_is_found_within_half_a_second_in_a_corner(place: films.Point) -> None:
-    film = replace(films.film("rest, still", films.View(16, place)), seconds=2.0)
+def test_a_small_face_is_found_within_half_a_second_in_a_corner(place: film_pictures.Point) -> None:
+    film = replace(films.film("rest, still", film_pictures.View(16, place)), seconds=2.0)
     due = ("seen after ≤ 0.5", "presence share from 0.5 to 2 ≥ 0.99", "greetings number ≤ 1")
     assert_due(due, read(film.images(RATE), settings(LIGHT)))
 
@@ -137,12 +137,12 @@ def test_the_nearer_of_two_people_plays() -> None:
 
 
 @pytest.mark.parametrize("name", ["moving objects", "shadows"])
-def test_nobody_is_seen_where_nobody_is(name: str) -> None:
-    film = replace(composed_films.nobody()[name], seconds=3.0)
+def test_no_visitor_is_seen_in_an_empty_room(name: str) -> None:
+    film = replace(composed_films.empty_rooms()[name], seconds=3.0)
     assert not read(film.images(RATE), settings(LIGHT)).present.any()
 
 
-def test_nobody_is_seen_in_noise() -> None:
+def test_no_visitor_is_seen_in_noise() -> None:
     assert not read(composed_films.noise_images(48), settings(LIGHT)).present.any()
 
 

@@ -1,4 +1,4 @@
-"""Films of several people, of a portrait on the wall, of a hand before a face, and of nobody.
+"""Films of several people, of a portrait on the wall, of a hand before a face, and of empty rooms.
 
 People are cut out of films of the tests' photograph, or of clips, and stand before a plain wall.
 Each film of people comes with the same film of the one who plays alone, to be compared with.
@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from skimage import data
-from tests.support import faces, films
-from tests.support.films import HEIGHT, NS, WALL, WIDTH, Film, Pixels, Point
+from tests.support import faces, film_pictures, films
+from tests.support.faces import HEIGHT, NS, WIDTH, Pixels
+from tests.support.film_pictures import WALL, Point
+from tests.support.films import Film
 
 from latent_resonance.eye.camera.camera import Image
 
@@ -31,7 +33,7 @@ PEOPLE = (
     "portrait nearer than a person",
 )
 HIDDEN = "behind a hand"
-NOBODY = ("an empty room", "moving objects", "lights", "shadows", "things with texture")
+EMPTY_ROOMS = ("an empty room", "moving objects", "lights", "shadows", "things with texture")
 PORTRAIT_S, LET_GO_S = 20.0, 10.0
 NOISE_RATE = 30.0
 Path = Callable[[float], tuple[float, Point] | None]  # eye distance and place in pixels, or away
@@ -39,7 +41,7 @@ Path = Callable[[float], tuple[float, Point] | None]  # eye distance and place i
 
 @dataclass(frozen=True)
 class Actor:
-    """Somebody to cut out.
+    """A person to cut out.
 
     Attributes
     ----------
@@ -61,7 +63,7 @@ class Composed:
     Attributes
     ----------
     alone
-        None where nobody plays.
+        None where no person plays.
     alike_s
         The time in which both films are compared.
     limits
@@ -75,23 +77,23 @@ class Composed:
 
 
 def photographed(pose: films.Motion, *, mirrored: bool = False) -> Actor:
-    """The photograph, which moves; mirrored, it is somebody else."""
+    """The photograph, which moves; mirrored, it is another person."""
 
     def picture(time_s: float) -> Pixels:
         at = films.swayed(pose(time_s), films.STILL, time_s)
-        offset = np.array((at.x_mm, at.y_mm)) * faces.face_width() / films.FACE_MM
-        warped = films.warped(at.warp, at.amount)
+        offset = np.array((at.x_mm, at.y_mm)) * faces.face_width() / film_pictures.FACE_MM
+        warped = film_pictures.warped(at.warp, at.amount)
         matrix = np.array([[1, 0, offset[0]], [0, 1, offset[1]]])
         moved = cv2.warpAffine(warped, matrix, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
         return moved[:, ::-1] if mirrored else moved
 
-    centre = films.between_the_eyes()
+    centre = film_pictures.between_the_eyes()
     x = WIDTH - 1 - centre[0] if mirrored else centre[0]
     return Actor(picture, faces.face_width(), np.array((x, centre[1])))
 
 
 def filmed(images: Sequence[Image], eyes_px: float, centre: NDArray[np.float64]) -> Actor:
-    """Somebody in a clip, which is played to its end and back."""
+    """A person in a clip, which is played to its end and back."""
     times_s = np.array([image.time_ns for image in images]) / NS
     end_s = float(times_s[-1])
 
@@ -103,12 +105,12 @@ def filmed(images: Sequence[Image], eyes_px: float, centre: NDArray[np.float64])
 
 
 def talking() -> Actor:
-    """Somebody whose mouth opens and closes."""
+    """A person whose mouth opens and closes."""
     return photographed(films.rising("mouth", 0.3, 0.9))
 
 
 def turning() -> Actor:
-    """Somebody else, who looks from side to side."""
+    """Another person, who looks from side to side."""
     return photographed(films.swinging("yaw", 0.2, 0.4), mirrored=True)
 
 
@@ -166,7 +168,7 @@ def people(first: Actor, second: Actor) -> dict[str, Composed]:
 
 
 def portraits(person: Actor) -> dict[str, Composed]:
-    """A portrait on the wall before, beside and behind somebody alive."""
+    """A portrait on the wall before, beside and behind a living person."""
     portrait, end_s = photographed(films.resting), PORTRAIT_S + 8.0
     hung, small = (portrait, standing(60, (170, 190))), (portrait, standing(30, (120, 120)))
     comes = (person, since(PORTRAIT_S, standing(42, (450, 220))))
@@ -240,8 +242,8 @@ def composed(
 
 
 def stand(canvas: Pixels, actor: Actor, time_s: float, eyes_px: float, at: Point) -> None:
-    """Draw somebody, cut out along head and shoulders."""
-    films.cut_out(canvas, actor.picture(time_s), (actor.eyes_px, eyes_px), actor.centre, at)
+    """Draw a person, cut out along head and shoulders."""
+    film_pictures.cut_out(canvas, actor.picture(time_s), (actor.eyes_px, eyes_px), actor.centre, at)
 
 
 def hang(canvas: Pixels, actor: Actor, _: float, eyes_px: float, at: Point) -> None:
@@ -251,7 +253,7 @@ def hang(canvas: Pixels, actor: Actor, _: float, eyes_px: float, at: Point) -> N
     high = np.minimum(middle + np.array((1.7, 2.6)) * eyes_px, (WIDTH, HEIGHT)).astype(int)
     size = (high - low).tolist()
     offset = middle - scale * actor.centre - low
-    drawn = films.shrunk(actor.picture(0.0), scale, offset, (size[0], size[1]))
+    drawn = film_pictures.shrunk(actor.picture(0.0), scale, offset, (size[0], size[1]))
     canvas[low[1] : high[1], low[0] : high[0]] = drawn
     corners = (low.tolist(), high.tolist())
     cv2.rectangle(canvas, corners[0], corners[1], (60, 45, 30), max(round(0.1 * eyes_px), 1))
@@ -274,12 +276,12 @@ def walking(eyes_px: float, start: Point, end: Point, seconds: float = 5.0) -> P
 
 
 def until(time_s: float, path: Path) -> Path:
-    """Somebody who walks out of the picture, to the left."""
+    """A person who walks out of the picture, to the left."""
     return lambda now_s: beside(path(now_s), -WIDTH * max(now_s - time_s, 0.0) / 0.7)
 
 
 def since(time_s: float, path: Path) -> Path:
-    """Somebody who walks into the picture, from the right, within 0.7 s."""
+    """A person who walks into the picture, from the right, within 0.7 s."""
     return lambda now_s: beside(path(now_s), WIDTH * max(0.7 - max(now_s - time_s, 0), 0) / 0.7)
 
 
@@ -303,13 +305,13 @@ def with_hand(scene: Callable[[float], Pixels], time_s: float) -> Pixels:
     return pixels
 
 
-# --- nobody -----------------------------------------------------------------------------------
+# --- empty rooms --------------------------------------------------------------------------------
 
 
-def nobody() -> dict[str, Film]:
+def empty_rooms() -> dict[str, Film]:
     """Films without people."""
     scenes = (lambda _: room(), objects, lights, shadows, textures)
-    named = zip(NOBODY, scenes, strict=True)
+    named = zip(EMPTY_ROOMS, scenes, strict=True)
     return {name: Film(name, scene, 8.0, (0.0, 8.0)) for name, scene in named}
 
 

@@ -24,7 +24,12 @@ from latent_resonance.voice.synthesis.controls import ControlGlide
 HOP_S = 512 / 48_000
 CONTROLS = ("rate", "cutoff", "noise", "clarity")
 VISIT = ("presence", "seen", "greetings", "off", "jump")  # share; s; number; s; largest step
-FOLLOWED = ("mouth_open", "head_yaw", "head_pitch", "head_roll")  # by which people are told apart
+FOLLOWED = (
+    "mouth_open",
+    "head_yaw",
+    "head_pitch",
+    "head_roll",
+)  # by which people are distinguished
 STEADY = tuple(name for name in FEATURES[:9] if name != "eye_open")  # that do not jump at rest
 OFF_BY = 0.1  # from which a feature of a face at rest counts as off
 FEW = 0.5  # share of images with a face below which nothing can be said about it
@@ -164,8 +169,8 @@ def visit_figure(source: str, reading: Reading, images: NDArray[np.bool_]) -> fl
 def alike(reading: Reading, other: Reading, window_s: tuple[float, float]) -> float:
     """How much of the movement in the other reading is in this one: 1 is all, 0 none of it.
 
-    1 − Σ(a − b)² / Σ b² over the features by which people are told apart, without their means, in
-    the images in which both see a face.
+    1 − Σ(a − b)² / Σ b² over the features that differ between people, without their means, in the
+    images in which both see a face.
     """
     low_s, high_s = window_s
     both = reading.present & other.present & (reading.times_s >= low_s) & (reading.times_s < high_s)
