@@ -36,12 +36,15 @@ class FakeFace:
         Whether the landmarker takes it for one.
     is_detected
         Whether the detector sees it.
+    is_confirmed
+        Whether it sees it also in a second look at its region.
     """
 
     x: float
     width: float = 100.0
     is_face: bool = True
     is_detected: bool = True
+    is_confirmed: bool = True
 
     @property
     def landmarks(self) -> NDArray[np.float64]:
@@ -78,6 +81,10 @@ class FakeNetworks:
             if 0 <= roi.x - left < width and 0 <= roi.y - top < height
         ]
 
+    def confirm(self, _pixels: Pixels, roi: Roi) -> bool:
+        near = min(self.faces, key=lambda face: abs(face.x - roi.x))
+        return near.is_confirmed
+
     def blendshapes(self, landmarks: NDArray[np.float64]) -> NDArray[np.float32]:
         assert landmarks.shape == (478, 3)
         self.scored += 1
@@ -110,7 +117,11 @@ class Rig:
     def __init__(self) -> None:
         self.networks = FakeNetworks()
         self.tracker = FaceTracker(
-            self.networks.detect, self.networks, self.networks.blendshapes, ABSENCE_S
+            self.networks.detect,
+            self.networks.confirm,
+            self.networks,
+            self.networks.blendshapes,
+            ABSENCE_S,
         )
         self.image = 0
 
@@ -193,6 +204,13 @@ def test_what_the_landmarker_rejects_is_no_face() -> None:
     rig = Rig()
     assert not any(rig.see(2.0, replace(ONE, is_face=False)))
     assert rig.networks.searches == pytest.approx(2.0 / SEARCH_S, abs=1)
+
+
+def test_what_a_second_look_does_not_confirm_is_no_visitor() -> None:
+    """Texture that both networks take for a face."""
+    rig = Rig()
+    assert not any(rig.see(2.0, replace(ONE, is_confirmed=False)))
+    assert rig.see(0.5, ONE)[-1] is not None
 
 
 def test_a_rejected_candidate_leaves_the_next_one_to_be_tried() -> None:

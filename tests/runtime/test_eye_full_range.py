@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -9,9 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from skimage import data
+from tests.support import composed_films, film_pictures, films
 
 from latent_resonance.eye.tracking.onnx.blazeface import EYES, HIGH, LOW, SIDE, anchors, detections
+from latent_resonance.eye.tracking.onnx.detector import FaceDetector
 from latent_resonance.eye.tracking.onnx.session import FULL_RANGE, Network
+from latent_resonance.eye.tracking.roi import Roi
 
 MODELS = Path(__file__).parents[2] / "models"
 PHOTOGRAPH = data.astronaut()  # NASA, public domain; 512 × 512
@@ -72,3 +77,29 @@ def test_an_image_without_a_face_has_no_detections(network: Network) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
     for image in (np.zeros_like(noise), noise, noise // 4 + 96):
         assert len(found(network, image)) == 0
+
+
+@pytest.mark.parametrize("eyes_px", [130, 40, 16])
+@pytest.mark.parametrize("place", [(0.5, 0.5), (0.0, 1.0)])
+def test_a_second_look_confirms_a_face_of_any_size_and_place_and_nothing_beside_it(
+    network: Network, eyes_px: float, place: tuple[float, float]
+) -> None:
+    view = film_pictures.View(eyes_px, place)
+    pixels = next(films.film("rest, still", view).images()).pixels
+    x, y = film_pictures.place_px(view)
+    roi = Roi(float(x), float(y) + 0.25 * eyes_px, 2.8 * eyes_px, 2.8 * eyes_px)
+    detector = FaceDetector(network, 0.5, 2)
+    assert detector.confirms(pixels, roi)
+    beside = -1.0 if place[0] else 1.0
+    assert not detector.confirms(pixels, replace(roi, x=roi.x + beside * roi.width))
+    assert not detector.confirms(pixels, replace(roi, width=3 * roi.width))
+    assert not detector.confirms(pixels, replace(roi, x=-10 * roi.width))
+
+
+def test_a_second_look_does_not_confirm_the_texture_that_both_networks_take_for_a_face(
+    network: Network,
+) -> None:
+    """Part of a turning picture of a rocket: presence over 0.5 for two images in a row."""
+    film = composed_films.empty_rooms()["things with texture"]
+    pixels = next(islice(film.images(20.0), 158, None)).pixels
+    assert not FaceDetector(network, 0.5, 2).confirms(pixels, Roi(391.0, 172.0, 65.0, 65.0))

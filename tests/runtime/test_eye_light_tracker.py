@@ -33,6 +33,7 @@ def tracker_with(face_detector: ConstantNetwork, mesh: ConstantNetwork) -> FaceT
     """The tracker with fake networks."""
     return FaceTracker(
         FaceDetector(face_detector, 0.5, 2).find,
+        lambda _pixels, _roi: True,
         OnnxLandmarker(mesh, 0.5),
         lambda _: np.zeros(52, np.float32),
         absence_s=3.0,

@@ -40,6 +40,7 @@ _NS = 1_000_000_000
 
 FloatArray = NDArray[np.float64]
 Detect = Callable[[Pixels], list[Roi]]
+Confirm = Callable[[Pixels, Roi], bool]
 Blendshapes = Callable[[FloatArray], NDArray[np.float32]]
 
 
@@ -50,6 +51,8 @@ class FaceTracker:
     ----------
     detect
         The regions of the faces in an image, in no particular order.
+    confirm
+        Whether a second look at a region that the landmarker takes for a face shows one.
     landmarker
         Follows one of them.
     blendshapes
@@ -59,9 +62,15 @@ class FaceTracker:
     """
 
     def __init__(
-        self, detect: Detect, landmarker: Landmarker, blendshapes: Blendshapes, absence_s: float
+        self,
+        detect: Detect,
+        confirm: Confirm,
+        landmarker: Landmarker,
+        blendshapes: Blendshapes,
+        absence_s: float,
     ) -> None:
-        self._detect, self._landmarker, self._blendshapes = detect, landmarker, blendshapes
+        self._detect, self._confirm = detect, confirm
+        self._landmarker, self._blendshapes = landmarker, blendshapes
         self._selection, self._liveness = PlayerSelection(absence_s), Liveness()
         self._roi: Roi | None = None  # of the face in the last image
         self._scores: NDArray[np.float32] | None = None
@@ -128,9 +137,13 @@ class FaceTracker:
         return [replace(roi, x=roi.x + left, y=roi.y + top) for roi in found]
 
     def _start(self, image: Image, roi: Roi) -> tuple[FloatArray, FloatArray] | None:
+        """Landmarks and rotation of a face that was detected; None if a second look shows none."""
         self._landmarker.start(roi)
         self._scores = None
-        return self._follow(image, roi)
+        face = self._follow(image, roi)
+        if face is None or not self._confirm(image.pixels, roi_from_landmarks(face[0])):
+            return None
+        return face
 
     def _follow(self, image: Image, last: Roi) -> tuple[FloatArray, FloatArray] | None:
         """Landmarks and rotation of the face that was last in a region; None if it is lost."""

@@ -117,7 +117,7 @@ def open_tracker(models: Path, settings: EyeSettings) -> Tracker:
     network = Network(models, FULL_RANGE, threads_of(settings))
     detector = FaceDetector(network, settings.min_confidence, settings.max_faces)
     scores = partial(blendshapes, BlendshapeNetwork(models))
-    return FaceTracker(detector.find, landmarker, scores, settings.absence_s)
+    return FaceTracker(detector.find, detector.confirms, landmarker, scores, settings.absence_s)
 
 
 def threads_of(settings: EyeSettings, cores: int | None = None) -> int:
