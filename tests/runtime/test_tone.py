@@ -9,7 +9,10 @@ import pyloudnorm
 import pytest
 import scipy.signal
 
-from latent_resonance.voice.synthesis.tone import BandPass, Leveller, Limiter, Tone
+from latent_resonance.voice.synthesis.band_pass import BandPass
+from latent_resonance.voice.synthesis.leveller import Leveller
+from latent_resonance.voice.synthesis.limiter import Limiter
+from latent_resonance.voice.synthesis.tone import Tone
 
 RATE = 48_000
 

@@ -1,0 +1,81 @@
+"""The true-peak limiter, the last stage before the speaker.
+
+Runs on the synthesis thread, on blocks of any length.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import minimum_filter1d
+from scipy.special import i0
+
+from latent_resonance.audio.spectrogram import FloatArray
+
+
+def interpolator(phases: int = 4, taps: int = 24) -> FloatArray:
+    """Kaiser-windowed sinc between samples, after ITU-R BS.1770-4 annex 2: (phases, taps)."""
+    centre = (taps - 1) / 2
+    offset = np.arange(taps) - centre
+    rows = []
+    for phase in range(phases):
+        x = offset - (phase / phases - 0.5)
+        kaiser = i0(8.0 * np.sqrt(np.maximum(1 - (x / (taps / 2)) ** 2, 0))) / i0(8.0)
+        row = np.sinc(x) * kaiser
+        rows.append(row / row.sum())
+    return np.array(rows, dtype=np.float32)
+
+
+class Limiter:
+    """True-peak limiter with look-ahead: the ceiling holds between samples too.
+
+    The gain is the lowest needed within look-ahead and hold, smoothed by a window no longer than
+    the look-ahead, so that it is reached before the peak. Adds `delay` samples.
+    """
+
+    LOOK_AHEAD = 96  # samples
+    HOLD = 1536  # samples
+
+    def __init__(self, ceiling_dbtp: float) -> None:
+        # a margin of 0.2 dB covers what four-fold oversampling can miss
+        self.ceiling = np.float32(10.0 ** ((ceiling_dbtp - 0.2) / 20.0))
+        self.filters = interpolator()
+        window = np.hanning(self.LOOK_AHEAD + 2)[1:-1]
+        self.smooth = (window / window.sum()).astype(np.float32)
+        self.reset()
+
+    @property
+    def delay(self) -> int:
+        """Samples from input to output."""
+        return self.LOOK_AHEAD + int(self.filters.shape[1]) // 2
+
+    def reset(self) -> None:
+        """Reset to silence."""
+        taps = self.filters.shape[1]
+        self.samples = np.zeros(self.delay + taps, np.float32)
+        self.gains = np.ones(self.HOLD + 2 * self.LOOK_AHEAD, np.float32)
+
+    def process(self, block: FloatArray) -> FloatArray:
+        """Limit a block; the output is delayed by `delay` samples."""
+        n = len(block)
+        taps = self.filters.shape[1]
+        samples = np.concatenate([self.samples, block])
+        recent = samples[len(samples) - n - taps + 1 :]
+        between = [np.abs(np.convolve(recent, f[::-1], mode="valid")) for f in self.filters]
+        middle = recent[taps // 2 - 1 : taps // 2 - 1 + n]
+        peak = np.maximum(np.max(between, axis=0), np.abs(middle))
+        needed = np.minimum(self.ceiling / np.maximum(peak, 1e-9), 1.0).astype(np.float32)
+        gains = np.concatenate([self.gains, needed])
+        gain = self._gain(gains, n)
+        start = len(samples) - n - self.delay
+        out = samples[start : start + n] * gain
+        self.samples = samples[n:]
+        self.gains = gains[n:]
+        return out
+
+    def _gain(self, gains: FloatArray, n: int) -> FloatArray:
+        """Gain of each output sample: the minimum over hold and look-ahead, smoothed."""
+        span = self.HOLD + self.LOOK_AHEAD
+        lowest = minimum_filter1d(gains, span, mode="nearest", origin=(span - 1) // 2)
+        # origin shifts the window so that lowest[i] looks back over gains[i - span + 1 .. i]
+        smoothed: FloatArray = np.convolve(lowest, self.smooth, mode="valid")[-n:]
+        return smoothed
