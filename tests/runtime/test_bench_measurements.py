@@ -55,7 +55,9 @@ def test_a_timed_instrument_plays_the_same_samples_and_each_stage_once_a_hop(
 
 def test_every_stage_of_a_synthesiser_is_timed(context: Context) -> None:
     synthesiser = Synthesiser(context.pack, context.settings, seed=0)
-    stateful = {name for name, stage in vars(synthesiser).items() if hasattr(stage, "reset")}
+    owners = (synthesiser, synthesiser.pairs[0])
+    parts = {name: part for owner in owners for name, part in vars(owner).items()}
+    stateful = {name for name, part in parts.items() if hasattr(part, "reset")}
     within = {
         f"tone.{name}" for name, part in vars(synthesiser.tone).items() if hasattr(part, "reset")
     }

@@ -22,8 +22,9 @@ from latent_resonance.config.settings import Settings
 from latent_resonance.score import attract_score
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 
-# Stages of a synthesiser and their methods, in signal order. A spectrogram is received about ten
-# times a second, all others run once a hop; the last contains the four before it.
+# Stages of a synthesiser, or of its first pair of channels, and their methods, in signal order. A
+# spectrogram is received about ten times a second, all others run once a hop; the last contains
+# the four before it.
 STAGES = (
     "controls.step",
     "loop.receive",
@@ -81,7 +82,8 @@ def measure(context: Context) -> Iterator[Measurement]:
 def timed_stage(synthesiser: Synthesiser, name: str) -> TimedCall:
     """Replace the method of one of STAGES by a timed one."""
     path, _, method = name.rpartition(".")
-    stage = attrgetter(path)(synthesiser)
+    owner = synthesiser.pairs[0] if path in vars(synthesiser.pairs[0]) else synthesiser
+    stage = attrgetter(path)(owner)
     timed = TimedCall(getattr(stage, method))
     setattr(stage, method, timed)
     return timed

@@ -11,17 +11,15 @@ from typing import Protocol
 
 import numpy as np
 
-from latent_resonance.audio.griffin_lim import StreamingGriffinLim
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FeatureVector
 from latent_resonance.pack import Pack, find_pack, open_pack
+from latent_resonance.voice.synthesis.channel_pair import ChannelPair
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.correction import Correction
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
-from latent_resonance.voice.synthesis.spectral_effects import SpectralEffects
-from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 from latent_resonance.voice.synthesis.tone import Tone
 
 MOVED = 1e-3  # of z, in standard deviations; less is inaudible: the spectrogram is kept
@@ -153,15 +151,7 @@ class Synthesiser:
         geometry = pack.geometry
         self.hop_s = geometry.hop_s
         self.controls = ControlGlide(settings.controls)
-        self.loop = SpectrogramLoop(geometry, settings.loop.morph_s)
-        self.effects = SpectralEffects(geometry, seed + 1)
-        self.phase = StreamingGriffinLim(
-            geometry,
-            look_ahead=settings.phase.look_ahead,
-            iterations=settings.phase.iterations,
-            momentum=settings.phase.momentum,
-            seed=seed + 2,
-        )
+        self.pairs = [ChannelPair(geometry, settings, seed + 1)]
         self.tone = Tone(
             geometry.sample_rate,
             loudness_lufs=settings.output.loudness_lufs,
@@ -173,23 +163,24 @@ class Synthesiser:
     @property
     def latency_samples(self) -> int:
         """From the centre of the frame at the playhead to its sample."""
-        return self.phase.latency_samples + self.tone.limiter.delay
+        return self.pairs[0].phase.latency_samples + self.tone.limiter.delay
 
     def reset(self) -> None:
         """Reset every stage."""
-        for stage in (self.controls, self.loop, self.effects, self.phase, self.tone):
-            stage.reset()
+        self.controls.reset()
+        for pair in self.pairs:
+            pair.reset()
+        self.tone.reset()
 
     def receive(self, spectrogram: FloatArray) -> None:
         """Start to morph into a new spectrogram (n_mels, n_frames)."""
-        self.loop.receive(spectrogram)
+        for pair in self.pairs:
+            pair.loop.receive(spectrogram)
 
     def hop(self, features: FeatureVector) -> FloatArray:
         """The next hop_length samples, float32 within the ceiling."""
         controls = self.controls.step(features, self.hop_s)
-        pixels = self.loop.column(controls.rate)
-        magnitude = self.effects.step(pixels, controls)
-        return self.tone.process(self.phase.push(magnitude), controls.cutoff_hz)
+        return self.tone.process(self.pairs[0].hop(controls), controls.cutoff_hz)
 
 
 class Instrument:
@@ -215,7 +206,8 @@ class Instrument:
         if spectrogram is not self._received:
             self._received = spectrogram
             self.synthesiser.receive(spectrogram)
-        self.synthesiser.phase.iterations = iterations
+        for pair in self.synthesiser.pairs:
+            pair.phase.iterations = iterations
         return self.synthesiser.hop(features)
 
     def follow(self, before: Instrument, features: FeatureVector) -> None:
@@ -223,7 +215,7 @@ class Instrument:
         if before.networks is self.networks:
             self.generator.glide.base = before.generator.glide.base
             self.synthesiser.tone.leveller.follow(before.synthesiser.tone.leveller)
-        self.synthesiser.loop.position = before.synthesiser.loop.position
+        self.synthesiser.pairs[0].loop.position = before.synthesiser.pairs[0].loop.position
         self.generate(features, 1.0)
         for _ in range(int(WARM_UP_S / self.pack.geometry.hop_s)):
             self.hop(features, 1)
