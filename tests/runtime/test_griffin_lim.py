@@ -72,6 +72,60 @@ def loudest_hz(samples: Samples) -> float:
     return (peak + offset) * GEOMETRY.sample_rate / n_fft
 
 
+def octaves(sound: Samples) -> list[Samples]:
+    """The sound in octave bands of 125 Hz to 4 kHz, without phase shift: (..., n) each."""
+    spectrum = np.fft.rfft(sound)
+    hz = np.fft.rfftfreq(sound.shape[-1], 1 / GEOMETRY.sample_rate)
+    edges_hz = 125.0 / np.sqrt(2) * 2.0 ** np.arange(7)
+    inside = [(low <= hz) & (hz < 2 * low) for low in edges_hz[:-1]]
+    return [np.fft.irfft(spectrum * band, sound.shape[-1]) for band in inside]
+
+
+def in_quadrature(frames: Samples) -> Samples:
+    """Two channels (2, n) from (n_frames, n_bins)."""
+    stream = StreamingGriffinLim(GEOMETRY, quadrature=True)
+    return np.concatenate([stream.push(frame) for frame in frames], axis=1)
+
+
+def test_the_first_channel_of_two_is_the_mono_sound() -> None:
+    frames = magnitude_of(harmonic(GEOMETRY), GEOMETRY).T
+    mono = play(StreamingGriffinLim(GEOMETRY), frames)
+    assert np.array_equal(in_quadrature(frames)[0], mono)
+
+
+def test_two_channels_in_quadrature_are_uncorrelated_and_equally_loud_in_every_octave() -> None:
+    left_right = in_quadrature(magnitude_of(harmonic(GEOMETRY, 110.0), GEOMETRY).T)[:, 8192:]
+    for band in octaves(left_right):
+        assert abs(np.corrcoef(band)[0, 1]) < 0.01
+        powers = np.square(band).mean(axis=1)
+        assert 10 * np.log10(powers[1] / powers[0]) == pytest.approx(0.0, abs=0.1)
+        mono = np.square(band.sum(axis=0)).mean()
+        assert 10 * np.log10(mono / powers.sum()) == pytest.approx(0.0, abs=0.1)
+
+
+@pytest.mark.parametrize("look_ahead", [0, 1, 7])
+def test_a_sine_becomes_a_sine_and_its_cosine(look_ahead: int) -> None:
+    stream = StreamingGriffinLim(GEOMETRY, look_ahead=look_ahead, quadrature=True)
+    frame = sine_column(700.0)
+    sine, cosine = np.concatenate([stream.push(frame) for _ in range(80)], axis=1)[:, 20_000:]
+    envelope = np.hypot(sine, cosine)
+    assert envelope.std() < 0.05 * envelope.mean()
+
+
+def test_a_second_channel_begins_in_silence_whenever_it_is_added() -> None:
+    stream, frame = StreamingGriffinLim(GEOMETRY), sine_column(700.0)
+    stream.quadrature = True
+    first = stream.push(frame)
+    for _ in range(30):
+        stream.push(frame)
+    stream.quadrature = False
+    assert stream.push(frame).shape == (GEOMETRY.hop_length,)
+    stream.quadrature = True
+    again = stream.push(frame)
+    assert np.abs(first[1]).max() < 1e-3
+    assert np.abs(again[1]).max() < 0.1 * np.abs(again[0]).max()
+
+
 @pytest.mark.parametrize("geometry", [GEOMETRY, SMALL, UNEVEN])
 def test_streaming_gives_the_bits_of_the_offline_reconstruction(geometry: Geometry) -> None:
     magnitude = magnitude_of(harmonic(geometry), geometry)

@@ -22,8 +22,9 @@ def approach(value: float, target: float, dt_s: float, time_constant_s: float) -
 
 
 def apply_ramp(block: FloatArray, start: float, end: float) -> FloatArray:
-    """The block with a gain that changes linearly from `start` to `end`; unchanged at 1."""
+    """The block (..., n) with a gain that moves linearly from `start` to `end`; unchanged at 1."""
     if start == end == 1.0:
         return block
-    steps = np.arange(1, len(block) + 1, dtype=np.float32) / np.float32(len(block))
+    n: int = block.shape[-1]
+    steps = np.arange(1, n + 1, dtype=np.float32) / np.float32(n)
     return block * (np.float32(start) + np.float32(end - start) * steps)

@@ -9,6 +9,10 @@ alternately onto the consistent spectra and onto the given magnitudes, with the 
 fast Griffin-Lim: all of them once, then only the newer half, where most of the error is.
 Then the oldest frame is committed.
 
+For stereo the committed frame is overlap-added a second time, turned by 90 degrees: the two
+channels are in quadrature (a Hilbert pair), so they have the same power spectrum, are uncorrelated
+in every band, and sum to twice the power of each.
+
 References
 ----------
 Zhu, Beauregard & Wyse (2007), "Real-time signal estimation from modified short-time Fourier
@@ -46,6 +50,7 @@ class StreamingGriffinLim:
     iterations : projections per hop, 1 or more: one of all open frames, then the newer half
     momentum : 0 (plain Griffin-Lim) to 1
     seed : of the initial phases of attacks
+    quadrature : give a second channel, the first turned by 90 degrees
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class StreamingGriffinLim:
         iterations: int = ITERATIONS,
         momentum: float = MOMENTUM,
         seed: int = 0,
+        quadrature: bool = False,
     ) -> None:
         _check(geometry, look_ahead, iterations, momentum)
         self.geometry = geometry
@@ -67,6 +73,7 @@ class StreamingGriffinLim:
         self._initial_gain, self._gain, self._commit_gain = _gains(geometry, look_ahead + 1)
         self._attack = _attack_phases(geometry, seed)
         self._allocate(look_ahead + 1)
+        self.quadrature = quadrature
 
     def _allocate(self, n_open: int) -> None:
         geometry = self.geometry
@@ -77,6 +84,7 @@ class StreamingGriffinLim:
         self._frames = np.zeros((n_open, geometry.n_fft), np.float32)  # windowed syntheses
         length = geometry.n_fft + (n_open - 1) * geometry.hop_length
         self._committed = np.zeros(length, np.float32)  # overlap-added, not yet normalised
+        self._turned = np.zeros(geometry.n_fft, np.float32)  # the same, of the second channel
         self._fixed_sum = np.zeros(length, np.float32)  # committed frames and the older half
         self._signal = np.zeros(length, np.float32)
         self._segments = sliding_window_view(self._signal, geometry.n_fft)[:: geometry.hop_length]
@@ -90,6 +98,17 @@ class StreamingGriffinLim:
         """Return to silence; the same pushes then give the same bits."""
         for buffer in (self._magnitude, self._previous, self._frames, self._committed):
             buffer.fill(0)
+        self._turned.fill(0)
+
+    @property
+    def quadrature(self) -> bool:
+        """Whether a push returns two channels; the second begins in silence."""
+        return self._quadrature
+
+    @quadrature.setter
+    def quadrature(self, enabled: bool) -> None:
+        self._quadrature = enabled
+        self._turned.fill(0)
 
     def push(self, magnitude: FloatArray) -> FloatArray:
         """Add the next frame's magnitudes and return the samples that are now final.
@@ -101,7 +120,7 @@ class StreamingGriffinLim:
 
         Returns
         -------
-        (hop_length,) float32, a new array.
+        (hop_length,) float32, or (2, hop_length) in quadrature; a new array.
 
         Raises
         ------
@@ -182,15 +201,28 @@ class StreamingGriffinLim:
             signal[start : start + self.geometry.n_fft] += self._frames[index]
 
     def _commit(self) -> FloatArray:
-        """Add the oldest open frame to the committed sum; return the hop that is complete."""
-        geometry, committed = self.geometry, self._committed
-        hop = geometry.hop_length
-        committed[: geometry.n_fft] += self._frames[0]
+        """Commit the oldest open frame; return the hop that is complete."""
+        samples = self._complete_hop(self._committed, self._frames[0])
+        if not self._quadrature:
+            return samples
+        return np.stack([samples, self._complete_hop(self._turned, self._turned_frame())])
+
+    def _complete_hop(self, committed: FloatArray, frame: FloatArray) -> FloatArray:
+        """Add a frame to a committed sum; return the hop that is complete."""
+        geometry, hop = self.geometry, self.geometry.hop_length
+        committed[: geometry.n_fft] += frame
         first = _window_start(geometry)
         samples = committed[first : first + hop] * self._commit_gain
         committed[:-hop] = committed[hop:]
         committed[-hop:] = 0
         return samples
+
+    def _turned_frame(self) -> FloatArray:
+        """The oldest open frame with all phases turned by -90 degrees: (n_fft,)."""
+        turned = self._spectrum[0] * np.complex64(-1j)
+        frame: FloatArray = scipy.fft.irfft(turned, self.geometry.n_fft, overwrite_x=True)
+        frame *= self._window
+        return frame
 
 
 def griffin_lim(

@@ -1,8 +1,9 @@
 """Loudness by ITU-R BS.1770-4: measurement, a hard limit, and the volume fader.
 
-Used on the synthesis thread and in rendering. In: blocks of samples of any length, one channel.
-Out: LUFS, or the block at another level. K-weighting is applied as a finite impulse response, like
-the band-pass: its only state is past input.
+Used on the synthesis thread and in rendering. In: blocks of any length, (n,) or (n_channels, n).
+Out: LUFS, or the block at another level. The powers of the channels add up, wherever the speakers
+stand (BS.1770-4 with a weight of 1), and all channels get the same gain. K-weighting is applied as
+a finite impulse response, like the band-pass: its only state is past input.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.fades import apply_ramp, approach
 from latent_resonance.audio.spectrogram import FloatArray
 
@@ -66,14 +68,15 @@ class KWeighting:
         self.history = np.zeros(self.TAPS - 1, np.float32)
 
     def energy(self, block: FloatArray) -> float:
-        """Sum of the squares of the K-weighted block."""
-        padded = np.concatenate([self.history, block])
-        self.history = padded[len(block) :]
-        size = scipy.fft.next_fast_len(len(padded), real=True)
+        """Sum of the squares of the K-weighted block, over all channels."""
+        padded = with_history(self.history, block)
+        length = padded.shape[-1]
+        self.history = padded[..., block.shape[-1] :]
+        size = scipy.fft.next_fast_len(length, real=True)
         if size != self.size:
             self.size, self.spectrum = size, scipy.fft.rfft(self.response, size)
         weighted = scipy.fft.irfft(scipy.fft.rfft(padded, size) * self.spectrum, size)
-        newest = weighted[self.TAPS - 1 : len(padded)]
+        newest = weighted[..., self.TAPS - 1 : length].ravel()
         return float(np.dot(newest, newest))
 
 
@@ -131,11 +134,11 @@ class LoudnessCap:
 
     def process(self, block: FloatArray) -> FloatArray:
         """The block, attenuated if it is too loud."""
-        energy = self.k_weighting.energy(block)
-        loudest = max(window.add(energy, len(block)) for window in self.windows)
+        n, energy = block.shape[-1], self.k_weighting.energy(block)
+        loudest = max(window.add(energy, n) for window in self.windows)
         target_db = min(MAX_LUFS - self.HEADROOM_DB - loudest, 0.0)
         before_db = self.gain_db
-        rising_db = approach(before_db, target_db, len(block) / self.sample_rate, self.RISE_S)
+        rising_db = approach(before_db, target_db, n / self.sample_rate, self.RISE_S)
         self.gain_db = target_db if target_db < before_db else min(rising_db, 0.0)
         return apply_ramp(block, db_to_amplitude(before_db), db_to_amplitude(self.gain_db))
 
@@ -162,7 +165,7 @@ class Fader:
         """The block faded towards gain_db (0 or below); fall_s is the time constant of a fall."""
         before, target = self.gain, db_to_amplitude(min(gain_db, 0.0))
         time_constant_s = self.RISE_S if target > before else fall_s
-        after = approach(before, target, len(block) / self.sample_rate, time_constant_s)
+        after = approach(before, target, block.shape[-1] / self.sample_rate, time_constant_s)
         self.gain = target if abs(after - target) < self.MAX_GAIN_ERROR else after
         return apply_ramp(block, before, self.gain)
 

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import i0
 
+from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.spectrogram import FloatArray
 
 TAPS = 64  # input samples per output sample when upsampling
@@ -45,14 +46,15 @@ class Resampler:
         self.position = 0  # of the next output sample in the next block, in 1/up of its samples
 
     def process(self, block: FloatArray) -> FloatArray:
-        """(n,) -> n * to_rate / from_rate samples, rounded up or down."""
-        padded = np.concatenate([self.history, block])
-        positions = np.arange(self.position, len(block) * self.up, self.down)
+        """(..., n) -> n * to_rate / from_rate samples, rounded up or down."""
+        n = block.shape[-1]
+        padded = with_history(self.history, block)
+        positions = np.arange(self.position, n * self.up, self.down)
         whole, phase = np.divmod(positions, self.up)
-        windows = sliding_window_view(padded, self.taps)[whole]
-        self.history = padded[len(block) :]
-        self.position += len(positions) * self.down - len(block) * self.up
-        resampled: FloatArray = np.einsum("ij,ij->i", windows, self.filters[phase])
+        windows = sliding_window_view(padded, self.taps, axis=-1)[..., whole, :]
+        self.history = padded[..., n:]
+        self.position += len(positions) * self.down - n * self.up
+        resampled: FloatArray = np.einsum("...ij,ij->...i", windows, self.filters[phase])
         return resampled
 
 

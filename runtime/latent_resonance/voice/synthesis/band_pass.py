@@ -10,6 +10,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.spectrogram import FloatArray
 
 LOW_EDGE_HZ = 40.0  # a small speaker cannot reproduce less, only distort
@@ -67,14 +68,15 @@ class BandPass:
         self.history = np.zeros(self.TAPS - 1, np.float32)
 
     def process(self, block: FloatArray, cutoff_hz: float) -> FloatArray:
-        """Filter a block; the upper edge reaches cutoff_hz at its end."""
-        samples = np.concatenate([self.history, block])
-        self.history = samples[len(block) :]
+        """Filter a block (..., n); the upper edge reaches cutoff_hz at its end."""
+        n = block.shape[-1]
+        samples = with_history(self.history, block)
+        self.history = samples[..., n:]
         out = self._convolve(samples, self.response)
         cutoff_hz = min(cutoff_hz, self.max_hz)
         if abs(cutoff_hz - self.cutoff_hz) > 1e-3 * self.cutoff_hz:
             self.cutoff_hz, self.response = cutoff_hz, self._response(cutoff_hz)
-            fade = np.linspace(0.0, 1.0, len(block), dtype=np.float32)
+            fade = np.linspace(0.0, 1.0, n, dtype=np.float32)
             out += (self._convolve(samples, self.response) - out) * fade
         return out
 
@@ -89,7 +91,8 @@ class BandPass:
 
     def _convolve(self, samples: FloatArray, response: FloatArray) -> FloatArray:
         """The valid part of the convolution: as many samples as the newest block."""
-        n = scipy.fft.next_fast_len(len(samples), real=True)
+        length = samples.shape[-1]
+        n = scipy.fft.next_fast_len(length, real=True)
         product = scipy.fft.rfft(samples, n) * scipy.fft.rfft(response, n)
-        filtered: FloatArray = scipy.fft.irfft(product, n)[self.TAPS - 1 : len(samples)]
+        filtered: FloatArray = scipy.fft.irfft(product, n)[..., self.TAPS - 1 : length]
         return filtered

@@ -1,6 +1,6 @@
 """The leveller: brings any pack slowly to the target loudness.
 
-Runs on the synthesis thread, on blocks of any length.
+Runs on the synthesis thread, on blocks of any length and number of channels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Leveller:
 
     Parameters
     ----------
-    loudness_lufs : target over 400 ms, ITU-R BS.1770-4, as one channel
+    loudness_lufs : target over 400 ms of all channels together, ITU-R BS.1770-4
     expected_db : RMS of the pack according to its file, dBFS; sets the initial gain
     """
 
@@ -51,12 +51,11 @@ class Leveller:
 
     def process(self, block: FloatArray) -> FloatArray:
         """Apply the gain, which ramps within the block."""
-        energy, before_db = self.k_weighting.energy(block), self.gain_db
-        if lufs(energy / len(block)) > self.GATE_LUFS:
-            loudness_lufs = self.window.add(energy, len(block))
+        n, before_db = block.shape[-1], self.gain_db
+        energy = self.k_weighting.energy(block)
+        if lufs(energy / n) > self.GATE_LUFS:
+            loudness_lufs = self.window.add(energy, n)
             target_db = float(np.clip(self.loudness_lufs - loudness_lufs, *self.GAIN_DB))
             time_constant_s = self.FALL_S if target_db < before_db else self.RISE_S
-            self.gain_db = approach(
-                before_db, target_db, len(block) / self.sample_rate, time_constant_s
-            )
+            self.gain_db = approach(before_db, target_db, n / self.sample_rate, time_constant_s)
         return apply_ramp(block, db_to_amplitude(before_db), db_to_amplitude(self.gain_db))

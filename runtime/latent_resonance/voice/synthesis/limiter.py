@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import minimum_filter1d
 from scipy.special import i0
 
+from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.spectrogram import FloatArray
 
 
@@ -29,7 +30,8 @@ class Limiter:
     """True-peak limiter with look-ahead: the ceiling holds between samples too.
 
     The gain is the lowest needed within look-ahead and hold, smoothed by a window no longer than
-    the look-ahead, so that it is reached before the peak. Adds `delay` samples.
+    the look-ahead, so that it is reached before the peak. All channels get the same gain, so that
+    no sound moves between the speakers. Adds `delay` samples.
     """
 
     LOOK_AHEAD = 96  # samples
@@ -55,22 +57,29 @@ class Limiter:
         self.gains = np.ones(self.HOLD + 2 * self.LOOK_AHEAD, np.float32)
 
     def process(self, block: FloatArray) -> FloatArray:
-        """Limit a block; the output is delayed by `delay` samples."""
-        n = len(block)
-        taps = self.filters.shape[1]
-        samples = np.concatenate([self.samples, block])
-        recent = samples[len(samples) - n - taps + 1 :]
-        between = [np.abs(np.convolve(recent, f[::-1], mode="valid")) for f in self.filters]
-        middle = recent[taps // 2 - 1 : taps // 2 - 1 + n]
-        peak = np.maximum(np.max(between, axis=0), np.abs(middle))
+        """Limit a block (..., n); the output is delayed by `delay` samples."""
+        n = block.shape[-1]
+        samples = with_history(self.samples, block)
+        length = samples.shape[-1]
+        peak = self._peak(samples[..., length - n - self.filters.shape[1] + 1 :], n)
         needed = np.minimum(self.ceiling / np.maximum(peak, 1e-9), 1.0).astype(np.float32)
         gains = np.concatenate([self.gains, needed])
         gain = self._gain(gains, n)
-        start = len(samples) - n - self.delay
-        out = samples[start : start + n] * gain
-        self.samples = samples[n:]
+        start = length - n - self.delay
+        out = samples[..., start : start + n] * gain
+        self.samples = samples[..., n:]
         self.gains = gains[n:]
         return out
+
+    def _peak(self, recent: FloatArray, n: int) -> FloatArray:
+        """Highest of all channels at and between the newest n samples: (n,)."""
+        taps = self.filters.shape[1]
+        middle = np.abs(recent[..., taps // 2 - 1 : taps // 2 - 1 + n])
+        peaks = [*np.atleast_2d(middle)]
+        for channel in np.atleast_2d(recent):
+            peaks += [np.abs(np.convolve(channel, f[::-1], mode="valid")) for f in self.filters]
+        highest: FloatArray = np.max(peaks, axis=0)
+        return highest
 
     def _gain(self, gains: FloatArray, n: int) -> FloatArray:
         """Gain of each output sample: the minimum over hold and look-ahead, smoothed."""

@@ -1,6 +1,7 @@
 """The last stages, in the time domain: leveller, band-pass, volume, loudness cap, limiter.
 
-Runs on the synthesis thread, on blocks of any length.
+Runs on the synthesis thread, on blocks of any length and number of channels. All channels get the
+same gains.
 """
 
 from __future__ import annotations
