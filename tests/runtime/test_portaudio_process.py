@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.config.output import Output, voice_channels
 from latent_resonance.voice.output.device import (
     CALLBACK_TIMEOUT_S,
     OPEN_TIMEOUT_S,
@@ -116,6 +117,11 @@ class SpeakerRig:
         self.now_s = 100.0
         self.speakers: list[Speaker] = []
 
+    def opened(self, sample_rate: int, n_channels: int) -> None:
+        """A device is open: the ring starts again."""
+        self.opened_rates.append(sample_rate)
+        self.ring.restart(n_channels)
+
     def speaker(self, script: str) -> Speaker:
         """A speaker whose output process runs this script."""
         path = self.folder / "output.py"
@@ -126,7 +132,7 @@ class SpeakerRig:
             None,
             0.03,
             self.logged.append,
-            self.opened_rates.append,
+            self.opened,
             (sys.executable, str(path)),
         )
         self.speakers.append(speaker)
@@ -157,7 +163,7 @@ def rig(tmp_path: Path) -> Iterator[SpeakerRig]:
 
 
 NO_DEVICE = "say('none no speaker found'); time.sleep(60)"
-PLAYING = "say('found 48000 desk'); sys.stdin.readline(); say('beat 1 0 0'); "
+PLAYING = "say('found 48000 2 desk'); sys.stdin.readline(); say('beat 1 0 0'); "
 STALLED = (
     PLAYING
     + "time.sleep(0.2)\nsay('beat 500 0 0')\nwhile True: say('beat 500 0 0'), time.sleep(0.05)"
@@ -258,7 +264,7 @@ def test_output_fades_in_at_the_rate_of_a_new_device() -> None:
         writer.write(tone)
         before = drained()
     assert np.all(before == 1.0)
-    writer.start_device(44_100)
+    writer.start_device(44_100, 1)
     blocks = []
     for _ in range(20):
         assert writer.wait(stop)
@@ -269,3 +275,69 @@ def test_output_fades_in_at_the_rate_of_a_new_device() -> None:
     assert np.abs(sound[:20]).max() < 0.01
     assert np.abs(np.diff(sound)).max() < 0.01
     assert sound[-1] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_the_ring_carries_the_samples_of_a_frame_together() -> None:
+    ring, out = Ring(1024, n_channels=3), np.zeros(3 * 600, np.float32)
+    block = np.arange(3 * 512, dtype=np.float32).reshape(3, 512)
+    ring.push(block)
+    assert ring.available == 512
+    assert ring.space == 512
+    assert ring.pull(out) == 512
+    assert np.array_equal(out[: 3 * 512].reshape(512, 3).T, block)
+
+
+def test_frames_of_the_last_device_do_not_reach_the_next() -> None:
+    writer, voice = RingWriter(Geometry(), 0.1), np.ones(512, np.float32)
+    for _ in range(5):
+        writer.write(voice)
+    writer.start_device(48_000, 5)
+    assert writer.ring.empty
+    for _ in range(5):
+        writer.write(voice)
+    out = np.zeros(5 * writer.ring.available, np.float32)
+    assert writer.ring.pull(out) == 5 * 512
+    frames = out.reshape(-1, 5)
+    assert frames[0, 0] < 1e-3  # faded in
+    assert np.array_equal(frames, np.repeat(frames[:, :1], 5, axis=1))
+
+
+def test_a_device_is_asked_for_the_channels_that_a_changed_routing_names(rig: SpeakerRig) -> None:
+    speaker = rig.speaker(
+        "say('found 48000', sys.argv[5], 'desk'); sys.stdin.readline(); time.sleep(60)"
+    )
+    rig.poll_until(speaker, lambda: speaker.playing)
+    assert rig.ring.n_channels == 2
+    speaker.change(None, 0.03, 6, rig.now_s)
+    rig.poll_until(speaker, lambda: speaker.playing)
+    assert rig.ring.n_channels == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "has", "line"),
+    [
+        ({}, 1, ""),
+        ({"channels": "mono"}, 1, ""),
+        ({"channels": "stereo"}, 2, ""),
+        ({"channels": "stereo"}, 1, "the speaker has 1 channel, output.channels asks for 2;"),
+        ({"channels": 6}, 4, "the speaker has 4 channels, output.channels asks for 6;"),
+        ({"routing": [{"plays": 1}] * 3}, 2, "the speaker has 2 channels, output.routing names 3;"),
+    ],
+)
+def test_a_speaker_with_too_few_channels_is_reported_once_and_plays_everything(
+    settings: dict[str, object], has: int, line: str
+) -> None:
+    logged: list[str] = []
+    writer = RingWriter(Geometry(), 0.5, Output(**settings), logged.append)
+    for _ in range(2):
+        writer.start_device(48_000, has)
+    assert len(logged) == bool(line)
+    assert not line or logged[0].startswith(line)
+    n_voice = voice_channels(writer.output, has)
+    each = 0.1 * np.eye(n_voice, dtype=np.float32).repeat(512 // n_voice, axis=1)
+    for _ in range(20):
+        writer.write(each if n_voice > 1 else each[0])
+    out = np.zeros(has * writer.ring.available, np.float32)
+    writer.ring.pull(out)
+    last = np.abs(out.reshape(-1, has)[-1024:])
+    assert (last.max(axis=1) > 0.02).all()  # each channel of the voice in turn

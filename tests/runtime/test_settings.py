@@ -133,6 +133,24 @@ def test_every_number_must_be_finite(file: Path, key: str, value: str) -> None:
         ("controls: {band_pass: {output: [350]}}", "controls.band_pass.output.1: is missing"),
         ("controls: {band_pass: {output: 350}}", "controls.band_pass.output: 350 should be a list"),
         (f"socket_path: /{'x' * 120}", "should be at most 107 bytes"),
+        ("output: {channels: quad}", "output.channels: 'quad' should be auto, mono, stereo or a"),
+        ("output: {channels: 9}", "output.channels: 9 should be auto, mono, stereo or a whole"),
+        ("output: {channels: true}", "output.channels: True should be auto, mono, stereo or a"),
+        ("output: {routing: 1}", "output.routing: 1 should be a list"),
+        ("output: {routing: [left]}", "output.routing.0: 'left' should be a section"),
+        ("output: {routing: [{plays: left}]}", "should be a channel from 1 to 8, mix, sub or none"),
+        ("output: {routing: [{gain_db: -3}]}", "output.routing.0.plays: is missing"),
+        ("output: {routing: [{plays: 1, gain_db: 1}]}", "gain_db: 1 should be at most 0"),
+        ("output: {routing: [{plays: 1, delay_ms: 501}]}", "delay_ms: 501 should be at most 500"),
+        ("output: {routing: [{plays: none}]}", "at least one channel of the device play something"),
+        (
+            f"output: {{routing: [{', '.join(['{plays: 1}'] * 9)}]}}",
+            "should have at most 8 entries",
+        ),
+        (
+            "output: {channels: stereo, routing: [{plays: 3}]}",
+            "should name channels up to 2, as output.channels is stereo",
+        ),
     ],
 )
 def test_an_invalid_value_is_reported_with_its_key_and_rule(

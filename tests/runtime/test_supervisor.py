@@ -234,7 +234,7 @@ def test_repeated_xruns_raise_the_latency_up_to_its_limit(
 
 def test_adapted_values_survive_changes_of_other_settings(rig: Rig) -> None:
     writer, speaker = rig.writer, rig.speaker
-    speaker.change(None, 0.05, rig.now_s)
+    speaker.change(None, 0.05, 2, rig.now_s)
     writer.set_buffer(0.05)
     instrument = rig.state.instrument
     for changed, expected in (({"volume_db": -3.0}, 0.05), ({"latency_s": 0.04}, 0.04)):

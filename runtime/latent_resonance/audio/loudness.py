@@ -15,8 +15,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.fades import apply_ramp, approach
+from latent_resonance.audio.fir import FirFilter
 from latent_resonance.audio.spectrogram import FloatArray
 
 SILENCE_DB = -math.inf
@@ -59,25 +59,16 @@ class KWeighting:
     TAPS = 2048
 
     def __init__(self, sample_rate: int) -> None:
-        self.response = k_response(sample_rate, self.TAPS)
-        self.spectrum, self.size = np.zeros(0, np.complex64), 0
-        self.reset()
+        self.filter = FirFilter(k_response(sample_rate, self.TAPS))
 
     def reset(self) -> None:
         """Return to silence."""
-        self.history = np.zeros(self.TAPS - 1, np.float32)
+        self.filter.reset()
 
     def energy(self, block: FloatArray) -> float:
-        """Sum of the squares of the K-weighted block, over all channels."""
-        padded = with_history(self.history, block)
-        length = padded.shape[-1]
-        self.history = padded[..., block.shape[-1] :]
-        size = scipy.fft.next_fast_len(length, real=True)
-        if size != self.size:
-            self.size, self.spectrum = size, scipy.fft.rfft(self.response, size)
-        weighted = scipy.fft.irfft(scipy.fft.rfft(padded, size) * self.spectrum, size)
-        newest = weighted[..., self.TAPS - 1 : length].ravel()
-        return float(np.dot(newest, newest))
+        """Sum of the squares of the K-weighted block (..., n), over all channels."""
+        weighted = self.filter.process(block).ravel()
+        return float(np.dot(weighted, weighted))
 
 
 class LoudnessWindow:

@@ -1,11 +1,11 @@
 """The output process of the bench: `portaudio_process.py` that also records its output on a tape.
 
-    python -m latent_resonance.bench.tape TAPE RING DEVICE RATE LATENCY
+    python -m latent_resonance.bench.tape TAPE RING DEVICE RATE LATENCY CHANNELS
 
 The output time of a block is PortAudio's (PaStreamCallbackTimeInfo), which includes the samples
 that the driver has queued. Without a loudspeaker a clock consumes the samples as a sound card
 would. The tape is a sequence of blocks: output time of the first sample (int64, ns of
-CLOCK_MONOTONIC), number of samples (int64), samples (float32).
+CLOCK_MONOTONIC), number of samples (int64), samples of the first channel (float32).
 """
 
 from __future__ import annotations
@@ -38,10 +38,16 @@ class TapedStream(OutputStream):
     """An output stream that writes what it plays to a tape (a file descriptor)."""
 
     def __init__(
-        self, tape: int, ring: int, device: DeviceInfo, sample_rate: int, latency_s: float
+        self,
+        tape: int,
+        ring: int,
+        device: DeviceInfo,
+        sample_rate: int,
+        latency_s: float,
+        channels: int,
     ) -> None:
         self.tape = tape
-        super().__init__(ring, device, sample_rate, latency_s)
+        super().__init__(ring, device, sample_rate, latency_s, channels)
         self.stream_latency_s = self.stream.latency
 
     def fill(self, outdata: Any, frames: int, times: Any, status: Any) -> None:  # noqa: ANN401  PortAudio's
@@ -51,15 +57,16 @@ class TapedStream(OutputStream):
             ahead_s = self.stream_latency_s
         output_ns = time.monotonic_ns() + round(NS * ahead_s)
         super().fill(outdata, frames, times, status)
-        os.writev(self.tape, [HEAD.pack(output_ns, frames), self.mono[:frames]])
+        first = memoryview(outdata).cast("f")[:: self.channels]
+        os.writev(self.tape, [HEAD.pack(output_ns, frames), first.tobytes()])
 
 
 class TapedClockStream(TapedStream):
     """The same without a loudspeaker."""
 
-    def open(self, device: DeviceInfo, target: int, latency_s: float) -> tuple[Any, int]:
+    def open(self, _device: DeviceInfo, target: int, latency_s: float) -> tuple[Any, int]:
         """A clock instead of a stream."""
-        return ClockStream(target, latency_s, device.channels, self.fill), target
+        return ClockStream(target, latency_s, self.channels, self.fill), target
 
 
 class ClockStream:
@@ -107,15 +114,16 @@ class ClockStream:
 
 
 def open_device(
-    tape: int, target: str | None, ring: int, sample_rate: int, latency_s: float
+    tape: int, target: str | None, ring: int, sample_rate: int, latency_s: float, channels: int
 ) -> OutputStream:
     """Open the output device, or a clock if there is none."""
     try:
         device = choose_device(target)
-        output: OutputStream = TapedStream(tape, ring, device, sample_rate, latency_s)
+        output: OutputStream = TapedStream(tape, ring, device, sample_rate, latency_s, channels)
     except OutputError:
-        device, output = CLOCK, TapedClockStream(tape, ring, CLOCK, sample_rate, latency_s)
-    portaudio_process.report(f"found {output.sample_rate} {device.name} ({device.host_api})")
+        device = CLOCK
+        output = TapedClockStream(tape, ring, CLOCK, sample_rate, latency_s, channels)
+    portaudio_process.report_found(output, device)
     return output
 
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.gallery import Attract, Quiet, WeeklyHours
 from latent_resonance.config.monitor import Monitor
+from latent_resonance.config.output import Output
 from latent_resonance.config.presets import Quality, apply_quality
 from latent_resonance.config.validation import Section, as_tuple, error_messages
 from latent_resonance.config.yaml_file import YamlError, read_yaml
@@ -229,32 +230,6 @@ class Controls(Section):
     band_pass: BandPass = BandPass()
     noise: Noise = Noise()
     clarity: Clarity = Clarity()
-
-
-class Output(Section):
-    """Audio output."""
-
-    device: Name | None = Field(
-        None, description="part of the output device's name; blank is the default"
-    )
-    latency_s: float = Field(
-        0.02,
-        ge=0.002,
-        le=1.0,
-        description="seconds of latency requested from PortAudio, 0.002 to 1",
-    )
-    buffer_s: float = Field(
-        0.025, ge=0.002, le=2.0, description="seconds of sound buffered ahead, 0.002 to 2"
-    )
-    volume_db: float = Field(
-        0.0, ge=-80.0, le=12.0, description="dB added to the target, -80 to 12"
-    )
-    loudness_lufs: float = Field(
-        -18.0, ge=-60.0, le=-16.0, description="LUFS, target with an open mouth, -60 to -16"
-    )
-    ceiling_dbtp: float = Field(
-        -1.0, ge=-20.0, le=-1.0, description="dBTP, limit of the true peak, -20 to -1"
-    )
 
 
 class Settings(Section):

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.output import recorded_channels
 from latent_resonance.config.settings import Settings, socket_path_of
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.face_state import FaceReceiver
@@ -81,7 +82,8 @@ def perform(
         reloader = Reloader(instrument, source, signals.reload, seed, settings=settings)
         engine = Engine(instrument, receiver, writer, reloader, server)
         del instrument  # a reference here would keep it in memory after it is replaced
-        with recorded(record, pack.geometry, engine.record_to, log):
+        n_channels = recorded_channels(settings.output)
+        with recorded(record, pack.geometry, engine.record_to, log, n_channels):
             end_s = time.monotonic() + (math.inf if seconds is None else seconds)
             children = (eye, monitor_process)
             return _supervise(engine, speaker, children, signals.stop, end_s, reporter)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.output import requested_device_channels
 from latent_resonance.config.settings import Settings
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.gallery.opening_hours import OpeningState, local_time
@@ -65,9 +66,16 @@ def start_speaker(
     program : command of the output process
     """
     output, rate = settings.output, pack.geometry.sample_rate
-    writer = RingWriter(pack.geometry, output.buffer_s)
+    writer = RingWriter(pack.geometry, output.buffer_s, output, log)
     speaker = Speaker(
-        writer.ring, rate, output.device, output.latency_s, log, writer.start_device, program
+        writer.ring,
+        rate,
+        output.device,
+        output.latency_s,
+        log,
+        writer.start_device,
+        program,
+        requested_device_channels(output),
     )
     speaker.poll(time.monotonic())
     return writer, speaker

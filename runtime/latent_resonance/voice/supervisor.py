@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from latent_resonance.config.output import Output, requested_device_channels
 from latent_resonance.gallery.daily_log import Counts, DailyLog, FaultCounter
 from latent_resonance.gallery.opening_hours import OpeningState, ScheduleState
 from latent_resonance.gallery.visit import Presence, VisitState
@@ -132,8 +133,12 @@ class Supervisor:
             return
         before, self.settings = self.settings.output, settings
         output = settings.output
-        if (output.device, output.latency_s) != (before.device, before.latency_s):
-            self.speaker.change(output.device, output.latency_s, now_s)
+        if routing_of(output) != routing_of(before):
+            self.writer.set_output(output)
+        n_channels = requested_device_channels(output)
+        reopen = (output.device, output.latency_s) != (before.device, before.latency_s)
+        if reopen or n_channels != requested_device_channels(before):
+            self.speaker.change(output.device, output.latency_s, n_channels, now_s)
         if output.buffer_s != before.buffer_s:
             self.writer.set_buffer(output.buffer_s)
 
@@ -152,7 +157,7 @@ class Supervisor:
         if speaker.xruns - self.xruns >= XRUN_LIMIT and speaker.latency_s < MAX_LATENCY_S:
             self.xruns = speaker.xruns
             latency_s = min(speaker.latency_s + LATENCY_STEP_S, MAX_LATENCY_S)
-            speaker.change(speaker.device, latency_s, now_s)
+            speaker.change(speaker.device, latency_s, speaker.n_channels, now_s)
             latency_ms = 1000 * speaker.latency_s
             self.log(f"the speaker underran; requesting {latency_ms:.0f} ms from now on")
 
@@ -188,6 +193,11 @@ class Supervisor:
         if self.load_shedder.lowest:
             parts.append(f"down to {describe_tier(self.load_shedder.lowest)}")
         return ", ".join(parts)
+
+
+def routing_of(output: Output) -> tuple[object, ...]:
+    """The settings that decide which channel plays what."""
+    return (output.channels, output.routing, output.sub_crossover_hz, output.ceiling_dbtp)
 
 
 def activity(presence: Presence, schedule: ScheduleState) -> str:

@@ -40,8 +40,10 @@ class Speaker:
     sample_rate : Hz, preferred; a device that refuses it gets its own rate
     device : part of a device's name; None is the default
     latency_s : seconds, requested from PortAudio
-    on_open : called with the ring's new sample rate before a device starts to play
-    program : command of the output process; its four arguments are appended
+    on_open : called with the device's sample rate and number of channels before it starts to
+        play; it restarts the ring
+    program : command of the output process; its arguments are appended
+    n_channels : to open a device with; one that has fewer gets as many as it has
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class Speaker:
         device: str | None,
         latency_s: float,
         log: Callable[[str], None],
-        on_open: Callable[[int], None] = lambda _rate: None,
+        on_open: Callable[[int, int], None] | None = None,
         program: tuple[str, ...] = OUTPUT_PROGRAM,
+        n_channels: int = 2,
     ) -> None:
         self.ring, self.preferred_rate, self.sample_rate = ring, sample_rate, sample_rate
         self.device, self.latency_s, self.log = device, latency_s, log
-        self.on_open = on_open
-        self.program = program
+        self.on_open = on_open or (lambda _rate, n_channels: ring.restart(n_channels))
+        self.program, self.n_channels = program, n_channels
         self.name: str | None = None  # of the device that is playing
         self.last_message: str | None = None
         self.process: subprocess.Popen[bytes] | None = None
@@ -68,7 +71,7 @@ class Speaker:
         self.opened_s = self.last_progress_s = NEVER_S
         self.ring_underflows, self.past_ring_underflows, self.clock_underflows = 0, 0, 0
         self.device_underflows, self.past_device_underflows = 0, 0
-        self.scratch = np.zeros(ring.capacity, np.float32)
+        self.scratch = np.zeros(ring.max_samples, np.float32)
         self.clock_s: float | None = None  # time up to which the clock has drained the ring
 
     @property
@@ -97,10 +100,11 @@ class Speaker:
         if not self.playing:
             self._drain_ring(now_s)
 
-    def change(self, device: str | None, latency_s: float, now_s: float) -> None:
-        """Switch to another device or latency."""
-        if (device, latency_s) != (self.device, self.latency_s):
-            self.device, self.latency_s = device, latency_s
+    def change(self, device: str | None, latency_s: float, n_channels: int, now_s: float) -> None:
+        """Switch to another device, latency or number of channels."""
+        changed = (device, latency_s, n_channels)
+        if changed != (self.device, self.latency_s, self.n_channels):
+            self.device, self.latency_s, self.n_channels = changed
             self._restart(now_s, 0.0)
 
     def close(self) -> None:
@@ -113,7 +117,7 @@ class Speaker:
 
     def _start(self, now_s: float) -> None:
         command = [*self.program, str(self.ring.read_fd), self.device or ""]
-        command += [str(self.preferred_rate), str(self.latency_s)]
+        command += [str(self.preferred_rate), str(self.latency_s), str(self.n_channels)]
         try:
             self.process = subprocess.Popen(
                 command,
@@ -159,9 +163,9 @@ class Speaker:
             self._log_once(f"{rest}; playing on without a speaker and looking for one")
         elif kind == "found":
             self.last_progress_s = now_s
-            rate, _, name = rest.partition(" ")
+            rate, n_channels, name = rest.split(" ", 2)
             self.opened_s = now_s
-            self._start_playback(process, int(rate), name)
+            self._start_playback(process, int(rate), int(n_channels), name)
         elif kind == "beat":
             callbacks, ring_underflows, device_underflows = map(int, rest.split())
             if callbacks != self.callbacks:
@@ -169,13 +173,11 @@ class Speaker:
             self.ring_underflows, self.device_underflows = ring_underflows, device_underflows
 
     def _start_playback(
-        self, process: subprocess.Popen[bytes], sample_rate: int, name: str
+        self, process: subprocess.Popen[bytes], sample_rate: int, n_channels: int, name: str
     ) -> None:
         """Hand the ring over to the opened device."""
         self.sample_rate = sample_rate
-        self.on_open(sample_rate)
-        while self.ring.pull(self.scratch):  # stale samples, or of another rate
-            pass
+        self.on_open(sample_rate, n_channels)
         self.name, self.clock_s = name, None
         try:
             _stdin(process).write(b"play\n")
@@ -220,8 +222,9 @@ class Speaker:
             if self.ring.empty:  # the clock starts with the first sample
                 return
             self.clock_s = now_s
-        target = int((now_s - self.clock_s) * self.sample_rate)
-        taken = self.ring.pull(self.scratch[: min(target, len(self.scratch))])
+        target, n_channels = int((now_s - self.clock_s) * self.sample_rate), self.ring.n_channels
+        longest = len(self.scratch) // n_channels
+        taken = self.ring.pull(self.scratch[: min(target, longest) * n_channels])
         self.clock_s += taken / self.sample_rate
         if now_s - self.clock_s > self.latency_s:
             self.clock_underflows += 1

@@ -4,13 +4,14 @@ The only module that imports sounddevice. PortAudio and the libraries below it m
 or crash, and list only the devices that were present when they were initialised. So it runs in
 a process of its own and reads samples from a pipe:
 
-    python -m latent_resonance.voice.output.portaudio_process RING DEVICE RATE LATENCY
+    python -m latent_resonance.voice.output.portaudio_process RING DEVICE RATE LATENCY CHANNELS
 
-`RING` is the pipe's file descriptor, `DEVICE` part of a device's name (empty: the default).
-It reports to `device.py` on standard output, one line each:
+`RING` is the pipe's file descriptor, `DEVICE` part of a device's name (empty: the default),
+`CHANNELS` the number of channels to open it with, or fewer if it has fewer. It reports to
+`device.py` on standard output, one line each:
 
-    none MESSAGE         no device; it keeps looking
-    found RATE NAME      a device is open at RATE Hz; it waits for a line on standard input
+    none MESSAGE                no device; it keeps looking
+    found RATE CHANNELS NAME    a device is open at RATE Hz; it waits for a line on standard input
     beat CALLBACKS RING_UNDERFLOWS DEVICE_UNDERFLOWS    totals so far, ten times a second
 
 It exits when the stream stops or standard input closes. The callback only copies. It does not
@@ -147,7 +148,7 @@ def find_device(device_name: str | None, devices: list[DeviceInfo]) -> DeviceInf
 
 
 class OutputStream:
-    """One PortAudio stream, whose callback reads from the pipe.
+    """One PortAudio stream, whose callback reads interleaved frames from the pipe.
 
     Raises
     ------
@@ -155,11 +156,12 @@ class OutputStream:
         The device can be opened neither at the pipe's rate nor at its own.
     """
 
-    def __init__(self, ring: int, device: DeviceInfo, sample_rate: int, latency_s: float) -> None:
+    def __init__(
+        self, ring: int, device: DeviceInfo, sample_rate: int, latency_s: float, channels: int
+    ) -> None:
         self.ring = ring
-        self.mono = memoryview(array.array("f", bytes(4 * MAX_BLOCK)))
-        self.silence = memoryview(array.array("f", bytes(4 * MAX_BLOCK)))
-        self.channels = min(2, device.channels)
+        self.channels = min(channels, device.channels)
+        self.silence = memoryview(array.array("f", bytes(4 * MAX_BLOCK * self.channels)))
         self.callbacks = self.ring_underflows = self.device_underflows = 0
         self.lead_in_left = round(LEAD_IN_S * sample_rate)  # frames of silence still to play
         self.started = False  # missing samples before the first full block are no underflow
@@ -200,28 +202,26 @@ class OutputStream:
     def fill(self, outdata: Any, frames: int, _time: Any, status: CallbackFlags) -> None:  # noqa: ANN401  cffi's
         """PortAudio's callback."""
         self.callbacks += 1
-        mono = self.mono[:frames]
-        n = 0 if self.lead_in_left > 0 else self._pull(mono)
+        out = memoryview(outdata).cast("f")
+        n = 0 if self.lead_in_left > 0 else self._pull(out)
         self.lead_in_left -= frames
         self.started = self.started or n == frames
         if status.output_underflow:  # the callback was late; the ring may be low because of that
             self.device_underflows += self.started
         elif n < frames:
             self.ring_underflows += self.started
-        mono[n:] = self.silence[: frames - n]
-        out = memoryview(outdata).cast("f")
-        for channel in range(self.channels):
-            out[channel :: self.channels] = mono
+        out[n * self.channels :] = self.silence[: (frames - n) * self.channels]
 
-    def _pull(self, mono: memoryview) -> int:
+    def _pull(self, out: memoryview[float]) -> int:
+        """Frames read from the pipe."""
         try:
-            return os.readv(self.ring, [mono]) // 4
+            return os.readv(self.ring, [out]) // (4 * self.channels)
         except BlockingIOError:
             return 0
 
 
 def open_device(
-    device_name: str | None, ring: int, sample_rate: int, latency_s: float
+    device_name: str | None, ring: int, sample_rate: int, latency_s: float, channels: int
 ) -> OutputStream | None:
     """Try until a device can be opened; None after MAX_ATTEMPTS, or if standard input closes."""
     for attempt in range(MAX_ATTEMPTS):
@@ -229,18 +229,18 @@ def open_device(
             if attempt:
                 _refresh_devices(_portaudio())
             device = choose_device(device_name)
-            output = OutputStream(ring, device, sample_rate, latency_s)
+            output = OutputStream(ring, device, sample_rate, latency_s, channels)
         except OutputError as error:
             report(f"none {error}")
         else:
-            report(f"found {output.sample_rate} {device.name} ({device.host_api})")
+            report_found(output, device)
             return output
         if _stdin_ready(RETRY_S):  # no line is sent before `found`: standard input has closed
             break
     return None
 
 
-OpenDevice = Callable[[str | None, int, int, float], OutputStream | None]
+OpenDevice = Callable[[str | None, int, int, float, int], OutputStream | None]
 
 
 def play(output: OutputStream) -> None:
@@ -255,6 +255,12 @@ def _stdin_ready(timeout_s: float) -> bool:
     return bool(select.select([sys.stdin], [], [], timeout_s)[0])
 
 
+def report_found(output: OutputStream, device: DeviceInfo) -> None:
+    """Tell the voice which device is open, and how."""
+    name = f"{device.name} ({device.host_api})"
+    report(f"found {output.sample_rate} {output.channels} {name}")
+
+
 def report(line: str) -> None:
     """Send a status line to the voice."""
     print(line.replace("\n", " "), flush=True)
@@ -265,6 +271,7 @@ def main(
     device_name: str,
     sample_rate: str,
     latency_s: str,
+    channels: str,
     *,
     open_device: OpenDevice = open_device,
 ) -> None:
@@ -273,7 +280,9 @@ def main(
     request_realtime_priority(OUTPUT_PRIORITY, with_threads=True)
     lock_memory()
     try:
-        output = open_device(device_name or None, int(ring), int(sample_rate), float(latency_s))
+        output = open_device(
+            device_name or None, int(ring), int(sample_rate), float(latency_s), int(channels)
+        )
         if output is not None and sys.stdin.readline():
             play(output)
     except BrokenPipeError:  # the voice is gone

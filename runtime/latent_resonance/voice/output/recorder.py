@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from latent_resonance.audio.channels import spread
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.audio.wav import WavFile
 from latent_resonance.linux.atomic_file import atomic_path
@@ -29,13 +30,19 @@ class Recording:
     path : file to write
     sample_rate : Hz
     block_s : duration of each offered block, seconds
+    n_channels : of the file, whatever the voice has at the moment
     """
 
     def __init__(
-        self, path: Path, sample_rate: int, block_s: float, log: Callable[[str], None]
+        self,
+        path: Path,
+        sample_rate: int,
+        block_s: float,
+        log: Callable[[str], None],
+        n_channels: int = 1,
     ) -> None:
-        self.file: WavFile | None = WavFile(path, sample_rate)
-        self.sample_rate, self.log = sample_rate, log
+        self.file: WavFile | None = WavFile(path, sample_rate, n_channels)
+        self.sample_rate, self.log, self.n_channels = sample_rate, log, n_channels
         self.pending: queue.Queue[FloatArray] = queue.Queue(max(1, int(QUEUE_S / block_s)))
         self.overflowed = False
         self.active = True
@@ -60,8 +67,8 @@ class Recording:
         if self.file is None:
             return
         try:
-            self.file.write(block)
-            self.n_written += len(block)
+            self.file.write(spread(block, self.n_channels))
+            self.n_written += block.shape[-1]
         except OSError as error:
             self._abort(error.strerror or str(error))
 
@@ -92,12 +99,14 @@ def recorded(
     geometry: Geometry,
     start: Callable[[Recording], threading.Thread],
     log: Callable[[str], None],
+    n_channels: int = 1,
 ) -> Iterator[None]:
     """Record the output inside the `with` block, if there is a path.
 
     Parameters
     ----------
     start : starts a thread that calls `write_next` while the recording is `active`
+    n_channels : of the file
 
     Raises
     ------
@@ -108,7 +117,7 @@ def recorded(
         yield
         return
     with atomic_path(path) as temporary:
-        recording = Recording(temporary, geometry.sample_rate, geometry.hop_s, log)
+        recording = Recording(temporary, geometry.sample_rate, geometry.hop_s, log, n_channels)
         thread = start(recording)
         try:
             yield
