@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from latent_resonance.audio.channels import mix
 from latent_resonance.audio.loudness import Fader
 from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.audio.wav import WavFile
@@ -60,12 +61,14 @@ class Movement(NamedTuple):
 class Take:
     """Plays a source of face states hop by hop, on a virtual clock."""
 
-    def __init__(self, states: Iterator[FaceState], settings: Settings, seed: int) -> None:
+    def __init__(
+        self, states: Iterator[FaceState], settings: Settings, seed: int, n_channels: int = 1
+    ) -> None:
         pack = open_pack(find_pack(settings.pack))
         self.geometry = pack.geometry
         self.networks = load_networks(pack, settings.inference)
         self.generator = SpectrogramGenerator(pack, self.networks, settings, seed)
-        self.synthesiser = Synthesiser(pack, settings, seed)
+        self.synthesiser = Synthesiser(pack, settings, seed, n_channels)
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)
         self.glide = StateGlide()
         self.fader = Fader(pack.geometry.sample_rate)
@@ -160,6 +163,7 @@ def render(
     plot: Path | None = None,
     seconds: float | None = None,
     seed: int = 0,
+    channels: int = 1,
     progress: Callable[[float], None] = lambda _: None,
 ) -> RenderReport:
     """Render a source to a WAV, and optionally to a plot of its spectrogram and features.
@@ -169,6 +173,7 @@ def render(
     source : a video, a score (.csv), or None for the bundled score
     plot : PNG to write
     seconds : duration; by default the source's own
+    channels : of the WAV, whatever the settings name for the speakers
     progress : called with the share done, 0..1
 
     Raises
@@ -179,20 +184,20 @@ def render(
     began = time.monotonic()
     states, length_s = states_of(source, settings)
     length_s = seconds or length_s
-    take = Take(states, settings, seed)
+    take = Take(states, settings, seed, channels)
     hop_s = take.geometry.hop_s
     level = LevelMeter()
     from latent_resonance.render_plot import RenderPlot
 
     figure = RenderPlot(take.geometry) if plot else None
     with atomic_path(output) as beside:
-        file = WavFile(beside, take.geometry.sample_rate)
+        file = WavFile(beside, take.geometry.sample_rate, channels)
         try:
             for i, (samples, features) in enumerate(rendered_hops(take, length_s)):
                 file.write(samples)
                 level.add(samples)
                 if figure:
-                    figure.add(samples, features)
+                    figure.add(mix(samples), features)
                 if length_s and i % 32 == 0:
                     progress(min(i * hop_s / length_s, 1.0))
         finally:
@@ -212,7 +217,12 @@ def render(
 
 
 def render_samples(
-    source: Path | None, settings: Settings, *, seconds: float | None = None, seed: int = 0
+    source: Path | None,
+    settings: Settings,
+    *,
+    seconds: float | None = None,
+    seed: int = 0,
+    channels: int = 1,
 ) -> FloatArray:
     """Render a source to an array: the samples that `render` writes, before dithering.
 
@@ -223,7 +233,8 @@ def render_samples(
 
     Returns
     -------
-    (n,) float32 samples in -1..1, at the sample rate of the pack's geometry.
+    (n,) float32 samples in -1..1, at the sample rate of the pack's geometry; (channels, n) if
+    there are several channels.
 
     Raises
     ------
@@ -231,8 +242,9 @@ def render_samples(
         The source or the pack cannot be used.
     """
     states, length_s = states_of(source, settings)
-    hops = rendered_hops(Take(states, settings, seed), seconds or length_s)
-    return np.concatenate([np.zeros(0, np.float32), *(samples for samples, _ in hops)])
+    hops = rendered_hops(Take(states, settings, seed, channels), seconds or length_s)
+    start = np.zeros(0 if channels == 1 else (channels, 0), np.float32)
+    return np.concatenate([start, *(samples for samples, _ in hops)], axis=-1)
 
 
 def rendered_hops(take: Take, length_s: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
@@ -253,23 +265,24 @@ def faded(
         held.append(hop)
         if len(held) > n:
             yield held.pop(0)
-    total = sum(len(samples) for samples, _ in held)
+    total = sum(samples.shape[-1] for samples, _ in held)
     gain = np.linspace(1.0, 0.0, total, dtype=np.float32)
     done = 0
     for samples, features in held:
-        yield samples * gain[done : done + len(samples)], features
-        done += len(samples)
+        n = samples.shape[-1]
+        yield samples * gain[done : done + n], features
+        done += n
 
 
 class LevelMeter:
-    """Peak and RMS of all samples added."""
+    """Peak of all samples added, and RMS of all channels together."""
 
     def __init__(self) -> None:
         self.count, self.peak, self.energy = 0, 0.0, 0.0
 
     def add(self, samples: FloatArray) -> None:
         """Add a block."""
-        self.count += len(samples)
+        self.count += samples.shape[-1]
         self.peak = max(self.peak, float(np.abs(samples).max()))
         self.energy += float(np.square(samples, dtype=np.float64).sum())
 

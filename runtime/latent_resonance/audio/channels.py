@@ -34,6 +34,15 @@ def with_history(history: FloatArray, block: FloatArray) -> FloatArray:
     return np.concatenate([history, block], axis=-1)
 
 
+def joined(blocks: list[FloatArray]) -> FloatArray:
+    """Blocks (n,) or (2, n) as the channels of one, with the power of one channel together."""
+    if len(blocks) == 1 and blocks[0].ndim == 1:
+        return blocks[0]
+    channels: FloatArray = np.vstack(blocks)
+    channels *= np.float32(1.0 / np.sqrt(len(channels)))
+    return channels
+
+
 def spread_gains(n_sources: int, n_channels: int) -> FloatArray:
     """Gains with which channels play the sources in turn: (n_channels, n_sources).
 

@@ -73,7 +73,7 @@ class StreamingGriffinLim:
         self._initial_gain, self._gain, self._commit_gain = _gains(geometry, look_ahead + 1)
         self._attack = _attack_phases(geometry, seed)
         self._allocate(look_ahead + 1)
-        self.quadrature = quadrature
+        self._quadrature = quadrature
 
     def _allocate(self, n_open: int) -> None:
         geometry = self.geometry
@@ -107,8 +107,9 @@ class StreamingGriffinLim:
 
     @quadrature.setter
     def quadrature(self, enabled: bool) -> None:
-        self._quadrature = enabled
-        self._turned.fill(0)
+        if enabled is not self._quadrature:
+            self._quadrature = enabled
+            self._turned.fill(0)
 
     def push(self, magnitude: FloatArray) -> FloatArray:
         """Add the next frame's magnitudes and return the samples that are now final.

@@ -32,6 +32,7 @@ from latent_resonance.cli.options import (
 )
 from latent_resonance.cli.terminal import exit_with_parent, log, progress_bar, run
 from latent_resonance.config.load import initial_settings, read_settings
+from latent_resonance.config.output import MAX_CHANNELS
 
 if TYPE_CHECKING:
     from latent_resonance.config.settings import Settings
@@ -88,6 +89,14 @@ def commands() -> None:
 @config_option
 @seconds_option
 @seed_option
+@click.option(
+    "--channels",
+    type=click.IntRange(1, MAX_CHANNELS),
+    default=1,
+    show_default="1",
+    metavar="N",
+    help=f"Channels of the WAV, 1 to {MAX_CHANNELS}, uncorrelated with each other.",
+)
 def render(
     clip: Path | None,
     output: Path,
@@ -105,7 +114,7 @@ def render(
     \b
     Examples:
       latent-resonance render -o take.wav --picture take.png
-      latent-resonance render face.mp4 -o face.wav --seconds 20
+      latent-resonance render face.mp4 -o face.wav --seconds 20 --channels 2
       latent-resonance render score.csv -o score.wav --pack models/cello --seed 7
     """
     require_distinct(clip, output, plot, config)

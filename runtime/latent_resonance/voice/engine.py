@@ -24,6 +24,7 @@ from functools import partial
 import numpy as np
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.audio.channels import mix
 from latent_resonance.audio.fades import fade_out_gains
 from latent_resonance.audio.loudness import Fader
 from latent_resonance.audio.reference_tone import ReferenceTone
@@ -172,13 +173,14 @@ class Engine:
             self._play(self._hop() * gain)
 
     def _hop(self) -> FloatArray:
-        """The next hop_length samples, at the gain of the moment."""
+        """The next hop, at the gain of the moment: (hop_length,), or (n_channels, hop_length)."""
         state, remote, gain_db = self.state, self.state.remote, self.state.gain_db
         if self.fader.is_silent(gain_db):
             block = self.silence
         else:
             fall_s = MUTE_S if remote.muted else Fader.FALL_S
-            block = self.cross_fade.hop(state.instrument, state.features, state.tier)
+            n_channels, features = self.writer.n_channels, state.features
+            block = self.cross_fade.hop(state.instrument, features, state.tier, n_channels)
             block = self.fader.process(block, gain_db, fall_s)
         tone_on = remote.tone_on(time.monotonic())
         return self.reference_tone.process(block, remote.volume_db, enabled=tone_on)
@@ -189,7 +191,7 @@ class Engine:
         if self.recording is not None:
             self.recording.offer(block)
         if self.telemetry is not None:
-            self.telemetry.offer(block)
+            self.telemetry.offer(mix(block))
 
     def _maintain(self) -> None:
         state, reloader = self.state, self.reloader

@@ -1,4 +1,4 @@
-"""One playhead and one phase reconstruction: the source of a channel.
+"""One playhead and one phase reconstruction: the source of a channel, or of two in quadrature.
 
 Runs on the synthesis thread. In: spectrograms, whenever one is generated, and the controls every
 hop. Out: one hop of samples.
@@ -15,9 +15,25 @@ from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
 
 class ChannelPair:
-    """Loop, spectral effects and phase reconstruction, in signal order."""
+    """Loop, spectral effects and phase reconstruction, in signal order.
 
-    def __init__(self, geometry: Geometry, settings: Settings, seed: int) -> None:
+    Parameters
+    ----------
+    seed : of glitches, noise and attacks
+    quadrature : give two channels, the second turned by 90 degrees
+    start : where the playhead starts, as a share of the loop
+    """
+
+    def __init__(
+        self,
+        geometry: Geometry,
+        settings: Settings,
+        seed: int,
+        *,
+        quadrature: bool = False,
+        start: float = 0.0,
+    ) -> None:
+        self.n_frames, self.start = geometry.n_frames, start * geometry.n_frames
         self.loop = SpectrogramLoop(geometry, settings.loop.morph_s)
         self.effects = SpectralEffects(geometry, seed)
         self.phase = StreamingGriffinLim(
@@ -26,13 +42,45 @@ class ChannelPair:
             iterations=settings.phase.iterations,
             momentum=settings.phase.momentum,
             seed=seed + 1,
+            quadrature=quadrature,
         )
+        self.seek(0.0)
+
+    @property
+    def n_channels(self) -> int:
+        """1, or 2 in quadrature."""
+        return 1 + self.phase.quadrature
 
     def reset(self) -> None:
         """Reset every stage."""
         for stage in (self.loop, self.effects, self.phase):
             stage.reset()
+        self.seek(0.0)
+
+    def seek(self, position: float) -> None:
+        """Move the playhead to a position in the loop, frames, plus this pair's own start."""
+        self.loop.position = (position + self.start) % self.n_frames
 
     def hop(self, controls: Controls) -> FloatArray:
-        """The next hop: (hop_length,) samples."""
+        """The next hop: (hop_length,) samples, or (2, hop_length) in quadrature."""
         return self.phase.push(self.effects.step(self.loop.column(controls.rate), controls))
+
+
+def channel_pairs(
+    geometry: Geometry, settings: Settings, seed: int, n_channels: int
+) -> list[ChannelPair]:
+    """Pairs for a number of channels, of which the last is single if the number is odd.
+
+    Their playheads are evenly apart in the loop, so that no two play the same sound at a time.
+    """
+    n_pairs = -(-n_channels // 2)
+    return [
+        ChannelPair(
+            geometry,
+            settings,
+            seed + 2 * i,
+            quadrature=2 * i + 1 < n_channels,
+            start=i / n_pairs,
+        )
+        for i in range(n_pairs)
+    ]

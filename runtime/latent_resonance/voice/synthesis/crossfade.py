@@ -6,6 +6,7 @@ can afford. Out: samples without gap or click, between two instruments too.
 
 from __future__ import annotations
 
+from latent_resonance.audio.channels import count_channels, spread
 from latent_resonance.audio.fades import fade_out_gains
 from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.face_state import FeatureVector
@@ -23,22 +24,32 @@ class CrossFade:
         self.previous: Instrument | None = None
         self.fade_out: list[FloatArray] = []  # gains of the previous one, hop by hop
 
-    def hop(self, instrument: Instrument, features: FeatureVector, tier: int) -> FloatArray:
-        """The next hop_length samples of an instrument.
+    def hop(
+        self,
+        instrument: Instrument,
+        features: FeatureVector,
+        tier: int,
+        device_channels: int = 1,
+    ) -> FloatArray:
+        """The next hop of an instrument: (hop_length,), or (n_channels, hop_length).
 
         Another instrument than before starts a cross-fade, after one that is still running.
         """
         if self.previous is None and instrument is not self.instrument:
             self.previous, self.instrument = self.instrument, instrument
             self.fade_out = fade_out_gains(instrument.pack.geometry, CROSS_FADE_S)
-        block = _play(self.instrument, features, tier)
+        block = _play(self.instrument, features, tier, device_channels)
         if self.previous is not None:
             gain = self.fade_out.pop(0)
+            previous = _play(self.previous, features, tier, device_channels)
             # The gains sum to one: if both are below the ceiling, so is the mixture.
-            block = block + (_play(self.previous, features, tier) - block) * gain
+            block = block + (spread(previous, count_channels(block)) - block) * gain
             self.previous = self.previous if self.fade_out else None
         return block
 
 
-def _play(instrument: Instrument, features: FeatureVector, tier: int) -> FloatArray:
-    return instrument.hop(features, iterations_at(tier, instrument.settings.phase.iterations))
+def _play(
+    instrument: Instrument, features: FeatureVector, tier: int, device_channels: int
+) -> FloatArray:
+    iterations = iterations_at(tier, instrument.settings.phase.iterations)
+    return instrument.hop(features, iterations, device_channels)

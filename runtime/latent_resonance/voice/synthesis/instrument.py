@@ -11,17 +11,21 @@ from typing import Protocol
 
 import numpy as np
 
+from latent_resonance.audio.channels import joined
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
+from latent_resonance.config.output import most_voice_channels, voice_channels
 from latent_resonance.config.settings import Settings
-from latent_resonance.face_state import FeatureVector
+from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, find_pack, open_pack
-from latent_resonance.voice.synthesis.channel_pair import ChannelPair
+from latent_resonance.voice.synthesis.channel_pair import channel_pairs
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.correction import Correction
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
+from latent_resonance.voice.synthesis.panning import Panning
 from latent_resonance.voice.synthesis.tone import Tone
 
+HEAD_YAW = FEATURES.index("head_yaw")
 MOVED = 1e-3  # of z, in standard deviations; less is inaudible: the spectrogram is kept
 LARGEST_PIXEL = 1.001
 FLAT = 1e-3  # a spectrogram whose pixels differ by less is no sound
@@ -145,13 +149,19 @@ def silent_spectrogram(geometry: Geometry) -> FloatArray:
 
 
 class Synthesiser:
-    """Spectrograms and features to samples, one hop at a time."""
+    """Spectrograms and features to samples, one hop at a time.
 
-    def __init__(self, pack: Pack, settings: Settings, seed: int) -> None:
+    Parameters
+    ----------
+    n_channels : of the sound; each two cost a phase reconstruction
+    """
+
+    def __init__(self, pack: Pack, settings: Settings, seed: int, n_channels: int = 1) -> None:
         geometry = pack.geometry
         self.hop_s = geometry.hop_s
         self.controls = ControlGlide(settings.controls)
-        self.pairs = [ChannelPair(geometry, settings, seed + 1)]
+        self.pairs = channel_pairs(geometry, settings, seed + 1, n_channels)
+        self.panning = Panning(geometry.sample_rate) if settings.output.follow_yaw else None
         self.tone = Tone(
             geometry.sample_rate,
             loudness_lufs=settings.output.loudness_lufs,
@@ -172,15 +182,23 @@ class Synthesiser:
             pair.reset()
         self.tone.reset()
 
+    def seek(self, other: Synthesiser) -> None:
+        """Move the playheads to where another synthesiser's are."""
+        for pair in self.pairs:
+            pair.seek(other.pairs[0].loop.position)
+
     def receive(self, spectrogram: FloatArray) -> None:
         """Start to morph into a new spectrogram (n_mels, n_frames)."""
         for pair in self.pairs:
             pair.loop.receive(spectrogram)
 
     def hop(self, features: FeatureVector) -> FloatArray:
-        """The next hop_length samples, float32 within the ceiling."""
+        """The next hop, float32 within the ceiling: (hop_length,), or (n_channels, hop_length)."""
         controls = self.controls.step(features, self.hop_s)
-        return self.tone.process(self.pairs[0].hop(controls), controls.cutoff_hz)
+        samples = joined([pair.hop(controls) for pair in self.pairs])
+        if self.panning is not None:
+            samples = self.panning.process(samples, float(features[HEAD_YAW]))
+        return self.tone.process(samples, controls.cutoff_hz)
 
 
 class Instrument:
@@ -193,15 +211,26 @@ class Instrument:
     def __init__(self, pack: Pack, networks: Networks, settings: Settings, seed: int) -> None:
         self.pack, self.networks, self.settings = pack, networks, settings
         self.generator = SpectrogramGenerator(pack, networks, settings, seed)
-        self.synthesiser = Synthesiser(pack, settings, seed)
+        n_channels = most_voice_channels(settings.output)
+        self.synthesiser = Synthesiser(pack, settings, seed, n_channels)
+        self.device_channels = 1
         self._received = self.generator.spectrogram  # silence: what the loop begins with
 
     def generate(self, features: FeatureVector, dt_s: float, target: Target | None = None) -> None:
         """Move the spectrogram on by dt_s; see `SpectrogramGenerator.step`."""
         self.generator.step(features, dt_s, target)
 
-    def hop(self, features: FeatureVector, iterations: int) -> FloatArray:
-        """The next hop_length samples, with this many iterations of the phase reconstruction."""
+    def hop(self, features: FeatureVector, iterations: int, device_channels: int = 1) -> FloatArray:
+        """The next hop: (hop_length,), or (n_channels, hop_length).
+
+        Parameters
+        ----------
+        iterations : of the phase reconstruction
+        device_channels : of the device that plays; `auto` is stereo if it has more than one
+        """
+        self.device_channels = device_channels
+        n_channels = voice_channels(self.settings.output, device_channels)
+        self.synthesiser.pairs[-1].phase.quadrature = n_channels % 2 == 0
         spectrogram = self.generator.spectrogram
         if spectrogram is not self._received:
             self._received = spectrogram
@@ -215,10 +244,10 @@ class Instrument:
         if before.networks is self.networks:
             self.generator.glide.base = before.generator.glide.base
             self.synthesiser.tone.leveller.follow(before.synthesiser.tone.leveller)
-        self.synthesiser.pairs[0].loop.position = before.synthesiser.pairs[0].loop.position
+        self.synthesiser.seek(before.synthesiser)
         self.generate(features, 1.0)
         for _ in range(int(WARM_UP_S / self.pack.geometry.hop_s)):
-            self.hop(features, 1)
+            self.hop(features, 1, before.device_channels)
 
 
 def open_instrument(settings: Settings, seed: int, before: Instrument | None = None) -> Instrument:
