@@ -1,0 +1,1 @@
+"""How the sound answers a face: the parts of `tests/bench/answers.py`."""
