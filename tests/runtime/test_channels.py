@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.audio.channels import mix, spread, spread_gains
 from latent_resonance.audio.loudness import MAX_LUFS, MOMENTARY_S, Fader, KWeighting, LoudnessWindow
 from latent_resonance.audio.reference_tone import ReferenceTone
 from latent_resonance.audio.resample import Resampler
+from latent_resonance.config.output import Output
+from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.band_pass import BandPass
+from latent_resonance.voice.synthesis.crossfade import CrossFade
+from latent_resonance.voice.synthesis.instrument import Instrument, Synthesiser, open_instrument
 from latent_resonance.voice.synthesis.leveller import Leveller
 from latent_resonance.voice.synthesis.limiter import Limiter
+from latent_resonance.voice.synthesis.panning import pan_gains
 from latent_resonance.voice.synthesis.tone import Tone
 
 RATE, HOP = 48_000, 512
@@ -132,3 +139,92 @@ def test_the_reference_tone_has_the_same_power_on_any_number_of_channels(n_chann
 
     silence = np.zeros((n_channels, HOP), np.float32)
     assert played(silence) == pytest.approx(played(silence[0]), rel=1e-3)
+
+
+def synthesiser_of(folder: Path, n_channels: int, **output: object) -> Synthesiser:
+    settings = settings_of(folder).model_copy(update={"output": Output(**output)})
+    synthesiser = Synthesiser(open_pack(folder), settings, seed=0, n_channels=n_channels)
+    synthesiser.receive(rising_tones(synthesiser.pairs[0].n_frames))
+    return synthesiser
+
+
+def rising_tones(n_frames: int) -> np.ndarray:
+    """A spectrogram (n_mels, n_frames) of partials that rise through the loop."""
+    band, frame = np.mgrid[0:512, 0:n_frames]
+    return np.clip(1.2 * np.cos(0.25 * band - 0.1 * frame) - 0.4, -1, 1).astype(np.float32)
+
+
+def sound_of(synthesiser: Synthesiser, seconds: float = 3.0, **features: float) -> np.ndarray:
+    held = face(**{"mouth_open": 1.0} | features)
+    hops = [synthesiser.hop(held) for _ in range(int(seconds * RATE / HOP))]
+    return np.concatenate(hops, axis=-1)[..., RATE:]
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 3, 6])
+def test_any_number_of_channels_is_as_loud_as_one(pack_folder: Path, n_channels: int) -> None:
+    sound = sound_of(synthesiser_of(pack_folder, n_channels))
+    mono = sound_of(synthesiser_of(pack_folder, 1))
+    assert sound.shape == mono.shape if n_channels == 1 else (n_channels, *mono.shape)
+    assert 10 * np.log10(power(sound) / power(mono)) == pytest.approx(0.0, abs=0.5)
+
+
+def test_two_channels_of_the_voice_are_uncorrelated_and_alike_in_level(pack_folder: Path) -> None:
+    left, right = sound_of(synthesiser_of(pack_folder, 2))
+    assert abs(np.corrcoef(left, right)[0, 1]) < 0.02
+    assert 10 * np.log10(power(left) / power(right)) == pytest.approx(0.0, abs=0.2)
+    assert 10 * np.log10(power(left + right) / (2 * power(left))) == pytest.approx(0.0, abs=0.2)
+
+
+def test_pairs_start_apart_in_the_loop_and_stay_there_after_a_reset(pack_folder: Path) -> None:
+    synthesiser = synthesiser_of(pack_folder, 5)
+    assert [pair.n_channels for pair in synthesiser.pairs] == [2, 2, 1]
+    first = sound_of(synthesiser)
+    synthesiser.reset()
+    synthesiser.receive(rising_tones(synthesiser.pairs[0].n_frames))
+    np.testing.assert_array_equal(sound_of(synthesiser), first)
+    assert np.abs(np.corrcoef(first)[np.triu_indices(5, 1)]).max() < 0.7
+
+
+@pytest.mark.parametrize(("yaw", "loud", "soft"), [(0.6, 0, 1), (-0.6, 1, 0)])
+def test_the_sound_follows_the_head_if_asked(
+    pack_folder: Path, yaw: float, loud: int, soft: int
+) -> None:
+    still = sound_of(synthesiser_of(pack_folder, 2), head_yaw=yaw)
+    assert 10 * np.log10(power(still[0]) / power(still[1])) == pytest.approx(0.0, abs=0.2)
+    moved = sound_of(synthesiser_of(pack_folder, 2, follow_yaw=True), head_yaw=yaw)
+    assert power(moved[loud]) > 100 * power(moved[soft])
+    assert 10 * np.log10(power(moved) / power(still)) == pytest.approx(0.0, abs=0.5)
+
+
+@pytest.mark.parametrize("n_channels", [2, 3, 8])
+@pytest.mark.parametrize("position", [-1.0, -0.3, 0.0, 1.0])
+def test_panning_keeps_the_power(n_channels: int, position: float) -> None:
+    assert np.square(pan_gains(position, n_channels)).sum() == pytest.approx(n_channels)
+
+
+def test_a_voice_is_stereo_only_where_the_device_is(pack_folder: Path) -> None:
+    instrument = open_instrument(settings_of(pack_folder), seed=0)
+    neutral = face()
+    assert instrument.hop(neutral, 1, device_channels=1).shape == (HOP,)
+    assert instrument.hop(neutral, 1, device_channels=2).shape == (2, HOP)
+    assert instrument.hop(neutral, 1, device_channels=8).shape == (2, HOP)
+    assert instrument.hop(neutral, 1, device_channels=1).shape == (HOP,)
+
+
+def test_a_cross_fade_joins_instruments_with_different_channels(pack_folder: Path) -> None:
+    def with_channels(channels: object) -> Instrument:
+        output = Output(channels=channels)
+        settings = settings_of(pack_folder).model_copy(update={"output": output})
+        return open_instrument(settings, seed=0)
+
+    before, after = with_channels("mono"), with_channels(4)
+    cross_fade, held = CrossFade(before), face(mouth_open=1.0)
+    for instrument in (before, after):
+        instrument.generate(held, 1.0)
+    for _ in range(100):
+        cross_fade.hop(before, held, 0)
+    blocks = [cross_fade.hop(after, held, 0) for _ in range(100)]
+    assert blocks[0].shape == (4, HOP)
+    steps = np.abs(np.diff(np.concatenate(blocks[:2], axis=1)))
+    assert steps.max() < 0.1
+    assert cross_fade.previous is None

@@ -190,8 +190,8 @@ class RecordedInstrument:
         self.settings, self.pack = instrument.settings, instrument.pack
         self.hops: list[np.ndarray] = []
 
-    def hop(self, features: np.ndarray, iterations: int) -> np.ndarray:
-        self.hops.append(self.instrument.hop(features, iterations))
+    def hop(self, features: np.ndarray, iterations: int, device_channels: int) -> np.ndarray:
+        self.hops.append(self.instrument.hop(features, iterations, device_channels))
         return self.hops[-1]
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.support.audio_measures import centroid_hz, settings_of
 
 from latent_resonance.linux.atomic_file import OutputFileError, atomic_path
-from latent_resonance.rendering import render
+from latent_resonance.rendering import render, render_samples
 
 SCORE = "time_s,presence,mouth_open\n0,1,0\n2,1,0\n2.2,1,0.8\n4,1,0.8\n"
 
@@ -53,6 +53,21 @@ def test_the_sound_changes_when_the_face_does(
     assert centroid_hz(opened) > 2 * centroid_hz(closed)
     bends = np.abs(np.diff(sound, 3))
     assert bends.max() < 0.5 * np.abs(sound).max()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_take_of_several_channels_is_a_wav_of_as_many(
+    tmp_path: Path, pack_folder: Path, score: Path, channels: int
+) -> None:
+    settings = settings_of(pack_folder)
+    render(score, tmp_path / "a.wav", settings, seconds=1.5, channels=channels)
+    with wave.open(str(tmp_path / "a.wav")) as file:
+        assert file.getnchannels() == channels
+        data = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+    samples = render_samples(score, settings, seconds=1.5, channels=channels)
+    assert samples.ndim == (1 if channels == 1 else 2)
+    written = data.reshape(-1, channels).T / 32767
+    assert np.abs(written - samples).max() < 3 / 32767
 
 
 def test_without_a_visitor_the_attract_score_plays(tmp_path: Path, pack_folder: Path) -> None:

@@ -22,6 +22,8 @@ from numpy.typing import NDArray
 RATE = 48_000
 # Factor on time limits, for a busy machine.
 PATIENCE = float(os.environ.get("LATENT_RESONANCE_TEST_PATIENCE", "2"))
+ALSA_ORDER = ("front-left", "front-right", "rear-left", "rear-right", "front-center", "lfe")
+ALSA_ORDER += ("side-left", "side-right")
 LOUD = 0.003  # RMS, far below what the voice plays
 
 
@@ -47,13 +49,20 @@ def until(true: Callable[[], bool], within_s: float, what: str) -> float:
     return time.monotonic() - began_s
 
 
+def channel_map(channels: int) -> str:
+    """PulseAudio's names of a device's channels in ALSA's order, so that none is remapped."""
+    return "mono" if channels == 1 else ",".join(ALSA_ORDER[:channels])
+
+
 class SoundServer:
     """PulseAudio with null sinks."""
 
-    def __init__(self, environment: dict[str, str], sinks: tuple[str, ...] = ("spk",)) -> None:
+    def __init__(
+        self, environment: dict[str, str], sinks: tuple[str, ...] = ("spk",), channels: int = 2
+    ) -> None:
         if shutil.which("pulseaudio") is None:
             pytest.skip("pulseaudio is not installed: apt install pulseaudio libasound2-plugins")
-        self.environment, self.sinks = environment, sinks
+        self.environment, self.sinks, self.channels = environment, sinks, channels
         self.socket = Path(environment["XDG_RUNTIME_DIR"]) / "native"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -64,7 +73,8 @@ class SoundServer:
         command += ["--exit-idle-time=-1", "--disable-shm=yes", "--log-level=error"]
         command += ["-L", f"module-native-protocol-unix socket={self.socket} auth-anonymous=1"]
         for sink in self.sinks:
-            command += ["-L", f"module-null-sink sink_name={sink} rate={RATE} channels=2"]
+            sink_of = f"module-null-sink sink_name={sink} rate={RATE} channels={self.channels}"
+            command += ["-L", f"{sink_of} channel_map={channel_map(self.channels)}"]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command, env=self.environment, **quiet)
         until(lambda: self.socket.exists() and self.pactl("info") != "", 20, "a sound server")
@@ -110,17 +120,20 @@ class SoundServer:
             self.process.wait()
             self.process = None
 
-    def hears(self, folder: Path, sink: str = "spk") -> Ear:
-        """Start to record a sink."""
-        return Ear(self.environment, folder / f"{time.monotonic_ns()}.f32", sink)
+    def hears(self, folder: Path, sink: str = "spk", channels: int = 1) -> Ear:
+        """Start to record a sink, mixed to one channel or with all of its own."""
+        return Ear(self.environment, folder / f"{time.monotonic_ns()}.f32", sink, channels)
 
 
 class Ear:
     """A recording of what a sink plays."""
 
-    def __init__(self, environment: dict[str, str], path: Path, sink: str) -> None:
-        self.path = path
-        command = ["parec", "-d", f"{sink}.monitor", f"--rate={RATE}", "--channels=1"]
+    def __init__(
+        self, environment: dict[str, str], path: Path, sink: str, channels: int = 1
+    ) -> None:
+        self.path, self.channels = path, channels
+        command = ["parec", "-d", f"{sink}.monitor", f"--rate={RATE}", f"--channels={channels}"]
+        command += [f"--channel-map={channel_map(channels)}"]
         command += ["--format=float32le", "--latency-msec=20", "--raw"]
         with path.open("wb") as file:
             self.process = subprocess.Popen(
@@ -128,14 +141,15 @@ class Ear:
             )
 
     def sound(self) -> NDArray[np.float32]:
-        """Everything so far."""
-        data = self.path.read_bytes()
-        return np.frombuffer(data[: len(data) // 4 * 4], np.float32)
+        """Everything so far: (n,), or (channels, n) if there are several."""
+        data, frame = self.path.read_bytes(), 4 * self.channels
+        sound = np.frombuffer(data[: len(data) // frame * frame], np.float32)
+        return sound if self.channels == 1 else sound.reshape(-1, self.channels).T
 
     def hears_something(self) -> bool:
         """Whether the last tenth of a second was not silent."""
-        last = self.sound()[-RATE // 10 :]
-        return len(last) == RATE // 10 and float(np.sqrt(np.mean(np.square(last)))) > LOUD
+        last = self.sound()[..., -RATE // 10 :]
+        return last.shape[-1] == RATE // 10 and float(np.sqrt(np.mean(np.square(last)))) > LOUD
 
     def close(self) -> None:
         """Stop recording."""
