@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from latent_resonance.audio.griffin_lim import StreamingGriffinLim, griffin_lim
-    from latent_resonance.audio.spectrogram import (
-        Geometry,
-        loop_to_spectrogram,
-        spectrogram_to_magnitude,
-    )
+    from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
+    from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
     from latent_resonance.config.settings import Settings
     from latent_resonance.pack import open_pack
     from latent_resonance.rendering import render, render_samples
@@ -47,7 +44,7 @@ _MODULES = {
     "open_pack": "pack",
     "render": "rendering",
     "render_samples": "rendering",
-    "spectrogram_to_magnitude": "audio.spectrogram",
+    "spectrogram_to_magnitude": "audio.mel_inversion",
 }
 
 

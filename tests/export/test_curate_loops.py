@@ -12,11 +12,8 @@ import soxr
 from tests.support.small_loops import RATE, SETTINGS, SMALL, Play
 
 from latent_resonance.audio.griffin_lim import griffin_lim
-from latent_resonance.audio.spectrogram import (
-    Geometry,
-    loop_to_spectrogram,
-    spectrogram_to_magnitude,
-)
+from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
+from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
 from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 from latent_resonance_export.dataset.loops import close_loop, normalise_peak

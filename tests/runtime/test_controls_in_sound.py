@@ -15,13 +15,12 @@ from tests.support.audio_measures import (
     play,
     settings_of,
 )
+from tests.support.spectrograms import held_tone
 
-from latent_resonance.audio.spectrogram import Geometry, pixels_to_amplitude
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.networks import load_networks
-from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
 POSES: tuple[dict[str, float], ...] = (
     {},
@@ -78,16 +77,6 @@ def test_z_comes_to_rest_on_a_pure_anchor_when_still(pack_folder: Path) -> None:
     assert distance < 1e-2 * np.linalg.norm(pack.anchors[0])
 
 
-def held_tone(geometry: Geometry, beats: int) -> np.ndarray:
-    """A spectrogram of one partial at band 150 that swells `beats` times per loop."""
-    spectrogram = np.full((geometry.n_mels, geometry.n_frames), -1.0, np.float32)
-    frames = np.arange(geometry.n_frames)
-    swell = 0.15 * np.cos(2 * np.pi * beats * frames / geometry.n_frames)
-    for offset, level in ((-1, 0.4), (0, 0.6), (1, 0.4)):
-        spectrogram[150 + offset] = level + swell
-    return spectrogram
-
-
 def tempo_and_pitch(pack_folder: Path, yaw_velocity: float) -> tuple[float, float]:
     """(swells a second, Hz of the partial) of the held tone while the head turns."""
     pack = open_pack(pack_folder)
@@ -112,44 +101,6 @@ def test_a_turning_head_changes_the_tempo_and_not_the_pitch(
     assert rate > 1.5
     assert fast_hz / slow_hz == pytest.approx(rate, rel=0.06)
     assert turning_pitch_hz == pytest.approx(resting_pitch_hz, rel=0.01)
-
-
-def test_the_loop_has_no_seam() -> None:
-    geometry = Geometry()
-    loop = SpectrogramLoop(geometry, morph_s=0.0)
-    loop.receive(held_tone(geometry, beats=3))
-    columns = np.array([loop.column(1.3) for _ in range(1200)])
-    steps = np.abs(np.diff(columns[2:], axis=0)).max(axis=1)
-    assert steps.max() < 0.02
-
-
-def test_a_spectrogram_that_arrives_during_a_morph_starts_from_the_blend() -> None:
-    geometry = Geometry()
-    loop = SpectrogramLoop(geometry, morph_s=0.15)
-    spectrograms = [np.full((512, 512), level, np.float32) for level in (0.2, -0.8, 0.9)]
-    loop.receive(spectrograms[0])
-    levels = []
-    for i in range(60):
-        if i in (20, 26):
-            loop.receive(spectrograms[1 + (i == 26)])
-        levels.append(float(loop.column(1.0)[0]))
-    amplitudes = pixels_to_amplitude(np.array(levels), geometry.range_db)
-    assert np.abs(np.diff(amplitudes)).max() < amplitudes.max() / (0.15 / geometry.hop_s)
-    assert levels[-1] == pytest.approx(0.9, abs=1e-5)
-
-
-def test_half_way_between_two_chords_both_are_audible() -> None:
-    geometry = Geometry()
-    loop = SpectrogramLoop(geometry, morph_s=0.15)
-    spectrograms = [np.full((512, 512), -1.0, np.float32) for _ in range(2)]
-    spectrograms[0][100], spectrograms[1][140] = 0.6, 0.6
-    loop.receive(spectrograms[0])
-    for _ in range(20):
-        loop.column(1.0)
-    loop.receive(spectrograms[1])
-    columns = np.array([loop.column(1.0) for _ in range(14)])[:, [100, 140]]
-    power = np.square(pixels_to_amplitude(columns, geometry.range_db)).sum(axis=1)
-    assert 10 * np.log10(power.max() / power.min()) < 3.5  # in decibels it was 30
 
 
 def test_controls_do_not_depend_on_how_repeated_they_are_stepped(pack_folder: Path) -> None:

@@ -14,8 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance.audio.griffin_lim import StreamingGriffinLim, griffin_lim
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_to_magnitude
+from latent_resonance.audio.mel_inversion import (
+    amplitude_to_magnitude,
+    mel_to_amplitude,
+    spectrogram_to_magnitude,
+)
+from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.audio.wav import WavFile
+from latent_resonance.config.settings import Loop
+from latent_resonance.voice.synthesis.loop_frames import frames_of
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
 FloatArray = NDArray[np.float32]
@@ -40,11 +47,14 @@ def loop_to_audio(pixels: FloatArray, geometry: Geometry) -> FloatArray:
 def columns_to_audio(
     columns: Iterable[FloatArray], geometry: Geometry, seed: int
 ) -> Iterator[FloatArray]:
-    """Columns of pixels (n_mels,) -> hops of samples, without the latency at the beginning."""
+    """Columns of mel amplitudes (n_mels,) -> hops of samples, without the latency at the beginning."""
     stream = StreamingGriffinLim(geometry, seed=seed)
     n_latency = -(-stream.latency_samples // geometry.hop_length)
-    silence = (np.full(geometry.n_mels, -1.0, np.float32) for _ in range(n_latency))
-    hops = (stream.push(spectrogram_to_magnitude(c, geometry)) for c in chain(columns, silence))
+    silence = (np.zeros(geometry.n_mels, np.float32) for _ in range(n_latency))
+    hops = (
+        stream.push(amplitude_to_magnitude(mel_to_amplitude(column, geometry), geometry))
+        for column in chain(columns, silence)
+    )
     for index, samples in enumerate(hops):
         if index >= n_latency:
             yield samples
@@ -52,9 +62,9 @@ def columns_to_audio(
 
 def real_columns(spectrograms: Iterable[FloatArray], geometry: Geometry) -> Iterator[FloatArray]:
     """One period of each loop, with a crossfade to the next."""
-    loop = SpectrogramLoop(geometry, CROSSFADE_S)
+    loop = SpectrogramLoop(geometry, Loop(morph="blend", morph_s=CROSSFADE_S), fastest=1.0)
     for spectrogram in spectrograms:
-        loop.receive(spectrogram)
+        loop.receive(frames_of(spectrogram, geometry))
         for _ in range(geometry.n_frames):
             yield loop.column(1.0)
 
@@ -63,9 +73,9 @@ def generated_columns(
     spectrograms: Iterable[FloatArray], geometry: Geometry
 ) -> Iterator[FloatArray]:
     """The loop repeats while a new spectrogram fades in every FRAMES_PER_Z frames."""
-    loop = SpectrogramLoop(geometry, FRAMES_PER_Z * geometry.hop_s)
+    loop = SpectrogramLoop(geometry, Loop(morph_s=FRAMES_PER_Z * geometry.hop_s), fastest=1.0)
     for spectrogram in spectrograms:
-        loop.receive(spectrogram)
+        loop.receive(frames_of(spectrogram, geometry))
         for _ in range(FRAMES_PER_Z):
             yield loop.column(1.0)
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_to_amplitude
+from latent_resonance.audio.mel_inversion import spectrogram_to_amplitude
+from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import open_pack, sha256_of
 from latent_resonance_export.audition.generator import subject_of_pack

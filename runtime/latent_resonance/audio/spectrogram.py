@@ -135,24 +135,6 @@ def mel_filterbank(geometry: Geometry) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array(weights.astype(np.float32))
 
 
-@lru_cache(maxsize=8)
-def mel_interpolation(geometry: Geometry) -> scipy.sparse.csr_array:
-    """Matrix from mel amplitudes to FFT bin amplitudes: (n_bins, n_mels), sparse.
-
-    Linear interpolation between band centres; bins outside the outer centres are zero.
-    """
-    centres = mel_frequencies(geometry)[1:-1]
-    bins = np.arange(geometry.n_bins) * geometry.sample_rate / geometry.n_fft
-    inside = np.flatnonzero((bins >= centres[0]) & (bins <= centres[-1]))
-    upper = np.clip(np.searchsorted(centres, bins[inside]), 1, len(centres) - 1)
-    share = (bins[inside] - centres[upper - 1]) / (centres[upper] - centres[upper - 1])
-    rows = np.concatenate([inside, inside])
-    columns = np.concatenate([upper - 1, upper])
-    weights = np.concatenate([1.0 - share, share]).astype(np.float32)
-    shape = (geometry.n_bins, geometry.n_mels)
-    return scipy.sparse.coo_array((weights, (rows, columns)), shape=shape).tocsr()
-
-
 def mel_power(spectrum: ComplexArray, geometry: Geometry) -> FloatArray:
     """Mel power of a complex spectrum: (n_bins, n_frames) -> (n_mels, n_frames)."""
     power = np.square(np.abs(spectrum) * magnitude_scale(geometry))
@@ -193,20 +175,3 @@ def amplitude_to_pixels(amplitude: FloatArray, range_db: float) -> FloatArray:
     scale = np.float32(40.0 / (range_db * np.log(10.0)))
     pixels: FloatArray = np.log(amplitude + floor) * scale + np.float32(1.0)
     return pixels
-
-
-def spectrogram_to_amplitude(spectrogram: FloatArray, geometry: Geometry) -> FloatArray:
-    """Mel spectrogram in [-1, 1] to FFT bin amplitudes: (n_mels, ...) -> (n_bins, ...)."""
-    mel_amplitude = pixels_to_amplitude(spectrogram, geometry.range_db)
-    amplitude: FloatArray = mel_interpolation(geometry) @ mel_amplitude
-    return amplitude
-
-
-def amplitude_to_magnitude(amplitude: FloatArray, geometry: Geometry) -> FloatArray:
-    """FFT bin amplitudes to the magnitudes that `griffin_lim` takes."""
-    return amplitude * np.float32(1.0 / magnitude_scale(geometry))
-
-
-def spectrogram_to_magnitude(spectrogram: FloatArray, geometry: Geometry) -> FloatArray:
-    """Mel spectrogram in [-1, 1] to FFT magnitudes: (n_mels, ...) -> (n_bins, ...)."""
-    return amplitude_to_magnitude(spectrogram_to_amplitude(spectrogram, geometry), geometry)

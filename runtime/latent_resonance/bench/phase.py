@@ -12,12 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from latent_resonance.audio.griffin_lim import griffin_lim
-from latent_resonance.audio.spectrogram import (
-    FloatArray,
-    Geometry,
-    spectrogram_to_magnitude,
-    stft_circular,
-)
+from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, stft_circular
 from latent_resonance.bench.context import Context
 from latent_resonance.bench.measurement import Measurement
 from latent_resonance.bench.timing import times_of

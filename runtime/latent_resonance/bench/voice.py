@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from latent_resonance.audio.spectrogram import Geometry, spectrogram_to_magnitude
+from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
+from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.bench.context import Context
 from latent_resonance.bench.measurement import Measurement, percentiles
 from latent_resonance.bench.phase import resynthesise

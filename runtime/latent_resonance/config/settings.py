@@ -162,9 +162,22 @@ class Latent(Section):
 
 
 class Loop(Section):
-    """The transition from one spectrogram to the next."""
+    """A generated spectrogram as a loop, and the transition from one to the next."""
 
-    morph_s: float = Field(0.15, ge=0.0, le=5.0, description="seconds of cross-fade, 0 to 5")
+    morph: Literal["glide", "blend"] = Field(
+        "glide",
+        description="glide moves the pitch from one spectrogram to the next, blend cross-fades",
+    )
+    morph_s: float = Field(0.15, ge=0.0, le=5.0, description="seconds of the transition, 0 to 5")
+    longest_rest_s: float = Field(
+        0.15,
+        ge=0.05,
+        le=60.0,
+        description="seconds of silence that a loop may hold, 0.05 to 60; more is passed quickly",
+    )
+    even_levels: bool = Field(
+        True, description="play every spectrogram at the same loudness, on average"
+    )
 
 
 class Phase(Section):

@@ -19,7 +19,8 @@ import torch
 from tests.support import faces
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.audio.spectrogram import FloatArray, Geometry, spectrogram_to_magnitude
+from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
+from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.bench.context import Context
 from latent_resonance.bench.eye import run_tracker
 from latent_resonance.bench.phase import resynthesise

@@ -6,6 +6,8 @@ hop. Out: one hop of samples.
 
 from __future__ import annotations
 
+import numpy as np
+
 from latent_resonance.audio.griffin_lim import StreamingGriffinLim
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.config.settings import Settings
@@ -22,6 +24,10 @@ class ChannelPair:
     seed : of glitches, noise and attacks
     quadrature : give two channels, the second turned by 90 degrees
     start : where the playhead starts, as a share of the loop
+
+    Attributes
+    ----------
+    generated : mel amplitudes (n_mels,) of the newest column, as the loop gave it
     """
 
     def __init__(
@@ -34,7 +40,10 @@ class ChannelPair:
         start: float = 0.0,
     ) -> None:
         self.n_frames, self.start = geometry.n_frames, start * geometry.n_frames
-        self.loop = SpectrogramLoop(geometry, settings.loop.morph_s)
+        self.loop = SpectrogramLoop(
+            geometry, settings.loop, max(settings.controls.time_stretch.output)
+        )
+        self.generated = np.zeros(geometry.n_mels, np.float32)
         self.effects = SpectralEffects(geometry, seed)
         self.phase = StreamingGriffinLim(
             geometry,
@@ -59,11 +68,12 @@ class ChannelPair:
 
     def seek(self, position: float) -> None:
         """Move the playhead to a position in the loop, frames, plus this pair's own start."""
-        self.loop.position = (position + self.start) % self.n_frames
+        self.loop.playhead.position = (position + self.start) % self.n_frames
 
     def hop(self, controls: Controls) -> FloatArray:
         """The next hop: (hop_length,) samples, or (2, hop_length) in quadrature."""
-        return self.phase.push(self.effects.step(self.loop.column(controls.rate), controls))
+        self.generated = self.loop.column(controls.rate)
+        return self.phase.push(self.effects.step(self.generated, controls))
 
 
 def channel_pairs(

@@ -21,6 +21,7 @@ from latent_resonance.voice.synthesis.channel_pair import channel_pairs
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.correction import Correction
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
+from latent_resonance.voice.synthesis.loop_frames import frames_of
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
 from latent_resonance.voice.synthesis.panning import Panning
 from latent_resonance.voice.synthesis.tone import Tone
@@ -158,7 +159,8 @@ class Synthesiser:
 
     def __init__(self, pack: Pack, settings: Settings, seed: int, n_channels: int = 1) -> None:
         geometry = pack.geometry
-        self.hop_s = geometry.hop_s
+        self.geometry, self.hop_s = geometry, geometry.hop_s
+        self.level_db = pack.level_reference_db if settings.loop.even_levels else None
         self.controls = ControlGlide(settings.controls)
         self.pairs = channel_pairs(geometry, settings, seed + 1, n_channels)
         self.panning = Panning(geometry.sample_rate) if settings.output.follow_yaw else None
@@ -169,6 +171,11 @@ class Synthesiser:
             volume_db=settings.output.volume_db,
             ceiling_dbtp=settings.output.ceiling_dbtp,
         )
+
+    @property
+    def generated(self) -> FloatArray:
+        """Mel amplitudes (n_mels,) of the newest column, before effects and tone."""
+        return self.pairs[0].generated
 
     @property
     def latency_samples(self) -> int:
@@ -185,12 +192,13 @@ class Synthesiser:
     def seek(self, other: Synthesiser) -> None:
         """Move the playheads to where another synthesiser's are."""
         for pair in self.pairs:
-            pair.seek(other.pairs[0].loop.position)
+            pair.seek(other.pairs[0].loop.playhead.position)
 
     def receive(self, spectrogram: FloatArray) -> None:
         """Start to morph into a new spectrogram (n_mels, n_frames)."""
+        frames = frames_of(spectrogram, self.geometry, self.level_db)
         for pair in self.pairs:
-            pair.loop.receive(spectrogram)
+            pair.loop.receive(frames)
 
     def hop(self, features: FeatureVector) -> FloatArray:
         """The next hop, float32 within the ceiling: (hop_length,), or (n_channels, hop_length)."""

@@ -1,0 +1,125 @@
+"""Pitch glides: from one column of a spectrogram to another, with the pitch on the way.
+
+Pure. A cross-fade between two notes is two notes at once. Here both columns are warped along
+log-frequency to the pitch on the way and then blended:
+
+    a(f / r**t) (1 - t) + b(f / r**(t - 1)) t,    t from 0 to 1
+
+where r is the interval from a to b. Where there is none (chords, noise, silence) r is 1, and the
+formula is a plain blend.
+
+The interval is the shift at which the harmonic sums of both correlate best: the sum over k of the
+levels at k f, after Hermes (1988), "Measurement of pitch by subharmonic summation", less those at
+(k + 1/2) f, which a pitch an octave too low would have. docs/benchmarks.md compares alternatives.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.fft
+import scipy.sparse
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter1d
+
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, hz_to_mel, mel_frequencies
+
+POINTS_PER_OCTAVE = 192  # of the log-frequency axis: 6 cents
+LOWEST_HZ, HIGHEST_HZ = 40.0, 3000.0  # of the axis
+FARTHEST = 1.2  # octaves
+HARMONICS, DECAY = 16, 0.9  # summed, and the weight of each relative to the one before it
+BETWEEN, BETWEEN_WEIGHT = 6, 0.6  # levels between harmonics that are subtracted
+SHARPNESS = 4  # power of the harmonic sums: their peaks count, not their slopes
+SMOOTH_OCTAVES = 0.35  # local mean that is removed: formants are ignored, partials count
+PITCH_RANGE_DB = 20.0  # below the loudest partial; what is weaker does not count
+NEARER = 0.05  # correlation that an octave's distance costs: of two candidates, the nearer
+ALIKE = 0.52  # least correlation that is an interval; two noises seldom have as much
+
+Axis = NDArray[np.float64]  # (points,) on the log-frequency axis
+
+
+class PitchGlide:
+    """Finds the interval between two columns, and makes the columns between them.
+
+    Columns are amplitudes on the geometry's mel bands: (..., n_mels).
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.hz = mel_frequencies(geometry)[1:-1]
+        mel = hz_to_mel(self.hz)
+        self.first_mel, self.bands_per_mel = mel[0], 1.0 / (mel[1] - mel[0])
+        self.last = len(mel) - 1
+        n = round(np.log2(HIGHEST_HZ / LOWEST_HZ) * POINTS_PER_OCTAVE)
+        position = self._position(LOWEST_HZ * 2.0 ** (np.arange(n) / POINTS_PER_OCTAVE))
+        self.below = np.clip(position.astype(np.intp), 0, self.last - 1)
+        self.share = np.clip(position - self.below, 0.0, 1.0)
+        self.harmonic_sum = _harmonic_sum(n)
+        self.reach = round(FARTHEST * POINTS_PER_OCTAVE)
+        self.size = scipy.fft.next_fast_len(n + self.reach, real=True)
+        self.octaves = np.arange(-self.reach, self.reach + 1) / POINTS_PER_OCTAVE
+
+    def interval(self, a: FloatArray, b: FloatArray, near: float = 0.0) -> float:
+        """Octaves from column a to column b, both (n_mels,); 0 where there is no interval.
+
+        near : octaves; of two intervals that are as likely, the nearer to this one is chosen
+        """
+        pitches_a, pitches_b = self._pitches(a), self._pitches(b)
+        scale = float(np.linalg.norm(pitches_a) * np.linalg.norm(pitches_b))
+        if scale == 0.0:
+            return 0.0
+        correlation = self._correlation(pitches_a, pitches_b) / scale
+        best = int(np.argmax(correlation - NEARER * np.abs(self.octaves - near)))
+        return float(self.octaves[best]) if correlation[best] > ALIKE else 0.0
+
+    def between(self, a: FloatArray, b: FloatArray, share: float, octaves: float) -> FloatArray:
+        """The columns at `share` (0..1) of the way from a to b, which lies `octaves` higher.
+
+        a, b : (..., n_mels), alike in shape; so is the result
+        """
+        if octaves != 0.0:
+            a, b = self._warped(a, share * octaves), self._warped(b, (share - 1.0) * octaves)
+        blended: FloatArray = a + (b - a) * np.float32(share)
+        return blended
+
+    def _position(self, hz: Axis) -> Axis:
+        """Frequencies as positions between mel bands."""
+        position: Axis = (hz_to_mel(hz) - self.first_mel) * self.bands_per_mel
+        return position
+
+    def _warped(self, columns: FloatArray, octaves: float) -> FloatArray:
+        """Columns whose content lies higher by `octaves`; silence comes in from above."""
+        position = self._position(self.hz * 2.0**-octaves)
+        below = np.clip(position.astype(np.intp), 0, self.last - 1)
+        share = np.clip(position - below, 0.0, 1.0).astype(np.float32)
+        left, right = columns.take(below, axis=-1), columns.take(below + 1, axis=-1)
+        warped: FloatArray = left + (right - left) * share
+        warped[..., position > self.last] = 0.0
+        return warped
+
+    def _pitches(self, column: FloatArray) -> Axis:
+        """How well each frequency of the axis would be the column's pitch, less the mean."""
+        left, right = column[self.below], column[self.below + 1]
+        levels_db = 20.0 * np.log10(left + (right - left) * self.share + 1e-6)
+        above = np.maximum(levels_db - (levels_db.max() - PITCH_RANGE_DB), 0.0)
+        mean_db = uniform_filter1d(above, round(SMOOTH_OCTAVES * POINTS_PER_OCTAVE))
+        pitches = self.harmonic_sum @ np.maximum(above - mean_db, 0.0)
+        pitches = np.maximum(pitches, 0.0) ** SHARPNESS
+        centred: Axis = pitches - pitches.mean()
+        return centred
+
+    def _correlation(self, a: Axis, b: Axis) -> Axis:
+        """Products of a, moved up by -reach..reach points, with b."""
+        product = np.conj(scipy.fft.rfft(a, self.size)) * scipy.fft.rfft(b, self.size)
+        circular = scipy.fft.irfft(product, self.size)
+        return np.concatenate([circular[-self.reach :], circular[: self.reach + 1]])
+
+
+def _harmonic_sum(n: int) -> scipy.sparse.csr_array:
+    """Matrix (n, n) from levels to harmonic sums on the axis."""
+    summed = {float(k): DECAY ** (k - 1) for k in range(1, HARMONICS + 1)}
+    between = {k + 0.5: -BETWEEN_WEIGHT * DECAY ** (k - 1) for k in range(1, BETWEEN + 1)}
+    weights = {
+        round(np.log2(multiple) * POINTS_PER_OCTAVE): weight
+        for multiple, weight in (summed | between).items()
+    }
+    diagonals = [np.full(n - offset, weight) for offset, weight in weights.items()]
+    return scipy.sparse.diags_array(diagonals, offsets=list(weights), shape=(n, n), format="csr")

@@ -1,0 +1,73 @@
+"""The interval between two columns, and the columns between them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests.support.spectrograms import GEOMETRY, harmonic, noise
+
+from latent_resonance.audio.spectrogram import FloatArray, mel_frequencies, pixels_to_amplitude
+from latent_resonance.voice.synthesis.pitch_glide import PitchGlide
+
+GLIDE = PitchGlide(GEOMETRY)
+HZ = mel_frequencies(GEOMETRY)[1:-1]
+
+
+def column(spectrogram: FloatArray) -> FloatArray:
+    return np.ascontiguousarray(pixels_to_amplitude(spectrogram[:, 100], GEOMETRY.range_db))
+
+
+@pytest.mark.parametrize(
+    ("from_hz", "to_hz"), [(196.0, 220.0), (220.0, 147.0), (98.0, 147.0), (130.0, 260.0)]
+)
+def test_the_interval_between_two_notes_is_found(from_hz: float, to_hz: float) -> None:
+    found = GLIDE.interval(column(harmonic(from_hz)), column(harmonic(to_hz)))
+    assert found == pytest.approx(np.log2(to_hz / from_hz), abs=0.02)
+
+
+def test_the_interval_does_not_depend_on_the_level() -> None:
+    loud, soft = column(harmonic(196.0, 0.3)), column(harmonic(262.0, 0.003))
+    assert GLIDE.interval(loud, soft) == pytest.approx(np.log2(262 / 196), abs=0.02)
+
+
+def test_a_note_and_itself_are_no_interval_apart() -> None:
+    note = column(harmonic(311.0))
+    assert GLIDE.interval(note, note) == 0.0
+
+
+def test_between_noise_and_noise_there_is_seldom_an_interval() -> None:
+    columns = [column(noise(seed)) for seed in range(24)]
+    found = [GLIDE.interval(a, b) for a, b in pairwise(columns)]
+    assert found.count(0.0) >= 18
+
+
+def test_silence_has_no_interval_to_anything() -> None:
+    silence, note = np.zeros(512, np.float32), column(harmonic(196.0))
+    assert GLIDE.interval(silence, silence) == 0.0
+    assert GLIDE.interval(silence, note) == 0.0
+    assert GLIDE.interval(note, silence) == 0.0
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_half_way_the_lowest_partial_is_half_way(share: float) -> None:
+    low, high = column(harmonic(196.0)), column(harmonic(294.0))
+    octaves = GLIDE.interval(low, high)
+    between = GLIDE.between(low, high, share, octaves)
+    found_hz = HZ[np.argmax(between[HZ < 350])]
+    assert found_hz == pytest.approx(196.0 * (294.0 / 196.0) ** share, rel=0.02)
+
+
+@pytest.mark.parametrize("octaves", [-0.6, 0.0, 0.6])
+def test_the_ends_of_a_glide_are_the_columns_themselves(octaves: float) -> None:
+    a, b = column(harmonic(196.0)), column(noise(0))
+    np.testing.assert_allclose(GLIDE.between(a, b, 0.0, octaves), a, atol=1e-7)
+    np.testing.assert_allclose(GLIDE.between(a, b, 1.0, octaves), b, atol=1e-7)
+
+
+def test_many_frames_are_warped_as_each_alone() -> None:
+    a, b = (np.random.default_rng(seed).random((5, 512), np.float32) for seed in (0, 1))
+    together = GLIDE.between(a, b, 0.3, 0.4)
+    alone = [GLIDE.between(one, other, 0.3, 0.4) for one, other in zip(a, b, strict=True)]
+    np.testing.assert_allclose(together, np.stack(alone), rtol=1e-6)
