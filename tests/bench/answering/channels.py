@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,9 +21,14 @@ from tests.bench.answering.playing import (
     OPEN_FILTER,
     channels_sound,
     geometry_of,
+    pack_of,
     random_z,
+    settings_of,
     spectrogram_of,
 )
+from tests.support.audio_measures import face
+
+from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 N_SPECTROGRAMS = 20
 SECONDS = 5.0
@@ -30,6 +36,7 @@ MANY = 8  # channels
 # Of the correlations of any two channels: statistic, largest value of two, and of many.
 CORRELATION_TARGETS = (("median", None, at_most(0.4)), ("most", at_most(0.1), at_most(0.7)))
 WITHIN_DB = at_most(0.5)
+TURNS, TURN_HOPS = 5, 300  # of timing
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,11 @@ def channel_figures(bench: Bench) -> Iterator[Figure]:
             label = f"channels: {pack}, {n_channels}"
             job = partial(spread_of, pack, n_channels)
             yield from figures_of(pack, n_channels, bench.each(label, job, range(N_SPECTROGRAMS)))
+        [ratio] = bench.each(f"channels: {pack}, time", stereo_cost, [pack])
+        yield Figure(
+            "channels", pack, "2 channels", "processor time over one channel's", "", ratio,
+            at_most(1.1),
+        )  # fmt: skip
 
 
 def figures_of(pack: str, n_channels: int, spreads: Sequence[Spread]) -> Iterator[Figure]:
@@ -83,3 +95,24 @@ def spread_of(pack: str, n_channels: int, index: int) -> Spread:
         channel_spread_db(channels),
         mono_sum_db(channels),
     )
+
+
+def stereo_cost(pack: str) -> float:
+    """Processor time of two channels over that of one, in turns; the median ratio."""
+    opened = pack_of(pack)[0]
+    spectrogram = spectrogram_of(pack, random_z(pack, (6, 0)))
+    voices = [Synthesiser(opened, settings_of(pack), seed=0, n_channels=n) for n in (1, 2)]
+    for voice in voices:
+        voice.receive(spectrogram)
+    turns = [[turn_s(voice) for voice in voices] for _ in range(TURNS + 1)][
+        1:
+    ]  # the first warms up
+    return float(np.median([two_s / one_s for one_s, two_s in turns]))
+
+
+def turn_s(voice: Synthesiser) -> float:
+    """Processor seconds of a few seconds of sound."""
+    features, begin_s = face(mouth_open=0.5), time.process_time()
+    for _ in range(TURN_HOPS):
+        voice.hop(features)
+    return time.process_time() - begin_s

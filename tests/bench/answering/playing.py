@@ -48,10 +48,8 @@ class Unchanged:
 
 
 def settings_of(pack: str, *changes: Changes) -> Settings:
-    """The default settings with changes, in mono unless they say otherwise."""
+    """The default settings with changes."""
     values: Changes = {"pack": pack}
-    if "channels" in Settings().output.__class__.model_fields:
-        values["output"] = {"channels": "mono"}
     for change in changes:
         values = deep_merge(values, change)
     return Settings.model_validate(values)
@@ -81,12 +79,6 @@ def without_loudness(synthesiser: Synthesiser) -> Synthesiser:
             raise AttributeError(f"tone has no {name}: name its loudness stages here again")
         setattr(synthesiser.tone, name, Unchanged())
     return synthesiser
-
-
-def mono(block: FloatArray) -> FloatArray:
-    """(n,) from (n,) or (n_channels, n)."""
-    mixed: FloatArray = block if block.ndim == 1 else block.sum(axis=0)
-    return mixed
 
 
 # --- faces ------------------------------------------------------------------------------------
@@ -132,7 +124,7 @@ def face_sound(
         features = movement(i * hop_s)
         if i % GENERATE_HOPS == 0:
             synthesiser.receive(generator.step(features, GENERATE_HOPS * hop_s))
-        hops.append(mono(synthesiser.hop(features)))
+        hops.append(synthesiser.hop(features))
     return np.concatenate(hops)[round(settle_s / hop_s) * opened.geometry.hop_length :]
 
 
@@ -155,23 +147,25 @@ def loop_sound(
     for i in range(n_hops + -(-latency // geometry.hop_length)):
         if i in arrivals:
             synthesiser.receive(arrivals[i])
-        hops.append(mono(synthesiser.hop(movement(i * geometry.hop_s))))
+        hops.append(synthesiser.hop(movement(i * geometry.hop_s)))
     return np.concatenate(hops)[latency : latency + n_hops * geometry.hop_length]
 
 
 def channels_sound(
     pack: str, spectrogram: FloatArray, n_channels: int, seconds: float, *changes: Changes
 ) -> FloatArray:
-    """A spectrogram on several channels, before the loudness stage, once it has begun:
-    (n_channels, n).
+    """A spectrogram on several channels before the loudness stage, from the first half second on.
+
+    Returns
+    -------
+    (n_channels, n) samples
     """
-    several = {"output": {"channels": "stereo" if n_channels == 2 else n_channels}}
-    synthesiser = synthesiser_of(pack, *changes, several, loudness=False)
-    synthesiser.receive(spectrogram)
-    hop_s, features = geometry_of(pack).hop_s, face(mouth_open=1.0)
-    lead, n_hops = round(CHANNELS_LEAD_S / hop_s), round((CHANNELS_LEAD_S + seconds) / hop_s)
-    hops = [synthesiser.hop(features) for _ in range(n_hops)]
-    return np.concatenate(hops[lead:], axis=-1)
+    opened = pack_of(pack)[0]
+    synthesiser = Synthesiser(opened, settings_of(pack, *changes), seed=0, n_channels=n_channels)
+    without_loudness(synthesiser).receive(spectrogram)
+    hop_s, features = opened.geometry.hop_s, face(mouth_open=1.0)
+    hops = [synthesiser.hop(features) for _ in range(round((CHANNELS_LEAD_S + seconds) / hop_s))]
+    return np.atleast_2d(np.concatenate(hops[round(CHANNELS_LEAD_S / hop_s) :], axis=-1))
 
 
 def take_sound(
@@ -182,7 +176,7 @@ def take_sound(
     if not loudness:
         without_loudness(take.synthesiser)
         take.fader = Unchanged()  # type: ignore[assignment]
-    return np.concatenate([mono(samples) for samples, _ in rendered_hops(take, seconds)])
+    return np.concatenate([samples for samples, _ in rendered_hops(take, seconds)])
 
 
 # --- spectrograms -----------------------------------------------------------------------------
