@@ -1,24 +1,25 @@
-"""The plot of a render: the spectrogram of its sound, and the features below it.
+"""The plot of a render: its spectrogram as on the wall, and the features below it.
 
-Drawn from samples and features only, never from images. It uses OpenCV, which the runtime
-needs anyway; the voice does not import this module.
+Drawn from samples, generated columns and features only, never from images. It uses OpenCV, which
+the runtime needs anyway; the voice does not import this module.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
+from latent_resonance.audio.brightness import RANGE_DB, Levels, brightness
+from latent_resonance.audio.generated_mel import GeneratedColumn, generated_levels
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, hz_to_mel
 from latent_resonance.audio.streaming_mel import StreamingMel
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.linux.atomic_file import atomic_path
 
 WIDTH, HEIGHT = 1280, 480  # of the spectrogram, image pixels
-RANGE_DB = 90.0
 STRIP = 44  # height of one feature's strip
 MARGIN = (90, 20, 20, 40)  # left, right, top, bottom
 FOREGROUND = (205, 205, 205)
@@ -35,17 +36,24 @@ STRIPS = (
 
 
 class RenderPlot:
-    """Collects a mel column and the features of each hop, and plots them."""
+    """Collects the levels and the features of each hop, and plots them.
 
-    def __init__(self, geometry: Geometry) -> None:
-        self.geometry = geometry
-        self.mel = StreamingMel(geometry, RANGE_DB)
-        self.columns: list[NDArray[np.uint8]] = []
+    Parameters
+    ----------
+    max_hz : top of the frequency axis, if the geometry reaches it
+    """
+
+    def __init__(self, geometry: Geometry, max_hz: float) -> None:
+        self.geometry = replace(geometry, f_max_hz=min(max_hz, geometry.f_max_hz))
+        self.mel = StreamingMel(self.geometry, RANGE_DB)
+        self.sound: list[Levels] = []
+        self.generated: list[Levels] = []
         self.features: list[FeatureVector] = []
 
-    def add(self, samples: FloatArray, features: FeatureVector) -> None:
-        """Add one hop of samples and the features that it was rendered from."""
-        self.columns.append(self.mel.column(samples))
+    def add(self, samples: FloatArray, features: FeatureVector, generated: GeneratedColumn) -> None:
+        """Add one hop of samples, and the features and the column that it was rendered from."""
+        self.sound.append(self.mel.column(samples))
+        self.generated.append(generated_levels(generated, self.geometry, RANGE_DB))
         self.features.append(features)
 
     def write(self, path: Path) -> None:
@@ -70,8 +78,9 @@ class RenderPlot:
 
     def _spectrogram(self) -> np.ndarray:
         half_window = self.geometry.n_fft // 2 // self.geometry.hop_length
-        repeated = self.columns[-1:] * min(half_window, len(self.columns))
-        image = np.flipud(np.stack(self.columns[half_window:] + repeated, axis=1))
+        repeated = self.sound[-1:] * min(half_window, len(self.sound))
+        sound = np.stack(self.sound[half_window:] + repeated, axis=1)
+        image = np.flipud(brightness(sound, np.stack(self.generated, axis=1)))
         shrinks = image.shape[1] > WIDTH
         method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         resized = cv2.resize(image, (WIDTH, HEIGHT), interpolation=method)
@@ -80,7 +89,7 @@ class RenderPlot:
     def _frequency_axis(self, canvas: np.ndarray) -> None:
         left, _, top, _ = MARGIN
         low, high = hz_to_mel(self.geometry.f_min_hz), hz_to_mel(self.geometry.f_max_hz)
-        for tick in TICKS_HZ:
+        for tick in (hz for hz in TICKS_HZ if hz <= self.geometry.f_max_hz):
             share = float((hz_to_mel(tick) - low) / (high - low))
             y = round(top + HEIGHT * (1 - share))
             label = f"{tick} Hz" if tick < 1000 else f"{tick // 1000} kHz"
@@ -89,7 +98,7 @@ class RenderPlot:
 
     def _time_axis(self, canvas: np.ndarray) -> None:
         left, _, top, _ = MARGIN
-        seconds = len(self.columns) * self.geometry.hop_s
+        seconds = len(self.sound) * self.geometry.hop_s
         step = next((s for s in (1, 2, 5, 10, 30, 60, 300, 1800) if seconds / s <= 16), 7200)
         for tick in np.arange(0, seconds, step):
             x = round(left + WIDTH * tick / seconds)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from latent_resonance.audio.channels import mix
+from latent_resonance.audio.generated_mel import GeneratedColumn
 from latent_resonance.audio.loudness import Fader
 from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.audio.wav import WavFile
@@ -28,6 +29,7 @@ from latent_resonance.gallery.visit import NS, Presence
 from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.score import attract_score, is_score, read_score
+from latent_resonance.voice.generated import generated_column
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Target
 from latent_resonance.voice.synthesis.networks import load_networks
@@ -58,6 +60,13 @@ class Movement(NamedTuple):
     generate_s: float  # time step of a new spectrogram; 0 if none is due
 
 
+class Source(NamedTuple):
+    """What a hop of samples was rendered from."""
+
+    features: FeatureVector
+    generated: GeneratedColumn
+
+
 class Take:
     """Plays a source of face states hop by hop, on a virtual clock."""
 
@@ -76,8 +85,8 @@ class Take:
         self.interval_s = 1.0 / settings.inference.spectrograms_per_s
         self.hops = self.visited_hops = 0
 
-    def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
-        """(samples, features) of each hop; without `seconds`, until the states end."""
+    def play(self, seconds: float | None) -> Iterator[tuple[FloatArray, Source]]:
+        """(samples, source) of each hop; without `seconds`, until the states end."""
         pending: deque[tuple[Movement, Future[FloatArray] | None]] = deque()
         with ThreadPoolExecutor(1, "generate") as generate:
             for movement in self._movement(seconds):
@@ -115,11 +124,13 @@ class Take:
 
     def _sound(
         self, movement: Movement, spectrogram: Future[FloatArray] | None
-    ) -> tuple[FloatArray, FeatureVector]:
+    ) -> tuple[FloatArray, Source]:
         features = movement.features
         if spectrogram is not None:
             self.synthesiser.receive(spectrogram.result())
-        return self.fader.process(self.synthesiser.hop(features), movement.gain_db), features
+        samples = self.fader.process(self.synthesiser.hop(features), movement.gain_db)
+        generated = generated_column(self.synthesiser, self.geometry, self.fader.gain)
+        return samples, Source(features, generated)
 
 
 def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceState], float | None]:
@@ -146,13 +157,14 @@ def run_ahead(states: Iterator[FaceState], depth: int = 32) -> Iterator[FaceStat
 
 
 def aligned(
-    hops: Iterator[tuple[FloatArray, FeatureVector]], latency: int, hop_length: int
-) -> Iterator[tuple[FloatArray, FeatureVector]]:
-    """Drop the latency at the start, so that each hop has the features that it sounds like."""
-    delayed = deque(features for _, features in islice(hops, latency // hop_length))
-    for samples, features in hops:
-        delayed.append(features)
-        yield samples, delayed.popleft()
+    hops: Iterator[tuple[FloatArray, Source]], latency: int, hop_length: int
+) -> Iterator[tuple[FloatArray, Source]]:
+    """Drop the latency at the start, so that each hop has the source that it sounds like."""
+    delayed = deque(source for _, source in islice(hops, latency // hop_length))
+    for samples, source in hops:
+        delayed.append(source)
+        features, generated = delayed.popleft()
+        yield samples, Source(features, generated._replace(gain=source.generated.gain))
 
 
 def render(
@@ -189,15 +201,15 @@ def render(
     level = LevelMeter()
     from latent_resonance.render_plot import RenderPlot
 
-    figure = RenderPlot(take.geometry) if plot else None
+    figure = RenderPlot(take.geometry, settings.monitor.max_hz) if plot else None
     with atomic_path(output) as beside:
         file = WavFile(beside, take.geometry.sample_rate, channels)
         try:
-            for i, (samples, features) in enumerate(rendered_hops(take, length_s)):
+            for i, (samples, origin) in enumerate(rendered_hops(take, length_s)):
                 file.write(samples)
                 level.add(samples)
                 if figure:
-                    figure.add(mix(samples), features)
+                    figure.add(mix(samples), *origin)
                 if length_s and i % 32 == 0:
                     progress(min(i * hop_s / length_s, 1.0))
         finally:
@@ -247,8 +259,8 @@ def render_samples(
     return np.concatenate([start, *(samples for samples, _ in hops)], axis=-1)
 
 
-def rendered_hops(take: Take, length_s: float | None) -> Iterator[tuple[FloatArray, FeatureVector]]:
-    """(samples, features) of each hop: latency removed at the start, faded out at the end."""
+def rendered_hops(take: Take, length_s: float | None) -> Iterator[tuple[FloatArray, Source]]:
+    """(samples, source) of each hop: latency removed at the start, faded out at the end."""
     latency, hop_length = take.synthesiser.latency_samples, take.geometry.hop_length
     lead_s = latency // hop_length * take.geometry.hop_s
     hops = aligned(take.play(length_s and length_s + lead_s), latency, hop_length)
@@ -256,11 +268,11 @@ def rendered_hops(take: Take, length_s: float | None) -> Iterator[tuple[FloatArr
 
 
 def faded(
-    hops: Iterator[tuple[FloatArray, FeatureVector]], hop_s: float
-) -> Iterator[tuple[FloatArray, FeatureVector]]:
+    hops: Iterator[tuple[FloatArray, Source]], hop_s: float
+) -> Iterator[tuple[FloatArray, Source]]:
     """Fade out the last FADE_S, whatever the duration turns out to be."""
     n = max(int(FADE_S / hop_s), 1)
-    held: list[tuple[FloatArray, FeatureVector]] = []
+    held: list[tuple[FloatArray, Source]] = []
     for hop in hops:
         held.append(hop)
         if len(held) > n:
@@ -268,9 +280,9 @@ def faded(
     total = sum(samples.shape[-1] for samples, _ in held)
     gain = np.linspace(1.0, 0.0, total, dtype=np.float32)
     done = 0
-    for samples, features in held:
+    for samples, source in held:
         n = samples.shape[-1]
-        yield samples * gain[done : done + n], features
+        yield samples * gain[done : done + n], source
         done += n
 
 

@@ -22,7 +22,8 @@ from latent_resonance.link.server import MAX_MONITORS, MonitorServer, monitor_pa
 from latent_resonance.link.telemetry import Columns, Energies, Report, TelemetryError
 from latent_resonance.linux.unix_socket import SocketInUseError
 
-COLUMNS = Columns(7, 123, np.arange(8, dtype=np.uint8).reshape(2, 4))
+LEVELS = np.arange(8, dtype=np.uint8).reshape(2, 4)
+COLUMNS = Columns(7, 123, LEVELS, LEVELS + np.uint8(100))
 ENERGIES = Energies(9, 456, "play", True, -23.5, 0.0625, neutral_features())
 
 
@@ -31,6 +32,25 @@ def test_columns_survive_a_round_trip() -> None:
     assert isinstance(read, Columns)
     assert (read.sequence, read.time_ns) == (7, 123)
     assert (read.levels == COLUMNS.levels).all()
+    assert (read.generated == COLUMNS.generated).all()
+
+
+def test_columns_of_a_voice_that_sends_none_generated_are_read_as_dark() -> None:
+    message = COLUMNS.encode()
+    of_version_1 = message[:4] + b"\x01" + message[5 : -COLUMNS.generated.size]
+    read = telemetry.decode(of_version_1)
+    assert isinstance(read, Columns)
+    assert (read.levels == COLUMNS.levels).all()
+    assert read.generated.shape == read.levels.shape
+    assert not read.generated.any()
+
+
+@pytest.mark.parametrize("message", [COLUMNS, ENERGIES, PLAYING])
+def test_a_message_of_an_unknown_version_is_rejected(message: telemetry.Message) -> None:
+    encoded = message.encode()
+    for version in (0, 3, 255):
+        with pytest.raises(TelemetryError, match="known version"):
+            telemetry.decode(encoded[:4] + bytes([version]) + encoded[5:])
 
 
 def test_energies_survive_a_round_trip() -> None:
@@ -60,7 +80,7 @@ def test_no_message_has_room_for_an_image_or_landmarks() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_decoded_or_rejected(data: bytes) -> None:
-    for magic in (b"", b"LRCO\x01", b"LREN\x01", b"LRRE\x01"):
+    for magic in (b"", b"LRCO\x01", b"LRCO\x02", b"LREN\x01", b"LRRE\x01"):
         try:
             telemetry.decode(magic + data)
         except TelemetryError:
@@ -69,7 +89,10 @@ def test_any_bytes_are_decoded_or_rejected(data: bytes) -> None:
 
 def test_columns_of_the_wrong_length_are_rejected() -> None:
     message = COLUMNS.encode()
-    for damaged in (message[:-1], message + b"x", message[:5] + b"\xff" + message[6:]):
+    half = message[: -COLUMNS.generated.size]
+    as_version_1 = message[:4] + b"\x01" + message[5:]
+    more_columns = message[:5] + b"\xff" + message[6:]
+    for damaged in (message[:-1], message + b"x", half, as_version_1, more_columns):
         with pytest.raises(TelemetryError):
             telemetry.decode(damaged)
 

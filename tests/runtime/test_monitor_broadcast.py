@@ -22,7 +22,8 @@ pytestmark = pytest.mark.realtime
 
 
 def columns(number: int) -> Columns:
-    return Columns(number, 0, np.zeros((1, 4), np.uint8))
+    levels = np.zeros((1, 4), np.uint8)
+    return Columns(number, 0, levels, levels)
 
 
 def make_broadcaster() -> Broadcaster:

@@ -35,5 +35,10 @@ class StreamingMel:
         """Add samples; return (n_mels,) from black (0) to full scale (255), low bands first."""
         self.recent = np.concatenate([self.recent[len(samples) :], samples])
         spectrum = np.fft.rfft(self.recent * window(self.geometry)).astype(np.complex64, copy=False)
-        level_db = power_to_db(mel_power(spectrum, self.geometry), self.range_db)
-        return (255 * (normalise_db(level_db, self.range_db) + 1) / 2).astype(np.uint8)
+        return levels_of(mel_power(spectrum, self.geometry), self.range_db)
+
+
+def levels_of(power: FloatArray, range_db: float) -> NDArray[np.uint8]:
+    """Power to levels, from range_db below full scale (0) to full scale (255): same shape."""
+    pixels = normalise_db(power_to_db(power, range_db), range_db)
+    return (255 * (pixels + 1) / 2).astype(np.uint8)

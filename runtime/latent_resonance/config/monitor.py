@@ -87,6 +87,9 @@ class Monitor(Section):
     port: Port = Field(8765, description="of the web pages, 1 to 65535")
     names: Hosts = Field((), description="further host names of this machine: [gallery.local]")
     viewers: int = Field(64, ge=1, le=1000, description="pages that may be open at once, 1 to 1000")
+    max_hz: float = Field(
+        8000.0, ge=1000.0, le=24_000.0, description="top of the live spectrogram, Hz, 1000 to 24000"
+    )
     token_file: Name | None = Field(
         None, description="file of the controls' token; blank is the installation's, or a new one"
     )

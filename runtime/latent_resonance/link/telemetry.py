@@ -2,7 +2,8 @@
 
 Three kinds of messages, little-endian, each with a magic of four bytes and a version:
 
-    LRCO   columns   about twelve a second: spectrogram of the output, one byte per mel band
+    LRCO   columns   about twelve a second: spectrogram of the output, and of what is generated,
+                     one byte per mel band and spectrogram; version 1 has only the output's
     LREN   energies  thirty a second: the current features, level and latency
     LRRE   report    two a second: the state of the voice, as JSON
 
@@ -23,7 +24,8 @@ from numpy.typing import NDArray
 
 from latent_resonance.face_state import FEATURES, FeatureVector, clip_features
 
-VERSION = 1
+VERSION = 1  # of energies and reports
+COLUMNS_VERSION = 2
 MAX_COLUMNS = 64  # in one message
 MAX_BANDS = 512
 MAX_BYTES = 64 * 1024  # of a message
@@ -31,6 +33,7 @@ FLOOR_DB = -120.0  # stands for silence
 _COLUMNS = struct.Struct("<4sBBHIq")  # magic, version, columns, bands, sequence, time in ns
 _ENERGIES = struct.Struct(f"<4sBBBxIq2f{len(FEATURES)}f")
 COLUMNS, ENERGIES, REPORT = b"LRCO", b"LREN", b"LRRE"
+READABLE = {COLUMNS: (1, COLUMNS_VERSION), ENERGIES: (VERSION,), REPORT: (VERSION,)}
 SCENES = ("empty", "greet", "play", "farewell", "closed")  # LREN has the index
 
 
@@ -40,24 +43,27 @@ class TelemetryError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Columns:
-    """The newest columns of the output's spectrogram.
+    """The newest columns of the output's spectrogram, and those generated that sound in them.
 
     Attributes
     ----------
     sequence : number of the first column, counted from the voice's start
     time_ns : CLOCK_MONOTONIC when the last column was computed
     levels : (columns, bands) uint8; 0 is `picture_range_db` below full scale, 255 full scale
+    generated : same shape and scale; before the band-pass, at the gain of the output
     """
 
     sequence: int
     time_ns: int
     levels: NDArray[np.uint8]
+    generated: NDArray[np.uint8]
 
     def encode(self) -> bytes:
         """The message in its wire format."""
         columns, bands = self.levels.shape
-        head = _COLUMNS.pack(COLUMNS, VERSION, columns, bands, self.sequence, self.time_ns)
-        return head + self.levels.tobytes()
+        size = (columns, bands)
+        head = _COLUMNS.pack(COLUMNS, COLUMNS_VERSION, *size, self.sequence, self.time_ns)
+        return head + self.levels.tobytes() + self.generated.tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,8 +161,8 @@ def decode(data: bytes) -> Message:
         It is malformed, of another version, or has impossible values.
     """
     magic = data[:4]
-    if magic not in DECODERS or len(data) > MAX_BYTES or len(data) < 5 or data[4] != VERSION:
-        raise TelemetryError(f"no message of version {VERSION}: {len(data)} bytes, {magic!r}")
+    if len(data) > MAX_BYTES or len(data) < 5 or data[4] not in READABLE.get(magic, ()):
+        raise TelemetryError(f"no message of a known version: {len(data)} bytes, {data[:5]!r}")
     try:
         return DECODERS[magic](data)
     except (struct.error, ValueError, TypeError, IndexError) as error:
@@ -164,11 +170,13 @@ def decode(data: bytes) -> Message:
 
 
 def _columns(data: bytes) -> Columns:
-    _, _, columns, bands, sequence, time_ns = _COLUMNS.unpack_from(data)
+    _, version, columns, bands, sequence, time_ns = _COLUMNS.unpack_from(data)
     if not (0 < columns <= MAX_COLUMNS and 0 < bands <= MAX_BANDS):
         raise TelemetryError(f"{columns} columns of {bands} bands")
     levels = np.frombuffer(data, np.uint8, offset=_COLUMNS.size)
-    return Columns(sequence, time_ns, levels.reshape(columns, bands))
+    if version == 1:
+        levels = np.concatenate([levels, np.zeros_like(levels)])
+    return Columns(sequence, time_ns, *levels.reshape(2, columns, bands))
 
 
 def _energies(data: bytes) -> Energies:

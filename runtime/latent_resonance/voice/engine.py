@@ -38,6 +38,7 @@ from latent_resonance.link.server import MonitorServer
 from latent_resonance.linux.realtime import WORKER_PRIORITY, request_realtime_priority
 from latent_resonance.linux.thermal import Thermometer
 from latent_resonance.score import attract_score
+from latent_resonance.voice.generated import generated_column
 from latent_resonance.voice.load_shedding import spectrograms_per_s_at
 from latent_resonance.voice.output.recorder import Recording
 from latent_resonance.voice.output.writer import RingWriter
@@ -191,7 +192,9 @@ class Engine:
         if self.recording is not None:
             self.recording.offer(block)
         if self.telemetry is not None:
-            self.telemetry.offer(mix(block))
+            playing = self.cross_fade.instrument
+            geometry, gain = playing.pack.geometry, self.fader.gain
+            self.telemetry.offer(mix(block), generated_column(playing.synthesiser, geometry, gain))
 
     def _maintain(self) -> None:
         state, reloader = self.state, self.reloader

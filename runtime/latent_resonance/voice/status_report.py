@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable
 
 from latent_resonance import __version__
+from latent_resonance.audio.brightness import RANGE_DB
 from latent_resonance.link.telemetry import FLOOR_DB, Report
 from latent_resonance.pack import list_packs
 from latent_resonance.voice.state import State
 from latent_resonance.voice.supervisor import Supervisor, activity, load_of
-from latent_resonance.voice.telemetry import RANGE_DB, band_frequencies_hz, columns_per_s
+from latent_resonance.voice.telemetry import band_frequencies_hz, columns_per_s
 
 REPORT_INTERVAL_S = 0.5
 MAX_LOG_LINES = 8

@@ -1,20 +1,21 @@
 """Send what plays to the monitors, and apply their requests.
 
-Runs on the voice's telemetry thread. In: the blocks that play, and the shared state. Out: columns,
-energies and reports on the link. Sleeps while no monitor is connected. A monitor that hangs costs
-the voice nothing: messages that it does not take are dropped.
+Runs on the voice's telemetry thread. In: the blocks that play, the generated columns, and the
+shared state. Out: columns, energies and reports on the link. Sleeps while no monitor is connected.
+A monitor that hangs costs the voice nothing: messages that it does not take are dropped.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from latent_resonance.audio.brightness import RANGE_DB, Levels
+from latent_resonance.audio.generated_mel import GeneratedColumn, GeneratedMel
 from latent_resonance.audio.loudness import MOMENTARY_S, KWeighting, LoudnessWindow
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, mel_frequencies
 from latent_resonance.audio.streaming_mel import StreamingMel
@@ -27,8 +28,23 @@ INTERVAL_S = 1 / 30  # between two energies
 HOPS_PER_COLUMN = 2  # at 48 kHz some 47 columns a second
 COLUMNS_PER_MESSAGE = 4
 BANDS = 256
-RANGE_DB = 80.0
 MAX_BLOCKS = 94  # about a second, if the machine is late
+
+Hop = tuple[FloatArray, GeneratedColumn]
+
+
+class Picture:
+    """Turns hops into columns of the sound and of what is generated."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        bands = replace(geometry, n_mels=BANDS)
+        self.sound = StreamingMel(bands, RANGE_DB)
+        self.generated = GeneratedMel(bands, RANGE_DB)
+
+    def column(self, hops: Sequence[Hop]) -> tuple[Levels, Levels]:
+        """The levels after HOPS_PER_COLUMN more hops: two of (BANDS,)."""
+        sound = self.sound.column(np.concatenate([block for block, _ in hops]))
+        return sound, self.generated.column(generated for _, generated in hops)
 
 
 class TelemetrySender:
@@ -36,19 +52,19 @@ class TelemetrySender:
 
     def __init__(self, geometry: Geometry, server: MonitorServer, state: State) -> None:
         self.server, self.state = server, state
-        self.blocks: deque[FloatArray] = deque(maxlen=MAX_BLOCKS)
-        self.spectrum = StreamingMel(replace(geometry, n_mels=BANDS), RANGE_DB)
+        self.hops: deque[Hop] = deque(maxlen=MAX_BLOCKS)
+        self.picture = Picture(geometry)
         self.k_weighting = KWeighting(geometry.sample_rate)
         self.window = LoudnessWindow(geometry.sample_rate, MOMENTARY_S)
-        self.columns: list[NDArray[np.uint8]] = []
+        self.columns: list[tuple[Levels, Levels]] = []  # of the sound, and generated
         self.n_columns = self.n_energies = 0
         self.power = 0.0  # of the last hops
         self.sent_report: Report | None = None
 
-    def offer(self, block: FloatArray) -> None:
-        """Queue a block that plays; never blocks (synthesis thread)."""
+    def offer(self, block: FloatArray, generated: GeneratedColumn) -> None:
+        """Queue a block that plays, and the newest column; never blocks (synthesis thread)."""
         if self.server.connected:
-            self.blocks.append(block)
+            self.hops.append((block, generated))
 
     def step(self) -> None:
         """Work for INTERVAL_S, or sleep for IDLE_S while no monitor is connected."""
@@ -59,15 +75,15 @@ class TelemetrySender:
         for request in self.server.requests():
             self.state.remote.apply(request, time.monotonic())
         if not self.server.connected:
-            self.blocks.clear()
+            self.hops.clear()
             return
         time.sleep(max(began_s + INTERVAL_S - time.monotonic(), 0.0))
         for message in self._messages():
             self.server.broadcast(message)
 
     def _messages(self) -> Iterator[bytes]:
-        while len(self.blocks) >= HOPS_PER_COLUMN:
-            self._analyse(np.concatenate([self.blocks.popleft() for _ in range(HOPS_PER_COLUMN)]))
+        while len(self.hops) >= HOPS_PER_COLUMN:
+            self._analyse([self.hops.popleft() for _ in range(HOPS_PER_COLUMN)])
             if len(self.columns) >= COLUMNS_PER_MESSAGE:
                 yield self._columns().encode()
         yield self._energies().encode()
@@ -76,17 +92,19 @@ class TelemetrySender:
             self.sent_report = report
             yield report.encode()
 
-    def _analyse(self, samples: FloatArray) -> None:
-        self.columns.append(self.spectrum.column(samples))
+    def _analyse(self, hops: Sequence[Hop]) -> None:
+        self.columns.append(self.picture.column(hops))
+        samples = np.concatenate([block for block, _ in hops])
         self.power = float(np.mean(np.square(samples)))
         energy = self.k_weighting.energy(samples)
         self.state.loudness_lufs = self.window.add(energy, len(samples))
 
     def _columns(self) -> Columns:
-        levels, self.columns = np.stack(self.columns), []
+        sound, generated = (np.stack(each) for each in zip(*self.columns, strict=True))
         first = self.n_columns & 0xFFFFFFFF
-        self.n_columns += len(levels)
-        return Columns(first, time.monotonic_ns(), levels)
+        self.n_columns += len(self.columns)
+        self.columns = []
+        return Columns(first, time.monotonic_ns(), sound, generated)
 
     def _energies(self) -> Energies:
         state = self.state
