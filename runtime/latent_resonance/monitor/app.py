@@ -98,6 +98,7 @@ def _services(settings: Settings, path: Path, log: Callable[[str], None]) -> Ser
         metrics=metrics,
         names=local_host_names(monitor.names),
         max_pages=monitor.viewers,
+        max_hz=monitor.max_hz,
     )
 
 

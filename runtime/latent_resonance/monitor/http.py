@@ -19,6 +19,7 @@ from typing import Any
 from aiohttp import WSCloseCode, WSMsgType, web
 from aiohttp.typedefs import Handler, Middleware
 
+from latent_resonance.audio.brightness import GENERATED, SOUND
 from latent_resonance.link.requests import RequestError, parse_request
 from latent_resonance.link.telemetry import Columns, Energies, Message, Report
 from latent_resonance.monitor.auth import Authenticator, is_local_host, is_same_origin
@@ -47,6 +48,7 @@ SECURITY = {
     "Server": "latent-resonance",
     "X-Content-Type-Options": "nosniff",
 }
+BRIGHTNESS = {"sound": SOUND.tolist(), "generated": GENERATED.tolist()}  # of each level
 Stream = Callable[[web.WebSocketResponse, "Services"], Coroutine[None, None, None]]
 
 
@@ -58,6 +60,7 @@ class Services:
     ----------
     names : host names of this machine
     max_pages, open_pages : limit on open pages, and their number
+    max_hz : top of the frequency axis of the live spectrogram
     """
 
     broadcaster: Broadcaster
@@ -67,6 +70,7 @@ class Services:
     metrics: Metrics
     names: frozenset[str]
     max_pages: int
+    max_hz: float
     open_pages: int = 0
 
 
@@ -160,26 +164,23 @@ async def _read_until_closed(page: web.WebSocketResponse, streaming: asyncio.Tas
 
 async def _stream_columns(page: web.WebSocketResponse, services: Services) -> None:
     """Send columns, preceded by their format whenever it has changed."""
-    sent: str | None = None
+    sent: dict[str, Any] | None = None
     with services.broadcaster.subscribe(Columns) as columns:
         while True:
             message = await columns.next()
-            column_format = json.dumps(_column_format(services.broadcaster.report))
+            column_format = _column_format(services.broadcaster.report, services.max_hz)
             if column_format != sent:
                 sent = column_format
-                await _send(page.send_str(column_format))
+                await _send(page.send_str(json.dumps(column_format)))
             await _send(page.send_bytes(message.encode()))
 
 
-def _column_format(report: Report | None) -> dict[str, Any]:
-    """Rate, range and frequencies with which a page draws the columns."""
+def _column_format(report: Report | None, max_hz: float) -> dict[str, Any]:
+    """Rate, frequencies and brightness with which a page draws the columns."""
+    of_levels = {"max_hz": max_hz, "brightness": BRIGHTNESS}
     if report is None:
-        return {}
-    return {
-        "columns_per_s": report.columns_per_s,
-        "range_db": report.picture_range_db,
-        "hz": report.picture_hz,
-    }
+        return of_levels
+    return of_levels | {"columns_per_s": report.columns_per_s, "hz": report.picture_hz}
 
 
 async def _stream_state(page: web.WebSocketResponse, services: Services) -> None:

@@ -1,5 +1,5 @@
-// The live spectrogram: columns of the sound, scrolling as it plays. The page receives only columns,
-// nothing about the visitor.
+// The live spectrogram: columns of the sound, scrolling as it plays, and dimly behind them what is
+// generated. The page receives only columns, nothing about the visitor.
 
 import { listen } from "/page/socket.js";
 import { NAMES, palette } from "/page/palettes.js";
@@ -7,16 +7,19 @@ import { NAMES, palette } from "/page/palettes.js";
 const SECONDS = 12; // the width of the page
 const BUFFER_S = 0.2; // of columns, so that a late message does not stop the scrolling
 const TOOLS_MS = 3000; // for which tools are visible after input
-const GAIN = 1.35; // the levels stay about 20 dB below full scale
+const TICKS_HZ = [100, 250, 500, 1000, 2000, 4000, 8000, 16000];
 const REDUCED_MS = 500; // between two frames with reduced motion
 const canvas = document.getElementById("spectrogram");
 const context = canvas.getContext("2d", { alpha: false });
+const options = new URLSearchParams(location.search);
 const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)");
 
 const ring = document.createElement("canvas"); // ring buffer of columns, one pixel wide each
 const ringContext = ring.getContext("2d", { alpha: false, willReadFrequently: false });
 let rate = 46.875; // columns a second
-let bands = 256;
+let bands = 256; // of a column
+let shownBands = 256; // from the lowest, up to the top of the axis
+let brightness = { sound: new Uint8Array(256), generated: new Uint8Array(256) }; // of each level
 let colours = palette(localStorage.getItem("palette"));
 let received = 0; // columns
 let shown = 0; // columns, at the right edge
@@ -37,15 +40,16 @@ function clear() {
   shown = received;
 }
 
-function add(levels) {
-  if (levels.length !== bands) {
-    bands = levels.length;
+function add([sound, generated]) {
+  if (sound.length !== bands) {
+    bands = sound.length;
     clear();
   }
   const image = ringContext.createImageData(1, bands);
   for (let band = 0; band < bands; band++) {
     const at = 4 * (bands - 1 - band);
-    const colour = 4 * Math.min(255, Math.round(GAIN * levels[band]));
+    const played = brightness.sound[sound[band]];
+    const colour = 4 * Math.max(played, brightness.generated[generated[band]]);
     image.data.set(colours.subarray(colour, colour + 4), at);
   }
   ringContext.putImageData(image, received % ring.width, 0);
@@ -55,7 +59,8 @@ function add(levels) {
 // Advance the right edge smoothly: correct a small error slowly, and jump over a large one.
 function advance(seconds, now) {
   if (now - receivedAt > 1000) { // disconnected: scroll in black
-    for (let n = Math.ceil(seconds * rate); n > 0; n--) add(new Uint8Array(bands));
+    const dark = new Uint8Array(bands);
+    for (let n = Math.ceil(seconds * rate); n > 0; n--) add([dark, dark]);
   }
   shown += seconds * rate;
   const error = received - BUFFER_S * rate - shown;
@@ -75,32 +80,36 @@ function draw(now) {
   const edge = reducedMotion.matches ? Math.floor(shown) : shown;
   context.fillStyle = "#000";
   context.fillRect(0, 0, canvas.width, canvas.height);
+  const top = bands - shownBands;
   let column = Math.max(0, Math.floor(edge) - visible);
   while (column < edge) {
     const from = column % ring.width;
     const count = Math.min(ring.width - from, Math.ceil(edge) - column);
     const x = canvas.width - (edge - column) * columnWidth;
-    context.drawImage(ring, from, 0, count, bands, x, 0, count * columnWidth, canvas.height);
+    const width = count * columnWidth;
+    context.drawImage(ring, from, top, count, shownBands, x, 0, width, canvas.height);
     column += count;
   }
 }
 
 function setFormat(format) {
+  brightness = format.brightness;
   if (format.columns_per_s && format.columns_per_s !== rate) {
     rate = format.columns_per_s;
     clear();
   }
-  if (format.hz) label(format.hz);
+  if (format.hz) setAxis(format.hz, Number(options.get("max")) || format.max_hz);
 }
 
-function label(hz) {
-  const list = document.getElementById("scale");
-  list.replaceChildren(
-    ...[100, 250, 500, 1000, 2000, 4000, 8000].map((tick) => {
+function setAxis(hz, maxHz) {
+  shownBands = Math.max(1, hz.filter((centre) => centre <= maxHz).length);
+  const visible = TICKS_HZ.filter((tick) => tick < hz[shownBands - 1]);
+  document.getElementById("scale").replaceChildren(
+    ...visible.map((tick) => {
       const item = document.createElement("li");
       item.textContent = tick < 1000 ? `${tick} Hz` : `${tick / 1000} kHz`;
       const band = hz.findIndex((centre) => centre >= tick);
-      item.style.setProperty("bottom", `${(100 * band) / hz.length}%`);
+      item.style.setProperty("bottom", `${(100 * band) / shownBands}%`);
       return item;
     }),
   );
@@ -124,7 +133,7 @@ function offerPalettes() {
     button.addEventListener("click", () => choose(name));
     group.append(button);
   });
-  const requested = new URLSearchParams(location.search).get("palette");
+  const requested = options.get("palette");
   const saved = localStorage.getItem("palette");
   choose([requested, saved].find((name) => NAMES.includes(name)) ?? NAMES[0]);
 }

@@ -27,11 +27,13 @@ export function listen(path, { onText, onColumns, onLink }) {
   connect();
 }
 
-// The message LRCO of link/telemetry.py: magic, version, columns, bands, sequence, time, bytes.
+// The message LRCO of link/telemetry.py: magic, version, columns, bands, sequence, time; then the
+// levels of every column of the sound, and of what is generated.
 function columnsOf(buffer) {
   const view = new DataView(buffer);
   const count = view.getUint8(5);
   const bands = view.getUint16(6, true);
   const levels = new Uint8Array(buffer, 20);
-  return Array.from({ length: count }, (_, i) => levels.subarray(i * bands, (i + 1) * bands));
+  const column = (i) => levels.subarray(i * bands, (i + 1) * bands);
+  return Array.from({ length: count }, (_, i) => [column(i), column(count + i)]);
 }
