@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
+import sys
 import wave
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
@@ -104,3 +107,32 @@ def test_a_recording_has_the_channels_of_the_voice(record: Record, tmp_path: Pat
         assert file.getnchannels() == 4
         data = np.frombuffer(file.readframes(file.getnframes()), "<i2")
     assert level_db(data.reshape(-1, 4).T / 32768).min() > -60
+
+
+def test_the_doctor_plays_a_tone_on_each_speaker_in_turn_and_names_it(tmp_path: Path) -> None:
+    environment = environment_in(tmp_path)
+    config = tmp_path / "gallery.yaml"
+    config.write_text("output: {routing: [{plays: 1}, {plays: mix}, {plays: none}, {plays: sub}]}")
+    command = [sys.executable, "-m", "latent_resonance.doctor.probes", "tone", str(config)]
+    with ExitStack() as stack:
+        server = SoundServer(environment, channels=4)
+        stack.callback(server.kill)
+        server.start()
+        ear = stack.enter_context(closing(server.hears(tmp_path, channels=4)))
+        until(lambda: ear.sound().shape[-1] > 0, 20, "an ear at the sink")
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60, check=True
+        )
+        sound = ear.sound()
+    assert done.stderr.splitlines() == [
+        "tone on channel 1 of 4, which output.routing has play 1",
+        "tone on channel 2 of 4, which output.routing has play mix",
+        "tone on channel 3 of 4, which output.routing has play none",
+        "tone on channel 4 of 4, which output.routing has play sub",
+    ]
+    assert "on each of 4 channels in turn" in done.stdout
+    played = [np.flatnonzero(np.abs(channel) > 0.01) for channel in sound]
+    for before, after in itertools.pairwise(played):
+        assert before[-1] < after[0]
+    for each in played:
+        assert (each[-1] - each[0]) / RATE == pytest.approx(1.0, abs=0.25)

@@ -255,7 +255,7 @@ def devices() -> None:
 @commands.command(short_help="Diagnose this machine and suggest remedies.")
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
-@click.option("--tone", is_flag=True, help="Also play a test tone.")
+@click.option("--tone", is_flag=True, help="Also play a tone on each speaker in turn.")
 def doctor(config: Path | None, as_json: bool, tone: bool) -> None:
     """Check the program, camera, speaker, machine, systemd units and their sandboxes.
 

@@ -92,7 +92,8 @@ def device_checks(
     else:
         yield devices.check_speaker(run_probe("speaker", config))
     if tone:
-        yield devices.check_tone(run_probe("tone", config), in_use=voice.active)
+        played = run_probe("tone", config, shows_progress=True)
+        yield devices.check_tone(played, in_use=voice.active)
 
 
 def effective_settings(config: Path | None) -> Settings:

@@ -46,23 +46,42 @@ def check_from_result(name: str, result: ProbeResult, verdict: str, remedy: str)
     return Check(name, verdict, result.line, remedy)
 
 
-def run_probe(name: str, config: Path | None, timeout_s: float = PROBE_TIMEOUT_S) -> ProbeResult:
-    """Run a probe of `probes.py` in its own process, which may crash or hang."""
+def run_probe(
+    name: str,
+    config: Path | None,
+    timeout_s: float = PROBE_TIMEOUT_S,
+    *,
+    shows_progress: bool = False,
+) -> ProbeResult:
+    """Run a probe of `probes.py` in its own process, which may crash or hang.
+
+    Parameters
+    ----------
+    shows_progress : let people read its standard error while it runs
+    """
     command = [sys.executable, "-m", "latent_resonance.doctor.probes", name]
-    return run_command([*command, str(config)] if config else command, timeout_s)
+    command += [str(config)] if config else []
+    return run_command(command, timeout_s, stderr=None if shows_progress else subprocess.PIPE)
 
 
-def run_command(command: list[str], timeout_s: float) -> ProbeResult:
+def run_command(
+    command: list[str], timeout_s: float, *, stderr: int | None = subprocess.PIPE
+) -> ProbeResult:
     """Run a program; a missing program or a timeout is a failure."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return ProbeResult(1, f"no answer within {timeout_s:g} s")
     except OSError as error:
         return ProbeResult(1, f"{command[0]}: {error.strerror}")
-    lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+    lines = (done.stdout.strip() or (done.stderr or "").strip()).splitlines()
     return ProbeResult(done.returncode, _last_line(lines, done.returncode))
 
 

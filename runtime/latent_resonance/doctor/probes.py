@@ -18,6 +18,7 @@ from latent_resonance.config.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from latent_resonance.audio.spectrogram import FloatArray
+    from latent_resonance.config.output import Output
     from latent_resonance.voice.output.device import Speaker
 
 TIMEOUT_S = 8.0  # for a face to be detected, or a speaker to play
@@ -117,25 +118,52 @@ def speaker(settings: Settings) -> str:
 
 
 def tone(settings: Settings) -> str:
-    """Play A4 (440 Hz) for one second, softly."""
+    """Play A4 (440 Hz) for one second on each channel in turn, softly; name it on stderr."""
+    from latent_resonance.config.output import requested_device_channels
     from latent_resonance.voice.output.device import Speaker
     from latent_resonance.voice.output.ring import Ring
 
-    ring = Ring(2 * TONE_RATE)
+    output, ring = settings.output, Ring(TONE_RATE // 4)
     messages: list[str] = []
-    output = settings.output
-    player = Speaker(ring, TONE_RATE, output.device, output.latency_s, messages.append)
+    n_channels = requested_device_channels(output)
+    player = Speaker(
+        ring, TONE_RATE, output.device, output.latency_s, messages.append, n_channels=n_channels
+    )
     try:
         _poll_until(player, TIMEOUT_S, lambda: player.playing)
         if not player.playing:
             raise LatentResonanceError(messages[-1] if messages else "no speaker plays")
-        ring.push(_a440(player.sample_rate))
-        _poll_until(player, TIMEOUT_S, lambda: ring.empty)
-        _poll_until(player, output.latency_s + 0.3, lambda: False)
+        for channel in range(ring.n_channels):
+            print(channel_name(output, channel, ring.n_channels), file=sys.stderr, flush=True)
+            _play(player, channel, output.latency_s + 0.3)
     finally:
-        name = player.name
+        name, n_channels = player.name, ring.n_channels
         player.close()
-    return f"a tone of one second was played on {name}"
+    each = f", on each of {n_channels} channels in turn" if n_channels > 1 else ""
+    return f"a tone of one second was played on {name}{each}"
+
+
+def channel_name(output: Output, channel: int, n_channels: int) -> str:
+    """A channel of the device, from 0, and what the routing has it play, for people."""
+    name = f"tone on channel {channel + 1} of {n_channels}"
+    if channel >= len(output.routing):
+        return name
+    return f"{name}, which output.routing has play {output.routing[channel].plays}"
+
+
+def _play(player: Speaker, channel: int, rest_s: float) -> None:
+    """Play the tone on one channel of the ring, then rest."""
+    import numpy as np
+
+    ring, sound = player.ring, _a440(player.sample_rate)
+    frames = np.zeros((ring.n_channels, len(sound)), np.float32)
+    frames[channel] = sound
+    size = ring.capacity // 4
+    for start in range(0, len(sound), size):
+        _poll_until(player, TIMEOUT_S, lambda: ring.space >= size)
+        ring.push(frames[:, start : start + size])
+    _poll_until(player, TIMEOUT_S, lambda: ring.empty)
+    _poll_until(player, rest_s, lambda: False)
 
 
 def _poll_until(player: Speaker, timeout_s: float, done: Callable[[], bool]) -> None:

@@ -41,6 +41,7 @@ class Limiter:
         # a margin of 0.2 dB covers what four-fold oversampling can miss
         self.ceiling = np.float32(10.0 ** ((ceiling_dbtp - 0.2) / 20.0))
         self.filters = interpolator()
+        self.overshoot = np.abs(self.filters).sum(axis=1).max()  # between samples, at most
         window = np.hanning(self.LOOK_AHEAD + 2)[1:-1]
         self.smooth = (window / window.sum()).astype(np.float32)
         self.reset()
@@ -61,8 +62,7 @@ class Limiter:
         n = block.shape[-1]
         samples = with_history(self.samples, block)
         length = samples.shape[-1]
-        peak = self._peak(samples[..., length - n - self.filters.shape[1] + 1 :], n)
-        needed = np.minimum(self.ceiling / np.maximum(peak, 1e-9), 1.0).astype(np.float32)
+        needed = self._needed(samples[..., length - n - self.filters.shape[1] + 1 :], n)
         gains = np.concatenate([self.gains, needed])
         gain = self._gain(gains, n)
         start = length - n - self.delay
@@ -70,6 +70,13 @@ class Limiter:
         self.samples = samples[..., n:]
         self.gains = gains[n:]
         return out
+
+    def _needed(self, recent: FloatArray, n: int) -> FloatArray:
+        """Highest gain that keeps each of the newest n samples below the ceiling: (n,)."""
+        if np.abs(recent).max() * self.overshoot < self.ceiling:
+            return np.ones(n, np.float32)
+        peak = np.maximum(self._peak(recent, n), 1e-9)
+        return np.minimum(self.ceiling / peak, 1.0).astype(np.float32)
 
     def _peak(self, recent: FloatArray, n: int) -> FloatArray:
         """Highest of all channels at and between the newest n samples: (n,)."""
