@@ -6,11 +6,6 @@ from collections.abc import Iterator
 from functools import partial
 
 import numpy as np
-from latent_resonance.audio.mel_inversion import (
-    amplitude_to_magnitude,
-    mel_interpolation,
-    spectrogram_to_magnitude,
-)
 from numpy.typing import NDArray
 from scipy.ndimage import maximum_filter1d
 from tests.bench.answering.bench import Bench
@@ -36,6 +31,11 @@ from tests.bench.answering.playing import (
 )
 
 from latent_resonance.audio.griffin_lim import griffin_lim
+from latent_resonance.audio.mel_inversion import (
+    amplitude_to_magnitude,
+    mel_interpolation,
+    spectrogram_to_magnitude,
+)
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
