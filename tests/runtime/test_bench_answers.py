@@ -171,7 +171,7 @@ def test_the_same_on_both_channels_correlates_wholly_and_adds_3_db() -> None:
 
 
 def test_independent_channels_hardly_correlate_and_add_their_powers() -> None:
-    channels = np.stack([noise(5.0, seed) for seed in range(3)])
+    channels = np.stack([noise(6.0, seed) for seed in range(3)])
     correlations = measures.correlations(channels, RATE)
     assert correlations.shape == (6, 3)
     assert correlations.max() < 0.15

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tests.bench.answering.bench import Bench
 from tests.bench.answering.figures import Figure, Target, at_most
 from tests.bench.answering.measures import (
+    EDGE_S,
     OCTAVES_HZ,
     channel_spread_db,
     correlations,
@@ -31,7 +32,7 @@ from tests.support.audio_measures import face
 from latent_resonance.voice.synthesis.instrument import Synthesiser
 
 N_SPECTROGRAMS = 20
-SECONDS = 5.0
+SECONDS = 5.0  # of which octaves are compared; levels over one loop
 MANY = 8  # channels
 # Of the correlations of any two channels: statistic, largest value of two, and of many.
 CORRELATION_TARGETS = (("median", None, at_most(0.4)), ("most", at_most(0.1), at_most(0.7)))
@@ -89,11 +90,12 @@ def figures_of(pack: str, n_channels: int, spreads: Sequence[Spread]) -> Iterato
 def spread_of(pack: str, n_channels: int, index: int) -> Spread:
     """Play a spectrogram with an open filter, before the loudness stage."""
     spectrogram = spectrogram_of(pack, random_z(pack, (6, index)))
-    channels = channels_sound(pack, spectrogram, n_channels, SECONDS, OPEN_FILTER)
+    channels = channels_sound(pack, spectrogram, n_channels, SECONDS + 2 * EDGE_S, OPEN_FILTER)
+    loop = channels[:, : geometry_of(pack).loop_length]
     return Spread(
         correlations(channels, geometry_of(pack).sample_rate),
-        channel_spread_db(channels),
-        mono_sum_db(channels),
+        channel_spread_db(loop),
+        mono_sum_db(loop),
     )
 
 

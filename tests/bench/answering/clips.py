@@ -30,7 +30,6 @@ from tests.bench.answering.playing import (
 )
 
 from latent_resonance.audio.loudness import MOMENTARY_S
-from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.face_state import FaceState
 
 TABLE = "clips"
@@ -89,7 +88,7 @@ def change_of(states: list[FaceState], pack: str, seconds: float, *changes: Chan
 
 
 def windows_with_face(
-    sound: FloatArray, sample_rate: int, states: list[FaceState], seconds: float
+    sound: NDArray[np.floating], sample_rate: int, states: list[FaceState], seconds: float
 ) -> NDArray[np.float64]:
     """LUFS of each window in which a face is present throughout."""
     starts_s, lufs = windows_lufs(sound, sample_rate, seconds)

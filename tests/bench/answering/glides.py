@@ -26,6 +26,7 @@ from tests.bench.answering.measures import (
 )
 from tests.bench.answering.playing import (
     OPEN_FILTER,
+    Changes,
     geometry_of,
     loop_sound,
     random_z,
@@ -41,6 +42,7 @@ AT_ONCE = {"loop": {"morph_s": 0.0}}
 LEAD_S, TAIL_S = 0.64, 0.13  # around the morph; the lead holds the first morph, from silence
 LEAST_OCTAVES = 2.0 / 12.0
 ON_THE_WAY = (0.15, 0.85)
+PITCH_MARGIN = 10  # frames on either side of the middle half, for pYIN to follow
 MIDDLE_HALF, MIDWAY = (0.25, 0.75), (0.4, 0.6)  # of the morph
 LEAST_VOICED = 0.8  # of the middle half of either end: a pair has two pitches
 TRIES, STARTS = 40, 4  # pairs, and frames of each at which to start
@@ -71,7 +73,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Sound:
-    """Samples from the first spectrogram on, and the pitch of each frame."""
+    """Samples from the first spectrogram on, and the pitch of each frame of the middle half."""
 
     samples: FloatArray
     pitch_hz: NDArray[np.float64]
@@ -137,16 +139,16 @@ def measured(pack: str, first: FloatArray, second: FloatArray) -> Pair | None:
     """The morph from the start of one spectrogram to another; None if it has not two pitches."""
     if quiet(first, pack) or quiet(second, pack):
         return None
-    start, middle = played(pack, {0: first}), frames_of(pack, MIDDLE_HALF)
-    if np.isfinite(start.pitch_hz[middle]).mean() < LEAST_VOICED:
+    start = played(pack, {0: first})
+    if np.isfinite(start.pitch_hz).mean() < LEAST_VOICED:
         return None
     end = played(pack, {0: first, lead_hops(pack): second}, AT_ONCE)
-    octaves = np.abs(np.log2(end.pitch_hz / start.pitch_hz))[middle]
+    octaves = np.abs(np.log2(end.pitch_hz / start.pitch_hz))
     counts = octaves >= LEAST_OCTAVES  # false where one of them is unvoiced
     if counts.mean() < LEAST_VOICED:
         return None
     morph = played(pack, {0: first, lead_hops(pack): second}, MORPH)
-    pitches = (sound.pitch_hz[middle][counts] for sound in (morph, start, end))
+    pitches = (sound.pitch_hz[counts] for sound in (morph, start, end))
     return pair_from(ways(*pitches), octaves[counts], *levels_midway_db(pack, morph, start, end))
 
 
@@ -165,12 +167,20 @@ def pair_from(
     )
 
 
-def played(pack: str, arrivals: dict[int, FloatArray], *changes: dict[str, object]) -> Sound:
+def played(pack: str, arrivals: dict[int, FloatArray], *changes: Changes) -> Sound:
     """Before the loudness stage, with an open filter."""
     seconds = LEAD_S + MORPH_S + TAIL_S
     n_hops = round(seconds / geometry_of(pack).hop_s)
     samples = loop_sound(pack, arrivals, n_hops, OPEN_MOUTH, OPEN_FILTER, *changes)
-    return Sound(samples, pitches_hz(samples, geometry_of(pack).sample_rate))
+    return Sound(samples, middle_pitches_hz(pack, samples))
+
+
+def middle_pitches_hz(pack: str, samples: FloatArray) -> NDArray[np.float64]:
+    """Of the frames of the middle half."""
+    middle = frames_of(pack, MIDDLE_HALF)
+    begin, end = (middle.start - PITCH_MARGIN) * PITCH_HOP, (middle.stop + PITCH_MARGIN) * PITCH_HOP
+    pitch_hz = pitches_hz(samples[begin:end], geometry_of(pack).sample_rate)
+    return pitch_hz[PITCH_MARGIN : PITCH_MARGIN + middle.stop - middle.start]
 
 
 def levels_midway_db(pack: str, *sounds: Sound) -> list[float]:

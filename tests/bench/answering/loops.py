@@ -184,7 +184,7 @@ def tone(pitch_hz: float, geometry: Geometry) -> FloatArray:
     time_s = np.arange(geometry.loop_length) / geometry.sample_rate
     k = np.arange(1, int(12_000 / pitch_hz) + 1)
     partials = (np.sin(2 * np.pi * pitch_hz * n * time_s) / n**TONE_SLOPE for n in k)
-    return (TONE_AMPLITUDE * sum(partials)).astype(np.float32)
+    return np.asarray(TONE_AMPLITUDE * sum(partials), np.float32)
 
 
 def valleys(pitch_hz: float, geometry: Geometry) -> NDArray[np.int64]:

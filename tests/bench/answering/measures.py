@@ -12,6 +12,7 @@ import librosa
 import numpy as np
 import scipy.fft
 import scipy.signal
+from numpy import typing as npt
 from numpy.typing import NDArray
 from tests.support.audio_measures import flatness, power_spectrum
 
@@ -29,12 +30,13 @@ SILENCE_DB = 30.0  # below the maximum, from which a frame counts as silent
 STEP_S = 0.01  # between two loudness windows
 GATE_LUFS, GATE_LU = -70.0, -10.0  # of BS.1770-4's integrated loudness
 OCTAVES_HZ = (125.0, 250.0, 500.0, 1000.0, 2000.0, 4000.0)
+EDGE_S = 0.5  # of a filtered octave that is not measured
 PITCH_HZ = (60.0, 1000.0)  # of pYIN
 PITCH_HOP = 512  # samples
 SMALLEST = 1e-12  # power, −120 dB
 
 
-def decibels(power: FloatArray | float) -> NDArray[np.float64]:
+def decibels(power: npt.ArrayLike) -> NDArray[np.float64]:
     """10 log10, above −120 dB."""
     return 10.0 * np.log10(np.maximum(np.asarray(power, np.float64), SMALLEST))
 
@@ -68,7 +70,9 @@ def spectra(sound: FloatArray, hop: int) -> NDArray[np.float64]:
     hann = np.hanning(WINDOW + 1)[:-1]
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[: len(sound) : hop]
     spectrum = scipy.fft.rfft(frames * hann, axis=1).T
-    return 2.0 * np.square(np.abs(spectrum)) / (WINDOW * np.square(hann).sum())
+    power: NDArray[np.float64] = np.square(np.abs(spectrum), dtype=np.float64)
+    power *= 2.0 / (WINDOW * np.square(hann).sum())
+    return power
 
 
 def change_db_per_s(bands_db: FloatArray, during: BoolArray | None = None) -> float:
@@ -193,12 +197,13 @@ def ways(pitch_hz: FloatArray, start_hz: FloatArray, end_hz: FloatArray) -> NDAr
 def correlations(channels: FloatArray, sample_rate: int) -> NDArray[np.float64]:
     """|Pearson| of each pair of channels in each octave from 125 Hz to 4 kHz: (6, n_pairs).
 
-    Zero-phase band-pass, Butterworth of the fourth order, run forwards and backwards.
+    Zero-phase band-pass, Butterworth of the fourth order, run forwards and backwards. EDGE_S at
+    either end are left out: they hold the filter's response to the cut, which all channels share.
     """
-    pairs = np.triu_indices(len(channels), 1)
-    return np.array(
-        [np.abs(np.corrcoef(band)[pairs]) for band in octaves(channels, sample_rate)]
-    ).reshape(len(OCTAVES_HZ), -1)
+    pairs, edge = np.triu_indices(len(channels), 1), round(EDGE_S * sample_rate)
+    bands = (band[:, edge:-edge] for band in octaves(channels, sample_rate))
+    matrices = [np.asarray(np.corrcoef(band)) for band in bands]
+    return np.array([np.abs(matrix[pairs]) for matrix in matrices])
 
 
 def octaves(channels: FloatArray, sample_rate: int) -> Iterator[NDArray[np.float64]]:

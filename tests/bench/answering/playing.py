@@ -39,6 +39,7 @@ class Unchanged:
     """Stands in for a stage and changes nothing."""
 
     delay = 0
+    gain, gain_db = 1.0, 0.0
 
     def reset(self) -> None:
         """There is nothing to reset."""
@@ -214,9 +215,10 @@ def duration_s(states: list[FaceState]) -> float:
     return times_s[-1] + (times_s[-1] - times_s[0]) / max(len(times_s) - 1, 1)
 
 
-def present_at(states: list[FaceState], times_s: NDArray[np.float64]) -> NDArray[np.bool_]:
+def present_at(states: list[FaceState], times_s: NDArray[np.floating]) -> NDArray[np.bool_]:
     """Whether the newest image at each time has a face: (n,)."""
     images_s = np.array([state.time_ns / NS for state in states])
     newest = np.searchsorted(images_s, times_s, side="right") - 1
     present = np.array([state.present for state in states])
-    return (newest >= 0) & present[np.maximum(newest, 0)]
+    seen: NDArray[np.bool_] = (newest >= 0) & present[np.maximum(newest, 0)]
+    return seen
