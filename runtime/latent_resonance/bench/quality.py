@@ -17,6 +17,7 @@ from latent_resonance.bench.eye import images_of, run_tracker, tracker_of
 from latent_resonance.bench.measurement import Measurement
 from latent_resonance.bench.timing import times_of
 from latent_resonance.bench.voice import WARM_UP, hop_player, spectrogram_generation
+from latent_resonance.config.output import most_voice_channels
 from latent_resonance.config.presets import (
     QUALITIES,
     QUALITY_FILE,
@@ -114,7 +115,8 @@ def save_quality(answer: str) -> Path:
 
 
 def _load_of(settings: Settings, context: Context, image_s: float) -> Load:
-    synthesiser = Synthesiser(context.pack, settings, seed=0)
+    n_channels = most_voice_channels(settings.output)
+    synthesiser = Synthesiser(context.pack, settings, seed=0, n_channels=n_channels)
     seconds = context.short_s
     hop = times_of(hop_player(synthesiser, context), seconds, warm_up=WARM_UP)
     generation = times_of(spectrogram_generation(settings, context), seconds)
