@@ -112,6 +112,20 @@ def test_a_sine_becomes_a_sine_and_its_cosine(look_ahead: int) -> None:
     assert envelope.std() < 0.05 * envelope.mean()
 
 
+@pytest.mark.parametrize("drift_hz", [0.4, 1.2])
+def test_a_drift_shifts_both_channels_in_frequency_and_keeps_their_level(drift_hz: float) -> None:
+    frame, sounds = sine_column(700.0), []
+    for stream in (
+        StreamingGriffinLim(GEOMETRY, quadrature=True),
+        StreamingGriffinLim(GEOMETRY, quadrature=True, drift_hz=drift_hz),
+    ):
+        sound = np.concatenate([stream.push(frame) for _ in range(300)], axis=1)
+        sounds.append(sound[:, 20_000:])
+    for plain, drifting in zip(*sounds, strict=True):
+        assert loudest_hz(drifting) - loudest_hz(plain) == pytest.approx(drift_hz, abs=0.05)
+        assert drifting.std() == pytest.approx(plain.std(), rel=0.02)
+
+
 def test_a_second_channel_begins_in_silence_whenever_it_is_added() -> None:
     stream, frame = StreamingGriffinLim(GEOMETRY), sine_column(700.0)
     stream.quadrature = True

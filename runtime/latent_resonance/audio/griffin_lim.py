@@ -51,6 +51,8 @@ class StreamingGriffinLim:
     momentum : 0 (plain Griffin-Lim) to 1
     seed : of the initial phases of attacks
     quadrature : give a second channel, the first turned by 90 degrees
+    drift_hz : shift all frequencies by so much: sounds of the same spectrogram that drift apart
+        do not stay correlated
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class StreamingGriffinLim:
         momentum: float = MOMENTUM,
         seed: int = 0,
         quadrature: bool = False,
+        drift_hz: float = 0.0,
     ) -> None:
         _check(geometry, look_ahead, iterations, momentum)
         self.geometry = geometry
@@ -74,6 +77,8 @@ class StreamingGriffinLim:
         self._attack = _attack_phases(geometry, seed)
         self._allocate(look_ahead + 1)
         self._quadrature = quadrature
+        self._drift_per_hop = 2j * np.pi * drift_hz * geometry.hop_s
+        self._n_committed = 0
 
     def _allocate(self, n_open: int) -> None:
         geometry = self.geometry
@@ -84,6 +89,7 @@ class StreamingGriffinLim:
         self._frames = np.zeros((n_open, geometry.n_fft), np.float32)  # windowed syntheses
         length = geometry.n_fft + (n_open - 1) * geometry.hop_length
         self._committed = np.zeros(length, np.float32)  # overlap-added, not yet normalised
+        self._drifted = np.zeros(geometry.n_fft, np.float32)  # the same, with drift
         self._turned = np.zeros(geometry.n_fft, np.float32)  # the same, of the second channel
         self._fixed_sum = np.zeros(length, np.float32)  # committed frames and the older half
         self._signal = np.zeros(length, np.float32)
@@ -98,7 +104,9 @@ class StreamingGriffinLim:
         """Return to silence; the same pushes then give the same bits."""
         for buffer in (self._magnitude, self._previous, self._frames, self._committed):
             buffer.fill(0)
+        self._drifted.fill(0)
         self._turned.fill(0)
+        self._n_committed = 0
 
     @property
     def quadrature(self) -> bool:
@@ -203,10 +211,15 @@ class StreamingGriffinLim:
 
     def _commit(self) -> FloatArray:
         """Commit the oldest open frame; return the hop that is complete."""
+        turn = np.exp(self._drift_per_hop * self._n_committed)
+        self._n_committed += 1
         samples = self._complete_hop(self._committed, self._frames[0])
+        if self._drift_per_hop:
+            samples = self._complete_hop(self._drifted, self._turned_frame(turn))
         if not self._quadrature:
             return samples
-        return np.stack([samples, self._complete_hop(self._turned, self._turned_frame())])
+        turned = self._complete_hop(self._turned, self._turned_frame(-1j * turn))
+        return np.stack([samples, turned])
 
     def _complete_hop(self, committed: FloatArray, frame: FloatArray) -> FloatArray:
         """Add a frame to a committed sum; return the hop that is complete."""
@@ -218,9 +231,9 @@ class StreamingGriffinLim:
         committed[-hop:] = 0
         return samples
 
-    def _turned_frame(self) -> FloatArray:
-        """The oldest open frame with all phases turned by -90 degrees: (n_fft,)."""
-        turned = self._spectrum[0] * np.complex64(-1j)
+    def _turned_frame(self, turn: complex) -> FloatArray:
+        """The oldest open frame with all phases turned by that of `turn`: (n_fft,)."""
+        turned = self._spectrum[0] * np.complex64(turn)
         frame: FloatArray = scipy.fft.irfft(turned, self.geometry.n_fft, overwrite_x=True)
         frame *= self._window
         return frame

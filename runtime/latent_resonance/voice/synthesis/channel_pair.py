@@ -15,6 +15,8 @@ from latent_resonance.voice.synthesis.controls import Controls
 from latent_resonance.voice.synthesis.spectral_effects import SpectralEffects
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
+DRIFT_HZ = 0.4  # from pair to pair: at 200 Hz, three cents
+
 
 class ChannelPair:
     """Loop, spectral effects and phase reconstruction, in signal order.
@@ -24,6 +26,7 @@ class ChannelPair:
     seed : of glitches, noise and attacks
     quadrature : give two channels, the second turned by 90 degrees
     start : where the playhead starts, as a share of the loop
+    drift_hz : shift of all frequencies
 
     Attributes
     ----------
@@ -38,6 +41,7 @@ class ChannelPair:
         *,
         quadrature: bool = False,
         start: float = 0.0,
+        drift_hz: float = 0.0,
     ) -> None:
         self.n_frames, self.start = geometry.n_frames, start * geometry.n_frames
         self.loop = SpectrogramLoop(
@@ -52,6 +56,7 @@ class ChannelPair:
             momentum=settings.phase.momentum,
             seed=seed + 1,
             quadrature=quadrature,
+            drift_hz=drift_hz,
         )
         self.seek(0.0)
 
@@ -82,6 +87,8 @@ def channel_pairs(
     """Pairs for a number of channels, of which the last is single if the number is odd.
 
     Their playheads are evenly apart in the loop, so that no two play the same sound at a time.
+    A note that is held through the loop is in all pairs; their phases drift apart, so that no
+    place in the room extinguishes it for long.
     """
     n_pairs = -(-n_channels // 2)
     return [
@@ -91,6 +98,7 @@ def channel_pairs(
             seed + 2 * i,
             quadrature=2 * i + 1 < n_channels,
             start=i / n_pairs,
+            drift_hz=i * DRIFT_HZ,
         )
         for i in range(n_pairs)
     ]
