@@ -57,6 +57,7 @@ TONE_SLOPE = 1.5  # partial k has 1 / k^1.5 of the amplitude of the first, 9 dB 
 TONE_AMPLITUDE = 0.2
 EDGE = 16  # frames left out at either end: a tone that does not fit the loop has a seam
 N_INVERTED = 12  # spectrograms
+COMPARED_DB = 60.0  # below the loudest pixel
 # The most of the difference that remains, against plain interpolation between mel bands.
 REMAINING = {"cello": 3.22 / 3.76, "voices": 2.23 / 3.02}
 
@@ -210,7 +211,7 @@ def mean_db(magnitude: FloatArray, geometry: Geometry) -> float:
 
 
 def played_apart_db(pack: str, index: int) -> tuple[float, float]:
-    """Mean absolute difference of a loop as played from the generated pixels, over all of them.
+    """Mean absolute difference of a loop as played from the generated pixels.
 
     Returns
     -------
@@ -228,7 +229,11 @@ def played_apart_db(pack: str, index: int) -> tuple[float, float]:
 
 
 def difference_db(spectrogram: FloatArray, magnitude: FloatArray, geometry: Geometry) -> float:
-    """Of a spectrogram and of what its magnitudes sound like in the second pass of the loop."""
+    """Of a spectrogram and of what its magnitudes sound like in the second pass of the loop.
+
+    Over the pixels within 60 dB of the loudest: softer ones are masked.
+    """
     sound = griffin_lim(np.tile(magnitude, 2), geometry)[geometry.loop_length :]
-    apart = loop_to_spectrogram(sound, geometry) - spectrogram
-    return float(np.abs(apart).mean() * geometry.range_db / 2.0)
+    apart_db = (loop_to_spectrogram(sound, geometry) - spectrogram) * geometry.range_db / 2.0
+    counts = spectrogram > spectrogram.max() - 2.0 * COMPARED_DB / geometry.range_db
+    return float(np.abs(apart_db[counts]).mean())

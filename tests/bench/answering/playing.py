@@ -28,8 +28,10 @@ from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 Movement = Callable[[float], FeatureVector]  # features at a time in seconds
 Changes = dict[str, Any]  # of the settings
-OPEN_FILTER: Changes = {"controls": {"band_pass": {"output": [16_000.0, 16_000.0]}}}
-LOUDNESS_STAGES = ("leveller", "cap", "limiter")
+OPEN_FILTER: Changes = {
+    "controls": {"band_pass": {"output": [15_999.0, 16_000.0], "presence_db": 0.0, "bass_db": 0.0}}
+}
+LOUDNESS_STAGES = ("leveller", "make_up", "cap", "limiter")
 GENERATE_HOPS = 10  # between two spectrograms of a held face
 CHANNELS_LEAD_S = 0.5  # until the phases have settled
 SETTLE_S = 3.0  # after which smoothing and leveller have settled
@@ -39,7 +41,7 @@ class Unchanged:
     """Stands in for a stage and changes nothing."""
 
     delay = 0
-    gain, gain_db = 1.0, 0.0
+    gain, gain_db, energy = 1.0, 0.0, 0.0
 
     def reset(self) -> None:
         """There is nothing to reset."""
