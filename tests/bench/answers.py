@@ -44,14 +44,14 @@ TABLES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
 PACKS = ("cello", "voices")
 EPILOG = """\
 tables (seconds of one core for one pack):
-  clips     15  change against the unfiltered sound, loudness and roll-off on real faces
-  poses     20  an open mouth against a closed one in seven poses
-  brow      90  flatness and loudness that a tense brow adds, with the mouth closed and half open
-  head      25  change while the head shakes, against holding still; of held notes too
-  silence   90  the longest silence of loops and of the score, and the levels of the loops
-  glide    600  pitch and level half way between 200 pairs of spectrograms (fewer: --pairs)
-  channels  60  correlation, level and mono sum of two and of eight channels
-  mel       15  what mel bands cost: true tones, and loops as played against as generated
+  clips      20  change against the unfiltered sound, loudness and roll-off on real faces
+  poses      35  an open mouth against a closed one in seven poses
+  brow      180  flatness and loudness that a tense brow adds, with the mouth closed and half open
+  head       40  change while the head shakes, against holding still; of held notes too
+  silence    70  the longest silence of loops and of the score, and the levels of the loops
+  glide     400  pitch and level half way between 200 pairs of spectrograms (fewer: --pairs)
+  channels  150  correlation, level and mono sum of two and of eight channels
+  mel        25  what mel bands cost: true tones, and loops as played against as generated
 
 Not here: phase reconstruction through mel of played sounds is in tests/bench/compare.py, processor
 time in `latent-resonance bench`, the loudness cap and the limiter in the tests.

@@ -235,6 +235,30 @@ def test_a_level_change_reaches_the_sound_before_the_loudness_stage(pack_folder:
     assert level_db[0] - level_db[1] == pytest.approx(10.0, abs=0.5)
 
 
+def test_before_the_loudness_stage_only_the_band_pass_is_left(pack_folder: Path) -> None:
+    synthesiser = playing.synthesiser_of(str(pack_folder), loudness=False)
+    stages = {n: s for n, s in vars(synthesiser.tone).items() if hasattr(s, "process")}
+    changing = {name for name, s in stages.items() if not isinstance(s, playing.Unchanged)}
+    assert changing == {"band_pass"}
+    assert len(stages) >= 4
+    assert synthesiser.latency_samples == synthesiser.pairs[0].phase.latency_samples
+
+
+def test_the_open_filter_is_flat_whatever_the_mouth_does(pack_folder: Path) -> None:
+    spectrogram = np.full((512, 512), -0.5, np.float32)
+    sounds = [
+        playing.loop_sound(
+            str(pack_folder),
+            {0: spectrogram},
+            60,
+            playing.still({"mouth_open": mouth_open}),
+            playing.OPEN_FILTER,
+        )
+        for mouth_open in (0.0, 1.0)
+    ]
+    assert np.abs(sounds[0] - sounds[1]).max() <= 1e-3 * np.abs(sounds[1]).max()
+
+
 # The command.
 
 

@@ -1,7 +1,7 @@
 """Plays packs through the voice's own stages, without devices: spectrograms, held faces, clips.
 
-The sound *before the loudness stage* is that of the same synthesiser with leveller, cap and limiter
-replaced by stages that change nothing.
+The sound *before the loudness stage* is that of the same synthesiser in whose tone every stage but
+the band-pass is replaced by one that changes nothing.
 """
 
 from __future__ import annotations
@@ -17,30 +17,31 @@ from tests.support.audio_measures import face
 
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.bench.motion import deep_merge
+from latent_resonance.config.settings import BandPass as BandPassSettings
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FaceState, FeatureVector
 from latent_resonance.gallery.visit import NS
 from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.rendering import Take, rendered_hops
+from latent_resonance.voice.synthesis.band_pass import BandPass
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Latent
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 Movement = Callable[[float], FeatureVector]  # features at a time in seconds
 Changes = dict[str, Any]  # of the settings
-OPEN_FILTER: Changes = {
-    "controls": {"band_pass": {"output": [15_999.0, 16_000.0], "presence_db": 0.0, "bass_db": 0.0}}
-}
-LOUDNESS_STAGES = ("leveller", "make_up", "cap", "limiter")
+# The band-pass fully open at any opening of the mouth, without any gain of its own.
+FLAT_DB = {name: 0.0 for name in BandPassSettings.model_fields if name.endswith("_db")}
+OPEN_FILTER: Changes = {"controls": {"band_pass": {"output": [15_999.0, 16_000.0]} | FLAT_DB}}
 GENERATE_HOPS = 10  # between two spectrograms of a held face
 CHANNELS_LEAD_S = 0.5  # until the phases have settled
 SETTLE_S = 3.0  # after which smoothing and leveller have settled
 
 
 class Unchanged:
-    """Stands in for a stage and changes nothing."""
+    """Stands in for a stage of any kind and changes nothing."""
 
-    delay = 0
+    delay = 0  # samples
     gain, gain_db, energy = 1.0, 0.0, 0.0
 
     def reset(self) -> None:
@@ -76,11 +77,10 @@ def synthesiser_of(pack: str, *changes: Changes, loudness: bool) -> Synthesiser:
 
 
 def without_loudness(synthesiser: Synthesiser) -> Synthesiser:
-    """The same synthesiser, whose loudness stages change nothing from now on."""
-    for name in LOUDNESS_STAGES:
-        if not hasattr(synthesiser.tone, name):
-            raise AttributeError(f"tone has no {name}: name its loudness stages here again")
-        setattr(synthesiser.tone, name, Unchanged())
+    """The same synthesiser, whose tone is the band-pass alone from now on."""
+    for name, stage in vars(synthesiser.tone).items():
+        if hasattr(stage, "process") and not isinstance(stage, BandPass):
+            setattr(synthesiser.tone, name, Unchanged())
     return synthesiser
 
 
