@@ -40,7 +40,6 @@ from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
     loop_to_spectrogram,
-    magnitude_scale,
     pixels_to_amplitude,
     stft_circular,
 )
@@ -55,6 +54,7 @@ TONES_HZ = {98.0: -29.5, 196.0: -26.0}  # pitch, and largest spectral convergenc
 VALLEYS_HZ = (1000.0, 3000.0)
 TONE_SLOPE = 1.5  # partial k has 1 / k^1.5 of the amplitude of the first, 9 dB less an octave
 TONE_AMPLITUDE = 0.2
+NOISE_AMPLITUDE = 0.02  # standard deviation: 28 to 14 dB below the partials from 1 to 3 kHz
 EDGE = 16  # frames left out at either end: a tone that does not fit the loop has a seam
 N_INVERTED = 12  # spectrograms
 COMPARED_DB = 60.0  # below the loudest pixel
@@ -168,16 +168,21 @@ def tone_figures(pack: str, pitch_hz: float, due_db: float) -> Iterator[Figure]:
     """A tone of steady partials, against what is left of it in mel bands."""
     geometry = geometry_of(pack)
     loop = tone(pitch_hz, geometry)
-    given = np.abs(stft_circular(loop, geometry))
-    found = spectrogram_to_magnitude(loop_to_spectrogram(loop, geometry), geometry)
-    given, found = given[:, EDGE:-EDGE], found[:, EDGE:-EDGE]
+    given, found = through_mel(loop, geometry)
     figure = partial(Figure, "mel", pack, f"tone of {pitch_hz:g} Hz")
     error_db = level_apart_db(given, found - given)
     yield figure("spectral convergence", "dB", error_db, at_most(due_db))
     yield figure("level gained", "dB", level_apart_db(given, found))
-    between = valleys(pitch_hz, geometry)
-    filled_db = mean_db(found[between], geometry) - mean_db(given[between], geometry)
-    yield figure("valleys gained, 1 to 3 kHz", "dB", filled_db)
+    noisy, between = loop + bow_noise(geometry), valleys(pitch_hz, geometry)
+    levels_db = [mean_db(magnitude[between]) for magnitude in through_mel(noisy, geometry)]
+    yield figure("valleys of a tone in noise gained", "dB", levels_db[1] - levels_db[0])
+
+
+def through_mel(loop: FloatArray, geometry: Geometry) -> tuple[FloatArray, FloatArray]:
+    """Magnitudes (n_bins, n) of a loop, and what its mel spectrogram says they are."""
+    given = np.abs(stft_circular(loop, geometry))
+    found = spectrogram_to_magnitude(loop_to_spectrogram(loop, geometry), geometry)
+    return given[:, EDGE:-EDGE], found[:, EDGE:-EDGE]
 
 
 def tone(pitch_hz: float, geometry: Geometry) -> FloatArray:
@@ -188,8 +193,14 @@ def tone(pitch_hz: float, geometry: Geometry) -> FloatArray:
     return np.asarray(TONE_AMPLITUDE * sum(partials), np.float32)
 
 
+def bow_noise(geometry: Geometry) -> FloatArray:
+    """White noise that fills the valleys between the partials of a tone: (loop_length,)."""
+    draw = np.random.default_rng(0).standard_normal(geometry.loop_length, dtype=np.float32)
+    return draw * np.float32(NOISE_AMPLITUDE)
+
+
 def valleys(pitch_hz: float, geometry: Geometry) -> NDArray[np.int64]:
-    """The bins half way between the partials from 1 to 3 kHz."""
+    """The bins half way between the partials from 1 to 3 kHz: (n,)."""
     low, high = (int(edge_hz / pitch_hz) for edge_hz in VALLEYS_HZ)
     middles_hz = (np.arange(low, high) + 0.5) * pitch_hz
     bins: NDArray[np.int64] = np.round(middles_hz * geometry.n_fft / geometry.sample_rate).astype(
@@ -204,10 +215,9 @@ def level_apart_db(given: FloatArray, found: FloatArray) -> float:
     return float(decibels(power[1] / power[0]))
 
 
-def mean_db(magnitude: FloatArray, geometry: Geometry) -> float:
-    """Mean level of bins, each floored at the range of a spectrogram."""
-    power = np.square(magnitude * magnitude_scale(geometry), dtype=np.float64)
-    return float(np.maximum(decibels(power), -geometry.range_db).mean())
+def mean_db(magnitude: FloatArray) -> float:
+    """Level of the mean power of bins."""
+    return float(decibels(np.mean(np.square(magnitude, dtype=np.float64))))
 
 
 def played_apart_db(pack: str, index: int) -> tuple[float, float]:
