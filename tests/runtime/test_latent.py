@@ -10,8 +10,8 @@ from latent_resonance.voice.synthesis.controls import Controls
 from latent_resonance.voice.synthesis.latent import LatentGlide, nearest_anchor
 
 ANCHORS = np.eye(4, 8, dtype=np.float32) * 3.0
-QUIET = Controls(rate=1.0, cutoff_hz=350.0, noise=0.0, clarity=0.0)
-TENSE = Controls(rate=1.0, cutoff_hz=350.0, noise=1.0, clarity=0.0)
+QUIET = Controls(rate=1.0, turning=0.0, openness=0.0, noise=0.0, clarity=0.0)
+TENSE = Controls(rate=1.0, turning=0.0, openness=0.0, noise=1.0, clarity=0.0)
 
 
 def test_the_glide_is_the_same_at_any_step() -> None:

@@ -209,7 +209,7 @@ def test_quiet_hours_soften_every_setting(file: SettingsFile) -> None:
     assert soft.output.loudness_lufs + soft.output.volume_db == -30.0
     assert soft.latent.glide_s == 1.0
     assert soft.controls.noise.output == (0.0, 0.0)
-    assert soft.controls.band_pass.output == (400.0, 3000.0)
+    assert soft.controls.band_pass.output == (1750.0, 3000.0)
     assert soft.controls.time_stretch.output == (1.0, 2.0)
     assert quiet_settings(soft) == soft
 

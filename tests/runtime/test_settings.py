@@ -117,7 +117,7 @@ def test_every_number_must_be_finite(file: Path, key: str, value: str) -> None:
         ("socketpath: x", "socketpath: unknown key; did you mean socket_path?"),
         ("look_ahead: 3", "look_ahead: unknown key; did you mean phase.look_ahead?"),
         ("contrls: {}", "contrls: unknown key; did you mean controls?"),
-        ("loop: {xyzzy: 1}", "loop.xyzzy: unknown key; the keys are loop.morph_s"),
+        ("phase: {xyzzy: 1}", "phase.xyzzy: unknown key; the keys are phase.look_ahead, "),
         ("pack: 3", "pack: 3 should be text"),
         ("pack: ''", "pack: '' "),
         ("eye: [1]", "eye: [1] should be a section"),

@@ -9,8 +9,9 @@ import pyloudnorm
 import pytest
 import scipy.signal
 
+from latent_resonance.config.settings import BandPass as BandPassSettings
 from latent_resonance.voice.synthesis.band_pass import BandPass
-from latent_resonance.voice.synthesis.leveller import Leveller
+from latent_resonance.voice.synthesis.leveller import Leveller, MakeUpGain
 from latent_resonance.voice.synthesis.limiter import Limiter
 from latent_resonance.voice.synthesis.tone import Tone
 
@@ -53,28 +54,73 @@ def test_a_quiet_sound_passes_the_limiter_unchanged_after_its_delay() -> None:
     assert np.array_equal(out[limiter.delay :], sound[: len(out) - limiter.delay])
 
 
-@pytest.mark.parametrize("cutoff_hz", [350.0, 2000.0, 12_000.0])
-def test_the_band_pass_is_three_decibels_down_at_its_cutoff(cutoff_hz: float) -> None:
-    levels = []
-    for frequency_hz in (max(cutoff_hz / 4, 120.0), cutoff_hz, cutoff_hz * 1.8):
-        tone = np.sin(2 * np.pi * frequency_hz * np.arange(RATE) / RATE).astype(np.float32)
-        band_pass = BandPass(RATE, cutoff_hz)
-        out = np.concatenate(
-            [band_pass.process(tone[i : i + 512], cutoff_hz) for i in range(0, RATE, 512)]
-        )
-        levels.append(10 * np.log10(2 * np.mean(np.square(out[RATE // 2 :]))))
-    assert levels[0] == pytest.approx(0.0, abs=0.3)
-    assert levels[1] == pytest.approx(-3.0, abs=0.4)
-    assert levels[2] < -18.0
-
-
-def test_a_cutoff_that_jumps_makes_no_click() -> None:
-    tone = (0.3 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)).astype(np.float32)
-    band_pass = BandPass(RATE)
-    cutoffs = [350.0, 16_000.0, 500.0, 9000.0] * 30
-    out = np.concatenate(
-        [band_pass.process(tone[i * 512 : i * 512 + 512], c) for i, c in enumerate(cutoffs[:93])]
+def tone_of() -> Tone:
+    return Tone(
+        RATE,
+        band_pass=BandPassSettings(),
+        loudness_lufs=-20,
+        expected_db=-24,
+        volume_db=0,
+        ceiling_dbtp=-1,
     )
+
+
+def gain_db(frequency_hz: float, openness: float, **settings: object) -> float:
+    """Of the band-pass, at one frequency."""
+    tone = np.sin(2 * np.pi * frequency_hz * np.arange(RATE) / RATE).astype(np.float32)
+    band_pass = BandPass(RATE, BandPassSettings.model_validate(settings))
+    out = in_blocks(lambda block: band_pass.process(block, openness), tone, 512)
+    return float(10 * np.log10(2 * np.mean(np.square(out[RATE // 2 :]))))
+
+
+def test_a_closed_mouth_is_dark_and_not_mute() -> None:
+    assert gain_db(200.0, 0.0) == pytest.approx(0.0, abs=0.5)
+    assert gain_db(8000.0, 0.0) == pytest.approx(-14.0, abs=1.0)
+
+
+def test_an_open_mouth_lifts_what_lies_high_above_what_lies_low() -> None:
+    assert gain_db(3000.0, 1.0) == pytest.approx(24.0, abs=1.0)
+    assert gain_db(100.0, 1.0) == pytest.approx(-14.0, abs=1.5)
+
+
+@pytest.mark.parametrize("openness", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("upper_hz", [900.0, 3000.0, 16_000.0])
+def test_nothing_is_played_far_above_the_upper_end(upper_hz: float, openness: float) -> None:
+    flat = {"presence_db": 0.0, "bass_db": 0.0, "closed_db": 0.0}
+    settings = {"output": (200.0, upper_hz)} | flat
+    assert gain_db(upper_hz, openness, **settings) == pytest.approx(-3.0, abs=0.5)
+    assert gain_db(1.3 * upper_hz, openness, **settings) < -9.0
+
+
+def test_the_band_pass_can_be_switched_off() -> None:
+    flat = {"presence_db": 0.0, "bass_db": 0.0, "closed_db": 0.0}
+    for frequency_hz in (100.0, 1000.0, 8000.0):
+        assert gain_db(frequency_hz, 0.3, **flat) == pytest.approx(0.0, abs=0.3)
+
+
+@pytest.mark.parametrize("openness", [0.0, 0.4, 1.0])
+def test_an_opening_mouth_changes_the_colour_and_not_the_loudness(openness: float) -> None:
+    rng = np.random.default_rng(0)
+    sound = np.cumsum(rng.standard_normal(8 * RATE)).astype(np.float32)  # as dark as a cello
+    sound = (0.1 * (sound - np.convolve(sound, np.ones(999) / 999, "same"))).astype(np.float32)
+    tone = tone_of()
+    out = in_blocks(lambda block: tone.process(block, openness), sound, 512)[-2 * RATE :]
+    loudness_lufs = pyloudnorm.Meter(RATE).integrated_loudness(out.astype(np.float64))
+    assert loudness_lufs == pytest.approx(-20.0, abs=1.0)
+
+
+def test_the_make_up_gain_rests_in_silence() -> None:
+    make_up = MakeUpGain(RATE)
+    for _ in range(50):
+        make_up.process(np.zeros(512, np.float32), 0.0)
+    assert make_up.gain_db == 0.0
+
+
+def test_an_openness_that_jumps_makes_no_click() -> None:
+    tone = (0.3 * np.sin(2 * np.pi * 200 * np.arange(RATE) / RATE)).astype(np.float32)
+    band_pass = BandPass(RATE, BandPassSettings())
+    openings = iter([0.0, 1.0, 0.1, 0.8] * 30)
+    out = in_blocks(lambda block: band_pass.process(block, next(openings)), tone, 512)
     bend = np.abs(np.diff(out, 2))[1000:]
     smooth = 0.3 * (2 * np.pi * 200 / RATE) ** 2
     assert bend.max() < 12 * smooth
@@ -94,8 +140,8 @@ def test_the_leveller_reaches_its_target_and_holds_its_gain_in_silence() -> None
 
 
 def test_after_reset_the_tone_gives_the_same_bits() -> None:
-    tone = Tone(RATE, loudness_lufs=-20, expected_db=-24, volume_db=0, ceiling_dbtp=-1)
+    tone = tone_of()
     sound = bursts()
-    first = in_blocks(lambda b: tone.process(b, 3000.0), sound, 512)
+    first = in_blocks(lambda b: tone.process(b, 0.5), sound, 512)
     tone.reset()
-    assert np.array_equal(in_blocks(lambda b: tone.process(b, 3000.0), sound, 512), first)
+    assert np.array_equal(in_blocks(lambda b: tone.process(b, 0.5), sound, 512), first)

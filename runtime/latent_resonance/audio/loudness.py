@@ -53,6 +53,14 @@ def _denominator(k: float, q: float, delay: NDArray[np.complex128]) -> NDArray[n
     return (1.0 + k / q + k * k) + 2.0 * (k * k - 1.0) * delay + (1.0 - k / q + k * k) * delay**2
 
 
+def k_power(frequency_hz: NDArray[np.float64], sample_rate: int) -> FloatArray:
+    """Power gain of K-weighting at some frequencies, alike in shape."""
+    gain = np.abs(scipy.fft.rfft(k_response(sample_rate, KWeighting.TAPS)))
+    grid_hz = np.linspace(0.0, sample_rate / 2.0, len(gain))
+    power: FloatArray = np.interp(frequency_hz, grid_hz, np.square(gain)).astype(np.float32)
+    return power
+
+
 class KWeighting:
     """K-weighted energy of successive blocks (BS.1770-4)."""
 
@@ -105,7 +113,7 @@ class LoudnessCap:
     """
 
     FAST_WINDOW_S = 0.05
-    HEADROOM_DB = 2.0
+    HEADROOM_DB = 2.5
     RISE_S = 0.3
 
     def __init__(self, sample_rate: int) -> None:

@@ -170,7 +170,7 @@ class Loop(Section):
     )
     morph_s: float = Field(0.15, ge=0.0, le=5.0, description="seconds of the transition, 0 to 5")
     longest_rest_s: float = Field(
-        0.15,
+        0.1,
         ge=0.05,
         le=60.0,
         description="seconds of silence that a loop may hold, 0.05 to 60; more is passed quickly",
@@ -210,11 +210,20 @@ class TimeStretch(Curve):
 
 
 class BandPass(Curve):
-    """Mouth opening raises the cutoff."""
+    """Mouth opening brightens the sound."""
 
     input: Range = Field((0.02, 0.6), description="mouth_open, 0..1, [low, high]")
     output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(as_tuple)] = Field(
-        (400.0, 16_000.0), description="cutoff in Hz, logarithmic, [20..24000, 20..24000]"
+        (1750.0, 16_000.0), description="cutoff in Hz, logarithmic, [20..24000, 20..24000]"
+    )
+    closed_db: float = Field(
+        -14.0, ge=-60.0, le=0.0, description="dB above the cutoff, -60 to 0; a filter has -60"
+    )
+    presence_db: float = Field(
+        24.0, ge=0.0, le=30.0, description="dB around 3 kHz with an open mouth, 0 to 30"
+    )
+    bass_db: float = Field(
+        -14.0, ge=-30.0, le=0.0, description="dB below 400 Hz with an open mouth, -30 to 0"
     )
     shape: float = Field(0.6, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
     smoothing_s: float = Field(0.03, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")

@@ -52,6 +52,7 @@ BASELINE_DB = {"cello": (26.8, 18.7), "voices": (28.0, 13.9)}
 LEAST_FLATTER_DB = 10.0  # at mouth_open 0
 BROW_LEAD_HOPS = 94  # a second, until smoothing has settled
 HALF_OPEN = 0.6  # of mouth_open
+STILL = {"stillness": 1.0}  # what the eye says of a face that is held still
 SHAKE_RAD, SHAKE_HZ, SHAKE_S = 0.35, 1.0, 4.0
 HELD_NOTES = 6  # spectrograms
 HELD_SETTLE_HOPS = 48
@@ -152,7 +153,9 @@ def head_figures(bench: Bench) -> Iterator[Figure]:
     """A shaken head against one that is held still, with the mouth closed."""
     for pack in bench.packs:
         moved, rested = bench.each(
-            f"head: {pack}", partial(head_change, pack), (shaking(SHAKE_RAD, SHAKE_HZ), still({}))
+            f"head: {pack}",
+            partial(head_change, pack),
+            (shaking(SHAKE_RAD, SHAKE_HZ), still(STILL)),
         )
         figure = partial(Figure, "head", pack)
         yield figure("whole voice", "change, still", "dB/s", rested)

@@ -19,7 +19,12 @@ import soxr
 from numpy.typing import NDArray
 
 from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
-from latent_resonance.audio.spectrogram import FloatArray, Geometry, loop_to_spectrogram, stft_circular
+from latent_resonance.audio.spectrogram import (
+    FloatArray,
+    Geometry,
+    loop_to_spectrogram,
+    stft_circular,
+)
 from latent_resonance.config.settings import Inference
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.networks import load_networks

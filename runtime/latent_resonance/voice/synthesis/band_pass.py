@@ -1,7 +1,15 @@
-"""The band-pass that the mouth opens.
+"""The filter that the mouth opens: dark while it is closed, bright when it is open, never mute.
 
 Runs on the synthesis thread, on blocks of any length. It comes after the phase reconstruction, so
 that an opening mouth is audible at once and never waits for a frame.
+
+    openness      0 (closed)                        1 (open)
+    treble        down by `closed_db` above the     as it is: the cutoff has risen to the
+                  lower end of `output`             upper end of `output`
+    presence      as it is                          up by `presence_db` around 3 kHz
+    bass          as it is                          down by `bass_db` below 400 Hz
+
+Above the upper end of `output` there is never anything (24 dB an octave), nor below 40 Hz (12 dB).
 """
 
 from __future__ import annotations
@@ -12,8 +20,14 @@ from numpy.typing import NDArray
 
 from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.spectrogram import FloatArray
+from latent_resonance.config.settings import BandPass as BandPassSettings
+from latent_resonance.voice.synthesis.controls import geometric
 
 LOW_EDGE_HZ = 40.0  # a small speaker cannot reproduce less, only distort
+PRESENCE_HZ, PRESENCE_Q = 3000.0, 0.5
+BASS_HZ = 400.0
+SHELF_Q = 0.55  # as steep as a shelf can be without a bump
+SMALLEST_STEP = 1e-3  # of openness, below which the response is kept
 ComplexArray = NDArray[np.complex128]
 BUTTERWORTH_Q = (0.541196, 1.306563)  # the two sections of a fourth-order low-pass
 
@@ -36,6 +50,52 @@ def high_pass_section(cutoff_hz: float, q: float, sample_rate: int) -> list[floa
     return [b0, -2.0 * b0, b0, 1.0, -2.0 * cos_w / a0, (1.0 - alpha) / a0]
 
 
+def peak_section(centre_hz: float, gain_db: float, q: float, sample_rate: int) -> list[float]:
+    """Second-order peak, as b0 b1 b2 a0 a1 a2 (Bristow-Johnson's cookbook)."""
+    w = 2.0 * np.pi * centre_hz / sample_rate
+    cos_w, alpha, gain = np.cos(w), np.sin(w) / (2.0 * q), 10.0 ** (gain_db / 40.0)
+    return [
+        1.0 + alpha * gain,
+        -2.0 * cos_w,
+        1.0 - alpha * gain,
+        1.0 + alpha / gain,
+        -2.0 * cos_w,
+        1.0 - alpha / gain,
+    ]
+
+
+def high_shelf_section(corner_hz: float, gain_db: float, q: float, rate: int) -> list[float]:
+    """Second-order shelf above the corner, as b0 b1 b2 a0 a1 a2 (Bristow-Johnson's cookbook)."""
+    w = 2.0 * np.pi * corner_hz / rate
+    cos_w, gain = np.cos(w), 10.0 ** (gain_db / 40.0)
+    slope = np.sqrt(gain) * np.sin(w) / q
+    more, less = gain + 1.0, gain - 1.0
+    return [
+        gain * (more + less * cos_w + slope),
+        -2.0 * gain * (less + more * cos_w),
+        gain * (more + less * cos_w - slope),
+        more - less * cos_w + slope,
+        2.0 * (less - more * cos_w),
+        more - less * cos_w - slope,
+    ]
+
+
+def low_shelf_section(corner_hz: float, gain_db: float, q: float, rate: int) -> list[float]:
+    """Second-order shelf below the corner, as b0 b1 b2 a0 a1 a2 (Bristow-Johnson's cookbook)."""
+    w = 2.0 * np.pi * corner_hz / rate
+    cos_w, gain = np.cos(w), 10.0 ** (gain_db / 40.0)
+    slope = np.sqrt(gain) * np.sin(w) / q
+    more, less = gain + 1.0, gain - 1.0
+    return [
+        gain * (more - less * cos_w + slope),
+        2.0 * gain * (less - more * cos_w),
+        gain * (more - less * cos_w - slope),
+        more + less * cos_w + slope,
+        -2.0 * (less + more * cos_w),
+        more + less * cos_w - slope,
+    ]
+
+
 def frequency_response(section: list[float], delay: ComplexArray) -> ComplexArray:
     """H(z) of a section where `delay` is 1/z on the unit circle: same shape."""
     b0, b1, b2, a0, a1, a2 = section
@@ -43,7 +103,7 @@ def frequency_response(section: list[float], delay: ComplexArray) -> ComplexArra
 
 
 class BandPass:
-    """Fixed lower edge (12 dB per octave), upper edge that glides (24 dB per octave).
+    """The filter at an openness that glides.
 
     A recursive filter clicks when its coefficients jump, since its state belongs to the old ones.
     This one convolves with the filter's impulse response, truncated to TAPS samples: its only
@@ -52,42 +112,53 @@ class BandPass:
 
     TAPS = 2048
 
-    def __init__(self, sample_rate: int, cutoff_hz: float = 400.0) -> None:
-        self.sample_rate = sample_rate
-        self.max_hz = 0.45 * sample_rate
-        self.initial_hz = cutoff_hz
+    def __init__(self, sample_rate: int, settings: BandPassSettings) -> None:
+        self.sample_rate, self.settings = sample_rate, settings
         self.delay = np.exp(-1j * np.linspace(0.0, np.pi, self.TAPS + 1))
-        rumble = high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), sample_rate)
-        self.low_edge = frequency_response(rumble, self.delay)
+        self.edges = self._product([self._low_edge(), *self._high_edge()])
         self.reset()
 
     def reset(self) -> None:
-        """Reset to silence and the initial cutoff."""
-        self.cutoff_hz = self.initial_hz
-        self.response = self._response(self.initial_hz)
+        """Reset to silence and a closed mouth."""
+        self.openness = 0.0
+        self.response = self._response(0.0)
         self.history = np.zeros(self.TAPS - 1, np.float32)
 
-    def process(self, block: FloatArray, cutoff_hz: float) -> FloatArray:
-        """Filter a block (..., n); the upper edge reaches cutoff_hz at its end."""
+    def process(self, block: FloatArray, openness: float) -> FloatArray:
+        """Filter a block (..., n), at whose end the openness (0..1) is reached."""
         n = block.shape[-1]
         samples = with_history(self.history, block)
         self.history = samples[..., n:]
         out = self._convolve(samples, self.response)
-        cutoff_hz = min(cutoff_hz, self.max_hz)
-        if abs(cutoff_hz - self.cutoff_hz) > 1e-3 * self.cutoff_hz:
-            self.cutoff_hz, self.response = cutoff_hz, self._response(cutoff_hz)
+        if abs(openness - self.openness) > SMALLEST_STEP:
+            self.openness, self.response = openness, self._response(openness)
             fade = np.linspace(0.0, 1.0, n, dtype=np.float32)
             out += (self._convolve(samples, self.response) - out) * fade
         return out
 
-    def _response(self, cutoff_hz: float) -> FloatArray:
+    def _low_edge(self) -> list[float]:
+        return high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), self.sample_rate)
+
+    def _high_edge(self) -> list[list[float]]:
+        highest_hz = min(self.settings.output[1], 0.45 * self.sample_rate)
+        return [low_pass_section(highest_hz, q, self.sample_rate) for q in BUTTERWORTH_Q]
+
+    def _response(self, openness: float) -> FloatArray:
         """Impulse response: (TAPS,)."""
-        response = self.low_edge
-        for q in BUTTERWORTH_Q:
-            section = low_pass_section(cutoff_hz, q, self.sample_rate)
-            response = response * frequency_response(section, self.delay)
+        settings, rate = self.settings, self.sample_rate
+        cutoff_hz = min(geometric(settings, openness), 0.45 * rate)
+        treble = high_shelf_section(cutoff_hz, settings.closed_db / 2, SHELF_Q, rate)
+        presence = peak_section(PRESENCE_HZ, openness * settings.presence_db, PRESENCE_Q, rate)
+        bass = low_shelf_section(BASS_HZ, openness * settings.bass_db, SHELF_Q, rate)
+        response = self.edges * self._product([treble, treble, presence, bass])
         truncated: FloatArray = scipy.fft.irfft(response)[: self.TAPS].astype(np.float32)
         return truncated
+
+    def _product(self, sections: list[list[float]]) -> ComplexArray:
+        response: ComplexArray = np.ones_like(self.delay)
+        for section in sections:
+            response = response * frequency_response(section, self.delay)
+        return response
 
     def _convolve(self, samples: FloatArray, response: FloatArray) -> FloatArray:
         """The valid part of the convolution: as many samples as the newest block."""

@@ -21,10 +21,11 @@ STILLNESS = FEATURES.index("stillness")
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The four controls of the sound at one instant."""
+    """The controls of the sound at one instant."""
 
     rate: float  # frames of the loop per hop; 1 is the pack's own tempo
-    cutoff_hz: float  # upper edge of the band-pass
+    turning: float  # 0..1, of the head, as fast as the rate rises
+    openness: float  # 0..1, of the mouth: what the band-pass lets through
     noise: float  # 0..1, brow tension
     clarity: float  # 0..1, stillness
 
@@ -75,10 +76,11 @@ class ControlGlide:
             approach(position, shaped_position(curve, source), dt_s, curve.smoothing_s)
             for position, curve, source in zip(self.positions, self.curves, sources, strict=True)
         ]
-        stretch, band_pass, noise, clarity = self.curves
+        stretch, _, noise, clarity = self.curves
         return Controls(
             rate=linear(stretch, self.positions[0]),
-            cutoff_hz=geometric(band_pass, self.positions[1]),
+            turning=self.positions[0],
+            openness=self.positions[1],
             noise=linear(noise, self.positions[2]),
             clarity=linear(clarity, self.positions[3]),
         )

@@ -166,6 +166,7 @@ class Synthesiser:
         self.panning = Panning(geometry.sample_rate) if settings.output.follow_yaw else None
         self.tone = Tone(
             geometry.sample_rate,
+            band_pass=settings.controls.band_pass,
             loudness_lufs=settings.output.loudness_lufs,
             expected_db=pack.level_reference_db,
             volume_db=settings.output.volume_db,
@@ -206,7 +207,7 @@ class Synthesiser:
         samples = joined([pair.hop(controls) for pair in self.pairs])
         if self.panning is not None:
             samples = self.panning.process(samples, float(features[HEAD_YAW]))
-        return self.tone.process(samples, controls.cutoff_hz)
+        return self.tone.process(samples, controls.openness)
 
 
 class Instrument:
