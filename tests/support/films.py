@@ -187,11 +187,11 @@ FILMS: dict[str, Movement] = {
 }
 
 FOUND = ("presence share ≥ 0.99", "seen after ≤ 0.5", "greetings number ≤ 1")
-CLOSED_HZ = 420  # the cutoff of a closed mouth is 400 Hz
+CLOSED = 0.013  # openness, of the band-pass: a closed mouth has 0
 AT_REST = (
     "clarity median ≥ 0.95",
     "noise p95 ≤ 0.1",
-    f"cutoff p95 ≤ {CLOSED_HZ}",
+    f"openness p95 ≤ {CLOSED}",
     "rate p95 ≤ 1.05",
     "|yaw_velocity| p95 from 0 to 99 ≤ 0.05",
 )
@@ -207,7 +207,7 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "silent speech": (MOVING, CALM),
     "wide mouth": (MOVING, CALM, "mouth_open max ≥ 0.9"),
     "small mouth": ("mouth_open max ≥ 0.8",),
-    "frown": (MOVING, "noise p95 ≥ 0.5", f"cutoff p95 ≤ {CLOSED_HZ}"),
+    "frown": (MOVING, "noise p95 ≥ 0.5", f"openness p95 ≤ {CLOSED}"),
     "brows up": ("brow_raise p95 ≥ 0.5", CALM),
     "slow turn": (MOVING, CALM),
     "shake": ("rate p95 ≥ 2.5", CALM),

@@ -15,7 +15,7 @@ PLOT_WIDTH, STRIP, MARGIN = 1100, 44, 170
 
 def draw(reading: Reading, path: Path) -> None:
     """A plot of the features of each image and the controls of each hop."""
-    ranges = {"rate": (1.0, 4.0), "cutoff": (400.0, 16_000.0), "noise": (0, 1), "clarity": (0, 1)}
+    ranges = {"rate": (1.0, 4.0), "openness": (0, 1), "noise": (0, 1), "clarity": (0, 1)}
     strips = [
         (name, reading.hops_s, reading.controls[:, i], ranges[name])
         for i, name in enumerate(CONTROLS)

@@ -22,7 +22,7 @@ from latent_resonance.score import attract_score
 from latent_resonance.voice.synthesis.controls import ControlGlide
 
 HOP_S = 512 / 48_000
-CONTROLS = ("rate", "cutoff", "noise", "clarity")
+CONTROLS = ("rate", "openness", "noise", "clarity")
 VISIT = ("presence", "seen", "greetings", "off", "jump")  # share; s; number; s; largest step
 FOLLOWED = (
     "mouth_open",
@@ -87,7 +87,7 @@ def controls_of(states: list[FaceState], settings: Settings) -> tuple[FloatArray
             i += 1
         features = presence.step(states[i] if i >= 0 else None, now_ns)
         now = glide.step(features, HOP_S)
-        rows.append((now.rate, now.cutoff_hz, now.noise, now.clarity))
+        rows.append((now.rate, now.openness, now.noise, now.clarity))
         greeted = presence.visit_state is VisitState.GREET and before is not VisitState.GREET
         greetings, before = greetings + greeted, presence.visit_state
     return np.array(rows).reshape(-1, len(CONTROLS)), greetings

@@ -25,7 +25,7 @@ from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Sy
 
 # Stages of a synthesiser, or of its first pair of channels, and their methods, in signal order. A
 # spectrogram is received about ten times a second, all others run once a hop; the last contains
-# the four before it.
+# the five before it.
 STAGES = (
     "controls.step",
     "loop.receive",
@@ -34,6 +34,7 @@ STAGES = (
     "phase.push",
     "tone.leveller.process",
     "tone.band_pass.process",
+    "tone.make_up.process",
     "tone.cap.process",
     "tone.limiter.process",
     "tone.process",

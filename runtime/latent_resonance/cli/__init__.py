@@ -31,8 +31,8 @@ from latent_resonance.cli.options import (
     unattended_option,
 )
 from latent_resonance.cli.terminal import exit_with_parent, log, progress_bar, run
+from latent_resonance.config.limits import MAX_CHANNELS
 from latent_resonance.config.load import initial_settings, read_settings
-from latent_resonance.config.output import MAX_CHANNELS
 
 if TYPE_CHECKING:
     from latent_resonance.config.settings import Settings

@@ -9,9 +9,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
+from latent_resonance.config.limits import MAX_CHANNELS
 from latent_resonance.config.validation import Section, as_tuple
 
-MAX_CHANNELS = 8  # each pair costs a phase reconstruction
 MAX_DELAY_MS = 500.0  # 170 m
 NAMED_CHANNELS = {"mono": 1, "stereo": 2}
 AUTO_CHANNELS = 2  # at most

@@ -150,7 +150,7 @@ class BandPass:
         treble = high_shelf_section(cutoff_hz, settings.closed_db / 2, SHELF_Q, rate)
         presence = peak_section(PRESENCE_HZ, openness * settings.presence_db, PRESENCE_Q, rate)
         bass = low_shelf_section(BASS_HZ, openness * settings.bass_db, SHELF_Q, rate)
-        response = self.edges * self._product([treble, treble, presence, bass])
+        response = self.edges * self._product([treble]) ** 2 * self._product([presence, bass])
         truncated: FloatArray = scipy.fft.irfft(response)[: self.TAPS].astype(np.float32)
         return truncated
 
