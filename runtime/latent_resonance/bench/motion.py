@@ -56,13 +56,21 @@ OVERRIDES: dict[str, Any] = {
         "rotation": 0,
     },
     "controls": {
-        # From the closed mouth of the synthetic face (0) to the wide-open one (0.6).
-        "band_pass": {"input": [0.1, 0.5]},
+        # From the closed mouth of the synthetic face (0) to the wide-open one (0.6), with a filter
+        # that hides everything above 400 Hz until then, and that leaves the chords as they are.
+        "band_pass": {
+            "input": [0.1, 0.5],
+            "output": [400.0, 16_000.0],
+            "closed_db": -60.0,
+            "presence_db": 0.0,
+            "bass_db": 0.0,
+        },
         "noise": {"output": [0.0, 0.0]},
         "clarity": {"output": [0.0, 0.0]},
     },
     # A new face is a new z at once: this measures the signal path, not an artist's glide time.
     "latent": {"glide_s": 0.001, "jitter": 0.0},
+    "loop": {"morph": "blend"},
 }
 
 

@@ -19,7 +19,7 @@ from tests.support.pulse_server import compiled, environment_in
 from tests.system.soaking.camera import OPEN, REST, SimulatedCamera
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.bench.motion import deep_merge
+from latent_resonance.bench.motion import OVERRIDES, deep_merge
 from latent_resonance.bench.onsets import Recording, read_tape
 
 HERE = Path(__file__).parent
@@ -31,12 +31,13 @@ SETTINGS = {
     "camera": {"source": "C920"},
     # The photograph smiles: its mouth_open at rest is 0.3, which counts as closed here.
     "controls": {
-        "band_pass": {"input": [0.4, 0.9]},
+        "band_pass": OVERRIDES["controls"]["band_pass"] | {"input": [0.4, 0.9]},
         "noise": {"output": [0.0, 0.0]},
         "clarity": {"output": [0.0, 0.0]},
     },
     # A new face is a new z at once: this measures the signal path, not an artist's glide time.
     "latent": {"glide_s": 0.001, "jitter": 0.0},
+    "loop": OVERRIDES["loop"],
     "output": {"device": "air"},
 }
 
