@@ -57,10 +57,10 @@ OVERRIDES: dict[str, Any] = {
     },
     "controls": {
         # From the closed mouth of the synthetic face (0) to the wide-open one (0.6), with a filter
-        # that hides everything above 400 Hz until then, and that leaves the chords as they are.
+        # that hides everything above 1 kHz until then, and that leaves the chords as they are.
         "band_pass": {
             "input": [0.1, 0.5],
-            "output": [400.0, 16_000.0],
+            "output": [1000.0, 16_000.0],
             "closed_db": -60.0,
             "presence_db": 0.0,
             "bass_db": 0.0,
