@@ -52,11 +52,11 @@ def tone_that_begins(n_hops: int, begins_at: int) -> FloatArray:
 def test_a_generated_tone_has_the_level_of_its_sound() -> None:
     column = tone_column(0.1)
     sound = StreamingMel(PICTURE, RANGE_DB)
-    heard = sound.column(tone_that_begins(8, 0))
+    audible = sound.column(tone_that_begins(8, 0))
     shown = generated_levels(column, PICTURE, RANGE_DB)
     level_db = RANGE_DB / 255
-    assert abs(int(shown[BAND]) - int(heard[BAND])) * level_db < 1.0
-    assert np.abs(shown.astype(int) - heard.astype(int)).mean() * level_db < 1.0
+    assert abs(int(shown[BAND]) - int(audible[BAND])) * level_db < 1.0
+    assert np.abs(shown.astype(int) - audible.astype(int)).mean() * level_db < 1.0
 
 
 def test_a_gain_moves_the_level_by_as_many_decibels() -> None:
@@ -77,14 +77,14 @@ def test_a_generated_tone_begins_in_the_same_column_as_its_sound() -> None:
     tone = np.pad(tone_that_begins(n_hops, 20), n_fft // 2)
     phase = StreamingGriffinLim(GEOMETRY, look_ahead=3, iterations=4, momentum=0.5, seed=0)
     sound, generated = StreamingMel(PICTURE, RANGE_DB), GeneratedMel(PICTURE, RANGE_DB)
-    heard, shown = [], []
+    audible, shown = [], []
     for start in range(0, n_hops * hop, hop):
         frame = tone[start : start + n_fft]
         magnitude = np.abs(np.fft.rfft(frame * window(GEOMETRY))).astype(np.float32)
-        heard.append(sound.column(phase.push(magnitude))[BAND])
+        audible.append(sound.column(phase.push(magnitude))[BAND])
         column = GeneratedColumn(mel_amplitude(frame), 1.0, phase.latency_samples, GEOMETRY)
         shown.append(generated.column([column])[BAND])
-    begins = [int(np.argmax(np.array(levels) > 140)) for levels in (heard, shown)]
+    begins = [int(np.argmax(np.array(levels) > 140)) for levels in (audible, shown)]
     assert begins[0] > 20
     assert abs(begins[0] - begins[1]) <= 1
 

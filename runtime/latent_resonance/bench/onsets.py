@@ -19,7 +19,7 @@ CHORD_WINDOW = 2048  # samples, 43 ms: separates chords 70 Hz apart
 BASELINE_S = 0.1  # before a gesture; its highest level is the baseline
 PLATEAU_S = (0.36, 0.44)  # after a gesture, when its change is complete
 ONSET_DB = -20.0  # relative to the plateau: a tenth of its amplitude
-MIN_RISE_DB = 10.0  # of the onset above the baseline
+MIN_RISE_DB = 6.0  # of the onset above the baseline
 MIN_GAP_S = 0.02  # between two blocks; a shorter gap is a clock that was read late
 CLOCK_WINDOW_S = 0.5  # blocks within this time give the clock at an instant
 
@@ -115,7 +115,7 @@ def chord_levels(
 ) -> Levels:
     """Levels of one partial, each over the 43 ms around it."""
     times = np.arange(-CHORD_WINDOW // 2, CHORD_WINDOW // 2) / sample_rate
-    kernel = np.hanning(CHORD_WINDOW) * np.exp(2j * np.pi * frequency_hz * times)
+    kernel = np.blackman(CHORD_WINDOW) * np.exp(2j * np.pi * frequency_hz * times)
     tone = scipy.signal.oaconvolve(samples, kernel, mode="same")[::STEP]
     return Levels(10 * np.log10(np.square(np.abs(tone)) + 1e-12), STEP / sample_rate)
 
