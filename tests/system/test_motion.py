@@ -22,8 +22,7 @@ def test_every_opening_of_the_mouth_is_detected_at_the_sound_card(tmp_path: Path
     assert done.returncode in (0, 1), done.stderr  # whether targets are met is not tested here
     found = {result["name"]: result for result in json.loads(results.read_text())}
     assert set(found["underflows"]) == {"name", "value", "unit", "target", "ok"}
-    # The onset of a new z is not found at present: docs/benchmarks.md, "Motion to sound".
-    for onset in ("filter",):
+    for onset in ("filter", "z"):
         assert found[f"{onset} after image, detected"]["value"] == 5
         assert 20 < found[f"{onset} after image, p50"]["value"] < 600
         image, motion = (found[f"{onset} after {at}, p50"]["value"] for at in ("image", "motion"))

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from latent_resonance.bench import synthetic_face
 
 LOG, START_FILE = "images", "begin"
-OPEN_S, CLOSED_S = 0.45, (0.5, 0.6)  # durations of an open and a closed mouth, irregular
+OPEN_S, CLOSED_S = 0.45, (0.8, 0.9)  # durations of an open and a closed mouth, irregular
 PIPE_SIZE = 1 << 20  # bytes, Linux's limit for every user: an image does not wait for its reader
 N_VARIANTS, GRAIN = 8, 2  # no two images of a sensor are equal, or the eye reports it as frozen
 LATE_S = 0.2  # after a longer delay the schedule restarts from now

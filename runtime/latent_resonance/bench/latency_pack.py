@@ -32,7 +32,7 @@ from latent_resonance.bench.onnx_file import (
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import MANIFEST, Pack, PackError, sha256_of
 
-CLOSED_HZ, OPEN_HZ = 390.0, 190.0  # fundamentals; both pass a closed filter
+CLOSED_HZ, OPEN_HZ = 190.0, 285.0  # fundamentals; both pass a closed filter
 THRESHOLD, STEEPNESS = 0.3, 400.0  # mouth_open of the synthetic face: 0 closed, 0.6 wide open
 Z_SCALE = 3.0  # z per mouth_open, so that an open mouth moves z as far as in a trained pack
 PARTIAL_WIDTH_HZ = 6.0  # half width of a partial
@@ -70,12 +70,12 @@ def write_latency_pack(pack: Pack, folder: Path, threshold: float = THRESHOLD) -
 
 
 def chord(geometry: Geometry, fundamental_hz: float) -> FloatArray:
-    """Spectrogram (1, 1, n_mels, n_frames) of a held harmonic tone, falling by 10 dB an octave."""
+    """Spectrogram (1, 1, n_mels, n_frames) of a held harmonic tone, falling by 6 dB an octave."""
     band_hz = mel_frequencies(geometry)[1:-1]
     partials_hz = fundamental_hz * np.arange(1, int(0.9 * geometry.f_max_hz / fundamental_hz))
     distance_hz = np.abs(band_hz[:, None] - partials_hz)
     width_hz = np.maximum(PARTIAL_WIDTH_HZ, np.gradient(band_hz))[:, None]
-    heights = MAX_PIXEL - 0.25 * np.log2(partials_hz / fundamental_hz) - MIN_PIXEL
+    heights = MAX_PIXEL - 0.15 * np.log2(partials_hz / fundamental_hz) - MIN_PIXEL
     lines = heights * np.exp(-0.5 * np.square(distance_hz / width_hz)) + MIN_PIXEL
     column = lines.max(axis=1).astype(np.float32)
     return np.repeat(column[None, None, :, None], geometry.n_frames, axis=3)

@@ -15,11 +15,11 @@ SAMPLE_RATE = 48_000
 STEP = 48  # samples between two levels, 1 ms
 HIGHPASS_HZ = 3000.0  # the filter of a closed mouth passes nothing above
 HIGH_WINDOW = 96  # samples, 2 ms
-CHORD_WINDOW = 2048  # samples, 43 ms: separates chords 70 Hz apart
+CHORD_WINDOW = 2048  # samples, 43 ms: separates partials 70 Hz apart
 BASELINE_S = 0.1  # before a gesture; its highest level is the baseline
 PLATEAU_S = (0.36, 0.44)  # after a gesture, when its change is complete
 ONSET_DB = -20.0  # relative to the plateau: a tenth of its amplitude
-MIN_RISE_DB = 6.0  # of the onset above the baseline
+MIN_RISE_DB = 10.0  # of the onset above the baseline
 MIN_GAP_S = 0.02  # between two blocks; a shorter gap is a clock that was read late
 CLOCK_WINDOW_S = 0.5  # blocks within this time give the clock at an instant
 

@@ -31,7 +31,7 @@ SETTINGS = {
     "camera": {"source": "C920"},
     # The photograph smiles: its mouth_open at rest is 0.3, which counts as closed here.
     "controls": {
-        "band_pass": OVERRIDES["controls"]["band_pass"] | {"input": [0.4, 0.9]},
+        "band_pass": OVERRIDES["controls"]["band_pass"] | {"input": [0.36, 0.6]},
         "noise": {"output": [0.0, 0.0]},
         "clarity": {"output": [0.0, 0.0]},
     },
