@@ -23,8 +23,10 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Inference as InferenceSettings
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, PackError
+from latent_resonance.voice.synthesis.run_deadline import run_deadline
 
 FloatArray = NDArray[np.float32]
+FATAL = 4  # severity of log messages: an ended run is reported by its exception alone
 
 onnxruntime.disable_telemetry_events()  # for builds that ignore the variable
 
@@ -91,9 +93,19 @@ def _run(
     session: onnxruntime.InferenceSession, output: str, inputs: dict[str, FloatArray]
 ) -> FloatArray:
     try:
-        result: FloatArray = session.run([output], inputs)[0]
+        return _run_in_time(session, output, inputs)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         raise NetworkError(f"{output}: {str(error).splitlines()[0]}") from error
+
+
+def _run_in_time(
+    session: onnxruntime.InferenceSession, output: str, inputs: dict[str, FloatArray]
+) -> FloatArray:
+    """One output of a network; a run beyond its deadline is ended and raises DeadlineError."""
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = FATAL
+    with run_deadline(options):
+        result: FloatArray = session.run([output], inputs, options)[0]
     return result
 
 
@@ -127,7 +139,7 @@ def _probe(
     if names != ([input_name], [output_name]):
         raise PackError(f"{path}: maps {names[0]} to {names[1]}, not {input_name} to {output_name}")
     try:
-        result: FloatArray = session.run([output_name], {input_name: value})[0]
+        result = _run_in_time(session, output_name, {input_name: value})
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         reason = str(error).splitlines()[0]
         raise PackError(f"{path}: does not take {input_name} {value.shape} ({reason})") from error
