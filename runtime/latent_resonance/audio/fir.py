@@ -6,8 +6,8 @@ Runs on the synthesis thread, on blocks of any length.
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 
+from latent_resonance.audio import fft
 from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.spectrogram import FloatArray
 
@@ -34,9 +34,9 @@ class FirFilter:
         padded = with_history(self.history, block)
         length = padded.shape[-1]
         self.history = padded[..., block.shape[-1] :]
-        size = scipy.fft.next_fast_len(length, real=True)
+        size = fft.next_fast_len(length)
         if size != self.size:
-            self.size, self.spectrum = size, scipy.fft.rfft(self.response, size)
-        product = scipy.fft.rfft(padded, size) * self.spectrum
-        filtered: FloatArray = scipy.fft.irfft(product, size)[..., self.taps - 1 : length]
+            self.size, self.spectrum = size, fft.rfft(self.response, size)
+        product = fft.rfft(padded, size) * self.spectrum
+        filtered: FloatArray = fft.irfft(product, size)[..., self.taps - 1 : length]
         return filtered

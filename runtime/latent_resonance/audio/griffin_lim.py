@@ -23,9 +23,9 @@ Griffin-Lim algorithm". docs/benchmarks.md compares the alternatives.
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.lib.stride_tricks import sliding_window_view
 
+from latent_resonance.audio import fft
 from latent_resonance.audio.spectrogram import ComplexArray, FloatArray, Geometry, window
 
 LOOK_AHEAD = 7  # frames; with the newest they fill two batches
@@ -169,7 +169,7 @@ class StreamingGriffinLim:
         np.copyto(self._signal, self._committed)
         self._add_frames(self._signal, 0, self.look_ahead)
         np.multiply(self._segments[-1], self._initial_gain, out=self._frames[-1])
-        spectrum = scipy.fft.rfft(self._frames[-1], overwrite_x=True)
+        spectrum = fft.rfft(self._frames[-1])
         magnitude = self._magnitude[-1]
         attack_magnitude = magnitude - OVERLAP_WEIGHT * np.abs(spectrum)
         spectrum += self._attack * np.maximum(attack_magnitude, MIN_ATTACK_SHARE * magnitude)
@@ -187,7 +187,7 @@ class StreamingGriffinLim:
         self._signal *= self._gain
         frames, previous = self._frames[first:], self._previous[first:]
         np.multiply(self._segments[first:], self._window, out=frames)
-        consistent = scipy.fft.rfft(frames, axis=1, overwrite_x=True)
+        consistent = fft.rfft(frames)
         spectrum = np.subtract(consistent, previous, out=self._spectrum[first:])
         spectrum *= self.momentum
         spectrum += consistent
@@ -200,7 +200,7 @@ class StreamingGriffinLim:
         np.maximum(norm, MIN_MAGNITUDE, out=norm)
         np.divide(self._magnitude[first:], norm, out=norm)
         spectrum *= norm
-        frames = scipy.fft.irfft(spectrum, self.geometry.n_fft, axis=1, overwrite_x=True)
+        frames = fft.irfft(spectrum, self.geometry.n_fft)
         np.multiply(frames, self._window, out=self._frames[first:])
 
     def _add_frames(self, signal: FloatArray, first: int, last: int) -> None:
@@ -234,7 +234,7 @@ class StreamingGriffinLim:
     def _turned_frame(self, turn: complex) -> FloatArray:
         """The oldest open frame with all phases turned by that of `turn`: (n_fft,)."""
         turned = self._spectrum[0] * np.complex64(turn)
-        frame: FloatArray = scipy.fft.irfft(turned, self.geometry.n_fft, overwrite_x=True)
+        frame: FloatArray = fft.irfft(turned, self.geometry.n_fft)
         frame *= self._window
         return frame
 

@@ -12,9 +12,9 @@ import math
 from collections import deque
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from latent_resonance.audio import fft
 from latent_resonance.audio.fades import apply_ramp, approach
 from latent_resonance.audio.fir import FirFilter
 from latent_resonance.audio.spectrogram import FloatArray
@@ -45,7 +45,7 @@ def k_response(sample_rate: int, taps: int) -> FloatArray:
     # The standard's numerator is 1, -2, 1: not normalised by the denominator's first coefficient.
     first = 1.0 + k / q + k * k
     high_pass = np.square(1.0 - delay) * first / _denominator(k, q, delay)
-    response: FloatArray = scipy.fft.irfft(shelf * high_pass)[:taps].astype(np.float32)
+    response: FloatArray = fft.irfft(shelf * high_pass)[:taps].astype(np.float32)
     return response
 
 
@@ -55,7 +55,7 @@ def _denominator(k: float, q: float, delay: NDArray[np.complex128]) -> NDArray[n
 
 def k_power(frequency_hz: NDArray[np.float64], sample_rate: int) -> FloatArray:
     """Power gain of K-weighting at some frequencies, alike in shape."""
-    gain = np.abs(scipy.fft.rfft(k_response(sample_rate, KWeighting.TAPS)))
+    gain = np.abs(fft.rfft(k_response(sample_rate, KWeighting.TAPS)))
     grid_hz = np.linspace(0.0, sample_rate / 2.0, len(gain))
     power: FloatArray = np.interp(frequency_hz, grid_hz, np.square(gain)).astype(np.float32)
     return power

@@ -21,8 +21,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse
 
+from latent_resonance.audio.sparse_matrix import SparseMatrix
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
@@ -40,9 +40,9 @@ class _Inversion(NamedTuple):
     """What the updates need of a geometry; bins are those that any mel filter covers."""
 
     bins: slice
-    interpolation: scipy.sparse.csr_array  # (bins, n_mels)
-    filters: scipy.sparse.csr_array  # (n_mels, bins)
-    transposed: scipy.sparse.csr_array  # (bins, n_mels), each row divided by its sum
+    interpolation: SparseMatrix  # (bins, n_mels)
+    filters: SparseMatrix  # (n_mels, bins)
+    transposed: SparseMatrix  # (bins, n_mels), each row divided by its sum
 
 
 def mel_to_amplitude(mel: FloatArray, geometry: Geometry) -> FloatArray:
@@ -76,18 +76,21 @@ def spectrogram_to_magnitude(spectrogram: FloatArray, geometry: Geometry) -> Flo
 
 @lru_cache(maxsize=8)
 def _inversion(geometry: Geometry) -> _Inversion:
-    filters = mel_filterbank(geometry)
-    weights = np.asarray(filters.sum(axis=0)).ravel()
-    covered = np.flatnonzero(weights)
+    filters = mel_filterbank(geometry).toarray()
+    covered = np.flatnonzero(filters.sum(axis=0))
     bins = slice(int(covered[0]), int(covered[-1]) + 1)
-    per_bin = scipy.sparse.diags_array(1.0 / np.maximum(weights[bins], 1e-9), dtype=np.float32)
-    filters = filters[:, bins].tocsr()
-    interpolation = mel_interpolation(geometry)[bins]
-    return _Inversion(bins, interpolation, filters, (per_bin @ filters.T).tocsr())
+    filters = filters[:, bins]
+    per_bin = np.float32(1.0) / np.maximum(filters.sum(axis=0), np.float32(1e-9))
+    return _Inversion(
+        bins,
+        SparseMatrix.from_dense(mel_interpolation(geometry).toarray()[bins]),
+        SparseMatrix.from_dense(filters),
+        SparseMatrix.from_dense((filters * per_bin).T),
+    )
 
 
 @lru_cache(maxsize=8)
-def mel_interpolation(geometry: Geometry) -> scipy.sparse.csr_array:
+def mel_interpolation(geometry: Geometry) -> SparseMatrix:
     """Matrix from mel amplitudes to FFT bin amplitudes: (n_bins, n_mels), sparse.
 
     Linear interpolation between band centres; bins outside the outer centres are zero.
@@ -101,4 +104,4 @@ def mel_interpolation(geometry: Geometry) -> scipy.sparse.csr_array:
     columns = np.concatenate([upper - 1, upper])
     weights = np.concatenate([1.0 - share, share]).astype(np.float32)
     shape = (geometry.n_bins, geometry.n_mels)
-    return scipy.sparse.coo_array((weights, (rows, columns)), shape=shape).tocsr()
+    return SparseMatrix.from_entries(rows, columns, weights, shape)

@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy.special import i0
 
 from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.spectrogram import FloatArray
@@ -62,7 +61,7 @@ def _filters(phases: int, taps: int, cutoff: float) -> FloatArray:
     """One row of weights for each fractional position: (phases, taps)."""
     offset = np.arange(taps) - (taps // 2 - 1)
     x = offset - np.arange(phases)[:, None] / phases
-    kaiser = i0(BETA * np.sqrt(np.maximum(1.0 - np.square(x / (taps / 2)), 0.0))) / i0(BETA)
+    kaiser = np.i0(BETA * np.sqrt(np.maximum(1.0 - np.square(x / (taps / 2)), 0.0))) / np.i0(BETA)
     rows = np.sinc(cutoff * x) * kaiser
     normalised: FloatArray = (rows / rows.sum(axis=1, keepdims=True)).astype(np.float32)
     return normalised

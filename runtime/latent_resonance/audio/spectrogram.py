@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
-import scipy.sparse
 from numpy.typing import NDArray
+
+from latent_resonance.audio import fft
+from latent_resonance.audio.sparse_matrix import SparseMatrix
 
 FloatArray = NDArray[np.float32]
 ComplexArray = NDArray[np.complex64]
@@ -91,7 +92,7 @@ def stft_circular(loop: FloatArray, geometry: Geometry) -> ComplexArray:
     padded = np.concatenate([loop[-half:], loop, loop[:half]]).astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(padded, geometry.n_fft)
     frames = frames[: geometry.loop_length : geometry.hop_length]
-    spectrum: ComplexArray = scipy.fft.rfft(frames * window(geometry), axis=1).T
+    spectrum: ComplexArray = fft.rfft(frames * window(geometry)).T
     return spectrum
 
 
@@ -117,7 +118,7 @@ def mel_frequencies(geometry: Geometry) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=8)
-def mel_filterbank(geometry: Geometry) -> scipy.sparse.csr_array:
+def mel_filterbank(geometry: Geometry) -> SparseMatrix:
     """Triangular mel filters over power, each row summing to 1: (n_mels, n_bins), sparse.
 
     The triangles of `librosa.filters.mel(norm=1)`, except that no side is narrower than
@@ -132,7 +133,7 @@ def mel_filterbank(geometry: Geometry) -> scipy.sparse.csr_array:
     weights = np.minimum((bins - centre) / rise + 1.0, (centre - bins) / fall + 1.0)
     weights = np.maximum(weights, 0.0)
     weights /= weights.sum(axis=1, keepdims=True)
-    return scipy.sparse.csr_array(weights.astype(np.float32))
+    return SparseMatrix.from_dense(weights.astype(np.float32))
 
 
 def mel_power(spectrum: ComplexArray, geometry: Geometry) -> FloatArray:

@@ -13,9 +13,9 @@ second order in series; low-pass and high-pass are in phase, and their sum is fl
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from latent_resonance.audio import fft
 from latent_resonance.audio.channels import spread, spread_gains, with_history
 from latent_resonance.audio.fir import FirFilter
 from latent_resonance.audio.loudness import LoudnessCap, db_to_amplitude
@@ -141,5 +141,5 @@ def linkwitz_riley(hz: float, sample_rate: int, taps: int) -> tuple[FloatArray, 
 
 
 def _impulse(response: NDArray[np.complex128], taps: int) -> FloatArray:
-    truncated: FloatArray = scipy.fft.irfft(response)[:taps].astype(np.float32)
+    truncated: FloatArray = fft.irfft(response)[:taps].astype(np.float32)
     return truncated

@@ -15,9 +15,9 @@ Above the upper end of `output` there is never anything (24 dB an octave), nor b
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
+from latent_resonance.audio import fft
 from latent_resonance.audio.channels import with_history
 from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.config.settings import BandPass as BandPassSettings
@@ -151,7 +151,7 @@ class BandPass:
         presence = peak_section(PRESENCE_HZ, openness * settings.presence_db, PRESENCE_Q, rate)
         bass = low_shelf_section(BASS_HZ, openness * settings.bass_db, SHELF_Q, rate)
         response = self.edges * self._product([treble]) ** 2 * self._product([presence, bass])
-        truncated: FloatArray = scipy.fft.irfft(response)[: self.TAPS].astype(np.float32)
+        truncated: FloatArray = fft.irfft(response)[: self.TAPS].astype(np.float32)
         return truncated
 
     def _product(self, sections: list[list[float]]) -> ComplexArray:
@@ -163,7 +163,7 @@ class BandPass:
     def _convolve(self, samples: FloatArray, response: FloatArray) -> FloatArray:
         """The valid part of the convolution: as many samples as the newest block."""
         length = samples.shape[-1]
-        n = scipy.fft.next_fast_len(length, real=True)
-        product = scipy.fft.rfft(samples, n) * scipy.fft.rfft(response, n)
-        filtered: FloatArray = scipy.fft.irfft(product, n)[..., self.TAPS - 1 : length]
+        n = fft.next_fast_len(length)
+        product = fft.rfft(samples, n) * fft.rfft(response, n)
+        filtered: FloatArray = fft.irfft(product, n)[..., self.TAPS - 1 : length]
         return filtered

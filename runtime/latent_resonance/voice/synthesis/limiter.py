@@ -6,10 +6,9 @@ Runs on the synthesis thread, on blocks of any length.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import minimum_filter1d
-from scipy.special import i0
 
 from latent_resonance.audio.channels import with_history
+from latent_resonance.audio.moving_window import moving_minimum
 from latent_resonance.audio.spectrogram import FloatArray
 
 
@@ -20,7 +19,7 @@ def interpolator(phases: int = 4, taps: int = 24) -> FloatArray:
     rows = []
     for phase in range(phases):
         x = offset - (phase / phases - 0.5)
-        kaiser = i0(8.0 * np.sqrt(np.maximum(1 - (x / (taps / 2)) ** 2, 0))) / i0(8.0)
+        kaiser = np.i0(8.0 * np.sqrt(np.maximum(1 - (x / (taps / 2)) ** 2, 0))) / np.i0(8.0)
         row = np.sinc(x) * kaiser
         rows.append(row / row.sum())
     return np.array(rows, dtype=np.float32)
@@ -91,7 +90,7 @@ class Limiter:
     def _gain(self, gains: FloatArray, n: int) -> FloatArray:
         """Gain of each output sample: the minimum over hold and look-ahead, smoothed."""
         span = self.HOLD + self.LOOK_AHEAD
-        lowest = minimum_filter1d(gains, span, mode="nearest", origin=(span - 1) // 2)
+        lowest = moving_minimum(gains, span, origin=(span - 1) // 2)
         # origin shifts the window so that lowest[i] looks back over gains[i - span + 1 .. i]
         smoothed: FloatArray = np.convolve(lowest, self.smooth, mode="valid")[-n:]
         return smoothed

@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from latent_resonance.audio.loudness import k_power
+from latent_resonance.audio.moving_window import moving_mean
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
@@ -70,7 +70,7 @@ def _evening_gain(power: FloatArray, level_db: float, geometry: Geometry) -> Flo
     if power.max() <= 0.0:
         return np.ones_like(power)
     frames = 2 * round(SWELL_S / geometry.hop_s / 2) + 1
-    swell = uniform_filter1d(uniform_filter1d(power, frames, mode="wrap"), frames, mode="wrap")
+    swell = moving_mean(moving_mean(power, frames, mode="wrap"), frames, mode="wrap")
     found_db = 10.0 * np.log10(np.maximum(swell, 1e-12))
     mean_db = 10.0 * np.log10(power[loud].mean())
     evened_db = level_db + (found_db - mean_db) / RATIO

@@ -16,11 +16,11 @@ levels at k f, after Hermes (1988), "Measurement of pitch by subharmonic summati
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
-import scipy.sparse
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
 
+from latent_resonance.audio import fft
+from latent_resonance.audio.moving_window import moving_mean
+from latent_resonance.audio.sparse_matrix import SparseMatrix
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, hz_to_mel, mel_frequencies
 
 POINTS_PER_OCTAVE = 192  # of the log-frequency axis: 6 cents
@@ -54,7 +54,7 @@ class PitchGlide:
         self.share = np.clip(position - self.below, 0.0, 1.0)
         self.harmonic_sum = _harmonic_sum(n)
         self.reach = round(FARTHEST * POINTS_PER_OCTAVE)
-        self.size = scipy.fft.next_fast_len(n + self.reach, real=True)
+        self.size = fft.next_fast_len(n + self.reach)
         self.octaves = np.arange(-self.reach, self.reach + 1) / POINTS_PER_OCTAVE
 
     def interval(self, a: FloatArray, b: FloatArray, near: float = 0.0) -> float:
@@ -100,7 +100,7 @@ class PitchGlide:
         left, right = column[self.below], column[self.below + 1]
         levels_db = 20.0 * np.log10(left + (right - left) * self.share + 1e-6)
         above = np.maximum(levels_db - (levels_db.max() - PITCH_RANGE_DB), 0.0)
-        mean_db = uniform_filter1d(above, round(SMOOTH_OCTAVES * POINTS_PER_OCTAVE))
+        mean_db = moving_mean(above, round(SMOOTH_OCTAVES * POINTS_PER_OCTAVE))
         pitches = self.harmonic_sum @ np.maximum(above - mean_db, 0.0)
         pitches = np.maximum(pitches, 0.0) ** SHARPNESS
         centred: Axis = pitches - pitches.mean()
@@ -108,12 +108,12 @@ class PitchGlide:
 
     def _correlation(self, a: Axis, b: Axis) -> Axis:
         """Products of a, moved up by -reach..reach points, with b."""
-        product = np.conj(scipy.fft.rfft(a, self.size)) * scipy.fft.rfft(b, self.size)
-        circular = scipy.fft.irfft(product, self.size)
+        product = np.conj(fft.rfft(a, self.size)) * fft.rfft(b, self.size)
+        circular = fft.irfft(product, self.size)
         return np.concatenate([circular[-self.reach :], circular[: self.reach + 1]])
 
 
-def _harmonic_sum(n: int) -> scipy.sparse.csr_array:
+def _harmonic_sum(n: int) -> SparseMatrix:
     """Matrix (n, n) from levels to harmonic sums on the axis."""
     summed = {float(k): DECAY ** (k - 1) for k in range(1, HARMONICS + 1)}
     between = {k + 0.5: -BETWEEN_WEIGHT * DECAY ** (k - 1) for k in range(1, BETWEEN + 1)}
@@ -121,5 +121,7 @@ def _harmonic_sum(n: int) -> scipy.sparse.csr_array:
         round(np.log2(multiple) * POINTS_PER_OCTAVE): weight
         for multiple, weight in (summed | between).items()
     }
-    diagonals = [np.full(n - offset, weight) for offset, weight in weights.items()]
-    return scipy.sparse.diags_array(diagonals, offsets=list(weights), shape=(n, n), format="csr")
+    rows = np.concatenate([np.arange(n - offset) for offset in weights])
+    columns = np.concatenate([np.arange(offset, n) for offset in weights])
+    values = np.concatenate([np.full(n - offset, each) for offset, each in weights.items()])
+    return SparseMatrix.from_entries(rows, columns, values, (n, n))

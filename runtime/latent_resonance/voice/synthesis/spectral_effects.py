@@ -9,10 +9,10 @@ magnitudes (n_bins,) for the phase reconstruction.
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 
 from latent_resonance.audio.loudness import k_power
 from latent_resonance.audio.mel_inversion import amplitude_to_magnitude, mel_to_amplitude
+from latent_resonance.audio.moving_window import moving_mean
 from latent_resonance.audio.spectrogram import (
     FloatArray,
     Geometry,
@@ -85,7 +85,7 @@ class SpectralEffects:
         """Random gain on every bin, and a noise floor that follows the envelope."""
         draw = self.rng.standard_normal((2, len(amplitude)), dtype=np.float32)
         power = np.square(amplitude)
-        smooth = uniform_filter1d(power, 2 * ENVELOPE_BANDS)
+        smooth = moving_mean(power, 2 * ENVELOPE_BANDS)
         envelope = np.sqrt(np.maximum(smooth, 0.0) + self.hiss * power.sum())  # rounding: < 0
         gain = np.exp(draw[0] * np.float32(noise * STATIC_DB * NEPERS_PER_DB))
         floor = envelope * np.abs(draw[1]) * np.float32(noise * FILL)
@@ -126,7 +126,7 @@ def shift_bands(mel: FloatArray, bands: int) -> FloatArray:
 def sharpen(mel: FloatArray, clarity: float, range_db: float) -> FloatArray:
     """Lower what lies below the local envelope by up to VALLEY_DB, and keep the peaks."""
     pixels = amplitude_to_pixels(mel, range_db)
-    envelope = uniform_filter1d(pixels, ENVELOPE_BANDS)
+    envelope = moving_mean(pixels, ENVELOPE_BANDS)
     below = np.minimum(pixels - envelope, 0.0)  # 0 at a peak, negative in a valley
     depth = np.tanh(below * np.float32(range_db / 12.0))
     sharpened: FloatArray = mel * np.exp(depth * np.float32(clarity * VALLEY_DB * NEPERS_PER_DB))
