@@ -14,6 +14,7 @@ import difflib
 import hashlib
 import os
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,6 +24,7 @@ from pydantic import Field, ValidationError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
+from latent_resonance.config.boundary import boundary, shown
 from latent_resonance.config.validation import Section, error_messages
 from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.face_state import FEATURES
@@ -94,14 +96,17 @@ class _Manifest(Section):
 
 
 def models_folder() -> Path:
-    """Folder of the packs: $LATENT_RESONANCE_MODELS, the checkout's models/, or ./models."""
+    """Folder of the packs: $LATENT_RESONANCE_MODELS, the checkout's models/, or the wheel's."""
     configured = os.environ.get(MODELS_VARIABLE)
     if configured:
         return Path(configured)
     checkout = Path(__file__).resolve().parents[2] / "models"
-    return checkout if checkout.is_dir() else Path("models")
+    if checkout.is_dir():
+        return checkout
+    return Path(str(resources.files("latent_resonance") / "models"))
 
 
+@boundary(PackError, "give the name of a pack in models/, or a folder that can be read")
 def find_pack(name: str | Path) -> Path:
     """The folder of a pack, given that folder or a name in `models_folder()`.
 
@@ -118,11 +123,12 @@ def find_pack(name: str | Path) -> Path:
     if folder.is_dir():
         raise PackError(f"{folder}: not a pack, for it has no {MANIFEST}; choose another folder")
     names = list_packs()
-    close = difflib.get_close_matches(str(name), names, n=1)
+    close = difflib.get_close_matches(shown(str(name)), names, n=1)
     hint = f"did you mean {close[0]}?" if close else f"available: {', '.join(names) or 'none'}"
-    raise PackError(f"no pack {str(name)!r} in {models}; {hint} (or give a pack's folder)")
+    raise PackError(f"no pack {shown(str(name))!r} in {models}; {hint} (or give a pack's folder)")
 
 
+@boundary(PackError, "copy the pack again")
 def open_pack(folder: Path) -> Pack:
     """Read a pack's manifest and verify its files.
 

@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import csv
 import difflib
+import stat
 from collections.abc import Iterable, Iterator
 from importlib import resources
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.boundary import boundary
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
 from latent_resonance.linux.atomic_file import atomic_path
 
 RATE_HZ = 30.0  # of the states that a score yields
 MAX_BYTES = 64 * 1024 * 1024
+MAX_ROWS = 216_000  # two hours at RATE_HZ; some 250 MB while they are read
+MAX_LINE_CHARACTERS = 4096
 COLUMNS = ("time_s", "presence", *FEATURES)
 NS = 1_000_000_000
 LOOP_FADE_S = 2.0  # cross-fade from the end of a looped score to its beginning
@@ -97,6 +103,7 @@ def is_score(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
+@boundary(ScoreError, "name a score that can be read")
 def read_score(path: Path) -> Score:
     """Read and validate a score.
 
@@ -106,16 +113,32 @@ def read_score(path: Path) -> Score:
         The file is missing, too large, not a CSV, or a value breaks a rule.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe or a device would never end
+            raise ScoreError(f"{path}: not a regular file; name a CSV")
+        if status.st_size > MAX_BYTES:
             raise ScoreError(f"{path}: larger than 64 MiB; split the score")
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.reader(file))
+            rows = list(islice(csv.reader(_lines(path, file)), MAX_ROWS + 1))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ScoreError(f"{path}: cannot be read as a CSV ({error})") from error
+    if len(rows) > MAX_ROWS:
+        raise ScoreError(f"{path}: more than {MAX_ROWS} rows; split the score")
     rows = [row for row in rows if row]
     if len(rows) < 3:
         raise ScoreError(f"{path}: a score needs a line of column names and at least two rows")
     return _score_of(path, [name.strip() for name in rows[0]], rows[1:])
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[str]:
+    """The lines of a file, none of them so long that it alone fills the memory."""
+    while line := file.readline(MAX_LINE_CHARACTERS):
+        if len(line) == MAX_LINE_CHARACTERS:
+            raise ScoreError(
+                f"{path}: a line of {MAX_LINE_CHARACTERS} characters or more; a score has one row "
+                "of numbers a line"
+            )
+        yield line
 
 
 def _score_of(path: Path, names: list[str], rows: list[list[str]]) -> Score:

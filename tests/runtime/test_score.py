@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
-from latent_resonance.score import ScoreError, bundled_score, read_score, write_score
+from latent_resonance.score import MAX_ROWS, ScoreError, bundled_score, read_score, write_score
 
 
 def make_score(tmp_path: Path, text: str) -> Path:
@@ -70,3 +71,24 @@ def test_the_bundled_score_uses_the_range_of_the_features() -> None:
     ranges = np.ptp(score.features, axis=0)
     for name in ("mouth_open", "brow_tension", "yaw_velocity", "stillness"):
         assert ranges[FEATURES.index(name)] > 0.7
+
+
+def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero"), tmp_path):
+        with pytest.raises(ScoreError, match="not a regular file"):
+            read_score(path)
+
+
+def test_a_score_of_too_many_rows_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
+    path = tmp_path / "long.csv"
+    path.write_text("time_s\n" + "0\n" * (MAX_ROWS + 1))
+    with pytest.raises(ScoreError, match="rows; split the score"):
+        read_score(path)
+
+
+def test_a_line_that_never_ends_is_refused_at_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text("0," * 1_000_000)
+    with pytest.raises(ScoreError, match="a line of 4096 characters or more"):
+        read_score(path)

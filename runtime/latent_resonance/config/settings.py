@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.boundary import boundary
 from latent_resonance.config.gallery import Attract, Quiet, WeeklyHours
 from latent_resonance.config.monitor import Monitor
 from latent_resonance.config.output import Output
@@ -277,6 +278,11 @@ class Settings(Section):
     monitor: Monitor = Monitor()
 
 
+def _unreadable(message: str) -> SettingsError:
+    return SettingsError([message])
+
+
+@boundary(_unreadable, "correct the file")
 def load_settings(path: Path | None) -> Settings:
     """Settings from a YAML file; the defaults for None.
 

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from latent_resonance.config.boundary import shown
+
 RULES = {
     "missing": "is missing",
     "model_type": "should be a section: indented keys with values",
@@ -60,7 +62,7 @@ def error_messages(error: ValidationError, model: type[Section]) -> list[str]:
     """One message for each invalid key, in the order of the file."""
     messages: dict[str, str] = {}
     for detail in error.errors(include_url=False):
-        key = ".".join(str(part) for part in detail["loc"])
+        key = ".".join(shown(str(part)) for part in detail["loc"])
         messages.setdefault(key, _message(key, detail, model))
     return list(messages.values())
 
@@ -85,8 +87,13 @@ def _message(key: str, detail: ErrorDetails, model: type[Section]) -> str:
         return f"{key}: unknown key; {_suggestion(key, model)}"
     if detail["type"] == "missing":
         return f"{key}: is missing; {_remedy(key, model)}"
-    value = textwrap.shorten(repr(detail["input"]), MAX_VALUE_CHARACTERS, placeholder="…")
+    value = _shortened(detail["input"])
     return f"{key}: {value} {_rule(detail)}; {_remedy(key, model)}"
+
+
+def _shortened(value: object) -> str:
+    text = textwrap.shorten(repr(value), MAX_VALUE_CHARACTERS, placeholder="…")
+    return text if text != "…" else f"{repr(value)[: MAX_VALUE_CHARACTERS - 1]}…"
 
 
 def _rule(detail: ErrorDetails) -> str:

@@ -1,12 +1,14 @@
 """Reads a YAML file from an untrusted source, with limits on its size and structure.
 
 Pure except for the file. Rejected are large files, tabs as indentation, duplicate keys (YAML
-would silently keep the last), aliases (a few lines of them can expand to gigabytes) and deep
-nesting (the parser recurses).
+would silently keep the last), aliases (a few lines of them can expand to gigabytes), deep nesting
+(the parser recurses), control characters (no device and no file has one in its name), numbers of
+absurd length, and values that are not what their tag says (`!!bool maybe`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,12 @@ from typing import Any
 import yaml
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.boundary import boundary, shown
 
 MAX_DEPTH = 8  # levels of nesting
+MAX_NUMBER_CHARACTERS = 40
+NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
 OPENING = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 CLOSING = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
@@ -32,7 +38,7 @@ class _NoDuplicates(Parser):  # type: ignore[misc, valid-type]  # chosen at impo
         seen: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
-            name = str(key.value)
+            name = shown(str(key.value))
             if name in seen:
                 raise YamlError(
                     f"line {line}: {name!r} is already set in line {seen[name]}; keep one of them"
@@ -41,7 +47,28 @@ class _NoDuplicates(Parser):  # type: ignore[misc, valid-type]  # chosen at impo
         mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
         return mapping
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (YamlError, yaml.YAMLError):
+            raise
+        except Exception as error:  # the parser's conversions document none of theirs
+            kind = node.tag.rpartition(":")[2]
+            raise YamlError(
+                f"line {node.start_mark.line + 1}: {shown(repr(node.value))} is no {kind}; "
+                "correct it, or write it in quotes if it is text"
+            ) from error
 
+    def construct_scalar(self, node: yaml.ScalarNode) -> str:
+        if node.tag in NUMBERS and len(node.value) > MAX_NUMBER_CHARACTERS:
+            raise YamlError(
+                f"line {node.start_mark.line + 1}: a number of {len(node.value)} characters; at "
+                f"most {MAX_NUMBER_CHARACTERS} are read"
+            )
+        return str(super().construct_scalar(node))
+
+
+@boundary(YamlError, "correct the file")
 def read_yaml(path: Path, max_bytes: int) -> object:
     """The content of a YAML file of at most `max_bytes` bytes; None if it is empty.
 
@@ -53,7 +80,7 @@ def read_yaml(path: Path, max_bytes: int) -> object:
     text = _read_text(path, max_bytes)
     try:
         _reject_tabs(text)
-        _reject_aliases_and_deep_nesting(text)
+        _check_events(text)
         return yaml.load(text, Loader=_NoDuplicates)  # noqa: S506  a subclass of the safe loader
     except YamlError as error:
         raise YamlError(f"{path}, {error}") from error
@@ -87,16 +114,26 @@ def _reject_tabs(text: str) -> None:
             raise YamlError(f"line {number}: indented with a tab; indent with spaces")
 
 
-def _reject_aliases_and_deep_nesting(text: str) -> None:
+def _check_events(text: str) -> None:
     """Check the event stream, before any object is built."""
     depth = 0
     for event in yaml.parse(text, Loader=Parser):
         depth += isinstance(event, OPENING) - isinstance(event, CLOSING)
-        line = event.start_mark.line + 1 if event.start_mark else 0
-        if isinstance(event, yaml.AliasEvent):
-            raise YamlError(f"line {line}: an alias (*name); write the value itself instead")
+        fault = _fault_of(event)
         if depth > MAX_DEPTH:
-            raise YamlError(f"line {line}: nested more than {MAX_DEPTH} levels deep")
+            fault = f"nested more than {MAX_DEPTH} levels deep"
+        if fault:
+            line = event.start_mark.line + 1 if event.start_mark else 0
+            raise YamlError(f"line {line}: {fault}")
+
+
+def _fault_of(event: yaml.Event) -> str:
+    """What must not be in a file; empty if there is nothing."""
+    if isinstance(event, yaml.AliasEvent):
+        return "an alias (*name); write the value itself instead"
+    if isinstance(event, yaml.ScalarEvent) and CONTROL.search(event.value):
+        return "a control character; remove it"
+    return ""
 
 
 def _reason(error: Exception) -> str:
