@@ -108,7 +108,8 @@ def test_scipy_can_be_imported_before_and_after_the_kernel(first: str) -> None:
     second = {"scipy.fft", "latent_resonance.audio.fft"} - {first}
     program = (
         f"import {first}, {second.pop()}; import numpy as np; import scipy.fft;"
-        "from latent_resonance.audio import fft; x = np.arange(8.0); assert (fft.rfft(x) == scipy.fft.rfft(x)).all()"
+        "from latent_resonance.audio import fft; x = np.arange(8.0);"
+        "assert (fft.rfft(x) == scipy.fft.rfft(x)).all()"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
 
