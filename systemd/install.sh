@@ -170,7 +170,8 @@ install_program() {
         cp -R models docs/install.md systemd/screen "$release"
         extra=
         ! includes monitor || extra="--extra=monitor"
-        UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
+        # Without the models, which are copied above with the packs made on this machine.
+        HATCH_BUILD_NO_HOOKS=1 UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
             uv sync --quiet --frozen --no-editable --no-dev --reinstall-package latent-resonance \
             ${extra:+"$extra"} --python "$python"
         compile_program

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from latent_resonance.rendering import render, render_samples
     from latent_resonance.voice.synthesis.networks import load_networks
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 __all__ = [
     "Geometry",

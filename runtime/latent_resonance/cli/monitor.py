@@ -11,6 +11,7 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.cli.options import FILE, config_option, unattended_option
 from latent_resonance.cli.terminal import exit_with_parent, log
 from latent_resonance.config.load import initial_settings
+from latent_resonance.installation import INSTALL_MONITOR, remedy_here
 
 
 class MissingExtraError(LatentResonanceError):
@@ -48,7 +49,6 @@ def monitor(config: Path | None, socket: Path | None, unattended: bool, child: b
         from latent_resonance.monitor.app import run
     except ModuleNotFoundError as error:
         raise MissingExtraError(
-            f"the monitor needs {error.name}, which is not installed; run it with "
-            "`uv run --extra monitor latent-resonance …`, or sudo systemd/install.sh --monitor"
+            f"the monitor needs {error.name}, which is missing; {remedy_here(INSTALL_MONITOR)}"
         ) from error
     sys.exit(run(settings, socket, log))

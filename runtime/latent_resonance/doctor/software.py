@@ -12,12 +12,12 @@ from pathlib import Path
 from latent_resonance import __version__
 from latent_resonance.config.settings import SettingsError, load_settings
 from latent_resonance.doctor.check import FAIL, OK, Check, ProbeResult, check_from_result
+from latent_resonance.installation import INSTALL_AGAIN, ONE_OPENCV, RESTORE_MODELS, remedy_here
 from latent_resonance.linux import shared_libraries
 
 OLDEST_PYTHON = (3, 11)
 PACKAGES = ("onnxruntime", "numpy")
 TRACKER = "mediapipe"  # not available on every board
-INSTALL_AGAIN = "run `sudo systemd/install.sh` again (in a checkout: `uv sync`)"
 
 
 def check_versions(python: tuple[int, int, int] = sys.version_info[:3]) -> Check:
@@ -28,7 +28,7 @@ def check_versions(python: tuple[int, int, int] = sys.version_info[:3]) -> Check
     if python < OLDEST_PYTHON:
         return Check("versions", FAIL, detail, "install Python 3.11 or newer")
     if any(each.endswith(" none") for each in versions):
-        return Check("versions", FAIL, detail, INSTALL_AGAIN)
+        return Check("versions", FAIL, detail, remedy_here(INSTALL_AGAIN))
     return Check("versions", OK, f"{detail}, {_version(TRACKER)}")
 
 
@@ -73,7 +73,7 @@ def check_opencv() -> Check:
     found = sorted(name for name in names if name.startswith("opencv-"))
     if found != ["opencv-python-headless"]:
         detail = f"installed: {', '.join(found) or 'none'}; only opencv-python-headless should be"
-        return Check("opencv", FAIL, detail, INSTALL_AGAIN)
+        return Check("opencv", FAIL, detail, remedy_here(ONE_OPENCV))
     return Check("opencv", OK, found[0])
 
 
@@ -101,9 +101,7 @@ def check_network(result: ProbeResult) -> Check:
 
 def check_face_model(result: ProbeResult) -> Check:
     """Whether the face models have the expected checksums."""
-    return check_from_result(
-        "face model", result, FAIL, "copy models/face_* again, or `git checkout` them"
-    )
+    return check_from_result("face model", result, FAIL, remedy_here(RESTORE_MODELS))
 
 
 def check_tracker(result: ProbeResult) -> Check:
@@ -111,6 +109,5 @@ def check_tracker(result: ProbeResult) -> Check:
     if result.code == -signal.SIGILL:
         detail = "illegal instruction: a library does not support this processor"
         return Check("tracker", FAIL, detail, "set eye.tracker: light")
-    return check_from_result(
-        "tracker", result, FAIL, f"correct the other faults first, then {INSTALL_AGAIN}"
-    )
+    remedy = f"correct the other faults first, then {remedy_here(INSTALL_AGAIN)}"
+    return check_from_result("tracker", result, FAIL, remedy)

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, run_command
+from latent_resonance.installation import INSTALL_UNITS, remedy_here
 
 EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
 MONITOR = "latent-resonance-monitor.service"
 KEYS = ("LoadState", "ActiveState", "UnitFileState", "StatusText", "NRestarts", "MainPID")
 TIMEOUT_S = 10.0
 PRIVATE_FOLDERS = tuple(Path(name) for name in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))  # noqa: S108  compared with, not used
-INSTALL = "run: sudo systemd/install.sh"
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def check_units(*states: UnitState) -> Check:
     missing = [state.role for state in states if not state.installed]
     if missing:
         detail = f"not installed: {', '.join(missing)}; nothing starts at boot"
-        return Check("units", WARN, detail, INSTALL)
+        return Check("units", WARN, detail, remedy_here(INSTALL_UNITS))
     detail = "; ".join(_describe(state) for state in states)
     if not all(state.enabled == "enabled" for state in states):
         return Check("units", WARN, detail, "sudo systemctl enable latent-resonance.target")
