@@ -178,13 +178,17 @@ def _perform(
     pack: str | None, config: Path | None, *, unattended: bool, **options: Any
 ) -> NoReturn:
     settings, error = initial_settings(config, pack, unattended=unattended, log=log)
+    from latent_resonance.voice.pack_loader import PackLoader
+
+    loader = PackLoader(settings)  # works while the next lines import
     from latent_resonance.config.source import SettingsSource
     from latent_resonance.voice.main import perform as run_voice
 
     def read() -> Settings:
         return read_settings(config, pack)
 
-    sys.exit(run_voice(settings, SettingsSource(read, config, unattended, error, log), **options))
+    source = SettingsSource(read, config, unattended, error, log)
+    sys.exit(run_voice(settings, source, loader, **options))
 
 
 @commands.command(short_help="Play live: camera in, sound out.")

@@ -25,6 +25,7 @@ from latent_resonance.voice.child_process import EyeProcess, MonitorProcess
 from latent_resonance.voice.engine import TICK_S, Engine, PerformanceError
 from latent_resonance.voice.output.device import OUTPUT_PROGRAM, Speaker
 from latent_resonance.voice.output.recorder import recorded
+from latent_resonance.voice.pack_loader import PackLoader
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.single_instance import lock_speaker
 from latent_resonance.voice.startup import open_first_instrument, open_first_pack, start_speaker
@@ -36,6 +37,7 @@ from latent_resonance.voice.supervisor import Supervisor
 def perform(
     settings: Settings,
     source: SettingsSource,
+    loader: PackLoader | None = None,
     *,
     seconds: float | None = None,
     record: Path | None = None,
@@ -49,6 +51,7 @@ def perform(
     Parameters
     ----------
     source : where the settings come from, to follow their changes
+    loader : which opens the pack already
     record : WAV file to write as well
     with_eye : start the eye as a child process
     monitor : start the monitor as a child process
@@ -60,6 +63,7 @@ def perform(
         The performance cannot start: pack, socket, recording, or another performance runs.
     """
     signals = install_stop_signals()
+    loader = loader or PackLoader(settings)
     socket_path = socket_path_of(settings)
     reporter = Reporter(source.log, time.monotonic())
     source, log = replace(source, log=reporter.log), reporter.log
@@ -73,10 +77,12 @@ def perform(
         for child in (eye, monitor_process):
             if child is not None:
                 stack.enter_context(closing(child))
-        settings, pack, pack_error = open_first_pack(settings, source)
+        settings, pack, pack_error = open_first_pack(settings, source, loader)
         writer, speaker = start_speaker(pack, settings, log, output)
         stack.enter_context(closing(speaker))
-        settings, instrument, network_error = open_first_instrument(pack, settings, source, seed)
+        settings, instrument, network_error = open_first_instrument(
+            pack, settings, source, seed, loader
+        )
         log(f"pack {settings.pack}, networks on {instrument.networks.provider}")
         source = replace(source, error=source.error or pack_error or network_error)
         reloader = Reloader(instrument, source, signals.reload, seed, settings=settings)

@@ -14,19 +14,21 @@ from latent_resonance.config.output import requested_device_channels
 from latent_resonance.config.settings import Settings
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.gallery.opening_hours import OpeningState, local_time
-from latent_resonance.pack import Pack, PackError, find_pack, open_pack
+from latent_resonance.pack import Pack, PackError
 from latent_resonance.score import attract_score
 from latent_resonance.voice.output.device import Speaker
 from latent_resonance.voice.output.writer import RingWriter
+from latent_resonance.voice.pack_loader import PackLoader
 from latent_resonance.voice.quiet_hours import quiet_settings, schedule_state_of
 from latent_resonance.voice.reload import check_compatible
 from latent_resonance.voice.synthesis.instrument import Instrument
-from latent_resonance.voice.synthesis.networks import load_networks
 
 FALLBACK = "playing the pack and the score that came with the program"
 
 
-def open_first_pack(settings: Settings, source: SettingsSource) -> tuple[Settings, Pack, str]:
+def open_first_pack(
+    settings: Settings, source: SettingsSource, loader: PackLoader
+) -> tuple[Settings, Pack, str]:
     """(settings, their pack, error); when unattended, with the bundled pack and score instead.
 
     Raises
@@ -35,14 +37,14 @@ def open_first_pack(settings: Settings, source: SettingsSource) -> tuple[Setting
         Pack or score cannot be used, and the source is not unattended.
     """
     try:
-        return settings, _open_pack_and_score(settings), ""
+        return settings, _open_pack_and_score(settings, loader), ""
     except LatentResonanceError as error:
         if not source.unattended:
             raise
         source.log(str(error))
         source.log(FALLBACK)
         settings = with_bundled_pack(settings)
-        return settings, _open_pack_and_score(settings), str(error)
+        return settings, _open_pack_and_score(settings, loader), str(error)
 
 
 def with_bundled_pack(settings: Settings) -> Settings:
@@ -51,9 +53,9 @@ def with_bundled_pack(settings: Settings) -> Settings:
     return settings.model_copy(update={"pack": Settings().pack, "attract": attract})
 
 
-def _open_pack_and_score(settings: Settings) -> Pack:
+def _open_pack_and_score(settings: Settings, loader: PackLoader) -> Pack:
     attract_score(settings)
-    return open_pack(find_pack(settings.pack))
+    return loader.pack(settings)
 
 
 def start_speaker(
@@ -82,7 +84,7 @@ def start_speaker(
 
 
 def open_first_instrument(
-    pack: Pack, settings: Settings, source: SettingsSource, seed: int
+    pack: Pack, settings: Settings, source: SettingsSource, seed: int, loader: PackLoader
 ) -> tuple[Settings, Instrument, str]:
     """(settings, instrument, error); when unattended, with the bundled pack if the networks fail.
 
@@ -94,20 +96,20 @@ def open_first_instrument(
         The bundled pack does not fit the speaker that was opened for the other one.
     """
     try:
-        return settings, _instrument_now(pack, settings, seed), ""
+        return settings, _instrument_now(pack, settings, seed, loader), ""
     except PackError as error:
         if not source.unattended:
             raise
         source.log(str(error))
         settings = with_bundled_pack(settings)
-        bundled = _open_pack_and_score(settings)
+        bundled = _open_pack_and_score(settings, loader)
         check_compatible(pack, bundled)
         source.log(FALLBACK)
-        return settings, _instrument_now(bundled, settings, seed), str(error)
+        return settings, _instrument_now(bundled, settings, seed, loader), str(error)
 
 
-def _instrument_now(pack: Pack, settings: Settings, seed: int) -> Instrument:
+def _instrument_now(pack: Pack, settings: Settings, seed: int, loader: PackLoader) -> Instrument:
     """An instrument with the settings for the present time of day."""
     quiet = schedule_state_of(settings, local_time()).opening is OpeningState.QUIET
     in_force = quiet_settings(settings) if quiet else settings
-    return Instrument(pack, load_networks(pack, in_force.inference), in_force, seed)
+    return Instrument(pack, loader.networks(pack, in_force.inference), in_force, seed)

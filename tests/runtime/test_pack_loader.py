@@ -1,0 +1,62 @@
+"""The pack is opened on a thread while the voice is imported."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.support.audio_measures import settings_of
+
+from latent_resonance.face_state import neutral_features
+from latent_resonance.pack import PackError, open_pack
+from latent_resonance.voice.pack_loader import PackLoader
+from latent_resonance.voice.synthesis.networks import load_networks
+
+
+def test_it_gives_the_pack_and_networks_that_opening_them_gives(pack_folder: Path) -> None:
+    settings = settings_of(pack_folder)
+    loader = PackLoader(settings)
+    pack = loader.pack(settings)
+    networks = loader.networks(pack, settings.inference)
+    expected = load_networks(open_pack(pack_folder), settings.inference)
+    assert pack.name == open_pack(pack_folder).name
+    features = neutral_features()
+    np.testing.assert_array_equal(networks.z_of(features), expected.z_of(features))
+
+
+def test_an_error_is_raised_when_the_pack_is_asked_for(tmp_path: Path) -> None:
+    settings = settings_of(tmp_path / "missing")
+    loader = PackLoader(settings)
+    for _ in range(2):
+        with pytest.raises(PackError, match="no pack"):
+            loader.pack(settings)
+
+
+def test_an_error_of_a_network_is_raised_when_the_networks_are_asked_for(
+    pack_folder: Path,
+) -> None:
+    settings = settings_of(pack_folder)
+    refused = settings.inference.model_copy(update={"threads": "many"})
+    loader = PackLoader(settings.model_copy(update={"inference": refused}))
+    pack = loader.pack(settings)
+    with pytest.raises(TypeError):
+        loader.networks(pack, refused)
+
+
+def test_other_settings_open_another_pack(pack_folder: Path, tmp_path: Path) -> None:
+    loader = PackLoader(settings_of(tmp_path / "missing"))
+    settings = settings_of(pack_folder)
+    pack = loader.pack(settings)
+    assert pack.folder == pack_folder
+    assert loader.networks(pack, settings.inference).provider == "CPUExecutionProvider"
+
+
+def test_whoever_holds_the_loader_does_not_hold_the_networks(pack_folder: Path) -> None:
+    settings = settings_of(pack_folder)
+    loader = PackLoader(settings)
+    networks = loader.networks(loader.pack(settings), settings.inference)
+    held = weakref.ref(networks)
+    del networks
+    assert held() is None
