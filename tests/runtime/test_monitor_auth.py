@@ -9,8 +9,8 @@ import pytest
 
 from latent_resonance.monitor.auth import (
     FREE_ATTEMPTS,
-    MAX_ADDRESSES,
     MAX_BACKOFF_S,
+    MAX_PREFIXES,
     Authenticator,
     TokenError,
     is_local_host,
@@ -79,12 +79,55 @@ def test_the_right_token_clears_the_failures() -> None:
     assert authenticator.retry_after_s("a", 1000.0) == 0.0
 
 
-def test_guesses_from_many_addresses_share_one_back_off_and_bounded_memory() -> None:
+def test_the_addresses_of_one_ipv6_prefix_share_one_back_off() -> None:
     authenticator = Authenticator(TOKEN)
-    for number in range(2 * MAX_ADDRESSES):
-        authenticator.accepts(WRONG, str(number), 0.0)
-    assert len(authenticator._failures) <= MAX_ADDRESSES + 1
-    assert authenticator.retry_after_s("a new address", 0.0) > 0.0
+    for number in range(FREE_ATTEMPTS):
+        authenticator.accepts(WRONG, f"2001:db8:1:2::{number:x}", 0.0)
+    assert authenticator.retry_after_s("2001:db8:1:2:ffff::1", 0.0) > 0.0
+    assert authenticator.retry_after_s("2001:db8:1:3::1", 0.0) == 0.0
+
+
+def test_an_ipv4_address_is_the_same_when_it_is_mapped_to_ipv6() -> None:
+    authenticator = Authenticator(TOKEN)
+    for _ in range(FREE_ATTEMPTS):
+        authenticator.accepts(WRONG, "::ffff:192.0.2.1", 0.0)
+    assert authenticator.retry_after_s("192.0.2.1", 0.0) > 0.0
+
+
+def test_after_guesses_from_everywhere_who_has_not_failed_is_let_in_at_once() -> None:
+    authenticator = Authenticator(TOKEN)
+    for number in range(2 * MAX_PREFIXES):
+        authenticator.accepts(WRONG, f"10.{number >> 8}.{number & 255}.1", 0.0)
+    assert len(authenticator._failures) <= MAX_PREFIXES
+    assert authenticator.retry_after_s("192.168.1.20", 0.0) == 0.0
+    assert authenticator.accepts(RIGHT, "192.168.1.20", 0.0)
+
+
+def test_a_thousand_failures_of_one_address_still_have_a_back_off() -> None:
+    authenticator = Authenticator(TOKEN)
+    for _ in range(2000):
+        authenticator.accepts(WRONG, "192.0.2.1", 0.0)
+    assert authenticator.retry_after_s("192.0.2.1", 0.0) == MAX_BACKOFF_S
+
+
+@pytest.mark.parametrize("header", ["Bearer \udcff\udcfe", "Bearer \0", "\udc80", "Bearer ä" * 900])
+def test_bytes_that_are_no_text_are_a_wrong_token(header: str) -> None:
+    assert not Authenticator(TOKEN).accepts(header, "192.0.2.1", 0.0)
+
+
+def test_a_token_file_that_every_user_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "monitor-token"
+    path.write_text(f"{TOKEN}\n")
+    path.chmod(0o644)
+    with pytest.raises(TokenError, match="chmod o-rwx"):
+        load_or_create_token(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_token(tmp_path: Path) -> None:
+    path = tmp_path / "monitor-token"
+    path.write_bytes(b"\xef\xbb\xbf" + TOKEN.encode() + b"\r\n")
+    path.chmod(0o600)
+    assert load_or_create_token(path) == TOKEN
 
 
 def test_a_token_is_created_once_and_only_its_owner_may_read_it(tmp_path: Path) -> None:
@@ -99,6 +142,7 @@ def test_a_token_is_created_once_and_only_its_owner_may_read_it(tmp_path: Path) 
 def test_a_damaged_token_is_an_error_with_its_remedy(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "monitor-token"
     path.write_bytes(content)
+    path.chmod(0o600)
     with pytest.raises(TokenError, match="remove it to have a new one created"):
         load_or_create_token(path)
 

@@ -11,7 +11,7 @@ from tests.support.status_reports import report
 from latent_resonance.config.settings import SettingsError, load_settings
 from latent_resonance.monitor.health import STATES
 from latent_resonance.monitor.home_assistant import ThrottledCount, discovery_payload, state_payload
-from latent_resonance.monitor.mqtt import VISITS_S, machine_identity
+from latent_resonance.monitor.mqtt import VISITS_S
 
 
 @pytest.mark.parametrize(
@@ -32,17 +32,6 @@ def test_invalid_mqtt_settings_are_refused(tmp_path: Path, line: str) -> None:
     file.write_text(f"monitor: {{mqtt: {{{line}}}}}")
     with pytest.raises(SettingsError, match=r"monitor\.mqtt\."):
         load_settings(file)
-
-
-def test_the_id_is_permanent_and_does_not_reveal_the_machine_id(tmp_path: Path) -> None:
-    ids = []
-    for name, machine in (("a", "0" * 32), ("b", "1" * 32), ("again", "0" * 32)):
-        (tmp_path / name).write_text(f"{machine}\n")
-        ids.append(machine_identity(tmp_path / name).id)
-        assert machine[:8] not in ids[-1].removeprefix("latent-")
-    assert ids[0] == ids[2] != ids[1]
-    assert len(ids[0]) <= 23  # what every broker accepts
-    assert machine_identity(tmp_path / "absent").id == machine_identity(tmp_path / "absent").id
 
 
 def test_discovery_lists_existing_values_and_no_command() -> None:

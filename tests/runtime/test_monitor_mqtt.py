@@ -223,6 +223,22 @@ def test_a_hanging_broker_does_not_block_and_nothing_is_queued_for_it(
     assert instrument.longest_s < NON_BLOCKING_S
 
 
+def test_two_instruments_with_one_id_say_so_and_stop_taking_turns(
+    make: Callable[..., Instrument], mosquitto: Mosquitto
+) -> None:
+    first, second = make(mosquitto.port), make(mosquitto.port)
+
+    def clash() -> list[str]:
+        return [line for one in (first, second) for line in one.log if "client_id" in line]
+
+    assert first.publish_until(clash)
+    (sentence, *_) = clash()
+    assert ID.id in sentence
+    taken_over = len(first.log) + len(second.log)
+    time.sleep(3.0)
+    assert len(first.log) + len(second.log) <= taken_over + 2
+
+
 def test_a_server_that_is_not_a_broker_does_not_block(
     make: Callable[..., Instrument],
 ) -> None:

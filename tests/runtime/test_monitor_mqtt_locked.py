@@ -45,7 +45,7 @@ def test_a_wrong_password_is_logged_with_the_remedy(
     make: Callable[..., Instrument], tmp_path: Path
 ) -> None:
     broker = with_password(tmp_path, "right")
-    (tmp_path / "password").write_text("wrong\n")
+    write_password(tmp_path / "password", b"wrong\n")
     instrument = make(broker.port, username="u", password_file=str(tmp_path / "password"))
     assert instrument.publish_until(lambda: instrument.log)
     time.sleep(1.5)  # it retries without logging again
@@ -62,11 +62,25 @@ def test_the_right_password_is_the_first_line_of_its_file(
     make: Callable[..., Instrument], tmp_path: Path
 ) -> None:
     broker = with_password(tmp_path, "right")
-    (tmp_path / "password").write_text("right\n# for the gallery\n")
+    write_password(tmp_path / "password", b"\xef\xbb\xbfright\r\n# for the gallery\n")  # with a BOM
     instrument = make(broker.port, username="u", password_file=str(tmp_path / "password"))
     assert instrument.publish_until(lambda: instrument.publisher.online)
     assert instrument.log == []
     broker.stop()
+
+
+def write_password(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    path.chmod(0o640)
+
+
+def test_a_password_that_every_user_can_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    write_password(tmp_path / "password", b"secret\n")
+    (tmp_path / "password").chmod(0o644)
+    settings = Mqtt(host="127.0.0.1", password_file=str(tmp_path / "password"))
+    with pytest.raises(SettingsError, match=r"0644.*chmod o-rwx") as caught:
+        MqttPublisher(settings, print, ID)
+    assert "secret\n" not in str(caught.value)
 
 
 def with_password(folder: Path, password: str) -> Mosquitto:

@@ -5,23 +5,30 @@ from __future__ import annotations
 import math
 import socket
 import struct
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
+from tests.support.fuzz import damaged, fuzz
 from tests.support.status_reports import PLAYING
 
 from latent_resonance.config.monitor import Osc
 from latent_resonance.face_state import FEATURES, neutral_features
-from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request
+from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request, RequestError
 from latent_resonance.link.telemetry import Energies
-from latent_resonance.monitor.osc import MAX_PACKETS_PER_S, OscReceiver, OscSender
+from latent_resonance.monitor.osc import (
+    MAX_PACKETS_PER_S,
+    OscReceiver,
+    OscSender,
+    needs_senders,
+)
 
 pytestmark = pytest.mark.realtime
 
@@ -107,18 +114,79 @@ def test_an_unreachable_target_does_not_affect_the_others(target: socket.socket)
         assert received(target) == {"/latent/playing": [True]}
 
 
-def test_an_unresolvable_address_is_logged() -> None:
-    log: list[str] = []
-    OscSender(Osc(send_to=("host.invalid:9000",)), Clock(), log.append)
-    assert "host.invalid:9000 cannot be resolved" in log[0]
+def resolve_when(monkeypatch: pytest.MonkeyPatch, known: list[str], address: str) -> list[str]:
+    """Answer lookups of names in `known` with an address; return the names asked for."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: str, *args: object, flags: int = 0, **kwargs: object) -> object:
+        if host.endswith(".local"):
+            if flags & socket.AI_NUMERICHOST:
+                raise socket.gaierror(-2, "Name or service not known")
+            asked.append(host)
+            if host not in known:
+                raise socket.gaierror(-3, "Temporary failure in name resolution")
+            host = address
+        return real(host, *args, flags=flags, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+def wait_for(condition: Callable[[], object]) -> None:
+    limit_s = time.monotonic() + 5.0
+    while not condition():
+        assert time.monotonic() < limit_s
+        time.sleep(0.005)
+
+
+def test_a_name_that_cannot_be_found_at_the_start_is_looked_up_again(
+    target: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known, log, clock = [], [], Clock()
+    resolve_when(monkeypatch, known, "127.0.0.1")
+    port = target.getsockname()[1]
+    sender = OscSender(Osc(send_to=(f"lights.local:{port}",)), clock, log.append)
+    sender.on_link(True)
+    wait_for(lambda: log)
+    assert "lights.local cannot be resolved" in log[0]
+    known.append("lights.local")
+    clock.now_s += 1.0
+    sender.on_link(True)
+    wait_for(lambda: len(log) == 2)
+    assert "lights.local has been found" in log[1]
+    sender.on_link(True)
+    assert received(target) == {"/latent/playing": [True]}
+
+
+def test_looking_up_a_name_takes_no_time_of_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ready = threading.Event()
+    real = socket.getaddrinfo
+
+    def slow(host: str, *args: object, flags: int = 0, **kwargs: object) -> object:
+        if not flags & socket.AI_NUMERICHOST:
+            ready.wait(5.0)
+        return real(host, *args, flags=flags | socket.AI_NUMERICHOST, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    start_s = time.monotonic()
+    sender = OscSender(Osc(send_to=("lights.local:9000",)), Clock(), print)
+    for _ in range(10):
+        sender.on_link(True)
+    assert time.monotonic() - start_s < 1.0
+    ready.set()
 
 
 class Controller:
     """A controller, and the receiver that it sends to."""
 
     def __init__(self, **settings: object) -> None:
-        self.clock, self.requests = Clock(), list[Request]()
-        self.receiver = OscReceiver(Osc(**settings), self.requests.append, self.clock)
+        self.clock, self.requests, self.log = Clock(), list[Request](), list[str]()
+        self.receiver = OscReceiver(
+            Osc(**settings), self.requests.append, self.clock, self.log.append
+        )
 
     def send(self, address: str, *values: object, sender: tuple = HERE) -> None:
         message = OscMessageBuilder(address)
@@ -231,6 +299,70 @@ def test_only_configured_senders_are_accepted() -> None:
     assert controller.requested() == [("muted", True)]
 
 
+@pytest.mark.parametrize(
+    ("senders", "sender"),
+    [
+        (("127.0.0.1",), "::ffff:127.0.0.1"),
+        (("::ffff:192.168.1.20",), "192.168.1.20"),
+        (("fd00::7",), "fd00:0:0:0:0:0:0:7"),
+        (("fe80::1",), "fe80::1%eth0"),
+    ],
+)
+def test_senders_are_compared_as_addresses(senders: tuple[str, ...], sender: str) -> None:
+    controller = Controller(senders=senders)
+    controller.send("/latent/muted", 1, sender=(sender, 9, 0, 0))
+    assert controller.requested() == [("muted", True)]
+
+
+def test_a_sender_with_a_name_is_accepted_once_the_name_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known: list[str] = []
+    asked = resolve_when(monkeypatch, known, "192.168.1.20")
+    controller = Controller(senders=("desk.local",))
+    for tries, found, expected in ((1, False, []), (2, True, [("muted", True)])):
+        known[:] = ["desk.local"] if found else []
+        controller.clock.now_s += 100.0
+        controller.receiver.refresh_senders()
+        wait_for(lambda n=tries: len(controller.log) == n)
+        controller.send("/latent/muted", 1, sender=("192.168.1.20", 9))
+        assert controller.requested() == expected
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("listen", "senders", "refused"),
+    [
+        ("0.0.0.0:9001", (), True),
+        ("[::]:9001", (), True),
+        ("gallery.local:9001", (), True),
+        ("0.0.0.0:9001", ("192.168.1.20",), False),
+        ("127.0.0.1:9001", (), False),
+        ("[::1]:9001", (), False),
+        ("localhost:9001", (), False),
+        (None, (), False),
+    ],
+)
+def test_listening_to_a_network_requires_the_senders(
+    listen: str | None, senders: tuple[str, ...], refused: bool
+) -> None:
+    assert needs_senders(Osc(listen=listen, senders=senders)) == refused
+
+
+def test_a_pack_that_the_voice_does_not_have_is_counted_as_invalid() -> None:
+    def refuse(request: Request) -> None:
+        raise RequestError(f"{request.value!r} is not one of cello")
+
+    counted: list[tuple[str, str]] = []
+    receiver = OscReceiver(
+        Osc(), refuse, Clock(), print, lambda reason, address: counted.append((reason, address))
+    )
+    message = OscMessageBuilder("/latent/pack")
+    message.add_arg("organ")
+    receiver.datagram_received(message.build().dgram, HERE)
+    assert counted == [("invalid", "127.0.0.1")]
+
+
 def nested(depth: int) -> bytes:
     bundle = OscBundleBuilder(IMMEDIATELY)
     bundle.add_content(OscMessageBuilder("/latent/muted").build())
@@ -268,6 +400,34 @@ def test_a_malformed_packet_has_no_effect(data: bytes) -> None:
     assert controller.requested() == [("muted", True)]
 
 
-@given(st.binary(max_size=400), st.sampled_from([b"", b"/latent/muted\0\0\0,", b"#bundle\0"]))
-def test_no_packet_raises_an_exception(data: bytes, head: bytes) -> None:
-    Controller().receiver.datagram_received(head + data, HERE)
+def fields() -> st.SearchStrategy[bytes]:
+    """OSC packets that are nearly valid: padded strings, numbers, sizes of bundles."""
+    text = st.sampled_from(
+        [
+            b"/latent/muted",
+            b"/latent/override/mouth_open",
+            b"#bundle",
+            b",f",
+            b",[",
+            b",b",
+            b",T",
+            b"",
+        ]
+    ).map(lambda part: part + bytes(4 - len(part) % 4))
+    number = st.integers(-(2**31), 2**31 - 1).map(lambda n: struct.pack(">i", n))
+    return st.lists(text | number | st.binary(max_size=12), max_size=12).map(b"".join)
+
+
+def test_no_packet_raises_or_is_followed_by_silence() -> None:
+    controller = Controller()
+    valid = OscMessageBuilder("/latent/muted")
+    valid.add_arg(1)
+
+    def check(data: bytes) -> None:
+        controller.clock.now_s += 1.0  # no rate limit
+        controller.receiver.datagram_received(data, HERE)
+        requests = len(controller.requests)
+        controller.send("/latent/muted", 1)
+        assert len(controller.requests) > requests
+
+    fuzz(check, fields() | damaged(nested(2)) | damaged(valid.build().dgram) | st.binary())

@@ -130,8 +130,18 @@ def test_controls_are_locked_until_the_right_token_is_given(visit: Any, gallery:
     assert page.locator("#token").is_hidden()
 
 
-def test_the_meters_follow_the_face(visit: Any) -> None:
+def test_without_the_token_the_page_shows_neither_meters_nor_state(visit: Any) -> None:
     page = visit("/staff").page
+    page.wait_for_selector("#doing:has-text('playing')")
+    time.sleep(1.0)
+    assert page.locator("#value-present").text_content() == ""
+    assert page.locator("#state").text_content() == ""
+
+
+def test_the_meters_follow_the_face(visit: Any, gallery: Gallery) -> None:
+    opened = visit("/staff")
+    opened.unlock(gallery)
+    page = opened.page
     page.wait_for_selector("#value-present:text-is('face')")
     mouth = []
     for _ in range(40):
@@ -156,6 +166,7 @@ def test_pages_request_only_from_this_machine_and_without_errors(
 
 def test_a_killed_monitor_restarts_and_the_sound_never_stops(visit: Any, gallery: Gallery) -> None:
     opened = visit("/staff")
+    opened.unlock(gallery)
     opened.page.wait_for_selector("#doing:has-text('playing')")
     gallery.control(volume_db=-3.0)
     start = len(gallery.ear.sound())

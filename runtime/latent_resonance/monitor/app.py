@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -23,6 +24,7 @@ from latent_resonance.config.settings import Settings, socket_path_of
 from latent_resonance.link.requests import Request
 from latent_resonance.link.server import monitor_path
 from latent_resonance.linux.systemd import Notifier
+from latent_resonance.monitor.addresses import Proxies
 from latent_resonance.monitor.auth import (
     Authenticator,
     load_or_create_token,
@@ -30,10 +32,25 @@ from latent_resonance.monitor.auth import (
     token_path,
 )
 from latent_resonance.monitor.broadcast import Broadcaster
+from latent_resonance.monitor.connections import (
+    BACKLOG,
+    Connection,
+    Connections,
+    max_connections,
+)
 from latent_resonance.monitor.http import Services, application
+from latent_resonance.monitor.identity import identity_of
 from latent_resonance.monitor.metrics import Metrics
 from latent_resonance.monitor.mqtt import MqttPublisher
-from latent_resonance.monitor.osc import OVERRIDE_INTERVAL_S, OscReceiver, OscSender
+from latent_resonance.monitor.osc import (
+    OVERRIDE_INTERVAL_S,
+    OscReceiver,
+    OscSender,
+    needs_senders,
+    split_address,
+)
+from latent_resonance.monitor.quota import Quota
+from latent_resonance.monitor.refusals import BoundedLog, Refusals
 from latent_resonance.monitor.teaching import Teaching
 from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
@@ -53,24 +70,26 @@ def run(settings: Settings, socket: Path | None, log: Callable[[str], None]) -> 
     LatentResonanceError
         The port is in use, or the token can be neither read nor created.
     """
-    return asyncio.run(_serve(settings, socket or socket_path_of(settings), log))
+    path = socket or socket_path_of(settings)
+    return asyncio.run(_serve(settings, path, BoundedLog(log)))
 
 
 async def _serve(settings: Settings, socket: Path, log: Callable[[str], None]) -> int:
     stop = _stop_event()
-    services = _services(settings, monitor_path(socket), log)
+    log_loop_errors(log)
+    services = make_services(settings, monitor_path(socket), log)
     monitor = settings.monitor
     with (
-        _mqtt_publisher(monitor.mqtt, log) as publisher,
+        _mqtt_publisher(monitor.mqtt, socket, log) as publisher,
         _osc_output(services.broadcaster, monitor.osc, log),
     ):
         async with (
-            _osc_input(services.voice, monitor.osc),
-            _web_server(services, monitor, log) as address,
+            _osc_input(services, monitor.osc, log),
+            web_server(services, monitor, log) as address,
             _background(services.voice.run()),
         ):
             log(f"spectrogram at {address}/, staff page at {address}/staff")
-            await _run_until(stop, services, publisher)
+            await _run_until(stop, services, publisher, log)
     return 0
 
 
@@ -83,10 +102,12 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-def _services(settings: Settings, path: Path, log: Callable[[str], None]) -> Services:
+def make_services(settings: Settings, path: Path, log: Callable[[str], None]) -> Services:
+    """What the web server uses, in the running event loop."""
     monitor = settings.monitor
     broadcaster = Broadcaster(asyncio.get_running_loop().time)
-    broadcaster.add_observer(metrics := Metrics())
+    refusals = Refusals()
+    broadcaster.add_observer(metrics := Metrics(refusals=refusals))
     token = load_or_create_token(token_path(monitor.token_file))
     voice = VoiceClient(path, broadcaster, log)
     broadcaster.add_observer(teaching := Teaching(examples_folder(), voice.send))
@@ -97,13 +118,15 @@ def _services(settings: Settings, path: Path, log: Callable[[str], None]) -> Ser
         teaching=teaching,
         metrics=metrics,
         names=local_host_names(monitor.names),
-        max_pages=monitor.viewers,
+        pages=Quota(monitor.viewers),
         max_hz=monitor.max_hz,
+        proxies=Proxies(monitor.trusted_proxies),
+        refusals=refusals,
     )
 
 
 @contextlib.asynccontextmanager
-async def _web_server(
+async def web_server(
     services: Services, monitor: Monitor, log: Callable[[str], None]
 ) -> AsyncIterator[str]:
     """Serve the site; yields its address.
@@ -113,14 +136,11 @@ async def _web_server(
     MonitorError
         The port cannot be opened.
     """
-    runner = web.AppRunner(
-        application(services), access_log=None, keepalive_timeout=15.0, logger=_server_logger(log)
-    )
+    runner = web.AppRunner(application(services), shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, monitor.host, monitor.port, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-        await site.start()
-        yield f"http://{_url_host(monitor.host)}:{monitor.port}"
+        async with _listening(runner, services, monitor, _server_logger(log)):
+            yield f"http://{_url_host(monitor.host)}:{monitor.port}"
     except OSError as error:
         raise MonitorError(
             f"{monitor.host} port {monitor.port}: cannot listen ({error.strerror}); set "
@@ -128,6 +148,26 @@ async def _web_server(
         ) from error
     finally:
         await runner.cleanup()
+
+
+@contextlib.asynccontextmanager
+async def _listening(
+    runner: web.AppRunner, services: Services, monitor: Monitor, logger: logging.Logger
+) -> AsyncIterator[None]:
+    """Accept connections, within the bounds."""
+    loop, server = asyncio.get_running_loop(), runner.server
+    assert server is not None  # set up
+    connections = Connections(Quota(max_connections()), services.proxies, services.refusals.count)
+    listening = await loop.create_server(
+        lambda: Connection(server, connections, loop, logger),
+        monitor.host,
+        monitor.port,
+        backlog=BACKLOG,
+    )
+    try:
+        yield
+    finally:
+        listening.close()
 
 
 def _url_host(host: str) -> str:
@@ -147,27 +187,27 @@ def _osc_output(broadcaster: Broadcaster, osc: Osc, log: Callable[[str], None]) 
 
 
 @contextlib.asynccontextmanager
-async def _osc_input(voice: VoiceClient, osc: Osc) -> AsyncIterator[None]:
-    """Receive OSC, if the settings name an address to listen on.
+async def _osc_input(
+    services: Services, osc: Osc, log: Callable[[str], None]
+) -> AsyncIterator[None]:
+    """Receive OSC, if the settings name an address to listen on, and from whom.
 
     Raises
     ------
     MonitorError
         The address cannot be opened.
     """
-    if osc.listen is None:
+    if needs_senders(osc):
+        log(
+            f"monitor.osc.listen: {osc.listen} is open to a network, so monitor.osc.senders should "
+            "list who may send; OSC is not received"
+        )
+    if osc.listen is None or needs_senders(osc):
         yield
         return
-    loop = asyncio.get_running_loop()
-
-    def send(request: Request) -> None:
-        with contextlib.suppress(VoiceUnavailableError):  # OSC has no replies
-            voice.send(request)
-
-    host, _, port = osc.listen.rpartition(":")
     try:
-        transport, receiver = await loop.create_datagram_endpoint(
-            lambda: OscReceiver(osc, send, loop.time), local_addr=(host.strip("[]"), int(port))
+        transport, receiver = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: _osc_receiver(services, osc, log), local_addr=split_address(osc.listen)
         )
     except OSError as error:
         reason = f"cannot listen ({error.strerror}); set another address"
@@ -179,10 +219,23 @@ async def _osc_input(voice: VoiceClient, osc: Osc) -> AsyncIterator[None]:
         transport.close()
 
 
+def _osc_receiver(services: Services, osc: Osc, log: Callable[[str], None]) -> OscReceiver:
+    def send(request: Request) -> None:
+        with contextlib.suppress(VoiceUnavailableError):  # OSC has no replies
+            services.voice.send(request)
+
+    def count(reason: str, address: str) -> None:
+        services.refusals.count("osc", reason, address)
+
+    clock = asyncio.get_running_loop().time
+    return OscReceiver(osc, send, clock, log, count)
+
+
 async def _expire_overrides(receiver: OscReceiver) -> None:
-    """End overrides on time even if no packet arrives."""
+    """End overrides on time even if no packet arrives, and keep the senders' addresses current."""
     while True:
         await asyncio.sleep(OVERRIDE_INTERVAL_S)
+        receiver.refresh_senders()
         receiver.send_overrides()
 
 
@@ -203,6 +256,17 @@ def _server_logger(log: Callable[[str], None]) -> logging.Logger:
     return logger
 
 
+def log_loop_errors(log: Callable[[str], None]) -> None:
+    """Log what is not handled in the event loop in one line, without a traceback."""
+
+    def handle(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not isinstance(error, ConnectionError):
+            log(f"{context['message']:.100} ({error!r:.100}); continuing")
+
+    asyncio.get_running_loop().set_exception_handler(handle)
+
+
 class _LogHandler(logging.Handler):
     def __init__(self, log: Callable[[str], None]) -> None:
         super().__init__()
@@ -216,12 +280,14 @@ class _LogHandler(logging.Handler):
 
 
 @contextlib.contextmanager
-def _mqtt_publisher(mqtt: Mqtt, log: Callable[[str], None]) -> Iterator[MqttPublisher | None]:
+def _mqtt_publisher(
+    mqtt: Mqtt, socket: Path, log: Callable[[str], None]
+) -> Iterator[MqttPublisher | None]:
     """The MQTT publisher; None if the settings name no broker."""
     if mqtt.host is None:
         yield None
         return
-    with contextlib.closing(MqttPublisher(mqtt, log)) as publisher:
+    with contextlib.closing(MqttPublisher(mqtt, log, identity_of(mqtt, socket))) as publisher:
         yield publisher
 
 
@@ -238,15 +304,20 @@ async def _background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
 
 
 async def _run_until(
-    stop: asyncio.Event, services: Services, publisher: MqttPublisher | None
+    stop: asyncio.Event,
+    services: Services,
+    publisher: MqttPublisher | None,
+    log: Callable[[str], None],
 ) -> None:
-    """Twice a second: update systemd and the MQTT broker, repeat teaching requests."""
+    """Twice a second: update systemd, the MQTT broker and the log, repeat teaching requests."""
     notifier = Notifier()
     notifier.ready()
     while not stop.is_set():
         notifier.alive()
         link = "connected" if services.broadcaster.linked else "not connected"
-        notifier.status(f"{services.open_pages} pages open, voice {link}")
+        notifier.status(f"{services.pages.count} pages open, voice {link}")
+        if line := services.refusals.line(asyncio.get_running_loop().time()):
+            log(line)
         if publisher:
             publisher.publish(services.broadcaster.report, services.broadcaster.age_s)
         for request in services.teaching.due(asyncio.get_running_loop().time()):

@@ -12,6 +12,7 @@ import math
 import os
 import secrets
 import socket
+import stat
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,14 +20,18 @@ from urllib.parse import urlsplit
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.linux.atomic_file import atomic_path
+from latent_resonance.monitor.addresses import prefix_of
 
 TOKEN_BYTES = 24  # 192 bits, 32 characters
 MIN_TOKEN_LENGTH = 16  # characters
 FREE_ATTEMPTS = 5
 MAX_BACKOFF_S = 300.0
 FAILURES_EXPIRE_S = 3600.0
-MAX_ADDRESSES = 1024  # counted one by one; all others share one counter
-OTHER_ADDRESSES = ""
+MAX_PREFIXES = 4096  # whose failures are remembered; the one that failed longest ago gives way
+
+
+class SecretFileError(OSError):
+    """Others than its owner and group can read a file with a secret."""
 
 
 class TokenError(LatentResonanceError):
@@ -86,6 +91,26 @@ def token_path(configured: str | None, environment: Mapping[str, str] = os.envir
     return Path(state) / "latent-resonance" / "monitor-token"
 
 
+def read_secret(path: Path) -> str:
+    """The text of a file that only its owner and group may read, without a byte order mark.
+
+    Raises
+    ------
+    SecretFileError
+        Every user can read or write it.
+    OSError, ValueError
+        It cannot be read, or is not UTF-8.
+    """
+    with path.open(encoding="utf-8-sig") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if mode & (stat.S_IROTH | stat.S_IWOTH):
+            raise SecretFileError(
+                f"every user can read or write it (mode {stat.S_IMODE(mode):04o}); "
+                f"chmod o-rwx {path}, and change the secret"
+            )
+        return file.read()
+
+
 def read_token(path: Path) -> str:
     """Read the token from a file.
 
@@ -95,7 +120,8 @@ def read_token(path: Path) -> str:
         It cannot be read, or is too short.
     """
     try:
-        token = path.read_text(encoding="ascii").strip()
+        token = path.read_text(encoding="utf-8-sig").strip()
+        token.encode("ascii")
     except (OSError, ValueError) as error:
         reason = f"{path}: cannot be read ({error}); remove it to have a new one created"
         raise TokenError(reason) from error
@@ -113,10 +139,10 @@ def load_or_create_token(path: Path) -> str:
     Raises
     ------
     TokenError
-        It can be neither read nor created.
+        It can be neither read nor created, or every user can read it.
     """
     if path.exists():
-        return read_token(path)
+        return _private_token(path)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -129,8 +155,23 @@ def load_or_create_token(path: Path) -> str:
     return token
 
 
+def _private_token(path: Path) -> str:
+    token = read_token(path)
+    try:
+        read_secret(path)
+    except SecretFileError as error:
+        reason = f"{path}: {error}: remove it to have a new one created"
+        raise TokenError(reason) from error
+    return token
+
+
 class Authenticator:
-    """Compares tokens in constant time, with exponential back-off per address."""
+    """Compares tokens in constant time, with exponential back-off per prefix.
+
+    Addresses are counted by prefix (an IPv4 address, a /64 of IPv6), as whoever has one address of
+    a /64 has them all. A prefix that has not failed is never made to wait for the failures of
+    others.
+    """
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
@@ -138,27 +179,31 @@ class Authenticator:
 
     def retry_after_s(self, address: str, now_s: float) -> float:
         """Seconds for which requests of an address are still refused unread."""
-        attempts, last_s = self._failures.get(
-            address, self._failures.get(OTHER_ADDRESSES, (0, -math.inf))
-        )
+        attempts, last_s = self._failures.get(prefix_of(address), (0, -math.inf))
         if attempts < FREE_ATTEMPTS or now_s - last_s > FAILURES_EXPIRE_S:
             return 0.0
-        return max(last_s + min(2.0 ** (attempts - FREE_ATTEMPTS), MAX_BACKOFF_S) - now_s, 0.0)
+        # 2 ** attempts would overflow a float after a thousand of them.
+        exponent = min(attempts - FREE_ATTEMPTS, 32)
+        return max(last_s + min(2.0**exponent, MAX_BACKOFF_S) - now_s, 0.0)
 
     def accepts(self, authorization: str, address: str, now_s: float) -> bool:
         """Whether an Authorization header holds the token; counts a failure if not."""
         scheme, _, given = authorization.partition(" ")
-        matches = hmac.compare_digest(given.strip().encode(), self._token)
+        matches = hmac.compare_digest(_as_bytes(given.strip()), self._token)
         if matches and scheme.lower() == "bearer":
-            self._failures.pop(address, None)
+            self._failures.pop(prefix_of(address), None)
             return True
-        self._count_failure(address, now_s)
+        self._count_failure(prefix_of(address), now_s)
         return False
 
-    def _count_failure(self, address: str, now_s: float) -> None:
-        if address not in self._failures and len(self._failures) >= MAX_ADDRESSES:
-            address = OTHER_ADDRESSES
-        attempts, last_s = self._failures.get(address, (0, now_s))
+    def _count_failure(self, prefix: str, now_s: float) -> None:
+        attempts, last_s = self._failures.pop(prefix, (0, now_s))
         attempts = 0 if now_s - last_s > FAILURES_EXPIRE_S else attempts
-        self._failures[address] = (attempts + 1, now_s)
-        self._failures.move_to_end(address)
+        self._failures[prefix] = (attempts + 1, now_s)
+        if len(self._failures) > MAX_PREFIXES:
+            self._failures.popitem(last=False)
+
+
+def _as_bytes(header: str) -> bytes:
+    # aiohttp decodes bytes that are not UTF-8 to surrogates, which encode() refuses otherwise.
+    return header.encode("utf-8", "surrogateescape")

@@ -11,8 +11,9 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,20 @@ from aiohttp.typedefs import Handler, Middleware
 from latent_resonance.audio.brightness import GENERATED, SOUND
 from latent_resonance.link.requests import RequestError, parse_request
 from latent_resonance.link.telemetry import Columns, Energies, Message, Report
+from latent_resonance.monitor.addresses import Proxies, prefix_of
 from latent_resonance.monitor.auth import Authenticator, is_local_host, is_same_origin
 from latent_resonance.monitor.broadcast import Broadcaster
-from latent_resonance.monitor.health import healthz
+from latent_resonance.monitor.connections import Connection
+from latent_resonance.monitor.health import health_of, healthz
 from latent_resonance.monitor.metrics import Metrics
+from latent_resonance.monitor.quota import Quota
+from latent_resonance.monitor.refusals import Refusals
 from latent_resonance.monitor.teaching import Teaching, TeachingError
 from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
 PAGE = Path(__file__).with_name("page")
 MAX_BODY = 8 * 1024  # bytes of a POST request
+BODY_TIMEOUT_S = 10.0  # for all of it to arrive
 MAX_PAGE_MESSAGE = 256  # bytes; pages have nothing to send on their sockets
 MAX_PAGE_MESSAGES = 8  # after which a socket is closed
 HEARTBEAT_S = 10.0
@@ -49,7 +55,7 @@ SECURITY = {
     "X-Content-Type-Options": "nosniff",
 }
 BRIGHTNESS = {"sound": SOUND.tolist(), "generated": GENERATED.tolist()}  # of each level
-Stream = Callable[[web.WebSocketResponse, "Services"], Coroutine[None, None, None]]
+Stream = Callable[["Page", "Services"], Coroutine[None, None, None]]
 
 
 @dataclass
@@ -59,8 +65,10 @@ class Services:
     Attributes
     ----------
     names : host names of this machine
-    max_pages, open_pages : limit on open pages, and their number
+    pages : bounds the open pages
     max_hz : top of the frequency axis of the live spectrogram
+    proxies : reverse proxies that are believed
+    refusals : counts what is refused
     """
 
     broadcaster: Broadcaster
@@ -69,45 +77,114 @@ class Services:
     teaching: Teaching
     metrics: Metrics
     names: frozenset[str]
-    max_pages: int
+    pages: Quota
     max_hz: float
-    open_pages: int = 0
+    proxies: Proxies = field(default_factory=Proxies)
+    refusals: Refusals = field(default_factory=Refusals)
+
+    def client(self, request: web.BaseRequest) -> str:
+        """Address of the client, behind a trusted proxy too."""
+        forwarded_for = request.headers.getall("X-Forwarded-For", [])
+        return self.proxies.client(request.remote or "", forwarded_for)
+
+
+@dataclass
+class Page:
+    """An open page.
+
+    Attributes
+    ----------
+    trusted : whether it has given the token, without which it gets what the wall display shows
+    """
+
+    socket: web.WebSocketResponse
+    client: str
+    trusted: bool = False
 
 
 def application(services: Services) -> web.Application:
     """The whole site."""
-    site = web.Application(middlewares=[_check_host(services)], client_max_size=MAX_BODY)
+    site = web.Application(middlewares=[_check_head(services)], client_max_size=MAX_BODY)
+    site.on_response_prepare.append(_complete_response(services))
     for path, name in (("/", "picture.html"), ("/staff", "staff.html")):
         site.router.add_get(path, _file(name))
     for file in sorted(PAGE.iterdir()):
         if file.suffix in (".js", ".css", ".svg"):
             site.router.add_get(f"/page/{file.name}", _file(file.name))
-    site.router.add_get("/picture", lambda request: _websocket(request, services, _stream_columns))
-    site.router.add_get("/state", lambda request: _websocket(request, services, _stream_state))
-    site.router.add_post("/ask", lambda request: _control(request, services))
-    site.router.add_post("/teach", lambda request: _teach(request, services))
-    site.router.add_get("/metrics", lambda request: _metrics(request, services))
-    site.router.add_get("/healthz", lambda request: _health(request, services))
+    for path, stream in (("/picture", _stream_columns), ("/state", _stream_state)):
+        site.router.add_get(path, _websocket(services, stream))
+    site.router.add_post("/ask", _with(services, _control))
+    site.router.add_post("/teach", _with(services, _teach))
+    site.router.add_get("/metrics", _with(services, _metrics))
+    site.router.add_get("/healthz", _with(services, _health))
     return site
 
 
-def _check_host(services: Services) -> Middleware:
+def _check_head(services: Services) -> Middleware:
+    """Refuse a head that no handler should see, and mark the connection as busy."""
+
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        try:
-            if not is_local_host(request.headers.get("Host", ""), services.names):
-                raise web.HTTPMisdirectedRequest(
-                    text="not one of this machine's names; add it to monitor.names\n"
-                )
-            response = await handler(request)
-        except web.HTTPException as error:
-            error.headers.update(SECURITY)
-            raise
-        if not response.prepared:
-            response.headers.update(SECURITY)
-        return response
+        _require_text(request)
+        _require_host(request, services.names)
+        with _busy(request):
+            return await handler(request)
 
     return middleware
+
+
+def _require_text(request: web.Request) -> None:
+    """Refuse headers that are not UTF-8: aiohttp passes their bytes on as surrogates."""
+    try:
+        for name, value in request.headers.items():
+            f"{name}{value}".encode()
+    except UnicodeEncodeError:
+        raise web.HTTPBadRequest(text="headers should be text\n") from None
+
+
+def _require_host(request: web.Request, names: frozenset[str]) -> None:
+    """Refuse a Host that is not this machine.
+
+    One without any cannot come from a browser; load balancers ask `/healthz` in HTTP/1.0.
+    """
+    hosts = request.headers.getall("Host", [])
+    if not hosts and request.path == "/healthz":
+        return
+    if len(hosts) != 1:
+        raise web.HTTPBadRequest(text="should name one Host\n")
+    if not is_local_host(hosts[0], names):
+        raise web.HTTPMisdirectedRequest(
+            text="not one of this machine's names; add it to monitor.names\n"
+        )
+
+
+@contextlib.contextmanager
+def _busy(request: web.Request) -> Iterator[None]:
+    connection = request.protocol
+    with connection.serving() if isinstance(connection, Connection) else contextlib.nullcontext():
+        yield
+
+
+def _complete_response(
+    services: Services,
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Signal handler: the security headers of every response, and a count of refusals."""
+
+    async def complete(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(SECURITY)
+        if response.status >= HTTPStatus.BAD_REQUEST and request.path != "/healthz":
+            services.refusals.count("http", str(response.status), services.client(request))
+
+    return complete
+
+
+def _with(
+    services: Services, handle: Callable[[web.Request, Services], Awaitable[web.StreamResponse]]
+) -> Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return await handle(request, services)
+
+    return handler
 
 
 def _file(name: str) -> Handler:
@@ -117,52 +194,93 @@ def _file(name: str) -> Handler:
     return handler
 
 
-async def _websocket(
-    request: web.Request, services: Services, stream: Stream
-) -> web.StreamResponse:
+def _websocket(services: Services, stream: Stream) -> Handler:
     """A page's socket; closed if the page does not read it, or sends too much."""
-    if not is_same_origin(request.headers, required=True):
-        raise web.HTTPForbidden(text="not from one of this machine's own pages\n")
-    if services.open_pages >= services.max_pages:
-        raise web.HTTPServiceUnavailable(
-            text=f"{services.max_pages} pages are open; close one, or raise monitor.viewers\n"
-        )
-    page = web.WebSocketResponse(
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        if not is_same_origin(request.headers, required=True):
+            raise web.HTTPForbidden(text="not from one of this machine's own pages\n")
+        page = Page(_page_socket(), services.client(request))
+        authorization = request.headers.get("Authorization")
+        if authorization is not None:
+            _check_token(authorization, page.client, services)
+            page.trusted = True
+        with _place(services, page.client):
+            await page.socket.prepare(request)
+            await _serve(page, stream(page, services), services)
+        return page.socket
+
+    return handler
+
+
+def _page_socket() -> web.WebSocketResponse:
+    return web.WebSocketResponse(
         heartbeat=HEARTBEAT_S, compress=False, max_msg_size=MAX_PAGE_MESSAGE, timeout=1.0
     )
-    services.open_pages += 1
+
+
+@contextlib.contextmanager
+def _place(services: Services, client: str) -> Iterator[None]:
+    """Count a page as open within the context.
+
+    Raises
+    ------
+    HTTPServiceUnavailable
+        There are too many, altogether or from this client.
+    """
+    prefix = prefix_of(client)
+    if not services.pages.admits(prefix):
+        raise web.HTTPServiceUnavailable(
+            text=f"too many pages are open (from one address at most {services.pages.per_prefix}); "
+            "close one, or raise monitor.viewers\n"
+        )
+    services.pages.open(prefix)
     try:
         with services.metrics.open_pages.track_inprogress():
-            await page.prepare(request)
-            await _serve(page, stream(page, services))
+            yield
     finally:
-        services.open_pages -= 1
-    return page
+        services.pages.close(prefix)
 
 
-async def _serve(page: web.WebSocketResponse, stream: Coroutine[None, None, None]) -> None:
+async def _serve(page: Page, stream: Coroutine[None, None, None], services: Services) -> None:
     """Stream to a page until it closes its socket."""
     streaming = asyncio.create_task(stream)
     try:
-        await _read_until_closed(page, streaming)
+        await _read_until_closed(page, streaming, services)
     finally:
         streaming.cancel()
         with contextlib.suppress(asyncio.CancelledError, ConnectionError, TimeoutError):
             await streaming
 
 
-async def _read_until_closed(page: web.WebSocketResponse, streaming: asyncio.Task[None]) -> None:
-    """Read until the page leaves, the stream ends, or the page has sent too much."""
-    streaming.add_done_callback(lambda _task: asyncio.ensure_future(page.close()))
+async def _read_until_closed(page: Page, streaming: asyncio.Task[None], services: Services) -> None:
+    """Read until the page leaves, the stream ends, or the page has sent too much.
+
+    The only message of a page is its token: a browser cannot send headers with a WebSocket.
+    """
+    socket = page.socket
+    streaming.add_done_callback(lambda _task: asyncio.ensure_future(socket.close()))
     received = 0
-    async for message in page:
+    async for message in socket:
         received += 1
         if received > MAX_PAGE_MESSAGES or message.type is WSMsgType.ERROR:
-            await page.close(code=WSCloseCode.POLICY_VIOLATION)
+            services.refusals.count("page", "too many messages", page.client)
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION)
             return
+        if message.type is WSMsgType.TEXT:
+            page.trusted = page.trusted or _token_accepted(message.data, page.client, services)
 
 
-async def _stream_columns(page: web.WebSocketResponse, services: Services) -> None:
+def _token_accepted(authorization: str, client: str, services: Services) -> bool:
+    try:
+        _check_token(authorization, client, services)
+    except web.HTTPException as error:
+        services.refusals.count("page", str(error.status), client)
+        return False
+    return True
+
+
+async def _stream_columns(page: Page, services: Services) -> None:
     """Send columns, preceded by their format whenever it has changed."""
     sent: dict[str, Any] | None = None
     with services.broadcaster.subscribe(Columns) as columns:
@@ -171,8 +289,8 @@ async def _stream_columns(page: web.WebSocketResponse, services: Services) -> No
             column_format = _column_format(services.broadcaster.report, services.max_hz)
             if column_format != sent:
                 sent = column_format
-                await _send(page.send_str(json.dumps(column_format)))
-            await _send(page.send_bytes(message.encode()))
+                await _send(page.socket.send_str(json.dumps(column_format)))
+            await _send(page.socket.send_bytes(message.encode()))
 
 
 def _column_format(report: Report | None, max_hz: float) -> dict[str, Any]:
@@ -183,21 +301,38 @@ def _column_format(report: Report | None, max_hz: float) -> dict[str, Any]:
     return of_levels | {"columns_per_s": report.columns_per_s, "hz": report.picture_hz}
 
 
-async def _stream_state(page: web.WebSocketResponse, services: Services) -> None:
+async def _stream_state(page: Page, services: Services) -> None:
+    """Send reports, and energies ten times a second; a page without the token gets less."""
     loop, energies_due_s = asyncio.get_running_loop(), 0.0
-    await _send(page.send_str(_state_message(services, services.broadcaster.report)))
+    await _send_state(page, services, services.broadcaster.report)
     with services.broadcaster.subscribe(Energies, Report) as state:
         while True:
             try:
                 message = await asyncio.wait_for(state.next(), 1.0)
             except TimeoutError:
-                await _send(page.send_str(_state_message(services, None)))
+                await _send_state(page, services, None)
                 continue
             if isinstance(message, Energies):
-                if loop.time() < energies_due_s:
+                if loop.time() < energies_due_s or not page.trusted:
                     continue
                 energies_due_s = loop.time() + ENERGIES_S
-            await _send(page.send_str(_state_message(services, message)))
+            await _send_state(page, services, message)
+
+
+async def _send_state(page: Page, services: Services, message: Message | None) -> None:
+    text = _state_message if page.trusted else _public_message
+    await _send(page.socket.send_str(text(services, message)))
+
+
+def _public_message(services: Services, message: Message | None) -> str:
+    """What a page without the token may know: whether the instrument plays, as the wall shows."""
+    if not isinstance(message, Report):
+        return _link_message(services)
+    return json.dumps({"kind": "public", "state": health_of(message, 0.0).state})
+
+
+def _link_message(services: Services) -> str:
+    return json.dumps({"kind": "link", "linked": services.broadcaster.linked})
 
 
 def _state_message(services: Services, message: Message | None) -> str:
@@ -207,17 +342,48 @@ def _state_message(services: Services, message: Message | None) -> str:
         content = {"kind": "energies", "features": message.named, "level_db": message.level_db}
         return json.dumps(content | {"latency_s": latency_s, "present": message.present})
     if isinstance(message, Report):
-        report = asdict(message)
-        for large in ("picture_hz", "z"):
-            del report[large]
-        teaching = services.teaching.state()
-        counts = {"watching": services.open_pages, "damaged": services.voice.invalid_messages}
-        return json.dumps({"kind": "report", "report": report, "teaching": teaching} | counts)
-    return json.dumps({"kind": "link", "linked": services.broadcaster.linked})
+        return json.dumps(_report_content(services, message))
+    return _link_message(services)
+
+
+def _report_content(services: Services, message: Report) -> dict[str, Any]:
+    report = asdict(message)
+    for large in ("picture_hz", "z"):
+        del report[large]
+    return {
+        "kind": "report",
+        "report": report,
+        "teaching": services.teaching.state(),
+        "watching": services.pages.count,
+        "damaged": services.voice.invalid_messages,
+        "refused": services.refusals.counts.total(),
+    }
 
 
 async def _send(sending: Awaitable[None]) -> None:
     await asyncio.wait_for(sending, SEND_TIMEOUT_S)
+
+
+def _check_token(authorization: str, client: str, services: Services) -> None:
+    """Compare a token.
+
+    Raises
+    ------
+    HTTPTooManyRequests, HTTPUnauthorized
+        The client has failed too often, or just now.
+    """
+    now_s = asyncio.get_running_loop().time()
+    retry_after_s = services.authenticator.retry_after_s(client, now_s)
+    if retry_after_s > 0.0:
+        raise web.HTTPTooManyRequests(
+            text=f"too many wrong tokens; wait {retry_after_s:.0f} s\n",
+            headers={"Retry-After": str(int(retry_after_s) + 1)},
+        )
+    if not services.authenticator.accepts(authorization, client, now_s):
+        raise web.HTTPUnauthorized(
+            text="the token is wrong; `sudo latent-resonance doctor` shows it\n",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
 
 
 async def _authorised_json(request: web.Request, services: Services) -> dict[str, Any]:
@@ -230,39 +396,43 @@ async def _authorised_json(request: web.Request, services: Services) -> dict[str
     """
     if not is_same_origin(request.headers, required=False):
         raise web.HTTPForbidden(text="not from one of this machine's own pages\n")
-    now_s, address = asyncio.get_running_loop().time(), request.remote or ""
-    retry_after_s = services.authenticator.retry_after_s(address, now_s)
-    if retry_after_s > 0.0:
-        raise web.HTTPTooManyRequests(
-            text=f"too many wrong tokens; wait {retry_after_s:.0f} s\n",
-            headers={"Retry-After": str(int(retry_after_s) + 1)},
-        )
     authorization = request.headers.get("Authorization", "")
-    if not services.authenticator.accepts(authorization, address, now_s):
-        raise web.HTTPUnauthorized(
-            text="the token is wrong; `sudo latent-resonance doctor` shows it\n",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+    _check_token(authorization, services.client(request), services)
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="should be application/json\n")
     try:
-        content = await request.json()
+        content = json.loads(await _body(request))
     except (ValueError, RecursionError) as error:
-        raise web.HTTPBadRequest(text="not JSON\n") from error
+        raise web.HTTPBadRequest(text="not JSON in UTF-8\n") from error
     if not isinstance(content, dict):
         raise web.HTTPBadRequest(text="should be one JSON object\n")
     return content
+
+
+async def _body(request: web.Request) -> str:
+    """The body as text. JSON is UTF-8 (RFC 8259, 8.1), whatever charset the header names.
+
+    Raises
+    ------
+    HTTPRequestTimeout, HTTPBadRequest
+        It does not arrive, in time or in one piece.
+    UnicodeDecodeError
+        It is not UTF-8.
+    """
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return (await request.read()).decode()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="the body has not arrived\n") from None
+    except web.RequestPayloadError:
+        raise web.HTTPBadRequest(text="the body is damaged\n") from None
 
 
 async def _control(request: web.Request, services: Services) -> web.Response:
     """A request to the voice; see `link/requests.py`."""
     content = await _authorised_json(request, services)
     try:
-        control = parse_request(content)
-        report = services.broadcaster.report
-        if control.kind == "pack" and report and control.value not in report.packs:
-            raise RequestError(f"{control.value!r} is not one of {', '.join(report.packs)}")
-        services.voice.send(control)
+        services.voice.send(parse_request(content))
     except RequestError as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
     except VoiceUnavailableError as error:

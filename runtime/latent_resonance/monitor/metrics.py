@@ -31,6 +31,7 @@ from prometheus_client.registry import Collector
 
 from latent_resonance.link.telemetry import Energies, Message, Report
 from latent_resonance.monitor.health import REPORT_TIMEOUT_S
+from latent_resonance.monitor.refusals import Refusals
 
 PREFIX = "latent_resonance_"
 # The fault kinds that the voice's supervisor counts. They are exported as 0 before the first fault:
@@ -90,14 +91,20 @@ class Metrics(Collector):
     Parameters
     ----------
     clock : seconds, monotonic
+    refusals : counts what the monitor has refused
 
     Attributes
     ----------
     open_pages : gauge of open pages, counted by the web server
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        refusals: Refusals | None = None,
+    ) -> None:
         self._clock = clock
+        self._refusals = Refusals() if refusals is None else refusals
         self._linked = False
         self._report: Report | None = None
         self._received_s = -math.inf
@@ -135,6 +142,7 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Implement prometheus_client's Collector."""
         report = self._current_report()
+        yield _refused(self._refusals)
         yield GaugeMetricFamily(
             f"{PREFIX}up", "Whether the voice reports.", float(report is not None)
         )
@@ -162,6 +170,15 @@ def _counters(report: Report) -> Iterator[Metric]:
     for metric in COUNTERS:
         name, value = PREFIX + metric.name, metric.value(report)
         yield CounterMetricFamily(name, metric.documentation, value, unit=metric.unit)
+
+
+def _refused(refusals: Refusals) -> Metric:
+    family = CounterMetricFamily(
+        f"{PREFIX}refused", "Requests, connections and packets refused.", labels=["by", "reason"]
+    )
+    for key, count in refusals.counts.items():
+        family.add_metric(key, count)
+    return family
 
 
 def _faults(counts: Mapping[str, int]) -> Metric:

@@ -17,15 +17,11 @@ Newest wins: at most one state is in flight, and what a broker does not accept i
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
-import socket
 import ssl
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,44 +34,23 @@ from latent_resonance import __version__
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.config.settings import SettingsError
 from latent_resonance.link.telemetry import Report
+from latent_resonance.monitor.auth import SecretFileError, read_secret
 from latent_resonance.monitor.home_assistant import (
     ThrottledCount,
     discovery_payload,
     state_payload,
 )
+from latent_resonance.monitor.identity import Identity
 
 STATE_S = 10.0
 VISITS_S = 900.0
 KEEPALIVE_S = 20  # after which either side notices that the other is gone
 RECONNECT_S = (1, 60)  # delay between attempts: initial, maximum
 CLOSE_TIMEOUT_S = 1.0  # for the last message
-APPLICATION = b"latent-resonance"
-MACHINE_ID = Path("/etc/machine-id")
+CLASH_S = 10.0  # a connection that ends sooner was perhaps taken over by the same id
+CLASHES = 3  # in a row, after which it is said
+CLASH_RECONNECT_S = 30  # delay then, so that the two do not take turns every second
 ONLINE, OFFLINE = "online", "offline"
-
-
-@dataclass(frozen=True)
-class Identity:
-    """A permanent id that does not reveal the machine's own, and a name for people."""
-
-    id: str
-    name: str
-
-
-def machine_identity(machine_id: Path = MACHINE_ID) -> Identity:
-    """Identity of this machine.
-
-    machine-id(5) asks applications not to expose the machine's id on a network but to hash it with
-    a key of their own. Without one, the host name is used.
-    """
-    host = socket.gethostname()
-    try:
-        secret = machine_id.read_text().strip() or host
-    except OSError:
-        secret = host
-    digest = hmac.new(secret.encode(), APPLICATION, hashlib.sha256).hexdigest()
-    # 23 characters, the client id that every broker accepts (MQTT 3.1.1, 3.1.3.1).
-    return Identity(f"latent-{digest[:16]}", f"Latent Resonance {host}")
 
 
 class MqttPublisher:
@@ -85,7 +60,7 @@ class MqttPublisher:
     ----------
     settings : the broker's; `host` must be set
     log : called with a sentence when the connection is lost or restored; on paho's thread
-    identity : of the instrument
+    identity : of the instrument, see `identity_of`
     reconnect_s : delay between attempts to reconnect: initial, maximum
     clock : seconds, monotonic
 
@@ -99,13 +74,15 @@ class MqttPublisher:
         self,
         settings: Mqtt,
         log: Callable[[str], None],
-        identity: Identity | None = None,
+        identity: Identity,
         reconnect_s: tuple[int, int] = RECONNECT_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings, self._log, self._clock = settings, log, clock
-        self._identity = identity or machine_identity()
+        self._identity = identity
         self._last_logged = ""
+        self._connected_s, self._short_connections = 0.0, 0
+        self._reconnect_s = reconnect_s
         self._visits = ThrottledCount(VISITS_S)
         self._last_state, self._due_s = ("", ""), 0.0  # when to publish it again
         self._online = False
@@ -180,9 +157,10 @@ class MqttPublisher:
                 f"refuses the connection: {reason}; see monitor.mqtt.username and password_file"
             )
             return
-        if self._last_logged:
+        if self._last_logged and not self._clashing:
             self._log_once("connected again")
-        self._last_logged = ""
+            self._last_logged = ""
+        self._connected_s = time.monotonic()
         self._in_flight = None
         client.publish(self._topic("availability"), ONLINE, retain=True)
         self._publish_discovery(client)
@@ -209,8 +187,29 @@ class MqttPublisher:
         _properties: Properties | None,
     ) -> None:
         was_online, self._online = self._online, False
-        if was_online and reason.is_failure:
+        if not (was_online and reason.is_failure):
+            return
+        self._count_short_connection()
+        if self._clashing:
+            self._log_once(
+                f"disconnects {self._identity.id} again and again; does another machine use this "
+                "id? Set monitor.mqtt.client_id on one of them"
+            )
+        else:
             self._log_once(f"disconnected: {reason}; reconnecting")
+
+    @property
+    def _clashing(self) -> bool:
+        return self._short_connections >= CLASHES
+
+    def _count_short_connection(self) -> None:
+        """Count connections in a row that ended at once: MQTT 3.1.1 gives no reason for the end."""
+        short = time.monotonic() - self._connected_s < CLASH_S
+        self._short_connections = self._short_connections + 1 if short else 0
+        low, high = self._reconnect_s
+        self._client.reconnect_delay_set(
+            *((CLASH_RECONNECT_S, max(CLASH_RECONNECT_S, high)) if self._clashing else (low, high))
+        )
 
     def _log_once(self, sentence: str) -> None:
         if sentence != self._last_logged:
@@ -226,11 +225,14 @@ def _is_done(message: MQTTMessageInfo) -> bool:
 
 
 def _password(file: str | None) -> str | None:
+    """The first line of a file that only its owner and group can read."""
     if file is None:
         return None
     try:
-        return (Path(file).read_text().splitlines() or [""])[0]
-    except (OSError, UnicodeDecodeError) as error:
+        return (read_secret(Path(file)).splitlines() or [""])[0]
+    except SecretFileError as error:
+        raise SettingsError([f"monitor.mqtt.password_file: {file}: {error}"]) from error
+    except (OSError, ValueError) as error:
         raise SettingsError(
             [f"monitor.mqtt.password_file: {file} cannot be read: {error}"]
         ) from error

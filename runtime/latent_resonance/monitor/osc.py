@@ -12,7 +12,7 @@ import contextlib
 import math
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
@@ -22,6 +22,8 @@ from pythonosc.osc_packet import OscPacket
 from latent_resonance.config.monitor import Osc
 from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request, RequestError, parse_request
 from latent_resonance.link.telemetry import Energies, Message, Report
+from latent_resonance.monitor.addresses import IPAddress, parse_address
+from latent_resonance.monitor.lookup import Lookup
 
 ROOT = "/latent"
 MAX_PACKET = 4096  # bytes
@@ -39,15 +41,18 @@ class OscSender:
 
     Parameters
     ----------
-    log : called once for each address that cannot be resolved
+    log : called when an address cannot be resolved, and when it can again
     """
 
     def __init__(
         self, settings: Osc, clock: Callable[[], float], log: Callable[[str], None]
     ) -> None:
         self._clock, self._interval_s, self._due_s = clock, 1.0 / settings.rate_hz, 0.0
-        self._targets = [target for text in settings.send_to for target in _resolve(text, log)]
-        self._sockets = {family: _non_blocking(family) for family, _ in self._targets}
+        where = "monitor.osc.send_to"
+        self._targets = [
+            Lookup(where, *split_address(text), clock, log) for text in settings.send_to
+        ]
+        self._sockets: dict[int, socket.socket] = {}
 
     def on_message(self, message: Message) -> None:
         """Send a report, or energies if they are due."""
@@ -69,20 +74,28 @@ class OscSender:
             each.close()
 
     def _send(self, packet: bytes) -> None:
-        for family, address in self._targets:
-            with contextlib.suppress(OSError):  # UDP: an unreachable target is ignored
-                self._sockets[family].sendto(packet, address)
+        for target in self._targets:
+            target.refresh()
+            if target.found:
+                self._send_to(target, packet)
+
+    def _send_to(self, target: Lookup, packet: bytes) -> None:
+        family, address = target.found[0]
+        try:
+            self._socket(family).sendto(packet, address)
+        except OSError:  # UDP: an unreachable target is looked up again, and delays no other
+            target.expire()
+
+    def _socket(self, family: int) -> socket.socket:
+        if family not in self._sockets:
+            self._sockets[family] = _non_blocking(family)
+        return self._sockets[family]
 
 
-def _resolve(text: str, log: Callable[[str], None]) -> Iterator[tuple[int, SocketAddress]]:
-    """Yield the socket family and address of a host:port, if it can be resolved."""
+def split_address(text: str) -> tuple[str, int]:
+    """Host, without brackets, and port of an address in the settings."""
     host, _, port = text.rpartition(":")
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_DGRAM)
-    except OSError as error:
-        log(f"monitor.osc.send_to: {text} cannot be resolved ({error.strerror}); ignoring it")
-        return
-    yield found[0][0], found[0][4]
+    return host.strip("[]"), int(port)
 
 
 def _non_blocking(family: int) -> socket.socket:
@@ -131,12 +144,46 @@ def _report_messages(report: Report) -> list[tuple[str, list[Value]]]:
     ]
 
 
+class Senders:
+    """Whose packets are accepted: of the addresses and names in `monitor.osc.senders`.
+
+    Without any, all are: `needs_senders` keeps such a receiver on this machine.
+    """
+
+    def __init__(
+        self, names: tuple[str, ...], clock: Callable[[], float], log: Callable[[str], None]
+    ) -> None:
+        self._names = [Lookup("monitor.osc.senders", name, 0, clock, log) for name in names]
+
+    def accepts(self, address: str) -> bool:
+        """Whether packets of an address are accepted. Compares addresses, not text."""
+        return not self._names or parse_address(address) in self._addresses()
+
+    def refresh(self) -> None:
+        """Look names up again if that is due. Never blocks."""
+        for name in self._names:
+            name.refresh()
+
+    def _addresses(self) -> set[IPAddress | None]:
+        return {parse_address(found[0]) for name in self._names for _, found in name.found} - {None}
+
+
+def needs_senders(settings: Osc) -> bool:
+    """Whether OSC would listen to a network without knowing to whom."""
+    if settings.listen is None or settings.senders:
+        return False
+    host, _ = split_address(settings.listen)
+    address = parse_address(host)
+    return host != "localhost" if address is None else not address.is_loopback
+
+
 class OscReceiver(asyncio.DatagramProtocol):
     """Receives packets of controllers; no packet can raise an exception here.
 
     Parameters
     ----------
-    send : sends a request to the voice
+    send : sends a request to the voice; raises RequestError if the voice cannot follow it
+    log : called when a sender's name cannot be resolved, and when it can again
 
     Attributes
     ----------
@@ -144,9 +191,15 @@ class OscReceiver(asyncio.DatagramProtocol):
     """
 
     def __init__(
-        self, settings: Osc, send: Callable[[Request], None], clock: Callable[[], float]
+        self,
+        settings: Osc,
+        send: Callable[[Request], None],
+        clock: Callable[[], float],
+        log: Callable[[str], None] = print,
+        count: Callable[[str, str], None] = lambda _reason, _address: None,
     ) -> None:
-        self._senders, self._send, self._clock = settings.senders, send, clock
+        self._send, self._clock, self._count = send, clock, count
+        self._senders = Senders(settings.senders, clock, log)
         self.ignored: Counter[str] = Counter()
         self._second, self._packets = -math.inf, 0
         self._overrides: dict[str, tuple[float, float]] = {}  # value, expiry
@@ -154,18 +207,27 @@ class OscReceiver(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: SocketAddress) -> None:
         """Handle one packet."""
-        if self._senders and addr[0] not in self._senders:
-            self.ignored["unknown sender"] += 1
+        sender = str(addr[0])
+        if not self._senders.accepts(sender):
+            self._ignore("unknown sender", sender)
         elif self._over_rate():
-            self.ignored["rate limit"] += 1
+            self._ignore("rate limit", sender)
         else:
-            for address, values in self._parse(data):
-                self._handle(address, values)
+            for address, values in self._parse(data, sender):
+                self._handle(address, values, sender)
             self.send_overrides()
+
+    def refresh_senders(self) -> None:
+        """Look up the names of the senders again if that is due. Never blocks."""
+        self._senders.refresh()
+
+    def _ignore(self, reason: str, sender: str = "") -> None:
+        self.ignored[reason] += 1
+        self._count(reason, sender)
 
     def error_received(self, exc: Exception) -> None:
         """Count a network error; there is nothing to do about it."""
-        self.ignored[type(exc).__name__] += 1
+        self._ignore(type(exc).__name__)
 
     def send_overrides(self) -> None:
         """Send the latest overrides if one has changed or expired."""
@@ -186,17 +248,14 @@ class OscReceiver(asyncio.DatagramProtocol):
         self._packets += 1
         return self._packets > MAX_PACKETS_PER_S
 
-    def _parse(self, data: bytes) -> list[tuple[str, list[Value]]]:
-        if len(data) > MAX_PACKET or not is_well_formed(data):
-            self.ignored["malformed"] += 1
-            return []
-        try:
-            return [(m.message.address, m.message.params) for m in OscPacket(data).messages]
-        except Exception:  # noqa: BLE001  a third-party parser on untrusted data
-            self.ignored["malformed"] += 1
-            return []
+    def _parse(self, data: bytes, sender: str) -> list[tuple[str, list[Value]]]:
+        if len(data) <= MAX_PACKET and is_well_formed(data):
+            with contextlib.suppress(Exception):  # a third-party parser on untrusted data
+                return [(m.message.address, m.message.params) for m in OscPacket(data).messages]
+        self._ignore("malformed", sender)
+        return []
 
-    def _handle(self, address: str, values: list[Value]) -> None:
+    def _handle(self, address: str, values: list[Value], sender: str) -> None:
         try:
             if address.startswith(f"{ROOT}/override"):
                 self._set_override(address.removeprefix(f"{ROOT}/override"), values)
@@ -204,7 +263,7 @@ class OscReceiver(asyncio.DatagramProtocol):
                 kind = address.removeprefix(f"{ROOT}/")
                 self._send(parse_request({kind: _argument(address, values)}))
         except RequestError:
-            self.ignored["invalid"] += 1
+            self._ignore("invalid", sender)
 
     def _set_override(self, leaf: str, values: list[Value]) -> None:
         """Set the override of a feature; no value, or nil, removes it (or all, without a leaf)."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.link.requests import Request
+from latent_resonance.link.requests import Request, RequestError
 from latent_resonance.link.telemetry import MAX_BYTES, TelemetryError, decode
 from latent_resonance.linux.unix_socket import checked_address
 from latent_resonance.monitor.broadcast import Broadcaster
@@ -48,9 +48,14 @@ class VoiceClient:
 
         Raises
         ------
+        RequestError
+            The voice has no such pack.
         VoiceUnavailableError
             The voice is not connected, or does not read its requests.
         """
+        report = self.broadcaster.report
+        if request.kind == "pack" and report and request.value not in report.packs:
+            raise RequestError(f"{request.value!r} is not one of {', '.join(report.packs)}")
         if request.kind in PERSISTENT:
             self._persistent[request.kind] = request
         if not self.broadcaster.linked:

@@ -1,14 +1,16 @@
-// A WebSocket that reconnects by itself, with exponential back-off.
+// A WebSocket that reconnects by itself, with exponential back-off. Returns a function that sends
+// a text if the socket is open.
 
 const MIN_DELAY_MS = 500;
 const MAX_DELAY_MS = 8000;
 
 export function listen(path, { onText, onColumns, onLink }) {
   let delay = MIN_DELAY_MS;
+  let socket = null;
   const connect = () => {
     const url = new URL(path, location.href);
     url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(url);
+    socket = new WebSocket(url);
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       delay = MIN_DELAY_MS;
@@ -25,6 +27,9 @@ export function listen(path, { onText, onColumns, onLink }) {
     };
   };
   connect();
+  return (text) => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(text);
+  };
 }
 
 // The message LRCO of link/telemetry.py: magic, version, columns, bands, sequence, time; then the

@@ -46,8 +46,15 @@ function showError(text) {
 function unlock(open) {
   at("controls").disabled = at("teaching").disabled = !open;
   at("key").hidden = open;
-  if (open) sessionStorage.setItem("token", token);
-  else sessionStorage.removeItem("token");
+  if (open) {
+    sessionStorage.setItem("token", token);
+    sendToken();
+  } else sessionStorage.removeItem("token");
+}
+
+// Meters and state need the token too. The page sends it again whenever the socket reconnects.
+function sendToken() {
+  if (!at("controls").disabled) send(`Bearer ${token}`);
 }
 
 at("key").addEventListener("submit", async (event) => {
@@ -134,6 +141,7 @@ function showReport(message) {
     ["settings", r.refused || "valid"],
     ["overridden features", r.overridden.join(", ") || "none"],
     ["pages open", message.watching],
+    ["refused by the monitor", message.refused],
     ["version", r.build],
   ]);
   const kinds = Object.entries(r.faults);
@@ -239,15 +247,17 @@ addEventListener("keydown", ({ key, target, ctrlKey, altKey, metaKey }) => {
 });
 
 buildMeters();
-if (token) tokenAccepted().then(unlock);
-listen("/state", {
+const send = listen("/state", {
   onText: (message) => {
     if (message.kind === "energies") showEnergies(message);
     else if (message.kind === "report") showReport(message);
+    else if (message.kind === "public") at("doing").textContent = message.state;
     else if (message.linked) at("doing").textContent = "the voice does not respond";
     else at("doing").textContent = "the voice is not running";
   },
   onLink: (up) => {
     at("link").textContent = up ? "" : "connection lost; reconnecting …";
+    if (up) sendToken();
   },
 });
+if (token) tokenAccepted().then(unlock);
