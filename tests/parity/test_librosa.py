@@ -15,6 +15,7 @@ from latent_resonance.audio.spectrogram import (
     stft_circular,
     window,
 )
+from latent_resonance.bench.yardsticks import LIBROSA_MOMENTUM, fast_griffin_lim
 
 librosa = pytest.importorskip("librosa")
 
@@ -108,3 +109,23 @@ def test_the_mel_spectrogram_of_a_loop_is_librosas(geometry: Geometry) -> None:
     theirs = librosas_mel(geometry) @ power / full_scale**2
     ours = mel_power(stft_circular(loop, geometry), geometry)
     np.testing.assert_allclose(ours[wide], theirs[wide], rtol=1e-3)
+
+
+@pytest.mark.parametrize("iterations", [1, 5])
+def test_the_yardstick_of_the_phases_is_librosas_griffin_lim(iterations: int) -> None:
+    geometry = Geometry(n_frames=32)
+    magnitude = np.abs(librosas_stft(noise(geometry), geometry)).astype(np.float32)
+    seed = 7
+    phase = np.random.default_rng(seed).random(magnitude.shape) * 2 * np.pi  # as librosa draws it
+    ours = fast_griffin_lim(magnitude, phase, geometry, iterations)
+    theirs = librosa.griffinlim(
+        magnitude,
+        n_iter=iterations,
+        n_fft=geometry.n_fft,
+        hop_length=geometry.hop_length,
+        momentum=LIBROSA_MOMENTUM,
+        random_state=np.random.default_rng(seed),
+        pad_mode="constant",
+    )
+    assert ours.shape == theirs.shape
+    np.testing.assert_allclose(ours, theirs, atol=2e-3 * np.abs(theirs).max())

@@ -138,10 +138,15 @@ def test_perform_and_its_eye_are_measured_and_end_with_the_bench(
     done = bench("processes", "--seconds", 2, "--config", config, "--json", file)
     found = {measurement["name"]: measurement for measurement in json.loads(file.read_text())}
     assert done.stderr == "measuring processes\n"
-    assert len(found) == 8
-    for name in ("first_sound", "voice_cpu", "voice_memory", "eye_cpu", "eye_memory"):
+    assert len(found) == 11
+    for name in ("start", "cost", "voice_memory", "eye_memory"):
         assert found[f"processes.{name}"]["value"] > 0, done.stdout
         assert found[f"processes.{name}"]["target"] > 0
+    for name in ("first.sound", "first.imports", "voice_cpu", "eye_cpu"):  # the machine decides
+        assert found[f"processes.{name}"]["value"] > 0, done.stdout
+        assert found[f"processes.{name}"]["target"] is None
+    start = found["processes.first.sound"]["value"] / found["processes.first.imports"]["value"]
+    assert found["processes.start"]["value"] == pytest.approx(start, rel=0.5)
     # Python with numpy and ONNX Runtime, and with OpenCV and MediaPipe: two processes, not one.
     assert 60 < found["processes.voice_memory"]["value"] < 1000
     assert 60 < found["processes.eye_memory"]["value"] < 1000

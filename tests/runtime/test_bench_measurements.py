@@ -14,6 +14,7 @@ from latent_resonance.bench.context import Context
 from latent_resonance.bench.eye import NoFaceError, images_of, run_tracker, track_face, tracker_of
 from latent_resonance.bench.processes import PerformFailedError, running_perform, write_settings
 from latent_resonance.bench.voice import STAGES, hop_player, timed_stage
+from latent_resonance.bench.yardsticks import mediapipe_cpu_s
 from latent_resonance.config.settings import Phase, Settings, load_settings
 from latent_resonance.eye.camera.camera import images_of_clip
 from latent_resonance.eye.features.extractor import FeatureExtractor
@@ -83,7 +84,7 @@ def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(context
 
 def test_more_look_ahead_and_iterations_converge_further_along_the_curve(context: Context) -> None:
     settings = context.settings.model_copy(update={"phase": Phase(look_ahead=5, iterations=6)})
-    points = itertools.islice(measure_family("phase", Context(settings, 0.01)), 3 * 5)
+    points = itertools.islice(measure_family("phase", Context(settings, 0.01)), 2 + 3 * 5)
     found = {each.name: each.value for each in points}
     names = [f"phase.{point}-0.95" for point in ("5-6", "3-2", "1-2", "0-1")]
     converged = [found[f"{name}.sound"] for name in names]
@@ -91,9 +92,18 @@ def test_more_look_ahead_and_iterations_converge_further_along_the_curve(context
     assert converged[0] < converged[-1] - 6
     assert found[f"{names[0]}.spectrogram"] < found[f"{names[-1]}.spectrogram"]
     assert found[f"{names[0]}.cpu"] > found[f"{names[-1]}.cpu"] > 0
+    assert found["phase.librosa-64.cpu"] > found[f"{names[0]}.cpu"]
+    assert 0 < found["phase.cost"] < 1
 
 
 # The synthetic face.
+
+
+def test_mediapipe_finds_the_synthetic_face_beside_the_tracker(context: Context) -> None:
+    images = images_of(None)
+    assert 0 < mediapipe_cpu_s(images, context.settings.eye, 0.2) < 1
+    light = context.settings.eye.model_copy(update={"tracker": "light"})
+    assert mediapipe_cpu_s(images[:1], light, 0.01) is not None  # whatever ours is
 
 
 def test_the_tracker_detects_the_synthetic_face_and_none_in_an_empty_room() -> None:

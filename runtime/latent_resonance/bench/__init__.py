@@ -11,11 +11,12 @@ its own. A family of measurements is a module with `measure(context)`:
     motion.py      from a mouth that opens to the sound at the loudspeaker
     quality.py     the best quality that this machine has headroom for
 
-context.py holds what is measured, measurement.py one result; timing.py takes the time,
-synthetic_face.py draws a face, table.py prints the results. For motion.py, fake_camera.py is the
-camera, latency_pack.py the pack (onnx_file.py writes it), taped_perform.py and tape.py record the
-output of `perform`, and onsets.py finds the onsets. A family imports what it needs only when it is
-measured.
+yardsticks.py times what a user would write instead: the ratio of both is what has a target, since
+absolute times depend on the machine and the day. context.py holds what is measured, measurement.py
+one result; timing.py takes the time, synthetic_face.py draws a face, table.py prints the results.
+For motion.py, fake_camera.py is the camera, latency_pack.py the pack (onnx_file.py writes it),
+taped_perform.py and tape.py record the output of `perform`, and onsets.py finds the onsets. A
+family imports what it needs only when it is measured.
 """
 
 from __future__ import annotations

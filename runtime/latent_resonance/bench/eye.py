@@ -20,6 +20,7 @@ from latent_resonance.bench import decoding, synthetic_face
 from latent_resonance.bench.context import Context
 from latent_resonance.bench.measurement import Measurement, percentiles
 from latent_resonance.bench.timing import Times, times_of
+from latent_resonance.bench.yardsticks import mediapipe_cpu_s
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image, images_of_clip
 from latent_resonance.eye.features.extractor import FeatureExtractor
@@ -30,6 +31,8 @@ from latent_resonance.pack import models_folder
 
 NS = 1_000_000_000
 WARM_UP = 10  # images in which a tracker finds a face and starts to follow it
+TARGET_COST = 1.0  # of MediaPipe's time for the same images
+NO_MEDIAPIPE = "MediaPipe does not run here"
 MAX_IMAGES = 60  # of a clip, in a loop
 MAX_RESULTS = 300  # images whose faces are kept
 Faces = list[Face | None]  # by image
@@ -47,12 +50,23 @@ def measure(context: Context) -> Iterator[Measurement]:
         following, faces = track_face(tracker, images_of(context.clip), context.long_s)
         yield from percentiles("eye.tracker", 1e3 * following.wall_s, "ms")
         yield Measurement("eye.tracker_cpu.following", 1e3 * following.mean_cpu_s, "ms")
+        yield from _beside_mediapipe(following.mean_cpu_s, context)
         empty = [_image(synthetic_face.empty_room())]
         searching, _ = run_tracker(tracker, empty, context.short_s)
         yield Measurement("eye.tracker_cpu.searching", 1e3 * searching.mean_cpu_s, "ms")
     extractor, loop = FeatureExtractor(context.settings.eye), _endless(faces)
     extraction = times_of(lambda: extractor.step(*next(loop)), context.short_s, warm_up=30)
     yield from percentiles("eye.features", 1e6 * extraction.wall_s, "µs")
+
+
+def _beside_mediapipe(cpu_s: float, context: Context) -> Iterator[Measurement]:
+    """MediaPipe's own time for an image, and the tracker's in relation to it."""
+    images, settings = images_of(context.clip), context.settings.eye
+    theirs_s = mediapipe_cpu_s(images, settings, context.short_s)
+    ratio, remark = (None, NO_MEDIAPIPE) if theirs_s is None else (cpu_s / theirs_s, "")
+    yield Measurement("eye.cost", ratio, "of MediaPipe", target=TARGET_COST, remark=remark)
+    if theirs_s is not None:
+        yield Measurement("eye.mediapipe", 1e3 * theirs_s, "ms")
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from latent_resonance.audio.spectrogram import FloatArray, Geometry, stft_circul
 from latent_resonance.bench.context import Context
 from latent_resonance.bench.measurement import Measurement
 from latent_resonance.bench.timing import times_of
+from latent_resonance.bench.yardsticks import librosa_cpu_s
 from latent_resonance.config.settings import Phase
 
 # Look-ahead in frames, iterations a hop, momentum.
@@ -35,6 +36,8 @@ CURVE = (
     (7, 12, 0.95),
     (11, 7, 0.95),
 )
+TARGET_COST = 0.25  # of librosa's time
+LIBROSA_ITERATIONS = 64
 EDGE = 20  # frames left out at either end: a stream starts and ends in silence
 
 
@@ -44,10 +47,31 @@ def measure(context: Context) -> Iterator[Measurement]:
     spectrogram = spectrogram_to_magnitude(context.spectrograms[0], geometry)
     sound = np.abs(stft_circular(griffin_lim(spectrogram, geometry), geometry))
     configured = context.settings.phase
+    yield from _cost(configured, spectrogram, context)
     for point in dict.fromkeys(
         [(configured.look_ahead, configured.iterations, configured.momentum), *CURVE]
     ):
         yield from _measure_point(point, spectrogram, sound, context)
+
+
+def _cost(phase: Phase, spectrogram: FloatArray, context: Context) -> Iterator[Measurement]:
+    """Processor time a second of sound, librosa's beside it, and the ratio."""
+    geometry = context.pack.geometry
+    theirs_s = librosa_cpu_s(spectrogram, geometry, LIBROSA_ITERATIONS)
+    yield Measurement(
+        "phase.cost",
+        _cpu_s(phase, spectrogram, context) / theirs_s,
+        "of librosa",
+        target=TARGET_COST,
+    )
+    yield Measurement(f"phase.librosa-{LIBROSA_ITERATIONS}.cpu", theirs_s, "s/s")
+
+
+def _cpu_s(phase: Phase, spectrogram: FloatArray, context: Context) -> float:
+    """Processor time for a second of sound."""
+    geometry = context.pack.geometry
+    times = times_of(lambda: resynthesise(spectrogram, geometry, phase), context.short_s, warm_up=0)
+    return times.median_cpu_s / geometry.loop_s
 
 
 def _measure_point(
@@ -56,11 +80,7 @@ def _measure_point(
     geometry = context.pack.geometry
     phase = Phase(look_ahead=point[0], iterations=point[1], momentum=point[2])
     name = "phase." + "-".join(f"{value:g}" for value in point)
-    seconds = context.short_s
-    cpu_s = times_of(
-        lambda: resynthesise(spectrogram, geometry, phase), seconds, warm_up=0
-    ).median_cpu_s
-    yield Measurement(f"{name}.cpu", cpu_s / geometry.loop_s, "s/s")
+    yield Measurement(f"{name}.cpu", _cpu_s(phase, spectrogram, context), "s/s")
     for kind, magnitude in (("spectrogram", spectrogram), ("sound", sound)):
         samples = resynthesise(magnitude, geometry, phase)
         yield Measurement(f"{name}.{kind}", convergence_db(samples, magnitude, geometry), "dB")

@@ -28,9 +28,12 @@ from typing import NamedTuple
 import yaml
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
 from latent_resonance.bench import synthetic_face
 from latent_resonance.bench.context import Context
+from latent_resonance.bench.eye import NO_MEDIAPIPE, images_of
 from latent_resonance.bench.measurement import Measurement
+from latent_resonance.bench.yardsticks import import_s, librosa_cpu_s, mediapipe_cpu_s
 from latent_resonance.linux.process_usage import Usage, read_usage
 
 PERFORM = ("latent_resonance", "perform")
@@ -39,9 +42,10 @@ START_TIMEOUT_S = 60.0  # until the first sound; reading from an SD card is slow
 EYE_TIMEOUT_S = 30.0  # from the first sound to the first image
 SETTLE_S = 2.0  # after the first image, until a visitor is detected and played for
 EXIT_TIMEOUT_S = 5.0
-TARGET_START_S = 1.5
-TARGET_VOICE = (35.0, 250.0)  # % of a core, MB
-TARGET_EYE = (40.0, 350.0)
+TARGET_START = 1.2  # of the time of the imports that any implementation has to do
+TARGET_COST = 0.9  # of librosa's time with LIBROSA_ITERATIONS and MediaPipe's together
+TARGET_VOICE_MB, TARGET_EYE_MB = 250.0, 350.0
+LIBROSA_ITERATIONS = 32
 MB_PER_MIB = 2**20 / 1e6  # in a MiB
 CREDENTIALS = struct.Struct("3i")  # pid, uid, gid: struct ucred, unix(7)
 UNDERFLOWS = re.compile(r"(\d+) underflows")
@@ -198,18 +202,46 @@ def measure(context: Context) -> Iterator[Measurement]:
     with tempfile.TemporaryDirectory(prefix="latent-resonance-") as name:
         folder = Path(name)
         write_settings(context, folder)
-        starts_s = [_start_s(folder) for _ in range(N_STARTS - 1)]
+        starts_s = [(_start_s(folder), import_s()) for _ in range(N_STARTS)]
         with running_perform(folder) as perform:
-            starts_s.append(perform.await_sound())
+            perform.await_sound()
             perform.await_eye()
             voice, eye = perform.measure_usage(context.seconds)
-    yield Measurement(
-        "processes.first_sound", statistics.median(starts_s), "s", target=TARGET_START_S
-    )
-    yield from _usage_measurements("voice", voice, TARGET_VOICE)
+    yield from _start_measurements(starts_s)
+    yield from _usage_measurements("voice", voice, TARGET_VOICE_MB)
     reason = NO_EYE if eye is None else "" if perform.notifications.visitor_seen else NO_FACE
-    yield from _usage_measurements("eye", None if reason else eye, TARGET_EYE, reason)
+    yield from _usage_measurements("eye", None if reason else eye, TARGET_EYE_MB, reason)
+    yield _cost(voice, None if reason else eye, context, reason)
     yield Measurement("processes.underflows", perform.underflows, "", target=0)
+
+
+def _start_measurements(starts_s: list[tuple[float, float]]) -> Iterator[Measurement]:
+    """Of pairs of (first sound, imports) in seconds, one after the other."""
+    sound_s, imports_s = map(statistics.median, zip(*starts_s, strict=True))
+    ratio = statistics.median(ours / theirs for ours, theirs in starts_s)
+    yield Measurement("processes.start", ratio, "of imports", target=TARGET_START)
+    yield Measurement("processes.first.sound", sound_s, "s")
+    yield Measurement("processes.first.imports", imports_s, "s")
+
+
+def _cost(
+    voice: ProcessLoad | None, eye: ProcessLoad | None, context: Context, remark: str
+) -> Measurement:
+    """Processor time of a performance, in relation to librosa's and MediaPipe's for the same."""
+    images = images_of(context.clip)
+    face_s = mediapipe_cpu_s(images, context.settings.eye, context.short_s)
+    if voice is None or eye is None or face_s is None:
+        return _relative_cost(None, remark or NO_MEDIAPIPE)
+    geometry = context.pack.geometry
+    magnitude = spectrogram_to_magnitude(context.spectrograms[0], geometry)
+    theirs_s = librosa_cpu_s(magnitude, geometry, LIBROSA_ITERATIONS)
+    theirs_s += face_s * context.settings.camera.images_per_s
+    return _relative_cost((voice.cpu_percent + eye.cpu_percent) / 100 / theirs_s, "")
+
+
+def _relative_cost(ratio: float | None, remark: str) -> Measurement:
+    unit = "of librosa + MediaPipe"
+    return Measurement("processes.cost", ratio, unit, target=TARGET_COST, remark=remark)
 
 
 def write_settings(context: Context, folder: Path) -> None:
@@ -260,9 +292,9 @@ def _load_between(seconds: float, before: Usage | None, after: Usage | None) -> 
 
 
 def _usage_measurements(
-    name: str, load: ProcessLoad | None, target: tuple[float, float], remark: str = ""
+    name: str, load: ProcessLoad | None, target_mb: float, remark: str = ""
 ) -> Iterator[Measurement]:
     cpu, memory, growth = load or (None, None, None)
-    yield Measurement(f"processes.{name}_cpu", cpu, "% of a core", target=target[0], remark=remark)
-    yield Measurement(f"processes.{name}_memory", memory, "MB", target=target[1], remark=remark)
+    yield Measurement(f"processes.{name}_cpu", cpu, "% of a core", remark=remark)
+    yield Measurement(f"processes.{name}_memory", memory, "MB", target=target_mb, remark=remark)
     yield Measurement(f"processes.{name}_growth", growth, "MB", remark=remark)

@@ -66,7 +66,7 @@ class MediaPipeLandmarker:
         window = self._window
         if window is None:
             return None
-        points = self._detect(window.cut(image.pixels), image.time_ns)
+        points = self.detect(window.cut(image.pixels), image.time_ns)
         if points is None:
             self._window = None
             return None
@@ -74,8 +74,14 @@ class MediaPipeLandmarker:
         window.follow(roi_from_landmarks(landmarks))
         return landmarks
 
-    def _detect(self, patch: Pixels, time_ns: int) -> NDArray[np.float64] | None:
-        """The landmarks from 0 to 1 along the sides of a square image."""
+    def detect(self, patch: Pixels, time_ns: int) -> NDArray[np.float64] | None:
+        """The landmarks, from 0 to 1 along the sides of an image, by MediaPipe alone.
+
+        Raises
+        ------
+        TrackerError
+            If MediaPipe fails; it does not recover.
+        """
         # MediaPipe requires strictly increasing whole milliseconds.
         self._last_ms = max(time_ns // _NS_PER_MS, self._last_ms + 1)
         mp_image = self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=patch)
