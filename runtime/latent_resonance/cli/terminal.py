@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -25,6 +26,15 @@ def log(message: str) -> None:
     click.echo(message, err=True)
 
 
+def log_warnings() -> None:
+    """Print what the library warns of in one line, without the source line that warned."""
+
+    def show(message: Warning | str, *_args: object, **_kwargs: object) -> None:
+        log(str(message))
+
+    warnings.showwarning = show
+
+
 @contextmanager
 def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
     """A function that shows progress, 0..1, as a bar on a terminal; elsewhere it does nothing."""
@@ -38,6 +48,7 @@ def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
 def run(command: click.Command, name: str) -> None:
     """Run a command and exit with its code; errors of the user are printed without traceback."""
     signal.signal(signal.SIGTERM, _exit_on_signal)
+    log_warnings()
     try:
         command.main(prog_name=name, standalone_mode=False)
     except click.ClickException as error:

@@ -12,6 +12,7 @@ import itertools
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Camera as CameraSettings
-from latent_resonance.eye.camera.container import missing_bytes
+from latent_resonance.eye.camera.container import counts_images, missing_bytes
 from latent_resonance.eye.camera.rate_limit import RateLimit
 
 # OpenCV reads these when it is imported: no warnings on stderr, and a read from a USB camera that
@@ -40,6 +41,8 @@ _RAW_BYTES = 2  # of an uncompressed pixel (YUYV)
 _MIN_RATE = 2 / 3  # of the requested rate; a camera slower than this sends smaller images instead
 _NS = 1_000_000_000
 _MAX_AGE_NS = _NS  # a driver's timestamp older than this comes from another clock
+_MAX_ASPECT = 8.0  # of one pixel; a container that declares more is mistaken
+_MAX_UNREADABLE = 300  # images in a row, after which a clip is over whatever it declares
 _ROTATIONS = {
     90: cv2.ROTATE_90_CLOCKWISE,
     180: cv2.ROTATE_180,
@@ -53,6 +56,10 @@ Pixels = NDArray[np.uint8]
 
 class CameraError(LatentResonanceError):
     """A camera or clip cannot be opened or read; the message says which and what to do."""
+
+
+class ClipWarning(UserWarning):
+    """A part of a clip cannot be read; the message says how much."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -230,16 +237,24 @@ class RotatedCamera:
 def images_of_clip(path: Path) -> Iterator[Image]:
     """Every image of a video file, as fast as it can be read, with the clip's own times.
 
+    A damaged image is left out, and a `ClipWarning` at the end says how many were. Pixels that are
+    not square are made so.
+
     Raises
     ------
     CameraError
-        Immediately, if the file is missing, empty, truncated, not a video or without images.
+        Immediately, if the file is missing, empty, truncated, not a video, a still picture or
+        without images, or interlaced; at the end, if every image is black.
     """
-    images = _images(_open(path))
-    first = next(images, None)
-    if first is None:
+    images = _images(path, _open(path))
+    first = list(itertools.islice(images, 2))
+    if not first:
         raise CameraError(f"{path} contains no readable image; choose another clip")
-    return itertools.chain((first,), images)
+    if len(first) == 1:
+        raise CameraError(f"{path} is a still picture; a clip has two images or more")
+    if np.array_equal(first[0].pixels, first[1].pixels) and not _is_converted(path, first[0]):
+        raise _not_converted(path)
+    return itertools.chain(first, images)
 
 
 def duration_of_clip_s(path: Path) -> float | None:
@@ -251,7 +266,7 @@ def duration_of_clip_s(path: Path) -> float | None:
         If the file is missing, empty, truncated or not a video.
     """
     capture = _open(path)
-    images, rate = capture.get(cv2.CAP_PROP_FRAME_COUNT), capture.get(cv2.CAP_PROP_FPS)
+    images, rate = _declared_images(path, capture), capture.get(cv2.CAP_PROP_FPS)
     capture.release()
     return images / rate if images > 0 and rate > 0 else None
 
@@ -349,16 +364,78 @@ def _open(path: Path) -> cv2.VideoCapture:
     return capture
 
 
-def _images(capture: cv2.VideoCapture) -> Iterator[Image]:
-    time_ns, shortest_ns = -1, _NS // 1000
+def _declared_images(path: Path, capture: cv2.VideoCapture) -> int:
+    """How many images the container declares; 0 if it declares none, or more than it has bytes."""
+    declared = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
+    return declared if 0 < declared <= path.stat().st_size else 0
+
+
+def _images(path: Path, capture: cv2.VideoCapture) -> Iterator[Image]:
+    time_ns, shortest_ns, seen = -1, _NS // 1000, False
+    aspect = _pixel_aspect(capture)
     try:
-        while True:
-            received, pixels = capture.read()
-            if not received:
-                return
+        for pixels in _pictures(path, capture):
             timestamp_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
             # Some files repeat a time, or jump back at an edit.
             time_ns = timestamp_ns if timestamp_ns > time_ns else time_ns + shortest_ns
-            yield Image(rgb_from_bgr(pixels), time_ns)
+            seen = seen or bool(pixels.any())
+            yield Image(rgb_from_bgr(squared(pixels, aspect)), time_ns)
     finally:
         capture.release()
+    if time_ns >= 0 and not seen:
+        raise _not_converted(path)
+
+
+def _is_converted(path: Path, first: Image) -> bool:
+    """Whether OpenCV has written a picture into its buffer, rather than left what was there.
+
+    It does not say that a conversion has failed. A second capture decodes the same picture, but
+    has another buffer, with other contents.
+    """
+    again = next(_images(path, _open(path)), None)
+    return again is not None and np.array_equal(again.pixels, first.pixels)
+
+
+def _not_converted(path: Path) -> CameraError:
+    return CameraError(
+        f"{path} shows nothing; OpenCV cannot convert interlaced video, so convert it first: "
+        f"ffmpeg -i {path.name} -vf yadif deinterlaced.mp4"
+    )
+
+
+def _pictures(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
+    """Every picture that can be decoded, up to the end that the container declares."""
+    declared, count, failed, unreadable = _declared_images(path, capture), 0, 0, 0
+    while failed <= max(min(declared - count - unreadable, _MAX_UNREADABLE), 0):
+        received, pixels = capture.read()
+        if not received:
+            failed += 1
+            continue
+        count, unreadable, failed = count + 1, unreadable + failed, 0
+        yield cast("Pixels", pixels)
+    missing = max(unreadable, declared - count if counts_images(path) else 0)
+    if missing:
+        lost = f"{missing} of {count + missing} images cannot be read"
+        warnings.warn(f"{path}: {lost}; copy the clip again", ClipWarning, stacklevel=2)
+
+
+def _pixel_aspect(capture: cv2.VideoCapture) -> float:
+    """Width of a pixel over its height, in the picture as it is returned."""
+    numerator, denominator = (
+        capture.get(key) for key in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN)
+    )
+    if numerator <= 0 or denominator <= 0:
+        return 1.0
+    aspect = numerator / denominator
+    if not 1 / _MAX_ASPECT <= aspect <= _MAX_ASPECT:
+        return 1.0
+    on_its_side = capture.get(cv2.CAP_PROP_ORIENTATION_META) % 180 == 90
+    return 1 / aspect if on_its_side else aspect
+
+
+def squared(pixels: Pixels, aspect: float) -> Pixels:
+    """The image with square pixels, stretched in the direction in which they are longer."""
+    height, width = pixels.shape[:2]
+    if aspect > 1:
+        return resized(pixels, round(width * aspect), height)
+    return pixels if aspect == 1 else resized(pixels, width, round(height / aspect))

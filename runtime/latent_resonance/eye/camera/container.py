@@ -1,4 +1,4 @@
-"""The size in bytes that a video file's container declares: detects truncated files.
+"""What a video file's container declares of its size: detects truncated files.
 
 Reads a few bytes of the file when a clip is opened, in any process. Players stop silently at the
 end of a truncated file; the instrument reports it before it plays.
@@ -13,6 +13,9 @@ from typing import BinaryIO
 _EBML = b"\x1a\x45\xdf\xa3"  # the first bytes of Matroska and WebM (RFC 8794)
 _SEGMENT = b"\x18\x53\x80\x67"
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # ISO/IEC 14496-12
+# Boxes that a clip can lack the end of. Others at its end are records of a camera's maker.
+_BOXES = (*_FIRST_BOXES, b"moof", b"mfra", b"sidx", b"styp", b"uuid", b"meta", b"emsg")
+_UNKNOWN_SIZES = (0, 0x7FFF_FFFF, 0xFFFF_FFFF)  # of a RIFF that was written to a pipe
 
 
 def missing_bytes(path: Path) -> int:
@@ -23,13 +26,20 @@ def missing_bytes(path: Path) -> int:
     return max(declared - size, 0)
 
 
+def counts_images(path: Path) -> bool:
+    """Whether the container counts its images (MP4, MOV); for others their number is estimated."""
+    with path.open("rb") as file:
+        return file.read(8)[4:] in _FIRST_BOXES
+
+
 def _declared_size(file: BinaryIO, size: int) -> int:
     start = file.read(8)
     file.seek(0)
     if start[:4] == _EBML:
         return _matroska_end(file)
     if start[:4] == b"RIFF" and len(start) == 8:
-        return 8 + int(struct.unpack("<I", start[4:])[0])
+        declared = int(struct.unpack("<I", start[4:])[0])
+        return 0 if declared in _UNKNOWN_SIZES else 8 + declared
     if start[4:8] in _FIRST_BOXES:
         return _last_box_end(file, size)
     return 0
@@ -60,11 +70,11 @@ def _last_box_end(file: BinaryIO, size: int) -> int:
     end = 0
     while end + 8 <= size:
         file.seek(end)
-        length = int.from_bytes(file.read(4), "big")
+        length, kind = int.from_bytes(file.read(4), "big"), file.read(4)
         if length == 1:  # a 64-bit length follows the type
-            file.seek(4, 1)
             length = int.from_bytes(file.read(8), "big")
-        if length < 8:  # 0: up to the end of the file, so nothing can be missing
+        # 0: up to the end of the file, so nothing can be missing
+        if length < 8 or (kind not in _BOXES and end + length > size):
             return 0
         end += length
     return end
