@@ -13,7 +13,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -189,16 +189,29 @@ def _check_features(folder: Path, names: list[str]) -> None:
 
 
 def _geometry(folder: Path, given: _Geometry) -> Geometry:
-    for valid, rule in (
+    if rule := _broken_rule(given):
+        values = ", ".join(f"{key} {value:g}" for key, value in given)
+        raise PackError(f"{folder}: geometry: {rule}, not {values}; export the pack again")
+    return Geometry(**given.model_dump())
+
+
+def _broken_rule(given: _Geometry) -> str:
+    """The first rule between two values that a geometry breaks; "" if none."""
+    rules = (
         (given.win_length <= given.n_fft, "win_length should be at most n_fft"),
         (4 * given.hop_length <= given.win_length, "hop_length should be win_length / 4 or less"),
         (given.f_min_hz < given.f_max_hz, "f_min_hz should be below f_max_hz"),
         (2 * given.f_max_hz <= given.sample_rate, "f_max_hz should be sample_rate / 2 or less"),
-    ):
-        if not valid:
-            values = ", ".join(f"{key} {value:g}" for key, value in given)
-            raise PackError(f"{folder}: geometry: {rule}, not {values}; export the pack again")
-    return Geometry(**given.model_dump())
+    )
+    return next((rule for valid, rule in rules if not valid), "")
+
+
+def why_unplayable(geometry: Geometry) -> str:
+    """Why no pack can have a geometry, by the rules of `open_pack`; "" if one can."""
+    try:
+        return _broken_rule(_Geometry.model_validate(asdict(geometry)))
+    except ValidationError as error:
+        return error_messages(error, _Geometry)[0]
 
 
 def _anchors(folder: Path, manifest: _Manifest) -> NDArray[np.float32]:

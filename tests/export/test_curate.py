@@ -22,6 +22,16 @@ from latent_resonance_export.dataset.dataset import Clip, open_dataset, read_cli
 from latent_resonance_export.dataset.loops import close_loop, normalise_peak
 from latent_resonance_export.dataset.settings import CurationError
 
+SMALL_CURATE = """
+import sys
+from pathlib import Path
+from tests.support.small_loops import SETTINGS
+from latent_resonance_export.dataset.curate import curate
+if __name__ == "__main__":
+    sounds, dataset = map(Path, sys.argv[1:])
+    curate(sounds, dataset, SETTINGS, about="melodies", licence="CC0-1.0")
+"""
+
 
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory, play: Play) -> Path:
@@ -125,6 +135,8 @@ def test_no_temporary_file_is_left(curated: Path) -> None:
     assert sorted(files_in(curated)) == [
         "clips.csv",
         "dataset.yaml",
+        "files.csv",
+        "rejected.csv",
         "report.html",
         "spectrograms.npy",
     ]
@@ -134,13 +146,7 @@ def test_no_temporary_file_is_left(curated: Path) -> None:
 def test_after_a_kill_the_next_run_resumes_with_the_same_bytes(
     sounds: Path, curated: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "geometry.yaml").write_text(
-        "sample_rate: 16000\nn_fft: 1024\nwin_length: 1024\nhop_length: 256\nn_mels: 64\n"
-        "n_frames: 64\nf_max_hz: 7000\n"
-    )
-    command = [sys.executable, "-m", "latent_resonance_export", "curate", str(sounds)]
-    command += ["-o", str(tmp_path / "out"), "--geometry", str(tmp_path / "geometry.yaml")]
-    command += ["--sounds", "melodies", "--licence", "CC0-1.0", "--jobs", "1"]
+    command = [sys.executable, "-c", SMALL_CURATE, str(sounds), str(tmp_path / "out")]
     work = tmp_path / "out.part"
     kills = 0
     for target in (1, 3):

@@ -23,9 +23,7 @@ GEOMETRY = {
     "sample_rate": RATE,
     "n_fft": 1024,
     "win_length": 1024,
-    "hop_length": 256,
-    "n_mels": 64,
-    "n_frames": 64,
+    "hop_length": 32,  # loops of 1.02 s
     "f_max_hz": 7000,
 }
 
@@ -80,6 +78,8 @@ def test_a_folder_becomes_a_dataset_and_two_lines_report_it(
         (["--peak", "3", "1"], "3 1 should be LOW <= HIGH, -60 to 0 dB"),
         (["--peak", "nan", "nan"], "LOW <= HIGH"),
         (["--jobs", "0"], "1<=x"),
+        (["--channel", "0"], "'0' should be auto, mean, or a channel's number from 1"),
+        (["--one-shots", "stretch"], "'refuse', 'repeat', 'hold'"),
         (["--max-flatness", "nan"], "nan should be a number"),
         (["--stride", "nan"], "nan should be a number"),
     ],
@@ -107,11 +107,11 @@ def may_mount() -> bool:
 
 @pytest.mark.realtime
 @pytest.mark.skipif(not may_mount(), reason="needs a small file system of its own")
-@pytest.mark.parametrize("size", ["64k", "1m"])
+@pytest.mark.parametrize("size", ["3m", "12m"])
 def test_a_full_disk_is_reported_and_finished_work_is_kept(
     tmp_path: Path, geometry: Path, play: Play, size: str
 ) -> None:
-    """While extracting (64 KiB), or when writing the dataset (1 MiB); resumes with more space."""
+    """While extracting (3 MiB), or when writing the dataset (12 MiB); resumes with more space."""
     (tmp_path / "in").mkdir()
     (tmp_path / "small").mkdir()
     for i in range(4):

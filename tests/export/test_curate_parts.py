@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from latent_resonance_export.dataset.advice import MIXED
 from latent_resonance_export.dataset.clip_measures import fingerprint, flatness_db
 from latent_resonance_export.dataset.duplicates import find_duplicates
+from latent_resonance_export.dataset.kinds import separation
 from latent_resonance_export.dataset.licences import Attribution, LicenceTables
 from latent_resonance_export.dataset.recordings import Recording
 from latent_resonance_export.dataset.segment import detect_onsets, onset_starts, stride_starts
 from latent_resonance_export.dataset.settings import CurationError
-from latent_resonance_export.dataset.split import Span, choose_held_out
+from latent_resonance_export.dataset.split import Span, choose_held_out, describe_held_out
 from latent_resonance_export.dataset.worker_pool import WorkerPool
 
 RATE = 16_000
@@ -187,6 +191,49 @@ def test_one_long_recording_among_small_ones_is_not_held_out_whole() -> None:
     assert 0.05 < len(held) / len(all_spans) < 0.2
 
 
+def test_a_recording_that_is_its_kinds_only_one_is_never_held_out_whole() -> None:
+    counts = {"birds/a": 3, **{f"cello/{i}": 3 for i in range(20)}}
+    all_spans = [replace(s, kind=s.recording.partition("/")[0]) for s in spans(counts, step=20)]
+    for share in (1 / 9, 0.5):
+        held, dropped = choose_held_out(all_spans, share)
+        trained = set(range(len(all_spans))) - held - dropped
+        assert {all_spans[i].kind for i in trained} == {"birds", "cello"}
+        assert "birds/a" in {all_spans[i].recording for i in trained}
+        assert any(all_spans[i].kind == "cello" for i in held)
+
+
+def test_every_kind_of_many_recordings_gives_a_share() -> None:
+    counts = {f"{kind}/{i}": 6 for kind in ("birds", "cello", "drums") for i in range(9)}
+    all_spans = [replace(s, kind=s.recording.partition("/")[0]) for s in spans(counts)]
+    held, _ = choose_held_out(all_spans, 1 / 9)
+    for kind in ("birds", "cello", "drums"):
+        share = sum(all_spans[i].kind == kind for i in held) / 54
+        assert 0.5 / 9 <= share <= 1.5 / 9
+
+
+def test_what_is_held_out_is_named() -> None:
+    text = describe_held_out(["a", "a", "b", "c"], [False, True, True, False])
+    assert text.startswith("2 loops: the ends of 1 recording and 1 whole recording (b)")
+
+
+def test_folders_of_other_sounds_are_separated_and_takes_of_one_are_not() -> None:
+    rng = np.random.default_rng(8)
+    kinds = ["birds", "drums", "speech"] * 20
+    around = {kind: rng.normal(-40, 12, 32) for kind in set(kinds)}
+    noise = rng.normal(0, 6, (60, 32))
+    unlike = np.array([around[kind] for kind in kinds]) + noise
+    assert separation(unlike.astype(np.float32), kinds) > MIXED
+    assert separation(noise.astype(np.float32), kinds) < 0.1
+    assert separation(unlike.astype(np.float32), ["."] * 60) == 0.0
+
+
+def test_licences_that_say_nothing_are_unknown(tmp_path: Path) -> None:
+    (tmp_path / "LICENSES.csv").write_text("file,licence,author\na.wav,?,Ada\nb.wav,unknown,-\n")
+    assert attribution_of(tmp_path, "a.wav") == Attribution("", "Ada")
+    assert attribution_of(tmp_path, "b.wav") == Attribution("", "")
+    assert attribution_of(tmp_path, "c.wav", "n/a", "??") == Attribution("", "")
+
+
 def test_at_least_one_loop_is_held_out() -> None:
     held, dropped = choose_held_out(spans({"a": 1, "b": 3}, step=20), 0.01)
     assert held == {3}
@@ -210,6 +257,19 @@ def test_a_task_that_ends_its_process_is_found_and_the_others_complete() -> None
         results = dict(workers.map_unordered(crash_on_three, range(8)))
         assert results == {i: None if i == 3 else i * i for i in range(8)}
         assert dict(workers.map_unordered(abs, [-1, -2])) == {0: 1, 1: 2}, "no work after a crash"
+
+
+def never_return(number: int) -> int:
+    if number == 1:
+        signal.alarm(1)  # as the limit of a task, but sooner
+        signal.pause()
+    return number
+
+
+@pytest.mark.realtime
+def test_a_task_that_never_returns_is_ended_and_the_others_complete() -> None:
+    with WorkerPool(1) as workers:
+        assert dict(workers.map_unordered(never_return, range(3))) == {0: 0, 1: None, 2: 2}
 
 
 def fail(_: int) -> int:

@@ -11,17 +11,19 @@ import click
 from latent_resonance_export.cli.terminal import FOLDER, progress_bar, seed_option
 
 if TYPE_CHECKING:
-    from latent_resonance_export.dataset.report import CurationResult
+    from latent_resonance_export.dataset.result import CurationResult
 
 PAGE = """Make a dataset of looping spectrograms from a folder of recordings.
 
-Reads wav, flac, ogg, mp3 and aiff at any sample rate, in nested folders; channels are averaged,
-hidden files and links are skipped. Each clip becomes a loop: its end is cross-faded into its
-beginning. A recording shorter than a loop, but not than --shortest, is sustained: overlapping
-copies of it fill the loop.
+Reads whatever libsndfile or ffmpeg (if it is installed) can decode, by content and not by name,
+at any sample rate, in nested folders; hidden files and links are skipped. Channels are averaged;
+where they cancel, the loudest is taken. Each clip becomes a loop: its end is cross-faded into
+its beginning. A recording shorter than a loop, but not than --shortest, is sustained:
+overlapping copies of it fill the loop. --one-shots makes loops of even shorter ones.
 
-Silence, clipping, DC offset, noise (which networks cannot learn), near-duplicates and broken
-files are rejected. DATASET/report.html shows what was kept, what was rejected, and why.
+Silence, clipping, noise (which networks cannot learn), near-duplicates and broken files are
+rejected. DATASET/report.html shows and plays what was kept, what was rejected, and why;
+files.csv lists every file of the folder, rejected.csv every rejection.
 
 Author and licence of a recording are read from a sidecar (take.wav.license: SPDX lines as in
 REUSE, or licence and author on two lines), from LICENSES.csv (columns file, licence, author;
@@ -42,6 +44,18 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value} should be a number", param, ctx)
         return number
+
+
+class ChannelChoice(click.ParamType[str]):
+    """`auto`, `mean`, or a number from 1."""
+
+    name = "auto|mean|N"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Implements click's ParamType."""
+        if value not in {"auto", "mean"} and not (value.isdecimal() and 1 <= int(value) <= 1024):
+            self.fail(f"{value!r} should be auto, mean, or a channel's number from 1", param, ctx)
+        return value
 
 
 @click.command("curate", help=PAGE, short_help="Cut a folder of recordings into loops.")
@@ -67,6 +81,22 @@ class Number(click.FloatRange):
     default=None,
     show_default="half a loop",
     help="Minimum length in seconds of a recording that is sustained to fill a loop.",
+)
+@click.option(
+    "--one-shots",
+    type=click.Choice(["refuse", "repeat", "hold"]),
+    default="refuse",
+    show_default=True,
+    help="Sounds shorter than --shortest: leave them out, repeat them with small variations until "
+    "the loop is full, or hold them as a texture of short grains.",
+)
+@click.option(
+    "--channel",
+    type=ChannelChoice(),
+    default="auto",
+    show_default=True,
+    help="Channel of each recording to use: auto (their mean; the loudest if they cancel), mean, "
+    "or a number from 1.",
 )
 @click.option(
     "--peak",
@@ -118,8 +148,8 @@ class Number(click.FloatRange):
     type=Number(0, 0.5, min_open=True),
     default=1 / 9,
     show_default="a ninth",
-    help="Share of the loops that are never trained on, which audition compares with: whole "
-    "recordings if there are enough, else the end of each.",
+    help="Share of the loops that are never trained on, which audition compares with: the end of "
+    "each recording; of short ones whole recordings, where their folder has others.",
 )
 @click.option("--sounds", "about", help="Description of the sounds, for the model card.")
 @click.option("--licence", default="", help="Licence of recordings whose licence is unknown.")
@@ -137,6 +167,8 @@ def curate(
     cut: str,
     stride: float | None,
     shortest: float | None,
+    one_shots: str,
+    channel: str,
     peak: tuple[float, float],
     max_flatness: float,
     min_level: float,
@@ -165,6 +197,8 @@ def curate(
         shortest_s=shortest,
         peak_db=peak,
         limits=Limits(min_level, max_clipped, max_flatness),
+        channel=channel,
+        one_shots=one_shots,
         seed=seed,
     )
     with progress_bar() as bar:
@@ -184,9 +218,9 @@ def curate(
 
 
 def _print_result(result: CurationResult, output: Path) -> None:
-    """Prints the result in two or three lines."""
+    """Prints the result in two or three lines, then the warnings."""
+    from latent_resonance_export.dataset.advice import laid_out_share, warnings_of
     from latent_resonance_export.dataset.rejection import group_by_reason
-    from latent_resonance_export.dataset.report import FEW_CLIPS
 
     held_out, loop_s = len(result.clips) - result.n_training, result.settings.geometry.loop_s
     click.echo(
@@ -197,9 +231,7 @@ def _print_result(result: CurationResult, output: Path) -> None:
         f"{len(group)} {reason.label}" for reason, group in group_by_reason(result.rejected)
     )
     click.echo(f"rejected: {rejected or 'nothing'}; see {output / 'report.html'}")
-    if result.n_training < FEW_CLIPS:
-        click.echo(
-            f"{result.n_training} loops are few: a network memorises fewer than {FEW_CLIPS}; add "
-            "recordings, or use a smaller --stride",
-            err=True,
-        )
+    if laid_out := laid_out_share(result.clips):
+        click.echo(f"{laid_out:.0%} of the loops are laid out from shorter sounds")
+    for warning in warnings_of(result):
+        click.echo(warning, err=True)

@@ -1,5 +1,7 @@
 """Reads a segment of a recording in blocks: mono, at the pack's sample rate.
 
+Channels are averaged, unless they cancel (channels.py): then the loudest is taken.
+
 No file is ever entirely in memory. Resampling begins MARGIN_S before the segment and ends
 MARGIN_S after it, so that a segment has the same samples as if the whole file had been resampled.
 """
@@ -14,6 +16,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from latent_resonance_export.dataset.audio_file import AudioFileError, open_audio
+from latent_resonance_export.dataset.channels import (
+    AUTO,
+    ChannelStatistics,
+    chosen_weights,
+    fixed_weights,
+)
 from latent_resonance_export.dataset.recordings import Recording, describe_error
 
 FloatArray = NDArray[np.float32]
@@ -22,9 +31,8 @@ BLOCK = 1 << 18  # samples, of all channels together
 COUNT_STEP_S = 0.01  # bins in which clipped samples are counted
 MIN_CLIPPED_RUN = 3  # as many equal samples in a row at the peak are clipped
 NEAR_PEAK = 0.98
-MIN_PEAK = 0.1  # a block below is not clipped, but may be coarsely quantised
+MIN_PEAK = 0.1  # a block below is not clipped
 MIN_STEP = 0.002  # of the peak: a clipped wave reaches the peak in a larger step than a smooth one
-EIGHT_BIT_STEP = 1 / 128
 MAX_AMPLITUDE = 1000.0  # above, 60 dB over full scale, the file is broken
 MAX_MISSING_S = 0.5  # mp3 headers only estimate the length
 
@@ -37,6 +45,7 @@ class Segment:
     clipped: NDArray[np.int64]  # (n_bins,) clipped samples per COUNT_STEP_S, over all channels
     channels: int
     fault: str  # why reading stopped early, or ""
+    note: str = ""  # which channel was taken, if not the mean
 
     def clipped_share(self, start_s: float, length_s: float, sample_rate: int) -> float:
         """Share of clipped samples, before mixing and resampling, in a part of the segment."""
@@ -45,20 +54,18 @@ class Segment:
         return float(self.clipped[first:last].sum() / samples)
 
 
-def read_segment(recording: Recording, first_s: int, length_s: float, sample_rate: int) -> Segment:
+def read_segment(
+    recording: Recording, first_s: int, length_s: float, sample_rate: int, channel: str = AUTO
+) -> Segment:
     """Reads `length_s` seconds from second `first_s` on, or up to the end of the recording."""
     reader = _SegmentReader(recording, first_s, length_s, sample_rate)
     fault = ""
     try:
-        with soundfile.SoundFile(recording.path) as file:
-            reader.read(file)
-    except (OSError, RuntimeError, _InvalidAudioError) as error:
+        with open_audio(recording.readable) as file:
+            reader.read(file, channel)
+    except (OSError, AudioFileError) as error:
         fault = describe_error(error)
-    return Segment(reader.audio(), reader.clipped, reader.channels, fault)
-
-
-class _InvalidAudioError(ValueError):
-    """The file's samples are unusable."""
+    return Segment(reader.audio(), reader.clipped, reader.channels, fault, reader.note)
 
 
 class _SegmentReader:
@@ -74,7 +81,8 @@ class _SegmentReader:
         self.end = min(recording.frames, int((first_s + length_s + MARGIN_S) * self.rate))
         self.length = round(length_s * sample_rate)
         self.clipped = np.zeros(int(length_s / COUNT_STEP_S) + 1, np.int64)
-        self.channels = 1
+        self.channels = 1  # that are used
+        self.note = ""
         self.parts: list[FloatArray] = []
 
     def audio(self) -> FloatArray:
@@ -83,24 +91,38 @@ class _SegmentReader:
         whole = np.concatenate([*self.parts, np.zeros(0, np.float32)])
         return whole[lead : lead + self.length]
 
-    def read(self, file: soundfile.SoundFile) -> None:
+    def read(self, file: soundfile.SoundFile, channel: str) -> None:
         """Reads the file, counts clipped samples, mixes to mono and resamples."""
-        self.channels = file.channels
-        step = EIGHT_BIT_STEP if file.subtype in {"PCM_U8", "PCM_S8"} else 0.0
+        weights = self._weights(file, channel)
+        used = np.flatnonzero(weights)
+        self.channels = len(used)
         resampler = soxr.ResampleStream(self.rate, self.out_rate, 1, dtype="float32")
         at = self.begin
         for block in self._blocks(file):
-            self._count_clipped(find_clipped(block, step, self.is_lossy), at)
-            mono = block.mean(axis=1, dtype=np.float32)
+            self._count_clipped(find_clipped(block[:, used], self.is_lossy), at)
+            mono = block @ weights
             at += len(block)
             self.parts.append(resampler.resample_chunk(mono, last=at >= self.end))
         missing_s = (self.end - at) / self.rate
         if missing_s > MAX_MISSING_S:
-            raise _InvalidAudioError(f"it ends {missing_s:.1f} s earlier than its header states")
+            raise AudioFileError(f"it ends {missing_s:.1f} s earlier than its header states")
+
+    def _weights(self, file: soundfile.SoundFile, channel: str) -> FloatArray:
+        """The weight of each channel; `auto` reads the segment once more to choose them."""
+        if file.channels == 1 or channel != AUTO:
+            return fixed_weights(channel, file.channels)
+        statistics = ChannelStatistics(file.channels)
+        try:
+            for block in self._blocks(file):
+                statistics.add(block)
+        except (AudioFileError, RuntimeError):
+            pass  # the second reading meets the same fault, and reports it
+        weights, self.note = chosen_weights(statistics.covariance())
+        return weights
 
     def _blocks(self, file: soundfile.SoundFile) -> Iterator[FloatArray]:
         """Blocks of (frames, channels) from begin to end, as long as they are valid."""
-        if self.begin:
+        if file.tell() != self.begin:
             file.seek(self.begin)
         size, at = max(BLOCK // file.channels, 1), self.begin
         while at < self.end:
@@ -108,7 +130,7 @@ class _SegmentReader:
             if not len(block):
                 return
             if not np.abs(block).max() <= MAX_AMPLITUDE:  # also true for NaN
-                raise _InvalidAudioError("samples are NaN, or more than 60 dB over full scale")
+                raise AudioFileError("samples are NaN, or more than 60 dB over full scale")
             yield block
             at += len(block)
 
@@ -119,38 +141,58 @@ class _SegmentReader:
         np.add.at(self.clipped, bins[inside], 1)
 
 
-def find_clipped(block: FloatArray, step: float, is_lossy: bool) -> NDArray[np.intp]:
-    """Positions of the clipped samples of a block, for each channel.
+def find_clipped(block: FloatArray, is_lossy: bool) -> NDArray[np.intp]:
+    """Positions of the clipped samples of a block (frames, channels), for each channel.
 
     Clipped are runs of equal samples at the peak that are reached in a larger step than that of
     a smooth wave. Lossy coding rounds such runs, so there samples over full scale count too.
-
-    Parameters
-    ----------
-    block : (frames, channels)
-    step : quantisation step of the file, if it is coarse
     """
-    found = [_clipped_runs(channel, step) for channel in block.T]
+    found = [_clipped_runs(channel) for channel in block.T]
     if is_lossy:
         found.extend(np.flatnonzero(np.abs(channel) > 1.0) for channel in block.T)
     return np.concatenate(found)
 
 
-def _clipped_runs(channel: FloatArray, step: float) -> NDArray[np.intp]:
+def _clipped_runs(channel: FloatArray) -> NDArray[np.intp]:
     peak = float(np.abs(channel).max())
     if peak < MIN_PEAK:
         return np.zeros(0, np.intp)
-    near = np.flatnonzero(np.abs(channel) >= NEAR_PEAK * peak)
-    values = channel[near]
-    begins = np.flatnonzero(
-        (np.diff(near, prepend=-2) > 1) | (np.diff(values, prepend=2 * peak) != 0)
-    )
-    lengths = np.diff(begins, append=len(near))
-    first, last = near[begins], near[begins] + lengths - 1
+    first, last = _equal_runs(channel, peak)
     before = np.abs(channel[np.maximum(first - 1, 0)] - channel[first])
     after = np.abs(channel[np.minimum(last + 1, len(channel) - 1)] - channel[last])
-    is_cut = (lengths >= MIN_CLIPPED_RUN) & (
-        np.maximum(before, after) > max(MIN_STEP * peak, 1.5 * step)
-    )
+    step, lengths = np.maximum(before, after), last - first + 1
+    is_cut = (lengths >= MIN_CLIPPED_RUN) & (step > MIN_STEP * peak)
+    if is_cut.any():
+        is_cut &= step > _smooth_step(lengths, quantisation_step(channel))
     runs = [np.arange(a, b + 1) for a, b in zip(first[is_cut], last[is_cut], strict=True)]
     return np.concatenate([np.zeros(0, np.intp), *runs])
+
+
+def _equal_runs(channel: FloatArray, peak: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First and last sample of each run of equal samples near the peak."""
+    near = np.flatnonzero(np.abs(channel) >= NEAR_PEAK * peak)
+    begins = np.flatnonzero(
+        (np.diff(near, prepend=-2) > 1) | (np.diff(channel[near], prepend=2 * peak) != 0)
+    )
+    lengths = np.diff(begins, append=len(near))
+    return near[begins], near[begins] + lengths - 1
+
+
+def _smooth_step(lengths: NDArray[np.intp], quantum: float) -> NDArray[np.float64]:
+    """The largest step after a run of equal samples at the peak of a smooth wave.
+
+    A parabola that changes by one quantum within half the run, h samples, changes by
+    (2 h + 1) / h² quanta in the next sample; rounding adds one more.
+    """
+    half = np.maximum(lengths - 1, 1) / 2
+    steps: NDArray[np.float64] = quantum * ((2 * half + 1) / half**2 + 1)
+    return steps
+
+
+def quantisation_step(channel: FloatArray) -> float:
+    """The smallest difference between two values: 1/128 of what was once 8 bits.
+
+    Measured, because the depth of the file says nothing: 8 bits are also in files of 16.
+    """
+    values = np.unique(channel)
+    return float(np.diff(values).min()) if len(values) > 1 else 0.0

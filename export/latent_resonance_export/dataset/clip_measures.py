@@ -1,4 +1,4 @@
-"""Measures a clip: level, rests, DC, spectral flatness, and a fingerprint. Pure."""
+"""Measures a clip: level, rests, spectral flatness, bandwidth, and a fingerprint. Pure."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from latent_resonance.audio.spectrogram import Geometry, mel_frequencies
+
 FloatArray = NDArray[np.float32]
 BLOCK_S = 0.05  # resolution of rests
 SILENCE_DB = 50.0  # a block this far below the loudest is a rest
@@ -16,6 +18,7 @@ FRAME_S = 0.085  # window of the flatness, long enough to resolve a contrabass's
 BAND_HZ = 375.0  # bandwidth of the flatness: 32 bins of 4096 at 48 kHz
 FLATNESS_HZ = (50.0, 16_000.0)  # below, rumble falls so steeply that it resembles a tone
 TINY = 1e-30
+BANDWIDTH_DB = 70.0  # below the loudest band nothing counts as content
 FINGERPRINT_BANDS, FINGERPRINT_CELLS = 32, 64
 FINGERPRINT_HARMONICS = 16  # of the loop's period
 FINGERPRINT_FLOOR_DB = -50.0  # below it, the changes that a lossy coder makes are inaudible
@@ -28,19 +31,16 @@ class ClipMeasures:
     level_db: float  # RMS, dB re full scale
     active: float  # share that is not a rest, 0..1
     clipped: float  # share of samples, 0..1
-    dc: float  # mean over RMS
     flatness_db: float  # near -2.5 for noise, lower for tonal sounds
 
 
 def measure(loop: FloatArray, sample_rate: int, clipped: float) -> ClipMeasures:
     """Measures (n,) samples; `clipped` was counted before they were mixed and resampled."""
     power = float(np.square(loop, dtype=np.float64).mean())
-    mean = abs(float(loop.mean(dtype=np.float64)))
     return ClipMeasures(
         level_db=10 * np.log10(power + TINY),
         active=active_share(loop, sample_rate),
         clipped=clipped,
-        dc=mean / np.sqrt(power + TINY),
         flatness_db=flatness_db(loop, sample_rate),
     )
 
@@ -70,6 +70,15 @@ def flatness_db(loop: FloatArray, sample_rate: int) -> float:
     mean = bands.mean(axis=2)
     flatness = 10 * (np.log10(bands).mean(axis=2) - np.log10(mean))
     return float((flatness * mean).sum() / mean.sum())
+
+
+def bandwidth_hz(level_db: FloatArray, geometry: Geometry) -> float:
+    """The upper end of what sounds: the centre of the highest band within BANDWIDTH_DB.
+
+    level_db : (n_mels, n_frames), with a maximum of 0.
+    """
+    sounding = np.flatnonzero(level_db.max(axis=1) > -BANDWIDTH_DB)
+    return float(mel_frequencies(geometry)[int(sounding[-1]) + 1])
 
 
 def fingerprint(level_db: FloatArray) -> NDArray[np.float16]:

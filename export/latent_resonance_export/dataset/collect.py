@@ -6,7 +6,7 @@ Pure, except that it reads the files that `extract` wrote, one at a time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
@@ -22,11 +22,17 @@ from latent_resonance_export.dataset.extract import (
     load_result,
     n_samples,
 )
+from latent_resonance_export.dataset.kinds import kind_of, mean_spectrum, separation
 from latent_resonance_export.dataset.licences import Attribution
+from latent_resonance_export.dataset.recordings import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection
-from latent_resonance_export.dataset.split import Span, choose_held_out
+from latent_resonance_export.dataset.split import Span, choose_held_out, describe_held_out
+from latent_resonance_export.dataset.worker_pool import LIMIT_S
 
-CRASHED = "reading it ended the process: the decoder crashed or memory ran out"
+CRASHED = (
+    "reading it ended the process: the decoder crashed, memory ran out, or it took "
+    f"{LIMIT_S // 60} minutes"
+)
 
 
 @dataclass(frozen=True)
@@ -35,13 +41,19 @@ class Candidate:
 
     task: Task
     kept: KeptClip
+    spectrum: NDArray[np.float32] = field(compare=False)  # its mean level in each band
+
+    @property
+    def source(self) -> str:
+        """The name of its recording."""
+        return self.task.recording.source
 
     @property
     def span(self) -> Span:
         """The samples of the recording that it is made of."""
         recording, settings = self.task.recording, self.task.settings
         end = min(self.kept.start + settings.source_length, n_samples(recording, settings))
-        return Span(recording.sha256, self.kept.start, end)
+        return Span(recording.sha256, self.kept.start, end, kind_of(recording.source))
 
     @property
     def offset_s(self) -> float:
@@ -60,10 +72,15 @@ class ClipCollection:
     def __init__(self, tasks: list[Task], rejected: list[Rejection]) -> None:
         self.rejected, self.seconds = rejected, 0.0
         self.candidates: list[Candidate] = []
+        self.notes: dict[str, list[str]] = {}
         fingerprints = []
         for task in tasks:
             result = load_result(task) or _crash_result(task)
-            self.candidates.extend(Candidate(task, kept) for kept in result.kept)
+            self.candidates.extend(
+                Candidate(task, kept, mean_spectrum(print_))
+                for kept, print_ in zip(result.kept, result.fingerprints, strict=False)
+            )
+            self._note(task.recording, result.note)
             rejected.extend(result.rejected)
             self.seconds += result.seconds
             if result.kept:
@@ -72,10 +89,20 @@ class ClipCollection:
             np.concatenate(fingerprints) if fingerprints else np.zeros((0, 1), np.float16)
         )
 
+    def _note(self, recording: Recording, note: str) -> None:
+        """Collects what is unusual about a recording, once each."""
+        found = self.notes.setdefault(recording.source, list(recording.notes))
+        if note and note not in found:
+            found.append(note)
+
     def without_duplicates(self, min_difference_db: float) -> list[Candidate]:
-        """The clips without near-duplicates; of several copies a lossless one is kept."""
-        lossy = [candidate.task.recording.is_lossy for candidate in self.candidates]
-        order = np.argsort(lossy, kind="stable")
+        """The clips without near-duplicates; of several copies the best is kept.
+
+        The best: lossless rather than lossy, then that of the highest sample rate.
+        """
+        recordings = [candidate.task.recording for candidate in self.candidates]
+        rates = [-recording.sample_rate for recording in recordings]
+        order = np.lexsort((rates, [recording.is_lossy for recording in recordings]))
         near = find_duplicates(self.fingerprints[order], min_difference_db)
         found = {int(order[i]): (order[which], apart) for i, (which, apart) in near.items()}
         for index, (which, apart_db) in sorted(found.items()):
@@ -119,16 +146,29 @@ def clip_table(
             held_out=i >= len(training),
             level_db=c.kept.level_db,
             flatness_db=c.kept.flatness_db,
+            made=c.kept.made,
+            bandwidth_hz=c.kept.bandwidth_hz,
         )
         for i, c in enumerate(training + held_out)
     ]
 
 
 def about_of(sounds: str, clips: list[Clip]) -> dict[str, str]:
-    """For the model card: description, licences and authors of the sounds."""
+    """For cards and reports: description, licences and authors; what is held out."""
     licences = sorted({clip.licence or "unknown" for clip in clips})
     authors = sorted({clip.author for clip in clips} - {""})
-    return {"sounds": sounds, "licence": ", ".join(licences), "authors": ", ".join(authors)}
+    return {
+        "sounds": sounds,
+        "licence": ", ".join(licences),
+        "authors": ", ".join(authors),
+        "held_out": describe_held_out([c.source for c in clips], [c.held_out for c in clips]),
+    }
+
+
+def separation_of_folders(candidates: list[Candidate]) -> float:
+    """How unlike the folders sound, see kinds.separation."""
+    spectra = np.array([candidate.spectrum for candidate in candidates])
+    return separation(spectra, [kind_of(candidate.source) for candidate in candidates])
 
 
 def unique_seconds(candidates: list[Candidate]) -> float:

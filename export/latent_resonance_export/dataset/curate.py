@@ -2,7 +2,8 @@
 
     DATASET.part/   finished work, one file per segment of a recording; an interrupted run resumes
                     from it
-    DATASET/        appears complete (dataset.py), with report.html
+    DATASET/        appears complete (dataset.py), with report.html, files.csv (every file of the
+                    folder) and rejected.csv (every rejected clip)
 
 Worker processes read and measure one segment at a time; this process holds only a kilobyte per
 clip. The same recordings and settings give the same bytes, on any number of cores.
@@ -27,30 +28,36 @@ from latent_resonance_export.dataset.collect import (
     about_of,
     clip_table,
     iter_pixels,
+    separation_of_folders,
     unique_seconds,
 )
 from latent_resonance_export.dataset.dataset import (
     CLIPS,
     SPECTROGRAMS,
+    Clip,
     write_clips,
     write_pixels,
     write_sidecar,
 )
 from latent_resonance_export.dataset.duplicates import MIN_DIFFERENCE_DB
 from latent_resonance_export.dataset.extract import load_result, process_segment, segments_of
-from latent_resonance_export.dataset.licences import Attribution, LicenceTables
+from latent_resonance_export.dataset.licences import Attribution, LicenceTables, known
+from latent_resonance_export.dataset.listening_examples import encode_example, example_tasks
 from latent_resonance_export.dataset.recordings import (
+    ProbeTask,
     Recording,
     display_name,
     find_recordings,
     probe,
 )
 from latent_resonance_export.dataset.rejection import Reason, Rejection, summarise_reasons
-from latent_resonance_export.dataset.report import CurationResult, report
+from latent_resonance_export.dataset.report import report
+from latent_resonance_export.dataset.result import CurationResult, Example
 from latent_resonance_export.dataset.settings import CurationError, CurationSettings
+from latent_resonance_export.dataset.tables import write_files, write_rejected
 from latent_resonance_export.dataset.worker_pool import WorkerPool
 
-REPORT = "report.html"
+REPORT, FILES, REJECTED = "report.html", "files.csv", "rejected.csv"
 MIN_TRAINING_CLIPS = 2  # training compares clips with each other
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SPARE_BYTES = 32 << 20  # to leave free on the disk
@@ -90,12 +97,13 @@ def curate(
     if not paths:
         raise CurationError(_nothing_found(sounds, rejected))
     with _work_folder(dataset) as work, WorkerPool(jobs) as workers:
-        recordings = _open_recordings(paths, sounds, rejected, workers, progress)
+        probed = _probe_all(paths, sounds, work, workers, progress)
+        recordings = _select_recordings(probed, settings, rejected)
         collection = _process_recordings(recordings, settings, work, rejected, workers, progress)
         candidates = collection.without_duplicates(min_difference_db)
         training, held_out = collection.split(candidates, share_held_out)
         _require_enough(sounds, work, training, held_out, rejected)
-        clips = clip_table(training, held_out, _attributions(recordings, licences, licence))
+        clips = clip_table(training, held_out, _attributions(recordings, licences, known(licence)))
         name = sounds.resolve().name
         result = CurationResult(
             name=name,
@@ -107,6 +115,9 @@ def curate(
             unused_rows=[f"{row.table}: {row.pattern}" for row in licences.unused],
             read_s=collection.seconds,
             kept_s=unique_seconds(training + held_out),
+            separation=separation_of_folders(training + held_out),
+            notes=collection.notes,
+            examples=_examples(recordings, clips, rejected, settings, workers),
         )
         _write(training + held_out, result, work, dataset)
         return result
@@ -128,7 +139,7 @@ def _check_folders(sounds: Path, dataset: Path) -> None:
 def _nothing_found(sounds: Path, rejected: list[Rejection]) -> str:
     n = len(rejected)
     rest = f"; {n} files are unusable ({summarise_reasons(rejected)})" if rejected else ""
-    return f"{sounds}: contains no wav, flac, ogg, mp3 or aiff file{rest}; name another folder"
+    return f"{sounds}: contains no file that could be a recording{rest}; name another folder"
 
 
 def _work_path(dataset: Path) -> Path:
@@ -158,30 +169,47 @@ def _work_folder(dataset: Path) -> Iterator[Path]:
         ) from error
 
 
-def _open_recordings(
-    paths: list[Path],
-    sounds: Path,
-    rejected: list[Rejection],
-    workers: WorkerPool,
-    progress: Progress,
-) -> list[Recording]:
-    """Recordings in the order of their names; copies of a file are rejected."""
-    tasks = [(display_name(path, sounds), os.fsencode(path)) for path in paths]
+def _probe_all(
+    paths: list[Path], sounds: Path, work: Path, workers: WorkerPool, progress: Progress
+) -> list[Recording | Rejection]:
+    """What each file is, in the order of their names."""
+    tasks = [ProbeTask(display_name(path, sounds), os.fsencode(path), work) for path in paths]
     results: dict[int, Recording | Rejection | None] = {}
     for index, result in workers.map_unordered(probe, tasks):
         results[index] = result
         progress("opening", len(results), len(tasks))
+    return [
+        results[index] or Rejection(task.source, 0.0, Reason.BROKEN, CRASHED)
+        for index, task in enumerate(tasks)
+    ]
+
+
+def _select_recordings(
+    probed: list[Recording | Rejection], settings: CurationSettings, rejected: list[Rejection]
+) -> list[Recording]:
+    """The recordings to cut; copies of a file, and files without the channel, are rejected."""
     found: dict[str, Recording] = {}
-    for index, (source, _) in enumerate(tasks):
-        result = results[index] or Rejection(source, 0.0, Reason.BROKEN, CRASHED)
-        if isinstance(result, Recording) and result.sha256 in found:
-            detail = f"the same file as {found[result.sha256].source}"
-            result = Rejection(source, 0.0, Reason.DUPLICATE, detail)
+    for result in probed:
         if isinstance(result, Rejection):
             rejected.append(result)
+        elif why := _reason_to_leave_out(result, found, settings.channel):
+            rejected.append(Rejection(result.source, 0.0, *why))
         else:
             found[result.sha256] = result
+            if result.fault:
+                at_s = round(result.seconds, 6)
+                rejected.append(Rejection(result.source, at_s, Reason.BROKEN, result.fault))
     return list(found.values())
+
+
+def _reason_to_leave_out(
+    recording: Recording, found: dict[str, Recording], channel: str
+) -> tuple[Reason, str] | None:
+    if recording.sha256 in found:
+        return Reason.DUPLICATE, f"the same file as {found[recording.sha256].source}"
+    if channel.isdecimal() and 1 < recording.channels < int(channel):
+        return Reason.CHANNEL, f"it has {recording.channels} channels, no channel {channel}"
+    return None
 
 
 def _process_recordings(
@@ -232,6 +260,20 @@ def _attributions(
     }
 
 
+def _examples(
+    recordings: list[Recording],
+    clips: list[Clip],
+    rejected: list[Rejection],
+    settings: CurationSettings,
+    workers: WorkerPool,
+) -> list[Example]:
+    """Sounds for the report, in the order of their tasks; none where the decoder crashed."""
+    length_s = settings.geometry.loop_s
+    tasks = example_tasks(recordings, clips, rejected, length_s, settings.channel)
+    encoded = dict(workers.map_unordered(encode_example, tasks))
+    return [example for index in sorted(encoded) if (example := encoded[index])]
+
+
 def _write(candidates: list[Candidate], result: CurationResult, work: Path, dataset: Path) -> None:
     """Writes all files to the work folder, then renames it to the dataset."""
     geometry, folder = result.settings.geometry, work / "dataset"
@@ -242,6 +284,8 @@ def _write(candidates: list[Candidate], result: CurationResult, work: Path, data
     folder.mkdir()
     write_pixels(iter_pixels(candidates), len(candidates), folder / SPECTROGRAMS, geometry)
     write_clips(result.clips, folder / CLIPS)
+    write_files(result, folder / FILES)
+    write_rejected(result.rejected, folder / REJECTED)
     write_sidecar(folder, geometry, result.about)
     pixels = np.load(folder / SPECTROGRAMS, mmap_mode="r", allow_pickle=False)
     (folder / REPORT).write_text(report(result, pixels), encoding="utf-8")

@@ -44,6 +44,8 @@ class Clip:
     held_out: bool
     level_db: float | None = None  # RMS of the recording; None if not measured
     flatness_db: float | None = None
+    made: str = "cut"  # or "sustained", "repeated", "held": of a sound shorter than a loop
+    bandwidth_hz: float | None = None  # the upper end of what sounds
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ def read_clips(path: Path) -> list[Clip]:
                 bool(int(row["held_out"])),
                 _number(row.get("level_db")),
                 _number(row.get("flatness_db")),
+                row.get("made") or "cut",
+                _number(row.get("bandwidth_hz")),
             )
             for row in csv.DictReader(file)
         ]

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance_export.dataset.audio_reader import read_segment
-from latent_resonance_export.dataset.clip_measures import fingerprint, measure
+from latent_resonance_export.dataset.clip_measures import bandwidth_hz, fingerprint, measure
 from latent_resonance_export.dataset.dataset import quantise
 from latent_resonance_export.dataset.loops import (
     close_loop,
@@ -27,6 +27,7 @@ from latent_resonance_export.dataset.loops import (
     spectrogram_at_peak,
     sustain,
 )
+from latent_resonance_export.dataset.one_shots import MIN_S, hold, repeat, trimmed
 from latent_resonance_export.dataset.recordings import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection, rejection_of
 from latent_resonance_export.dataset.segment import onset_starts, stride_starts
@@ -63,6 +64,36 @@ class KeptClip:
     start: int  # samples, at the pack's rate
     level_db: float
     flatness_db: float
+    made: str  # how: "cut", "sustained", "repeated" or "held"
+    bandwidth_hz: float  # the upper end of what sounds
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A loop of a segment, before it is measured."""
+
+    start: int  # samples in the segment
+    length: int  # samples of the segment that are used
+    audio: FloatArray
+    made: str = "cut"
+
+
+@dataclass(frozen=True)
+class FinishedClip:
+    """A clip within the limits, with its pixels and its fingerprint."""
+
+    start: int  # samples of the recording, at the pack's rate
+    level_db: float
+    flatness_db: float
+    made: str
+    bandwidth_hz: float
+    pixels: NDArray[np.uint8]
+    fingerprint: NDArray[np.float16]
+
+    @property
+    def row(self) -> list[float | str]:
+        """The values that are written as JSON, in the order of KeptClip."""
+        return [self.start, self.level_db, self.flatness_db, self.made, self.bandwidth_hz]
 
 
 @dataclass(frozen=True)
@@ -73,6 +104,7 @@ class SegmentResult:
     rejected: list[Rejection]
     fingerprints: NDArray[np.float16]  # (n_kept, n)
     seconds: float  # of audio in the segment, without the overlap with the next one
+    note: str = ""  # which channel was taken, if not the mean
 
 
 def n_samples(recording: Recording, settings: CurationSettings) -> int:
@@ -93,7 +125,8 @@ def process_segment(task: Task) -> float:
     clips = list(processor.clips())
     result = {
         "seconds": processor.seconds,
-        "kept": [[start, level_db, flatness_db] for start, level_db, flatness_db, *_ in clips],
+        "note": processor.segment.note,
+        "kept": [clip.row for clip in clips],
         "refused": [
             [r.offset_s, r.reason.name, r.detail, r.level_db, r.flatness_db]
             for r in processor.rejected
@@ -104,8 +137,8 @@ def process_segment(task: Task) -> float:
         with beside.open("wb") as file:
             np.savez(
                 file,
-                pixels=np.array([clip[3] for clip in clips], np.uint8),
-                fingerprints=np.array([clip[4] for clip in clips], np.float16),
+                pixels=np.array([clip.pixels for clip in clips], np.uint8),
+                fingerprints=np.array([clip.fingerprint for clip in clips], np.float16),
                 heard=np.array(json.dumps(result)),  # words: the key in existing work folders
             )
         beside.replace(task.path)
@@ -125,7 +158,7 @@ def load_result(task: Task) -> SegmentResult | None:
         rejected = [
             Rejection(source, at, Reason[reason], *rest) for at, reason, *rest in result["refused"]
         ]
-        return SegmentResult(kept, rejected, fingerprints, result["seconds"])
+        return SegmentResult(kept, rejected, fingerprints, result["seconds"], result["note"])
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
 
@@ -147,47 +180,71 @@ class _SegmentProcessor:
         self.rejected: list[Rejection] = []
         first_s = task.number * self.settings.segment_s
         length_s = self.settings.segment_s + self.settings.source_length / self.rate
-        self.segment = read_segment(self.recording, first_s, length_s, self.rate)
+        self.segment = read_segment(
+            self.recording, first_s, length_s, self.rate, self.settings.channel
+        )
         here_s = len(self.segment.audio) / self.rate
         is_last = here_s + first_s >= self.recording.seconds - 1.0
         self.seconds = here_s if is_last else min(here_s, float(self.settings.segment_s))
 
-    def clips(self) -> Iterator[tuple[int, float, float, NDArray[np.uint8], NDArray[np.float16]]]:
-        """(start, level_db, flatness_db, pixels, fingerprint) of each clip that is kept."""
+    def clips(self) -> Iterator[FinishedClip]:
+        """The clips that are kept."""
         if self.segment.fault:
             self._reject(len(self.segment.audio), Reason.BROKEN, self.segment.fault)
-        for start, length, loop in self._loops():
+        for loop in self._loops():
             share = self.segment.clipped_share(
-                start / self.rate, length / self.rate, self.recording.sample_rate
+                loop.start / self.rate, loop.length / self.rate, self.recording.sample_rate
             )
-            measured = measure(loop, self.rate, share)
+            measured = measure(loop.audio, self.rate, share)
             levels = (round(measured.level_db, 2), round(measured.flatness_db, 2))
-            rejection = rejection_of(measured, self.settings.limits)
-            if rejection:
-                self._reject(start, *rejection, *levels)
-                continue
-            below_peak = level_below_peak(loop, self.geometry)
-            spectrogram = spectrogram_at_peak(below_peak, self._peak_db(start), self.geometry)
-            yield self.task.first + start, *levels, quantise(spectrogram), fingerprint(below_peak)
+            if rejection := rejection_of(measured, self.settings.limits):
+                self._reject(loop.start, *rejection, *levels)
+            else:
+                yield self._finished(loop, *levels)
 
-    def _loops(self) -> Iterator[tuple[int, int, FloatArray]]:
-        """(start in the segment, samples used, loop)."""
+    def _finished(self, loop: Loop, level_db: float, flatness_db: float) -> FinishedClip:
+        below_peak = level_below_peak(loop.audio, self.geometry)
+        spectrogram = spectrogram_at_peak(below_peak, self._peak_db(loop.start), self.geometry)
+        return FinishedClip(
+            self.task.first + loop.start,
+            level_db,
+            flatness_db,
+            loop.made,
+            round(bandwidth_hz(below_peak, self.geometry)),
+            quantise(spectrogram),
+            fingerprint(below_peak),
+        )
+
+    def _loops(self) -> Iterator[Loop]:
+        """Loops without DC: its step at a cross-fade would be a thump."""
         audio, source_length = self.segment.audio, self.settings.source_length
         if self.task.number == 0 and len(audio) < source_length:
-            yield from self._sustained()
+            yield from self._short(audio - audio.mean() if len(audio) else audio)
             return
         for start in self._starts():
             piece = audio[start : start + source_length]
-            yield start, source_length, close_loop(piece, self.geometry.loop_length)
+            loop = close_loop(piece - piece.mean(), self.geometry.loop_length)
+            yield Loop(start, source_length, loop)
 
-    def _sustained(self) -> Iterator[tuple[int, int, FloatArray]]:
-        audio, shortest = self.segment.audio, self.settings.shortest
+    def _short(self, audio: FloatArray) -> Iterator[Loop]:
+        """A loop of a recording that is shorter than one, if it may be."""
+        shortest, length = self.settings.shortest, self.geometry.loop_length
         if len(audio) >= shortest:
-            fade, length = fade_length(self.geometry), self.geometry.loop_length
-            yield 0, len(audio), sustain(audio, length, fade)
+            loop = sustain(audio, length, fade_length(self.geometry))
+            yield Loop(0, len(audio), loop, "sustained")
+            return
+        sound = trimmed(audio)
+        if self.settings.one_shots != "refuse" and len(sound) >= MIN_S * self.rate:
+            yield self._one_shot(sound, len(audio))
         elif not self.segment.fault:
             detail = f"{len(audio) / self.rate:.2f} s, shorter than {shortest / self.rate:.2f} s"
             self._reject(0, Reason.SHORT, detail)
+
+    def _one_shot(self, sound: FloatArray, n_used: int) -> Loop:
+        length, rng = self.geometry.loop_length, self._rng("one-shot 0")
+        if self.settings.one_shots == "hold":
+            return Loop(0, n_used, hold(sound, length, self.rate, rng), "held")
+        return Loop(0, n_used, repeat(sound, length, rng), "repeated")
 
     def _starts(self) -> list[int]:
         """Starts in this segment with enough audio after them."""
@@ -201,10 +258,12 @@ class _SegmentProcessor:
         return [start - first for start in stride_starts(first, first + last, stride)]
 
     def _peak_db(self, start: int) -> float:
-        """Random, seeded by content and position: independent of names and number of jobs."""
-        name = f"{self.settings.seed} {self.recording.sha256} {self.task.first + start}"
-        rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
-        return float(rng.uniform(*self.settings.peak_db))
+        return float(self._rng(str(self.task.first + start)).uniform(*self.settings.peak_db))
+
+    def _rng(self, what: str) -> np.random.Generator:
+        """Seeded by content and position: independent of names and number of jobs."""
+        name = f"{self.settings.seed} {self.recording.sha256} {what}"
+        return np.random.default_rng(list(hashlib.sha256(name.encode()).digest()))
 
     def _reject(self, start: int, reason: Reason, detail: str, *levels: float) -> None:
         offset_s = round((self.task.first + start) / self.rate, 6)

@@ -14,15 +14,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from latent_resonance_export.dataset.recordings import Recording
+from latent_resonance_export.dataset.recordings import SIDECARS, TABLES, Recording
 from latent_resonance_export.dataset.settings import CurationError
 
-TABLES = {"licenses.csv", "licences.csv"}
-SIDECARS = (".license", ".licence")
 LICENCE = ("licence", "license", "spdx-license-identifier")
 AUTHOR = ("author", "artist", "creator", "spdx-filecopyrighttext")
 MAX_BYTES = 10_000_000  # of a table; a sidecar is far smaller
 MAX_CHARACTERS = 300  # kept of a licence or an author
+UNKNOWN = {"", "unknown", "n/a", "na", "none", "tbd", "todo", "null"}  # "?" and "-" as well
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class LicenceTables:
             self.used.add(row)
             attribution = attribution.or_else(row.attribution)
         return attribution.or_else(
-            Attribution(recording.licence[:MAX_CHARACTERS], recording.author[:MAX_CHARACTERS])
+            Attribution(_clean_line(recording.licence), _clean_line(recording.author))
         )
 
     @property
@@ -118,7 +117,7 @@ def _parse(path: Path, folder: PurePosixPath) -> Iterator[Row]:
 def _attribution(values: Mapping[str, object]) -> Attribution:
     """Reads lower-case keys, in several spellings."""
     licence, author = (
-        next((_clean_line(values[k]) for k in keys if values.get(k)), "")
+        next((line for k in keys if (line := _clean_line(values.get(k) or ""))), "")
         for keys in (LICENCE, AUTHOR)
     )
     return Attribution(licence, author)
@@ -143,5 +142,10 @@ def _read_sidecar(text: str) -> Attribution:
     return attribution
 
 
+def known(text: str) -> str:
+    """The text; "" if it says that it is unknown, as "?" does."""
+    return "" if text.strip("?-–— .").lower() in UNKNOWN else text
+
+
 def _clean_line(value: object) -> str:
-    return " ".join(str(value).split())[:MAX_CHARACTERS]
+    return known(" ".join(str(value).split())[:MAX_CHARACTERS])

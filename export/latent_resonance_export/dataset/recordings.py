@@ -1,6 +1,8 @@
 """Finds the recordings in a folder and reads their format, length and tags.
 
-Paths are untrusted: links may leave the folder, names may contain any byte.
+A file is known by its content: by libsndfile first, else by ffmpeg (ffmpeg.py), which decodes it
+once into the work folder. Paths are untrusted: links may leave the folder, names may contain any
+byte.
 """
 
 from __future__ import annotations
@@ -14,17 +16,29 @@ from pathlib import Path
 
 import soundfile
 
+from latent_resonance_export.dataset import ffmpeg
+from latent_resonance_export.dataset.audio_file import (
+    UNKNOWN_FORMAT,
+    AudioFileError,
+    one_line,
+    open_audio,
+)
+from latent_resonance_export.dataset.content import HEAD_BYTES, describe_content
 from latent_resonance_export.dataset.rejection import Reason, Rejection
+from latent_resonance_export.dataset.unfinished_header import missing_lengths
 
-SUPPORTED = {
-    *(".wav", ".wave", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
-    *(".aif", ".aiff", ".aifc", ".caf", ".au", ".snd"),
+PROMISING = {  # suffixes that promise a sound: such a file is broken if nothing can read it
+    *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),
+    *(".aif", ".aiff", ".aifc", ".caf", ".au", ".snd", ".voc", ".m4a", ".aac", ".mp4", ".mov"),
+    *(".wma", ".ac3", ".ape", ".wv", ".amr", ".dsf", ".mka", ".webm", ".mkv", ".m4b", ".3gp"),
 }
-UNSUPPORTED = {
-    *(".m4a", ".aac", ".mp4", ".wma", ".ac3", ".ape", ".wv", ".amr", ".dsf", ".mka", ".webm"),
-}
+TABLES = {"licenses.csv", "licences.csv"}
+SIDECARS = (".license", ".licence")
+COMPLETED = "its header was never finished: length from the file"
+LARGE_FILES = {"RF64 (RIFF 64)", "W64 (SoundFoundry WAVE 64)"}  # ffmpeg reads them unfinished
 LOSSY = {"MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I", "VORBIS", "OPUS"}
 SAMPLE_RATES = (4_000, 768_000)  # Hz
+MAX_SECONDS = 100 * 3600
 MAX_FRAMES = 1 << 40  # libsndfile returns more if the header does not contain the length
 BLOCK = 1 << 20  # samples
 
@@ -41,46 +55,68 @@ class Recording:
     is_lossy: bool
     licence: str  # from its tags, or ""
     author: str
+    channels: int = 1
+    decoded: bytes = b""  # the samples that ffmpeg decoded; b"" if libsndfile reads the file
+    notes: tuple[str, ...] = ()  # how it was read, where that is unusual
+    fault: str = ""  # why decoding it ended early, or ""
 
     @property
     def seconds(self) -> float:
         """Its length according to its header."""
         return self.frames / self.sample_rate
 
+    @property
+    def readable(self) -> bytes:
+        """The file that libsndfile reads."""
+        return self.decoded or self.path
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """A file to open, and the folder for decoded samples."""
+
+    source: str
+    path: bytes
+    work: Path
+
 
 def find_recordings(sounds: Path) -> tuple[list[Path], list[Rejection]]:
-    """The audio files below a folder, sorted by name, and the files that are not opened."""
+    """The files below a folder, sorted by name, and what is not opened."""
     found: list[Path] = []
     rejected: list[Rejection] = []
     for path in sorted(_files(sounds, rejected)):
-        suffix, source = path.suffix.lower(), display_name(path, sounds)
-        if path.is_symlink():
-            if path.is_dir() or suffix in SUPPORTED:
-                where = "a link into" if _is_inside(path, sounds) else "a link that leaves"
-                rejected.append(Rejection(source, 0.0, Reason.LINK, f"{where} the folder"))
-        elif suffix in SUPPORTED:
+        if why := _reason_not_to_open(path, sounds):
+            rejected.append(Rejection(display_name(path, sounds), 0.0, *why))
+        else:
             found.append(path)
-        elif suffix in UNSUPPORTED:
-            rejected.append(Rejection(source, 0.0, Reason.FORMAT, suffix))
     return found, rejected
 
 
+def _reason_not_to_open(path: Path, sounds: Path) -> tuple[Reason, str] | None:
+    if path.is_symlink():
+        where = "a link into" if _is_inside(path, sounds) else "a link that leaves"
+        return Reason.LINK, f"{where} the folder"
+    if path.name.startswith("."):
+        return Reason.HIDDEN, "a hidden folder" if path.is_dir() else "a hidden file"
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return Reason.NOT_SOUND, "a pipe, socket or device"
+    if path.name.lower() in TABLES or path.name.lower().endswith(SIDECARS):
+        return Reason.NOT_SOUND, "licences, which are read from it"
+    return None
+
+
 def _files(sounds: Path, rejected: list[Rejection]) -> Iterator[Path]:
-    """All regular files and links except hidden ones; links are not followed."""
+    """Everything but folders that are entered; links and hidden folders are not."""
 
     def on_error(error: OSError) -> None:
         source = display_name(Path(os.fsdecode(error.filename)), sounds)
-        rejected.append(Rejection(source, 0.0, Reason.BROKEN, _one_line(error.strerror)))
+        rejected.append(Rejection(source, 0.0, Reason.BROKEN, one_line(error.strerror)))
 
     for folder, subfolders, names in os.walk(sounds, onerror=on_error):
-        hidden = [name for name in subfolders if name.startswith(".")]
-        for name in hidden:
+        closed = [n for n in subfolders if n.startswith(".") or Path(folder, n).is_symlink()]
+        for name in closed:
             subfolders.remove(name)
-        for name in [*subfolders, *names]:
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            if not name.startswith(".") and (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-                yield path
+        yield from (Path(folder, name) for name in [*closed, *names])
 
 
 def _is_inside(link: Path, sounds: Path) -> bool:
@@ -97,43 +133,147 @@ def display_name(path: Path, sounds: Path) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def probe(task: tuple[str, bytes]) -> Recording | Rejection:
-    """Opens a file, given its (display name, path), and reads its header."""
-    source, path = task
+def probe(task: ProbeTask) -> Recording | Rejection:
+    """Opens a file and reads its header; decodes it if only ffmpeg can."""
+    path = Path(os.fsdecode(task.path))
     try:
-        with Path(os.fsdecode(path)).open("rb") as content:
+        with path.open("rb") as content:
+            head = content.read(HEAD_BYTES)
+            content.seek(0)
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-        with soundfile.SoundFile(path) as file:
-            low, high = SAMPLE_RATES
-            if not low <= file.samplerate <= high:
-                detail = f"sample rate is {file.samplerate} Hz; {low} to {high} Hz are supported"
-                return Rejection(source, 0.0, Reason.BROKEN, detail)
-            frames = file.frames if 0 < file.frames < MAX_FRAMES else _count_frames(file)
-            licence, author = _one_line(file.license), _one_line(file.artist or file.copyright)
-            is_lossy = file.subtype in LOSSY
-            return Recording(
-                source, path, sha256, file.samplerate, frames, is_lossy, licence, author
+    except OSError as error:
+        return Rejection(task.source, 0.0, Reason.BROKEN, describe_error(error))
+    what = describe_content(head)
+    try:
+        if what and path.suffix.lower() not in PROMISING:
+            raise AudioFileError(UNKNOWN_FORMAT)
+        return _checked(_probe_with_libsndfile(task, sha256) or _decoded(task, sha256))
+    except _NoSuchSoundError as error:
+        return Rejection(task.source, 0.0, error.reason, str(error))
+    except (OSError, AudioFileError) as error:
+        return _unreadable(task, what, describe_error(error))
+
+
+class _NoSuchSoundError(ValueError):
+    """The file has no usable sound, for a reason that is known."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def _unreadable(task: ProbeTask, what: str, error: str) -> Rejection:
+    """What a file is that nothing can read: broken if its name promises a sound."""
+    promising = Path(os.fsdecode(task.path)).suffix.lower() in PROMISING
+    if promising or (not what and error != UNKNOWN_FORMAT):
+        detail = f"{error}: it is {what}" if what and error == UNKNOWN_FORMAT else error
+        return Rejection(task.source, 0.0, Reason.BROKEN, detail)
+    return Rejection(task.source, 0.0, Reason.NOT_SOUND, what or UNKNOWN_FORMAT)
+
+
+def _checked(recording: Recording) -> Recording:
+    """The recording, if its rate and length are within the limits."""
+    low, high = SAMPLE_RATES
+    if not low <= recording.sample_rate <= high:
+        detail = f"sample rate is {recording.sample_rate} Hz; {low} to {high} Hz are supported"
+        raise AudioFileError(detail)
+    if recording.seconds > MAX_SECONDS:
+        hours = f"{recording.seconds / 3600:.0f} h according to its header"
+        raise AudioFileError(f"{hours}, above {MAX_SECONDS // 3600} h: cut it")
+    return recording
+
+
+def _probe_with_libsndfile(task: ProbeTask, sha256: str) -> Recording | None:
+    """The recording as libsndfile finds it; None if it does not know the format.
+
+    Raises
+    ------
+    AudioFileError
+        There are no samples.
+    """
+    path = Path(os.fsdecode(task.path))
+    try:
+        with open_audio(task.path) as file:
+            found = Recording(
+                task.source,
+                task.path,
+                sha256,
+                file.samplerate,
+                _frames(file),
+                file.subtype in LOSSY,
+                one_line(file.license),
+                one_line(file.artist or file.copyright),
+                channels=file.channels,
+                notes=(COMPLETED,) if missing_lengths(path) else (),
             )
-    except (OSError, RuntimeError) as error:  # soundfile's own errors are RuntimeErrors
-        return Rejection(source, 0.0, Reason.BROKEN, describe_error(error))
+            kind = file.format_info
+    except AudioFileError:
+        return None
+    if not found.frames and kind not in LARGE_FILES:
+        raise AudioFileError(f"it has no samples after its header ({kind})")
+    return found if found.frames else None
+
+
+def _decoded(task: ProbeTask, sha256: str) -> Recording:
+    """The recording as ffmpeg decodes it into the work folder, unless it was before.
+
+    Raises
+    ------
+    _NoSuchSoundError, AudioFileError
+        It contains no sound, or nothing can read it.
+    """
+    if not ffmpeg.is_installed():
+        raise _NoSuchSoundError(*_without_ffmpeg(task))
+    media = ffmpeg.probe_media(task.path)
+    if media is None:
+        raise AudioFileError(_why_unknown(task))
+    if not media.codec:
+        raise _NoSuchSoundError(Reason.NOT_SOUND, "a film or an image without sound")
+    target = task.work / f"{sha256}.wav"
+    fault = "" if target.exists() else ffmpeg.decode(task.path, target)
+    with open_audio(os.fsencode(target)) as file:
+        return Recording(
+            task.source,
+            task.path,
+            sha256,
+            file.samplerate,
+            file.frames,
+            media.is_lossy,
+            media.licence,
+            media.author,
+            channels=file.channels,
+            decoded=os.fsencode(target),
+            notes=(f"decoded by ffmpeg ({media.codec})",),
+            fault=fault,
+        )
+
+
+def _without_ffmpeg(task: ProbeTask) -> tuple[Reason, str]:
+    suffix = Path(os.fsdecode(task.path)).suffix.lower()
+    if suffix in PROMISING:
+        return Reason.FORMAT, f"{suffix} is no format of libsndfile, and ffmpeg is not installed"
+    return Reason.NOT_SOUND, "libsndfile does not know it, and ffmpeg is not installed"
+
+
+def _why_unknown(task: ProbeTask) -> str:
+    """The reason of libsndfile, which knows more of broken files."""
+    try:
+        with open_audio(task.path):
+            return "it has no samples after its header"
+    except AudioFileError as error:
+        return str(error)
 
 
 def describe_error(error: Exception) -> str:
-    """The message of a library about a broken file, without the path."""
-    if isinstance(error, soundfile.LibsndfileError):
-        reason = _one_line(error.error_string)
-        return "not a recognised audio format" if "does not exist" in reason else reason
-    return _one_line(getattr(error, "strerror", None) or str(error))
+    """The message about a broken file on one line, without the path."""
+    return one_line(getattr(error, "strerror", None) or str(error))
 
 
-def _count_frames(file: soundfile.SoundFile) -> int:
-    """The length of a file whose header does not contain it."""
-    block = max(BLOCK // file.channels, 1)
-    frames = 0
-    while read := len(file.read(block, dtype="float32")):
+def _frames(file: soundfile.SoundFile) -> int:
+    """The length of a file, counted if the header does not contain it."""
+    if 0 < file.frames < MAX_FRAMES:
+        return int(file.frames)
+    block, frames = max(BLOCK // file.channels, 1), 0
+    while frames < MAX_FRAMES and (read := len(file.read(block, dtype="float32"))):
         frames += read
     return frames
-
-
-def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())

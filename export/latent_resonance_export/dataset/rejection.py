@@ -17,7 +17,6 @@ from enum import Enum
 from latent_resonance_export.dataset.clip_measures import ClipMeasures
 
 MIN_ACTIVE = 0.25  # share of a clip that is not a rest: from mostly empty loops, rests are learned
-MAX_DC = 0.1  # of the RMS; the offset of a microphone is far lower
 
 
 class Reason(Enum):
@@ -25,12 +24,14 @@ class Reason(Enum):
 
     SILENCE = ("silence", "a lower --min-level accepts it")
     CLIPPING = ("clipping", "a higher --max-clipped accepts it")
-    DC = ("DC", "high-pass the recording, for example: sox IN OUT highpass 20")
     NOISE = ("noise-like", "a higher --max-flatness accepts it")
     DUPLICATE = ("near-duplicate", "a lower --min-difference accepts it")
-    SHORT = ("too short", "a lower --shortest accepts it")
+    SHORT = ("too short", "a lower --shortest accepts it, or --one-shots repeat")
     BROKEN = ("broken", "export or download the recording again")
-    FORMAT = ("unsupported format", "convert it, for example: ffmpeg -i IN OUT.flac")
+    FORMAT = ("unsupported format", "install ffmpeg, which decodes it: apt install ffmpeg")
+    CHANNEL = ("no such channel", "another --channel accepts it")
+    NOT_SOUND = ("not a sound", "nothing to do, unless it should be one")
+    HIDDEN = ("hidden", "a name without the dot at its beginning accepts it")
     LINK = ("link", "links are not followed: copy the recording into the folder")
     OVERLAP = ("overlaps held-out", "held-out audio is never trained on; more files avoid it")
 
@@ -100,11 +101,6 @@ def rejection_of(measured: ClipMeasures, limits: Limits) -> tuple[Reason, str] |
             measured.clipped > limits.max_clipped,
             Reason.CLIPPING,
             f"{measured.clipped:.2%} of its samples, above {limits.max_clipped:.2%}",
-        ),
-        (
-            measured.dc > MAX_DC,
-            Reason.DC,
-            f"DC offset of {measured.dc:.0%} of its RMS, above {MAX_DC:.0%}",
         ),
         (
             measured.flatness_db > limits.max_flatness_db,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from html import escape
 
 import numpy as np
 from numpy.typing import NDArray
 
+from latent_resonance_export.dataset.advice import laid_out_share, warnings_of
 from latent_resonance_export.dataset.dataset import Clip
+from latent_resonance_export.dataset.kinds import kind_of
 from latent_resonance_export.dataset.recordings import Recording
 from latent_resonance_export.dataset.rejection import Rejection, group_by_reason
+from latent_resonance_export.dataset.result import CurationResult, Example
 from latent_resonance_export.dataset.settings import CurationSettings
 from latent_resonance_export.report.charts import Histogram, thumbnail
 from latent_resonance_export.report.html import key_figures, page, paragraph, section, table
@@ -20,29 +24,8 @@ from latent_resonance_export.report.html import key_figures, page, paragraph, se
 MAX_SHOWN_CLIPS = 60
 MAX_SHOWN_EXAMPLES = 6  # per reason
 MAX_SHOWN_RECORDINGS = 1000
-FEW_CLIPS = 200  # training loops; with fewer, a network memorises them
 LEVEL = ("Level", "dB re full scale, RMS", -80.0, 0.0, 2.0)
 FLATNESS = ("Spectral flatness", "dB, noise to the right", -40.0, 0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class CurationResult:
-    """The result of a curation."""
-
-    name: str  # of the folder of recordings
-    settings: CurationSettings
-    about: dict[str, str]
-    recordings: list[Recording]
-    clips: list[Clip]  # in the order of the spectrograms
-    rejected: list[Rejection]
-    unused_rows: list[str]  # of the tables of licences
-    read_s: float  # seconds of audio that were read
-    kept_s: float  # seconds of the recordings that are part of a loop
-
-    @property
-    def n_training(self) -> int:
-        """Number of training loops."""
-        return sum(not clip.held_out for clip in self.clips)
 
 
 def report(result: CurationResult, pixels: NDArray[np.uint8]) -> str:
@@ -51,10 +34,12 @@ def report(result: CurationResult, pixels: NDArray[np.uint8]) -> str:
         f"<h1>{escape(result.name)}</h1>",
         paragraph(result.about["sounds"]),
         _figures(result),
-        *_warnings(result),
+        *(paragraph(f"{text[0].upper()}{text[1:]}.", warning=True) for text in warnings_of(result)),
         _contact_sheet(result.clips, pixels),
+        _sounds(result.examples),
         _charts(result),
-        _refusals(result),
+        _rejections(result),
+        _folders(result),
         _attributions(result.clips, result.settings.geometry.loop_s),
         _recordings(result),
         _settings(result.settings),
@@ -64,6 +49,7 @@ def report(result: CurationResult, pixels: NDArray[np.uint8]) -> str:
 
 def _figures(result: CurationResult) -> str:
     held_out = len(result.clips) - result.n_training
+    laid_out = laid_out_share(result.clips)
     return key_figures(
         [
             (f"{result.n_training:,}", "training loops"),
@@ -73,26 +59,9 @@ def _figures(result: CurationResult) -> str:
             (f"{result.kept_s / 60:,.1f} min", "of it in loops"),
             (f"{len(result.recordings):,}", "recordings opened"),
             (f"{len(result.rejected):,}", "rejections"),
+            *([(f"{laid_out:.0%}", "laid out from short sounds")] if laid_out else []),
         ]
     )
-
-
-def _warnings(result: CurationResult) -> list[str]:
-    found = []
-    if result.n_training < FEW_CLIPS:
-        found.append(
-            f"{result.n_training} training loops are few: with fewer than {FEW_CLIPS} a network "
-            "memorises them. More recordings help most, then a smaller --stride."
-        )
-    unlicensed = {clip.source for clip in result.clips if not clip.licence}
-    if unlicensed:
-        found.append(
-            f"The licence of {len(unlicensed)} recordings is unknown: before you publish a pack, "
-            "state it in a LICENSES.csv, in a sidecar, or for all of them with --licence."
-        )
-    if result.unused_rows:
-        found.append("These rows match no recording: " + "; ".join(result.unused_rows[:20]))
-    return [paragraph(text, warning=True) for text in found]
 
 
 def _contact_sheet(clips: Sequence[Clip], pixels: NDArray[np.uint8]) -> str:
@@ -134,14 +103,35 @@ def _values(result: CurationResult, name: str) -> tuple[list[float], list[float]
     return kept, rejected
 
 
-def _refusals(result: CurationResult) -> str:
+def _sounds(examples: Sequence[Example]) -> str:
+    """Players for kept and for rejected places, as they are in the recordings."""
+    kept, rejected = ([e for e in examples if bool(e.why) is why] for why in (False, True))
+    text = "As recorded, before levels are changed and ends are cross-faded. "
+    text += f"{len(kept)} kept places, then {len(rejected)} rejected ones."
+    players = "\n".join(map(_player, [*kept, *rejected]))
+    return section("Sounds", paragraph(text), f'<div class="sheet">{players}</div>')
+
+
+def _player(example: Example) -> str:
+    data = base64.b64encode(example.mp3).decode()
+    caption = escape(f"{example.source} at {example.offset_s:.1f} s")
+    why = f"<br><b>{escape(example.why)}</b>" if example.why else ""
+    return (
+        f'<figure><audio controls preload="none" src="data:audio/mpeg;base64,{data}"></audio>'
+        f"<figcaption>{caption}{why}</figcaption></figure>"
+    )
+
+
+def _rejections(result: CurationResult) -> str:
     if not result.rejected:
-        return section("Refused", paragraph("Nothing."))
+        return section("Rejected", paragraph("Nothing."))
     rows = [
         [reason.label, len(rejected), reason.remedy, _examples(rejected)]
         for reason, rejected in group_by_reason(result.rejected)
     ]
-    return section("Refused", table(["Reason", "Times", "What to do", "For example"], rows))
+    text = "rejected.csv, beside this page, lists all; files.csv lists every file of the folder."
+    heads = ["Reason", "Times", "What to do", "For example"]
+    return section("Rejected", paragraph(text), table(heads, rows))
 
 
 def _examples(rejected: list[Rejection]) -> list[str]:
@@ -164,14 +154,48 @@ def _attributions(clips: Sequence[Clip], loop_s: float) -> str:
     return section("Licences and authors", table(["Licence", "Author", "Loops", "Minutes"], rows))
 
 
-def _recordings(result: CurationResult) -> str:
-    loops = Counter(clip.source for clip in result.clips)
-    rejected = Counter(rejection.source for rejection in result.rejected)
+def _folders(result: CurationResult) -> str:
+    """Each folder with its recordings, and what is held out."""
+    recordings: dict[str, list[Recording]] = {}
+    for recording in result.recordings:
+        recordings.setdefault(kind_of(recording.source), []).append(recording)
+    counts = _counts(result)
     rows = [
-        [r.source, r.seconds / 60, r.sample_rate, loops[r.source], rejected[r.source]]
+        [kind, len(members), sum(r.seconds for r in members) / 60, *_total(members, counts)]
+        for kind, members in sorted(recordings.items())
+    ]
+    heads = ["Folder", "Recordings", "Minutes", "Loops", "Held out", "Rejected"]
+    text = f"Held out: {result.about['held_out']}. The floor of the audition's distance is "
+    text += "computed on them."
+    return section("Folders", paragraph(text), table(heads, rows))
+
+
+def _counts(result: CurationResult) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """(loops, held-out loops, rejections) by recording."""
+    return (
+        Counter(clip.source for clip in result.clips),
+        Counter(clip.source for clip in result.clips if clip.held_out),
+        Counter(rejection.source for rejection in result.rejected),
+    )
+
+
+def _total(members: Sequence[Recording], counts: Sequence[Counter[str]]) -> list[int]:
+    return [sum(count[r.source] for r in members) for count in counts]
+
+
+def _recordings(result: CurationResult) -> str:
+    counts = _counts(result)
+    rows = [
+        [
+            r.source,
+            r.seconds / 60,
+            r.sample_rate,
+            *(count[r.source] for count in counts),
+            "; ".join(result.notes.get(r.source, [])),
+        ]
         for r in result.recordings[:MAX_SHOWN_RECORDINGS]
     ]
-    heads = ["Recording", "Minutes", "Hz", "Loops", "Refused"]
+    heads = ["Recording", "Minutes", "Hz", "Loops", "Held out", "Rejected", "Notes"]
     text = f"{len(result.recordings):,} recordings"
     if len(result.recordings) > MAX_SHOWN_RECORDINGS:
         text += f", the first {MAX_SHOWN_RECORDINGS:,} of them"
@@ -188,6 +212,8 @@ def _settings(settings: CurationSettings) -> str:
             f"{settings.cut}, {settings.stride / settings.geometry.sample_rate:.2f} s apart",
         ],
         ["Loudest band of a loop", f"{low:g} to {high:g} dB, random"],
+        ["Channel", settings.channel],
+        ["Sounds shorter than --shortest", settings.one_shots],
         ["Seed", str(settings.seed)],
         *([key, f"{value:g}"] for key, value in asdict(settings.geometry).items()),
     ]

@@ -1,7 +1,7 @@
 """Runs tasks on all cores, one process per core, and yields results as they arrive.
 
-A decoder may crash on a hostile file and end its process. The task that caused it is found and
-gets the result None; the others continue.
+A decoder may crash on a hostile file and end its process, or never return: after LIMIT_S its
+process is ended. The task that caused it is found and gets the result None; the others continue.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Self, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+LIMIT_S = 900  # for one task
 
 
 def available_cores() -> int:
@@ -69,7 +70,9 @@ class WorkerPool:
             context = get_context("spawn")  # fork would copy the threads and locks of libraries
             self._pool = ProcessPoolExecutor(processes, context, initializer=_init_worker)
         try:
-            futures = {self._pool.submit(work, task): index for index, task in pending.items()}
+            futures = {
+                self._pool.submit(_limited, work, task): index for index, task in pending.items()
+            }
             for future in as_completed(futures):
                 result = future.result()
                 del pending[futures[future]]
@@ -81,6 +84,15 @@ class WorkerPool:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
             self._pool = None
+
+
+def _limited(work: Callable[[Task], Result], task: Task) -> Result:
+    """Does the work; SIGALRM ends the process if it takes too long, even inside a library."""
+    signal.alarm(LIMIT_S)
+    try:
+        return work(task)
+    finally:
+        signal.alarm(0)
 
 
 def _init_worker() -> None:

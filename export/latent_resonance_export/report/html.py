@@ -23,6 +23,7 @@ p { max-width: 46rem; color: var(--quiet); margin: .3rem 0 1rem; }
   color: var(--text); }
 .sheet { display: grid; grid-template-columns: repeat(auto-fill, minmax(9.5rem, 1fr)); gap: .7rem; }
 figure { margin: 0; }
+audio { width: 100%; height: 2rem; }
 .sheet img { width: 100%; aspect-ratio: 1; display: block; border-radius: .3rem; }
 figcaption { font-size: .75rem; color: var(--quiet); overflow-wrap: anywhere; line-height: 1.3;
   padding-top: .25rem; }
@@ -45,7 +46,7 @@ summary { cursor: pointer; color: var(--quiet); }
 @media print { :root { color-scheme: light; --ground: #fff; --raised: #f4f4f4; --text: #111;
   --quiet: #555; --line: #ccc; } }
 """
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
 
 def page(title: str, parts: Iterable[str]) -> str:
