@@ -7,6 +7,7 @@ from pathlib import Path
 
 import yaml
 
+from latent_resonance_export.audition.summary import limits
 from latent_resonance_export.dataset.dataset import Clip, Dataset
 from latent_resonance_export.pack.model_card import (
     MEANINGS,
@@ -34,10 +35,11 @@ VARIANT = {
 }
 
 
-def test_the_card_shows_every_value_with_its_meaning() -> None:
+def test_the_card_shows_every_value_with_its_limit_and_meaning() -> None:
     text = card(MANIFEST)
-    assert f"| swd | 3.5 | {MEANINGS['swd']} |" in text
-    assert f"| generator_ms | 11.0 | {MEANINGS['generator_ms']} |" in text
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines()]
+    assert ["swd", "3.5", limits()["swd"], MEANINGS["swd"]] in rows
+    assert ["generator_ms", "11.0", limits()["generator_ms"], MEANINGS["generator_ms"]] in rows
     assert "| steps | 7 |" in text
     assert "CC-BY-4.0, MIT" in text
     assert "Other precisions" not in text

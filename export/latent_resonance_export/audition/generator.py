@@ -22,6 +22,8 @@ from latent_resonance_export.gan.models.protocol import latent_dim_of
 from latent_resonance_export.gan.models.registry import make_generator
 from latent_resonance_export.gan.run import CONFIG_FILE, Run, open_run
 from latent_resonance_export.pack.onnx_export import export
+from latent_resonance_export.regressor.model import FILE as REGRESSOR
+from latent_resonance_export.regressor.model import load_regressor
 
 FloatArray = NDArray[np.float32]
 BATCH = 8  # z
@@ -38,6 +40,7 @@ class Subject:
     play : z (n, latent_dim) -> (n, n_mels, n_frames) in [-1, 1], for a few z at once
     write_onnx : writes the generator to the path it is given
     architecture : a name of gan/models/registry.py, or package.module:factory
+    regressor : features (n, 16) -> z, and `anchors` (n, latent_dim); None in a run without one
     trained_on : `folder` of its dataset, and `sha256`, if known
     run : the run's folder, None for a pack
     """
@@ -51,6 +54,8 @@ class Subject:
     steps: int | None = None
     trained_on: dict[str, str] = field(default_factory=dict)
     run: Path | None = None
+    regressor: Callable[[FloatArray], FloatArray] | None = None
+    anchors: FloatArray | None = None
 
     def spectrograms_of(self, z: FloatArray) -> Iterator[FloatArray]:
         """Yields the spectrograms (n_mels, n_frames) of z (n, latent_dim)."""
@@ -98,12 +103,15 @@ def subject_of_pack(pack: Pack) -> Subject:
         architecture=str(training.get("architecture", "loop")),
         steps=steps if isinstance(steps, int) else None,
         trained_on={"folder": f"datasets/{pack.name}"} | ({"sha256": sha256} if sha256 else {}),
+        regressor=_onnx_regressor(networks.regressor),
+        anchors=pack.anchors,
     )
 
 
 def subject_of_run(run: Run) -> Subject:
     """The subject of a run: its EMA generator."""
     config = run.config
+    trained = load_regressor(run.folder) if (run.folder / REGRESSOR).exists() else None
     return Subject(
         name=run.folder.resolve().name,
         geometry=config.geometry,
@@ -114,6 +122,8 @@ def subject_of_run(run: Run) -> Subject:
         steps=run.step,
         trained_on={"folder": config.dataset, "sha256": config.dataset_sha256},
         run=run.folder,
+        regressor=_torch_regressor(trained.regressor) if trained else None,
+        anchors=trained.anchors.numpy() if trained else None,
     )
 
 
@@ -202,6 +212,22 @@ def _torch_generator(network: torch.nn.Module) -> Callable[[FloatArray], FloatAr
             return spectrograms.numpy()[:, 0]
 
     return generate
+
+
+def _onnx_regressor(session: onnxruntime.InferenceSession) -> Callable[[FloatArray], FloatArray]:
+    def z_of(features: FloatArray) -> FloatArray:
+        return np.concatenate([session.run(["z"], {"features": row[None]})[0] for row in features])
+
+    return z_of
+
+
+def _torch_regressor(network: torch.nn.Module) -> Callable[[FloatArray], FloatArray]:
+    def z_of(features: FloatArray) -> FloatArray:
+        with torch.inference_mode():
+            z: torch.Tensor = network(torch.from_numpy(features))
+            return z.numpy()
+
+    return z_of
 
 
 def _copy(source: Path, path: Path) -> None:

@@ -8,7 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
-from latent_resonance_export.audition import nearest_neighbour, seam, speed, tonality
+from latent_resonance_export.audition import (
+    loop_statistics,
+    nearest_neighbour,
+    reach,
+    seam,
+    speed,
+    tonality,
+)
 from latent_resonance_export.audition.diversity import diversity
 from latent_resonance_export.audition.generator import AuditionError, Subject, untrained
 from latent_resonance_export.audition.invert import loop_to_audio
@@ -16,9 +23,12 @@ from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.metrics import all_patches, swd_of_patches
 from latent_resonance_export.gan.validation import spread
 from latent_resonance_export.progress import ProgressCallback, counted, no_progress
+from latent_resonance_export.regressor.real_movement import REAL_P95
 
 FloatArray = NDArray[np.float32]
 MetricValues = dict[str, float | None]  # clips and steps are whole numbers
+OF_LOOPS = ("top_bands", "quiet_frames", "silent_frame", "rhythm_alike", "level_span", "different")
+FACES = "_faces"  # ending of the same figures for the z of composed faces, not for random z
 KEYS = (
     "swd",
     "swd_floor",
@@ -31,6 +41,10 @@ KEYS = (
     "flatness",
     "flatness_real",
     "seam",
+    *OF_LOOPS,
+    *(f"{key}{FACES}" for key in OF_LOOPS),
+    *(f"reach_{name}" for name in REAL_P95),
+    "rarest_anchor",
     "generator_ms",
     "generator_mb",
     "clips",
@@ -41,6 +55,7 @@ CLIPS_WITHOUT_DATASET = 64  # generated if there is no dataset
 FLOOR_DRAWS = 4  # sets of training clips, whose mean distance is the floor: one alone is noisy
 DIVERSITY_PAIRS = 128  # of the diversity
 TONALITY_CLIPS = 24  # inverted to sound, of each kind
+MAX_LOOPS = 1000  # of random z, and as many of composed faces, for OF_LOOPS
 
 
 @dataclass(frozen=True)
@@ -66,11 +81,12 @@ def measure(
     dataset: Dataset | None,
     *,
     clips: int = MAX_CLIPS,
+    loops: int = MAX_LOOPS,
     seed: int = 0,
     progress: ProgressCallback = no_progress,
 ) -> MetricValues:
     """The figures alone, a number or None for each of KEYS; see `compare`."""
-    return compare(subject, dataset, clips=clips, seed=seed, progress=progress).figures
+    return compare(subject, dataset, clips=clips, loops=loops, seed=seed, progress=progress).figures
 
 
 def compare(
@@ -78,10 +94,13 @@ def compare(
     dataset: Dataset | None,
     *,
     clips: int = MAX_CLIPS,
+    loops: int = MAX_LOOPS,
     seed: int = 0,
     progress: ProgressCallback = no_progress,
 ) -> Measurements:
     """Compares a subject with its dataset's held-out clips, at most `clips` of them.
+
+    loops : random z, and as many composed faces, whose loops are measured without comparison
 
     Raises
     ------
@@ -101,6 +120,9 @@ def compare(
         near, near_real = _nearest(dataset, (generated, real), progress)
         figures["memorisation"] = nearest_neighbour.memorisation(near, near_real)
     figures |= _of_each(subject, generated, real, seed, progress)
+    figures |= _of_random_z(subject, loops, seed, progress)
+    if subject.regressor is not None and subject.anchors is not None:
+        figures |= _of_faces(subject, subject.regressor, subject.anchors, loops, seed, progress)
     for _ in counted((None,), "time of the generator", 1, progress):
         figures["generator_ms"], figures["generator_mb"] = speed.cost(subject)
     figures = {key: round_figure(value) for key, value in figures.items()}
@@ -203,6 +225,44 @@ def _of_each(
     return figures
 
 
+def _of_random_z(
+    subject: Subject, n: int, seed: int, progress: ProgressCallback
+) -> dict[str, float]:
+    return _of_loops(subject, subject.draw_z(n, seed), "loops of random z", progress)
+
+
+def _of_faces(
+    subject: Subject,
+    regressor: reach.RegressorFunction,
+    anchors: FloatArray,
+    n: int,
+    seed: int,
+    progress: ProgressCallback,
+) -> dict[str, float]:
+    """The loops that composed faces play, and how z follows a face."""
+    faces = reach.composed_faces(n, seed)
+    loops = _of_loops(subject, regressor(faces), "loops of faces", progress)
+    reaches, shares = (
+        reach.reaches(regressor),
+        reach.anchor_shares(regressor(reach.held(faces)), anchors),
+    )
+    return {
+        **{f"{key}{FACES}": value for key, value in loops.items()},
+        **{f"reach_{name}": value for name, value in reaches.items()},
+        "rarest_anchor": float(shares.min()),
+    }
+
+
+def _of_loops(
+    subject: Subject, z: FloatArray, stage: str, progress: ProgressCallback
+) -> dict[str, float]:
+    """OF_LOOPS of the loops of z; none is kept, for a thousand fill a gigabyte."""
+    spectrograms = counted(subject.spectrograms_of(z), stage, len(z), progress)
+    return loop_statistics.statistics(
+        [loop_statistics.summarise(s, subject.geometry) for s in spectrograms]
+    )
+
+
 def _reasons(figures: MetricValues, dataset: Dataset | None) -> dict[str, str]:
     """Why each missing figure is missing."""
     reasons = {
@@ -211,9 +271,12 @@ def _reasons(figures: MetricValues, dataset: Dataset | None) -> dict[str, str]:
         "diversity": "one clip has no pair",
         "diversity_real": "one clip has no pair",
     }
+    of_faces = (FACES, "rarest_anchor")
     needs_real = ("swd", "diversity_real", "memorisation", "voiced_real", "flatness_real")
     why = {}
     for key in (key for key, value in figures.items() if value is None):
         without = dataset is None and key.startswith(needs_real)
-        why[key] = "needs the dataset" if without else reasons.get(key, "nothing sounds")
+        faceless = key.endswith(of_faces) or key.startswith("reach_")
+        other = "needs a regressor" if faceless else reasons.get(key, "nothing sounds")
+        why[key] = "needs the dataset" if without else other
     return why

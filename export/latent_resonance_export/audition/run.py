@@ -8,7 +8,7 @@ from pathlib import Path
 from latent_resonance_export.audition import figures
 from latent_resonance_export.audition.generator import AuditionError, Subject
 from latent_resonance_export.audition.listening_clips import SECONDS, write_sounds
-from latent_resonance_export.audition.metrics import MAX_CLIPS, Measurements, compare
+from latent_resonance_export.audition.metrics import MAX_CLIPS, MAX_LOOPS, Measurements, compare
 from latent_resonance_export.audition.report import Section, page
 from latent_resonance_export.audition.summary import lines
 from latent_resonance_export.dataset.dataset import Dataset
@@ -25,6 +25,7 @@ def audition(
     folder: Path,
     *,
     clips: int = MAX_CLIPS,
+    loops: int = MAX_LOOPS,
     seconds: float = SECONDS,
     seed: int = 0,
     progress: ProgressCallback = no_progress,
@@ -37,7 +38,7 @@ def audition(
         The folder holds something else, or the generator makes NaN; nothing is written.
     """
     check_folder(folder)
-    measurements = compare(subject, dataset, clips=clips, seed=seed, progress=progress)
+    measurements = compare(subject, dataset, clips=clips, loops=loops, seed=seed, progress=progress)
     with AtomicFolder(folder) as output:
         part = output.new
         sounds = write_sounds(

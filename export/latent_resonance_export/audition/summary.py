@@ -9,17 +9,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from latent_resonance_export.audition.diversity import WEIGHTS
+from latent_resonance_export.audition.loop_statistics import (
+    N_DIFFERENT,
+    N_RHYTHMS,
+    QUIET_DB,
+    TOP_DB,
+    TOP_HZ,
+)
 from latent_resonance_export.audition.metrics import (
     DIVERSITY_PAIRS,
+    FACES,
     FLOOR_DRAWS,
+    MAX_LOOPS,
+    OF_LOOPS,
     TONALITY_CLIPS,
     MetricValues,
 )
 from latent_resonance_export.audition.nearest_neighbour import BANDS, CYCLES
 from latent_resonance_export.audition.speed import TIMES
 from latent_resonance_export.audition.tonality import PITCH_HZ, SAMPLE_RATE, SOUNDING_DB
+from latent_resonance_export.regressor.real_movement import REAL_P95
 
 SEAM = 1.25
+DIFFERENT, RAREST, REACH = 60, 0.03, (0.2, 0.8)
 MARKS = {True: "met", False: "not met", None: ""}
 MISSING = "–"
 
@@ -49,12 +61,39 @@ class _Metric:
 
 
 NAMES = {
+    **{f"{key}{FACES}": "faces" for key in OF_LOOPS},
     "swd_floor": "floor",
     "swd_untrained": "untrained",
     "diversity_real": "real",
     "voiced_real": "real",
     "flatness_real": "real",
 }
+
+
+def _of_loops(key: str, label: str, unit: str, limit: float, how: str) -> _Metric:
+    """A figure of the loops of random z and of faces; both must be within the limit."""
+    target = f"at most {limit:g}{unit}, faces too"
+    reference = (f"{key}{FACES}",)
+    return _Metric(key, label, unit, reference, target, lambda a, b: max(a, b) <= limit, how)
+
+
+def _reach(name: str, explained: bool) -> _Metric:
+    low, high = REACH
+    how = (
+        "Root mean square distance of z, in units of the prior, between the neutral face and one "
+        "with the feature at its 95th percentile on real visitors; two random z are 1.41 apart."
+    )
+    return _Metric(
+        f"reach_{name}",
+        f"reach of {name}",
+        "",
+        (),
+        f"{low:g} to {high:g}",
+        lambda distance: low <= distance <= high,
+        how if explained else "",
+    )
+
+
 METRICS = (
     _Metric(
         "swd",
@@ -121,6 +160,63 @@ METRICS = (
         "Step from the last frame to the first over the clip's median step between neighbours, "
         "median over the generated clips.",
     ),
+    _of_loops(
+        "top_bands",
+        "loops that whistle",
+        "",
+        0.02,
+        f"Share of the loops of {MAX_LOOPS} random z, and of as many composed faces, with a mel "
+        f"band above {TOP_HZ / 1000:g} kHz within {TOP_DB:g} dB of the maximum.",
+    ),
+    _of_loops(
+        "quiet_frames",
+        "rests",
+        "",
+        0.01,
+        f"Share of all frames whose power is over {QUIET_DB:g} dB below their loop's maximum.",
+    ),
+    _of_loops(
+        "silent_frame",
+        "one rest in all loops",
+        "",
+        0.05,
+        "Share of the loops that rest, as above, at the frame at which most of them do.",
+    ),
+    _of_loops(
+        "rhythm_alike",
+        "one rhythm in all loops",
+        "",
+        0.2,
+        f"Mean correlation of the frame-to-frame change of {N_RHYTHMS} loops.",
+    ),
+    _of_loops(
+        "level_span",
+        "level between loops",
+        " dB",
+        9,
+        "From the 5th to the 95th percentile of the loops' mean power. The runtime evens it out "
+        "(loop.even_levels).",
+    ),
+    _Metric(
+        "different",
+        "effectively different",
+        "",
+        (f"different{FACES}",),
+        f"at least {DIFFERENT} of {N_DIFFERENT}, faces too",
+        lambda ours, faces: min(ours, faces) >= DIFFERENT,
+        f"Vendi score (Friedman & Dieng 2022) of {N_DIFFERENT} spectrograms; the faces are of ten "
+        "composed minutes.",
+    ),
+    *(_reach(name, i == 0) for i, name in enumerate(REAL_P95)),
+    _Metric(
+        "rarest_anchor",
+        "faces at the rarest anchor",
+        "",
+        (),
+        f"at least {RAREST}",
+        lambda share: share >= RAREST,
+        "Share of held composed faces that go to the anchor that fewest go to.",
+    ),
     _Metric(
         "generator_ms",
         "time per spectrogram",
@@ -148,6 +244,11 @@ METRICS = (
 def lines(figures: MetricValues, why_missing: dict[str, str]) -> list[Line]:
     """The figures in the order of a model card."""
     return [_line(metric, figures, why_missing) for metric in METRICS]
+
+
+def limits() -> dict[str, str]:
+    """The target of each figure that has one, by its key."""
+    return {metric.key: metric.target for metric in METRICS if metric.target}
 
 
 def table(found: list[Line]) -> str:

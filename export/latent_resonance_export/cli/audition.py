@@ -31,6 +31,13 @@ from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
     help="Clips to compare, real and generated; at most as many as are held out.",
 )
 @click.option(
+    "--loops",
+    type=click.IntRange(2),
+    default=1000,
+    show_default=True,
+    help="Loops of random z, and as many of composed faces, to search for whistles and rests.",
+)
+@click.option(
     "--seconds",
     type=click.FloatRange(1, 3600),
     default=60,
@@ -45,6 +52,7 @@ def audition(
     named: Path | None,
     output: Path | None,
     clips: int,
+    loops: int,
     seconds: float,
     as_json: bool,
     seed: int,
@@ -70,7 +78,14 @@ def audition(
         )
     with stages() as show:
         measurements = run_audition(
-            opened, dataset, folder, clips=clips, seconds=seconds, seed=seed, progress=show
+            opened,
+            dataset,
+            folder,
+            clips=clips,
+            loops=loops,
+            seconds=seconds,
+            seed=seed,
+            progress=show,
         )
     if as_json:
         click.echo(json_of(measurements), nl=False)

@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from latent_resonance.pack import MANIFEST
+from latent_resonance_export.audition.metrics import FACES
+from latent_resonance_export.audition.summary import limits
 from latent_resonance_export.dataset.dataset import Clip, Dataset
+from latent_resonance_export.regressor.real_movement import REAL_P95
 
 UNKNOWN = "not told"  # words: a value in the pack.yaml of existing packs
 MAX_AUTHORS = 40  # named in the manifest; the dataset's clips.csv names all
@@ -30,6 +33,14 @@ MEANINGS = {
     "clips": "number of generated clips that were compared with as many held-out clips",
     "steps": "training steps of the generator that was measured",
     "seam": "step at the loop point over the median step between frames",
+    "top_bands": "share of loops with a band above 13.5 kHz within 40 dB of the maximum",
+    "quiet_frames": "share of frames over 30 dB below their loop's maximum",
+    "silent_frame": "the largest share of loops that are that quiet at one frame",
+    "rhythm_alike": "mean correlation of the frame-to-frame change of two loops",
+    "level_span": "mean power of the loops, 5th to 95th percentile, in dB",
+    "different": "effectively different of 120 spectrograms (Vendi score)",
+    **{f"reach_{name}": f"distance that {name} moves z on real visitors" for name in REAL_P95},
+    "rarest_anchor": "share of held faces at the anchor that fewest go to",
     "generator_ms": "milliseconds per spectrogram, on one thread of the machine that measured it",
     "generator_mb": "size of generator.onnx in MB",
     "generator_disagreement": "largest difference between PyTorch and ONNX Runtime, in [-1, 1]",
@@ -94,13 +105,22 @@ def card(manifest: dict[str, Any]) -> str:
         table(("", ""), manifest["training"].items()),
         "## Measurements",
         table(
-            ("metric", "", "meaning"),
-            ((key, value, MEANINGS.get(key, "")) for key, value in manifest["quality"].items()),
+            ("metric", "", "limit", "meaning"),
+            measurements(manifest["quality"]),
         ),
     ]
     if variants := manifest.get("variants"):
         parts += ["## Other precisions", precisions(variants)]
     return "\n\n".join(parts) + "\n"
+
+
+def measurements(quality: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The rows of the measured values: name, value, limit and meaning."""
+    of = limits()
+    for key, value in quality.items():
+        base = key.removesuffix(FACES)
+        meaning = MEANINGS.get(base, "")
+        yield key, value, of.get(base, "–"), meaning if key == base else f"{meaning}, of faces"
 
 
 def precisions(variants: dict[str, dict[str, Any]]) -> str:
