@@ -1,26 +1,31 @@
 """Scores: the movement of a face as a CSV of features, without images.
 
 Columns `time_s`, `presence` (0 or 1) and any of the features by name; a missing column is
-neutral, rows may have any spacing and are interpolated. A score is recorded from a clip, or
-composed; in attract mode, the instrument plays one without a visitor.
+neutral, rows may have any spacing and are interpolated. Spreadsheets' own CSV is read too: with
+semicolons or tabs, decimal commas, UTF-16, and empty columns at the end. A score is recorded from
+a clip, or composed; in attract mode, the instrument plays one without a visitor.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
 import difflib
+import itertools
 import stat
+import warnings
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.boundary import boundary
+from latent_resonance.config.invisible import first_invisible
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
 from latent_resonance.linux.atomic_file import atomic_path
@@ -29,6 +34,8 @@ RATE_HZ = 30.0  # of the states that a score yields
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ROWS = 216_000  # two hours at RATE_HZ; some 250 MB while they are read
 MAX_LINE_CHARACTERS = 4096
+SEPARATORS = (",", ";", "\t")
+ROUNDING_TOLERANCE = 1e-3  # by which a printed number may exceed its range
 COLUMNS = ("time_s", "presence", *FEATURES)
 NS = 1_000_000_000
 LOOP_FADE_S = 2.0  # cross-fade from the end of a looped score to its beginning
@@ -38,6 +45,10 @@ Float64Array = NDArray[np.float64]
 
 class ScoreError(LatentResonanceError):
     """A score cannot be read; the message says where and why."""
+
+
+class ScoreWarning(UserWarning):
+    """A score has values that are changed; the message says which."""
 
 
 class Score:
@@ -118,42 +129,112 @@ def read_score(path: Path) -> Score:
             raise ScoreError(f"{path}: not a regular file; name a CSV")
         if status.st_size > MAX_BYTES:
             raise ScoreError(f"{path}: larger than 64 MiB; split the score")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(islice(csv.reader(_lines(path, file)), MAX_ROWS + 1))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        with path.open(newline="", encoding=encoding_of(path)) as file:
+            rows = list(islice(_numbered_rows(path, file), MAX_ROWS + 1))
+    except (OSError, UnicodeError, csv.Error) as error:
         raise ScoreError(f"{path}: cannot be read as a CSV ({error})") from error
     if len(rows) > MAX_ROWS:
         raise ScoreError(f"{path}: more than {MAX_ROWS} rows; split the score")
-    rows = [row for row in rows if row]
     if len(rows) < 3:
         raise ScoreError(f"{path}: a score needs a line of column names and at least two rows")
-    return _score_of(path, [name.strip() for name in rows[0]], rows[1:])
+    return _score_of(path, rows[0].cells, rows[1:])
+
+
+class Row(NamedTuple):
+    """A row that is not blank, and its number in the file, where blank lines count."""
+
+    line: int
+    cells: list[str]
+
+
+def _numbered_rows(path: Path, file: TextIO) -> Iterator[Row]:
+    """The rows of a CSV, separated as its first line is; European ones have decimal commas."""
+    lines = _lines(path, file)
+    first = next(lines, "")
+    separator = separator_of(first)
+    reader = csv.reader(itertools.chain((first,), lines), delimiter=separator)
+    for cells in reader:
+        if any(cell.strip() for cell in cells):
+            yield Row(reader.line_num, [_plain(cell, separator) for cell in cells])
+
+
+def _plain(cell: str, separator: str) -> str:
+    """A cell without spaces around it, and with a decimal point."""
+    return cell.strip() if separator == "," else cell.strip().replace(",", ".")
+
+
+def encoding_of(path: Path) -> str:
+    """Encoding of a text file by its byte order mark; UTF-8 without one."""
+    with path.open("rb") as file:
+        mark = file.read(2)
+    return "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+
+
+def separator_of(line: str) -> str:
+    """What separates the columns: the most frequent of comma, semicolon and tab."""
+    return max(SEPARATORS, key=line.count)
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[str]:
     """The lines of a file, none of them so long that it alone fills the memory."""
+    number = 0
     while line := file.readline(MAX_LINE_CHARACTERS):
+        number += 1
         if len(line) == MAX_LINE_CHARACTERS:
             raise ScoreError(
                 f"{path}: a line of {MAX_LINE_CHARACTERS} characters or more; a score has one row "
                 "of numbers a line"
             )
+        if invisible := first_invisible(line):
+            column, name = invisible
+            raise ScoreError(
+                f"{path}, line {number}, column {column}: cannot be read as a CSV ({name}, which "
+                "cannot be seen); remove it"
+            )
         yield line
 
 
-def _score_of(path: Path, names: list[str], rows: list[list[str]]) -> Score:
+def _score_of(path: Path, header: list[str], rows: list[Row]) -> Score:
+    names = _without_trailing_blanks(header)
     _check_names(path, names)
-    table = np.array([_numbers(path, i, row, names) for i, row in enumerate(rows, start=2)])
+    table = np.array([_numbers(path, row, names) for row in rows])
     column = {name: table[:, i] for i, name in enumerate(names)}
     time_s = column["time_s"]
     if not (np.diff(time_s) > 0).all():
-        line = int(np.argmin(np.diff(time_s) > 0)) + 3
-        raise ScoreError(f"{path}, line {line}: time_s must rise from row to row")
+        row = rows[int(np.argmin(np.diff(time_s) > 0)) + 1]
+        raise ScoreError(f"{path}, line {row.line}: time_s must rise from row to row")
     features = np.tile(neutral_features().astype(np.float64), (len(rows), 1))
     for i, name in enumerate(FEATURES):
         if name in column:
-            features[:, i] = np.clip(column[name], *FEATURE_RANGES[name])
-    return Score(time_s, column.get("presence", np.ones(len(rows))), features)
+            features[:, i] = _clipped(path, name, column[name], rows)
+    presence = column.get("presence", np.ones(len(rows)))
+    if outside := [
+        row.line for row, value in zip(rows, presence, strict=True) if value not in (0, 1)
+    ]:
+        raise ScoreError(f"{path}, line {outside[0]}: presence should be 0 or 1")
+    return Score(time_s, presence, features)
+
+
+def _clipped(path: Path, name: str, values: Float64Array, rows: list[Row]) -> Float64Array:
+    """A feature within its range; warns if that changes more than its rounding."""
+    low, high = FEATURE_RANGES[name]
+    clipped = np.clip(values, low, high)
+    outside = np.abs(values - clipped) > ROUNDING_TOLERANCE
+    if outside.any():
+        first = int(np.argmax(outside))
+        warnings.warn(
+            f"{path}, line {rows[first].line}: {name} {values[first]:g} is not within {low:g} to "
+            f"{high:g}; clipped, as are {np.count_nonzero(outside)} rows in all",
+            ScoreWarning,
+            stacklevel=2,
+        )
+    return clipped
+
+
+def _without_trailing_blanks(cells: list[str]) -> list[str]:
+    """Cells without the empty ones at the end, which spreadsheets add."""
+    filled = [i for i, cell in enumerate(cells) if cell]
+    return cells[: filled[-1] + 1] if filled else []
 
 
 def _check_names(path: Path, names: list[str]) -> None:
@@ -168,15 +249,16 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise ScoreError(f"{path}: a column is named twice")
 
 
-def _numbers(path: Path, line: int, row: list[str], names: list[str]) -> list[float]:
-    if len(row) != len(names):
-        raise ScoreError(f"{path}, line {line}: {len(row)} values for {len(names)} columns")
+def _numbers(path: Path, row: Row, names: list[str]) -> list[float]:
+    cells = row.cells[: len(names)] + _without_trailing_blanks(row.cells[len(names) :])
+    if len(cells) != len(names):
+        raise ScoreError(f"{path}, line {row.line}: {len(cells)} values for {len(names)} columns")
     try:
-        values = [float(cell) for cell in row]
+        values = [float(cell) for cell in cells]
     except ValueError as error:
-        raise ScoreError(f"{path}, line {line}: not a number ({error})") from error
+        raise ScoreError(f"{path}, line {row.line}: not a number ({error})") from error
     if not np.isfinite(values).all():
-        raise ScoreError(f"{path}, line {line}: a value is not finite")
+        raise ScoreError(f"{path}, line {row.line}: a value is not finite")
     return values
 
 

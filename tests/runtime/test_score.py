@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
-from latent_resonance.score import MAX_ROWS, ScoreError, bundled_score, read_score, write_score
+from latent_resonance.score import (
+    MAX_ROWS,
+    ScoreError,
+    ScoreWarning,
+    bundled_score,
+    read_score,
+    write_score,
+)
 
 
 def make_score(tmp_path: Path, text: str) -> Path:
@@ -49,6 +57,12 @@ def test_a_score_survives_a_round_trip(tmp_path: Path) -> None:
         ("time_s,mouth_open\n0,1\n1,nan\n", "line 3: a value is not finite"),
         ("time_s,mouth_open\n0,1\n1\n", "line 3: 1 values for 2 columns"),
         ("time_s,time_s\n0,1\n1,2\n", "named twice"),
+        ("time_s,mouth_open\n\n0,1\n\n\n1,wide\n", "line 6: not a number"),
+        ("time_s,mouth_open\n\n0,1\n\n0,1\n", "line 5: time_s must rise"),
+        ("time_s,presence\n0,1\n1,2\n", "line 3: presence should be 0 or 1"),
+        ("time_s,mouth_open\n0,1\n1,\u00a00.5\n", r"line 3, column 3.*U\+00A0 NO-BREAK SPACE"),
+        ("time_s,mouth_open\n0,1\n1,0.5\u200b\n", r"line 3, column 6.*U\+200B ZERO WIDTH"),
+        ("time_s,\u3000mouth_open\n0,1\n1,1\n", r"line 1, column 8.*U\+3000 IDEOGRAPHIC"),
     ],
 )
 def test_a_faulty_score_is_rejected_with_line_and_rule(
@@ -56,6 +70,47 @@ def test_a_faulty_score_is_rejected_with_line_and_rule(
 ) -> None:
     with pytest.raises(ScoreError, match=message):
         read_score(make_score(tmp_path, text))
+
+
+ROWS = ([0.0, 0.0, 0.0], [0.5, 1.0, 0.5], [1.0, 1.0, 0.25])
+GERMAN = "time_s;presence;mouth_open\n0;0;0\n0,5;1;0,5\n1;1;0,25\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        GERMAN.encode(),
+        GERMAN.encode("utf-16"),
+        GERMAN.replace("\n", "\r\n").encode("utf-8-sig"),
+        GERMAN.replace(";", "\t").encode(),
+        GERMAN.replace("\n", ";;;\n").encode(),
+        b"\xfe\xff" + GERMAN.encode("utf-16-be"),
+        GERMAN.replace(",", ".").replace(";", ",").replace("\n", ",,\n").encode(),
+        GERMAN.replace("0,5", '"0,5"').encode(),
+        GERMAN.replace("\n1;1", "\n;;\n \n1;1").encode(),
+    ],
+)
+def test_the_csv_of_spreadsheets_is_read(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "score.csv"
+    path.write_bytes(content)
+    score = read_score(path)
+    mouth = score.features[:, FEATURES.index("mouth_open")]
+    rows = np.stack([score.time_s, score.presence, mouth], axis=1)
+    assert rows == pytest.approx(np.array(ROWS))
+
+
+def test_a_value_out_of_range_is_clipped_and_said_once_with_its_line(tmp_path: Path) -> None:
+    path = make_score(tmp_path, "time_s,mouth_open\n0,0\n1,7\n2,8\n")
+    with pytest.warns(ScoreWarning, match=r"line 3: mouth_open 7 is not within 0 to 1.*2 rows"):
+        score = read_score(path)
+    assert score.features[1, FEATURES.index("mouth_open")] == 1.0
+
+
+def test_a_value_in_range_or_rounded_gives_no_warning(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_score(make_score(tmp_path, "time_s,mouth_open\n0,0\n1,1.00001\n"))
+        read_score(bundled_score())
 
 
 def test_bytes_that_are_not_text_are_rejected(tmp_path: Path) -> None:

@@ -2,8 +2,9 @@
 
 Pure except for the file. Rejected are large files, tabs as indentation, duplicate keys (YAML
 would silently keep the last), aliases (a few lines of them can expand to gigabytes), deep nesting
-(the parser recurses), control characters (no device and no file has one in its name), numbers of
-absurd length, and values that are not what their tag says (`!!bool maybe`).
+(the parser recurses), control characters (no device and no file has one in its name), invisible
+characters outside quotes, numbers that YAML reads as octal or of absurd length, and values that
+are not what their tag says (`!!bool maybe`).
 """
 
 from __future__ import annotations
@@ -17,10 +18,12 @@ import yaml
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.boundary import boundary, shown
+from latent_resonance.config.invisible import first_invisible
 
 MAX_DEPTH = 8  # levels of nesting
 MAX_NUMBER_CHARACTERS = 40
 NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+OCTAL = re.compile(r"[-+]?0[0-9_]+")
 CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times faster
 OPENING = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
@@ -79,13 +82,27 @@ def read_yaml(path: Path, max_bytes: int) -> object:
     """
     text = _read_text(path, max_bytes)
     try:
+        return parse_yaml(text)
+    except YamlError as error:
+        raise YamlError(f"{path}{error}") from error
+
+
+def parse_yaml(text: str) -> object:
+    """The content of a YAML text; None if it is empty.
+
+    Raises
+    ------
+    YamlError
+        The text is not YAML or not within the limits; the message begins with the line.
+    """
+    try:
         _reject_tabs(text)
         _check_events(text)
         return yaml.load(text, Loader=_NoDuplicates)  # noqa: S506  a subclass of the safe loader
     except YamlError as error:
-        raise YamlError(f"{path}, {error}") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date such as 2024-13-45
-        raise YamlError(f"{path}{_reason(error)}") from error
+        raise YamlError(f", {error}") from error
+    except Exception as error:  # libyaml's own, and those of conversions, which are not documented
+        raise YamlError(_reason(error)) from error
 
 
 def _read_text(path: Path, max_bytes: int) -> str:
@@ -131,8 +148,26 @@ def _fault_of(event: yaml.Event) -> str:
     """What must not be in a file; empty if there is nothing."""
     if isinstance(event, yaml.AliasEvent):
         return "an alias (*name); write the value itself instead"
-    if isinstance(event, yaml.ScalarEvent) and CONTROL.search(event.value):
+    if not isinstance(event, yaml.ScalarEvent):
+        return ""
+    if CONTROL.search(event.value):
         return "a control character; remove it"
+    return "" if event.style else _fault_of_unquoted(event)
+
+
+def _fault_of_unquoted(event: yaml.ScalarEvent) -> str:
+    """What is not what it looks like, in a text without quotes."""
+    if found := first_invisible(event.value):
+        column = found[0] + (event.start_mark.column if event.start_mark else 0)
+        return (
+            f"column {column}: {found[1]}, which cannot be seen; use a plain space, or put the "
+            "text in quotes"
+        )
+    if OCTAL.fullmatch(event.value):
+        return (
+            f"{shown(event.value)}: YAML reads a number that begins with 0 as octal; write it "
+            "without the 0, or in quotes if it is text"
+        )
     return ""
 
 
