@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
+import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 PACKAGES_TO_PLAY = ("libportaudio2", "libegl1", "libgles2", "python3-venv")
@@ -15,13 +20,58 @@ PACKAGES_TO_PLAY = ("libportaudio2", "libegl1", "libgles2", "python3-venv")
 
 def packages(*options: str) -> set[str]:
     """Names of the packages that uv would install."""
+    return {line.partition("==")[0].partition(" ")[0] for line in requirements(*options)}
+
+
+def requirements(*options: str) -> list[str]:
+    """The requirements that uv would install, with their markers."""
     uv = os.environ.get("UV") or shutil.which("uv")  # set by `uv run`
     if uv is None:
         pytest.skip("uv is not installed")
     command = [uv, "export", "--frozen", "--no-hashes", "--no-header", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     lines = [line for line in done.stdout.splitlines() if line and not line.startswith((" ", "#"))]
-    return {line.partition("==")[0].partition(" ")[0].removeprefix("-e") for line in lines}
+    return [line for line in lines if not line.startswith("-e")]
+
+
+def wheels_for(machine: str, *options: str) -> Iterator[dict[str, Any]]:
+    """The smallest wheel of each package, from uv.lock, on a machine with Python 3.11."""
+    lock = tomllib.loads((ROOT / "uv.lock").read_text())["package"]
+    wheels = {(each["name"], each["version"]): each.get("wheels", []) for each in lock}
+    environment = {"platform_machine": machine, "python_full_version": "3.11.9"}
+    for requirement in map(Requirement, requirements(*options)):
+        if requirement.marker is None or requirement.marker.evaluate(environment):
+            pinned = str(requirement.specifier).removeprefix("==")
+            fitting = [each for each in wheels[requirement.name, pinned] if fits(each, machine)]
+            yield min(fitting, key=lambda wheel: int(wheel["size"]))
+
+
+def fits(wheel: dict[str, Any], machine: str) -> bool:
+    """Whether a wheel can be installed on a machine with Python 3.11."""
+    tags = r"(cp311-cp311|cp3\d+-abi3|py3-none)-\S*manylinux\S*" + machine
+    return re.search(rf"py3-none-any|{tags}", wheel["url"]) is not None
+
+
+def announced(machine: str, command: str) -> int:
+    """The MB that the setup script says it downloads."""
+    variable = "PLAY_MB" if command == "play" else f"ALL_{machine.upper()}_MB"
+    found = re.search(rf'^{variable}="(\d+) \d+"', (ROOT / "setup").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1])
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(("command", "options"), [("play", ()), ("test", ("--all-packages",))])
+def test_the_announced_download_is_that_of_the_lock(
+    machine: str, command: str, options: tuple[str, ...]
+) -> None:
+    size_mb = sum(int(wheel["size"]) for wheel in wheels_for(machine, *options)) / 1e6
+    assert announced(machine, command) == pytest.approx(size_mb, rel=0.2)
+
+
+def test_no_cuda_is_installed_to_play_or_on_a_board() -> None:
+    for wheels in (wheels_for("x86_64"), wheels_for("aarch64", "--all-packages")):
+        assert not any(re.search("nvidia|cuda|triton", wheel["url"]) for wheel in wheels)
 
 
 def test_the_runtime_installs_neither_export_nor_test_packages() -> None:
@@ -115,6 +165,21 @@ def test_a_board_without_atomics_does_not_install_mediapipe(
     _, install, perform = [call for call in calls(machine) if not call.endswith("cache")]
     assert ("libegl1" in install.split()) == (left_out == "")
     assert perform == f"uv [{left_out}] run"
+
+
+def test_a_download_is_announced_before_anything_is_installed(machine: Path) -> None:
+    put(machine / "apt-get", "echo apt-get >&2")
+    lines = setup(machine, "play").stderr.splitlines()
+    assert re.search(r"downloading about \d+ MB .* take \d+ MB", lines[0])
+    assert "apt-get" in lines
+    (machine / ".venv").mkdir()
+    assert not any("downloading" in line for line in setup(machine, "play").stderr.splitlines())
+
+
+def test_a_board_announces_its_smaller_download(machine: Path) -> None:
+    put(machine / "uname", "echo aarch64")
+    first = setup(machine, "all").stderr.splitlines()[0]
+    assert f"about {announced('aarch64', 'test')} MB" in first
 
 
 def test_testing_installs_more_and_passes_arguments_on(machine: Path) -> None:
