@@ -67,8 +67,9 @@ _MIN, _MAX = np.array([FEATURE_RANGES[name] for name in FEATURES], np.float32).T
 
 MAGIC = b"LRFS"
 VERSION = 1
-# Magic, version, presence, two zero bytes, sequence, time in nanoseconds, the features.
-_WIRE = struct.Struct(f"<4sBB2xQq{len(FEATURES)}f")
+# Magic, version, presence, whether no image came, a zero byte, sequence, time in nanoseconds, the
+# features.
+_WIRE = struct.Struct(f"<4sBBBxQq{len(FEATURES)}f")
 MESSAGE_BYTES = _WIRE.size
 _MAX_QUEUED = 600  # datagrams per call, more than the kernel queues under systemd
 
@@ -87,12 +88,15 @@ class FaceState:
         Whether a face is detected.
     features
         Shape (16,), float32, in the order of `FEATURES`, within `FEATURE_RANGES`.
+    without_image
+        Whether the camera sent nothing; such states only say that the eye runs.
     """
 
     sequence: int
     time_ns: int
     present: bool
     features: FeatureVector
+    without_image: bool = False
 
 
 def neutral_features() -> FeatureVector:
@@ -111,7 +115,8 @@ def clip_features(features: NDArray[np.floating]) -> NDArray[np.float32]:
 def encode(state: FaceState) -> bytes:
     """The state as `MESSAGE_BYTES` little-endian bytes."""
     numbers = state.features.tolist()
-    return _WIRE.pack(MAGIC, VERSION, state.present, state.sequence, state.time_ns, *numbers)
+    flags = (state.present, state.without_image)
+    return _WIRE.pack(MAGIC, VERSION, *flags, state.sequence, state.time_ns, *numbers)
 
 
 def decode(data: bytes) -> FaceState:
@@ -124,13 +129,14 @@ def decode(data: bytes) -> FaceState:
     """
     if len(data) != MESSAGE_BYTES:
         raise ValueError(f"a face state has {MESSAGE_BYTES} bytes; this message has {len(data)}")
-    magic, version, present, sequence, time_ns, *numbers = _WIRE.unpack(data)
+    magic, version, present, without_image, sequence, time_ns, *numbers = _WIRE.unpack(data)
     if magic != MAGIC or version != VERSION:
         raise ValueError(f"not a face state of version {VERSION}: {magic!r}, version {version}")
     features = np.array(numbers, np.float32)
     if not np.isfinite(features).all():
         raise ValueError("a face state holds a feature that is not a finite number")
-    return FaceState(sequence, time_ns, bool(present), clip_features(features))
+    clipped = clip_features(features)
+    return FaceState(sequence, time_ns, bool(present), clipped, bool(without_image))
 
 
 class FaceSender:

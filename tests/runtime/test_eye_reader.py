@@ -180,4 +180,6 @@ def test_when_images_stop_an_absent_state_is_sent() -> None:
     assert soon is None
     assert later is not None
     assert not later.present
+    assert later.without_image
+    assert not seen.without_image
     assert (later.sequence, later.time_ns) == (1, 11 * NS)

@@ -8,6 +8,7 @@ import stat
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,8 @@ def test_a_state_survives_a_round_trip() -> None:
     sent = make_state(mouth_open=0.25, head_yaw=-0.5)
     read = decode(encode(sent))
     assert (read.sequence, read.time_ns, read.present) == (7, sent.time_ns, True)
+    assert not read.without_image
+    assert decode(encode(replace(sent, without_image=True))).without_image
     np.testing.assert_array_equal(read.features, sent.features)
 
 

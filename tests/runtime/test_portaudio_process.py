@@ -163,10 +163,10 @@ def rig(tmp_path: Path) -> Iterator[SpeakerRig]:
 
 
 NO_DEVICE = "say('none no speaker found'); time.sleep(60)"
-PLAYING = "say('found 48000 2 desk'); sys.stdin.readline(); say('beat 1 0 0'); "
+PLAYING = "say('found 48000 2 desk'); sys.stdin.readline(); say('beat 1 0 0 0'); "
 STALLED = (
     PLAYING
-    + "time.sleep(0.2)\nsay('beat 500 0 0')\nwhile True: say('beat 500 0 0'), time.sleep(0.05)"
+    + "time.sleep(0.2)\nsay('beat 500 0 0 0')\nwhile True: say('beat 500 0 0 0'), time.sleep(0.05)"
 )
 
 
@@ -195,6 +195,45 @@ def test_an_empty_ring_counts_as_an_underflow(rig: SpeakerRig) -> None:
     assert speaker.underflows == 0
     speaker.poll(10.06)
     assert speaker.underflows == 1
+
+
+def test_a_late_clock_skips_what_it_has_missed_or_catches_up_for_a_recording(
+    rig: SpeakerRig,
+) -> None:
+    for keep_all, left in ((False, 4800 - 1440), (True, 0)):
+        speaker = rig.speaker(NO_DEVICE)
+        speaker.keep_all = keep_all
+        rig.ring.restart(1)
+        rig.ring.push(np.zeros(480, np.float32))
+        speaker.poll(10.0)
+        speaker.poll(10.2)  # takes 10 ms of what it should have
+        rig.ring.push(np.zeros(4800, np.float32))
+        assert speaker.late_at(10.2) is keep_all
+        speaker.poll(10.23)
+        assert speaker.underflows == 1
+        assert rig.ring.available == left
+    speaker.poll(10.24)
+    rig.ring.push(np.zeros(4800, np.float32))
+    speaker.poll(10.25)
+    rig.ring.push(np.zeros(4800, np.float32))
+    speaker.poll(10.25)
+    assert not speaker.late_at(10.25)
+
+
+def test_the_silence_of_a_device_is_counted_once_across_processes(rig: SpeakerRig) -> None:
+    speaker = rig.speaker(PLAYING + "say('beat 2 1 0 480')\nsay('beat 3 1 0 960')")
+    rig.poll_until(speaker, lambda: not speaker.playing and bool(rig.opened_rates))
+    assert speaker.silent_s == pytest.approx(0.02)
+
+
+def test_a_device_that_stalls_is_silent_until_it_is_given_up(rig: SpeakerRig) -> None:
+    speaker = rig.speaker(STALLED)
+    rig.poll_until(speaker, lambda: speaker.playing)
+    rig.poll(speaker, 4.0)
+    rig.poll_until(speaker, lambda: speaker.callbacks == 500)
+    rig.poll(speaker, 1.2)
+    assert not speaker.playing
+    assert speaker.silent_s == pytest.approx(1.0, abs=0.1)
 
 
 def test_an_empty_ring_before_the_first_sample_is_no_underflow(rig: SpeakerRig) -> None:
@@ -242,7 +281,7 @@ def test_an_output_process_that_cannot_be_started_is_retried(rig: SpeakerRig) ->
 
 
 def test_underflows_are_kept_when_the_process_is_replaced(rig: SpeakerRig) -> None:
-    speaker = rig.speaker(PLAYING + "say('beat 2 4 3')")
+    speaker = rig.speaker(PLAYING + "say('beat 2 4 3 480')")
     rig.poll_until(speaker, lambda: not speaker.playing and bool(rig.opened_rates))
     assert speaker.underflows == 7
     assert speaker.xruns == 3

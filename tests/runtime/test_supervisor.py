@@ -115,13 +115,20 @@ def lines(sent: list[str]) -> list[str]:
 
 
 def test_the_status_is_a_readable_line(rig: Rig) -> None:
-    rig.state.n_images = 15
+    rig.state.n_states = rig.state.n_images = 15
     (line,) = lines(rig.run(0.6))
     assert re.fullmatch(
         r"playing the score, no visitor, (29|30) images/s, 0 underflows, "
         r"no speaker \(looking for a speaker\)",
         line,
     )
+
+
+def test_without_a_camera_there_is_no_rate_of_images(rig: Rig) -> None:
+    rig.state.n_states = 15  # the eye runs
+    (line,) = lines(rig.run(0.6))
+    assert "images/s" not in line
+    assert "images/s" not in rig.supervisor.summary(1.0)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +153,7 @@ def test_the_status_names_the_state_of_the_visit(scene: VisitState, words: str) 
 
 
 def status(sent: list[str]) -> str:
-    return [line for line in sent if " images/s" in line][-1]
+    return [line for line in sent if " underflows" in line][-1]
 
 
 def test_the_status_names_quiet_hours_clock_errors_and_settings_errors(rig: Rig) -> None:
@@ -166,7 +173,7 @@ def test_a_day_is_logged_at_its_end_and_at_exit(rig: Rig) -> None:
     rig.run(1.0)
     state.presence.visits, state.presence.played_s = 2, 75.0
     state.settings_error = "settings refused: …"
-    state.n_images = 20
+    state.n_states = state.n_images = 20
     rig.run(5.0)  # and the eye sends nothing more
     state.schedule = ScheduleState(today=date(2026, 12, 2))
     rig.run(1.0)

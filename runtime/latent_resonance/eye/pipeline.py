@@ -12,10 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from latent_resonance.config.load import Initial
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.camera import Image, images_of_clip
 from latent_resonance.eye.camera.reader import CameraReader
@@ -56,7 +57,7 @@ def run_live(
     notifier
         systemd's, made before network access was dropped.
     schedule
-        Checked at every step; outside opening hours the camera is closed.
+        Checked at every step; the camera is closed outside opening hours and on standby.
 
     Raises
     ------
@@ -68,12 +69,12 @@ def run_live(
         If the socket's path is too long.
     """
     notifier = notifier or Notifier({})
-    schedule = schedule or Schedule(settings, None, log)
+    schedule = schedule or Schedule(Initial(settings), None, log)
     with contextlib.ExitStack() as cleanup:
         cleanup.callback(signal.setitimer, signal.ITIMER_REAL, 0.0)
         sender = FaceSender(socket_path)
         cleanup.callback(sender.close)
-        paused = not schedule.is_open()
+        paused = bool(schedule.closed_because())
         reader = CameraReader(partial(open_camera, settings.camera), log, paused=paused)
         cleanup.callback(reader.close)
         tracker = open_tracker(models_folder(), settings.eye)
@@ -84,7 +85,8 @@ def run_live(
         loop = LiveLoop(reader, pipeline, sender, report, memory)
         while not stop.is_set():
             signal.setitimer(signal.ITIMER_REAL, hung_s)
-            reader.set_paused(not schedule.is_open())
+            report.closed_because = schedule.closed_because()
+            reader.set_paused(bool(report.closed_because))
             report.refused = schedule.refused
             loop.step()
 
@@ -174,7 +176,8 @@ class Pipeline:
             )
         if now_ns - self._image_ns < self._lost_ns:
             return None
-        return self._extractor.step(None, self._monotonic_ns(now_ns))
+        state = self._extractor.step(None, self._monotonic_ns(now_ns))
+        return replace(state, without_image=True)
 
     def _monotonic_ns(self, time_ns: int) -> int:
         """`time_ns`, but never before the last: a driver's clock may lag slightly behind ours."""

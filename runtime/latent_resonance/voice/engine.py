@@ -51,6 +51,7 @@ from latent_resonance.voice.synthesis.schedule import GenerationSchedule
 from latent_resonance.voice.telemetry import TelemetrySender
 
 TICK_S = 0.005
+LATE_TICK_S = 0.001  # while a recording catches up with the clock
 FADE_OUT_S = 0.25
 RECEIVE_TIMEOUT_S = 1 / 30
 GLIDE_TIMEOUT_S = 0.01  # about a hop: while features glide from one slow image to the next
@@ -92,6 +93,7 @@ class Engine:
         self.thermometer = Thermometer()
         self.telemetry = TelemetrySender(geometry, server, self.state) if server else None
         self.recording: Recording | None = None
+        self.silent_s = 0.0  # of the speaker, recorded so far
         self.stop = threading.Event()
         self.failure: Exception | None = None
 
@@ -112,6 +114,12 @@ class Engine:
         """Start to record, on a thread of its own."""
         self.recording = recording
         return self._start_thread("record", partial(_record, recording), daemon=True)
+
+    def fill_gaps(self, silent_s: float) -> None:
+        """Record the silence of the speaker; `silent_s` is its total so far (main thread)."""
+        gap_s, self.silent_s = silent_s - self.silent_s, silent_s
+        if gap_s > 0.0 and self.recording is not None:
+            self.recording.fill_gap(gap_s)
 
     def _start_thread(
         self, name: str, loop: Callable[[], None], *, daemon: bool = False
@@ -137,7 +145,8 @@ class Engine:
             received = receiver.receive(GLIDE_TIMEOUT_S if glide.smoothing_s else RECEIVE_TIMEOUT_S)
             if received is not None:
                 latest, state.image_time_ns = received, received.time_ns
-                state.n_images += 1
+                state.n_states += 1
+                state.n_images += not received.without_image
             state.n_rejected = receiver.rejected
             now_ns = time.monotonic_ns()
             played = state.remote.override(glide.step(latest, now_ns), now_ns)

@@ -22,7 +22,7 @@ from latent_resonance.link.server import MonitorServer, monitor_path
 from latent_resonance.linux.realtime import prepare_realtime_process
 from latent_resonance.linux.systemd import Notifier
 from latent_resonance.voice.child_process import EyeProcess, MonitorProcess
-from latent_resonance.voice.engine import TICK_S, Engine, PerformanceError
+from latent_resonance.voice.engine import LATE_TICK_S, TICK_S, Engine, PerformanceError
 from latent_resonance.voice.output.device import OUTPUT_PROGRAM, Speaker
 from latent_resonance.voice.output.recorder import recorded
 from latent_resonance.voice.pack_loader import PackLoader
@@ -89,6 +89,7 @@ def perform(
         engine = Engine(instrument, receiver, writer, reloader, server)
         del instrument  # a reference here would keep it in memory after it is replaced
         n_channels = recorded_channels(settings.output)
+        speaker.keep_all = record is not None
         with recorded(record, pack.geometry, engine.record_to, log, n_channels):
             end_s = time.monotonic() + (math.inf if seconds is None else seconds)
             children = (eye, monitor_process)
@@ -119,12 +120,15 @@ def _supervise(
     threads = engine.start()
     prepare_realtime_process()
     try:
-        while time.monotonic() < end_s and not (stop.is_set() or engine.stop.is_set()):
+        while not (stop.is_set() or engine.stop.is_set()):
+            if time.monotonic() >= end_s and not speaker.late_at(end_s):
+                break
             supervisor.poll(time.monotonic())
+            engine.fill_gaps(speaker.silent_s)
             reporter.step(engine.state, supervisor, time.monotonic())
             if monitor:
                 monitor.poll(time.monotonic())
-            time.sleep(TICK_S)
+            time.sleep(LATE_TICK_S if speaker.late else TICK_S)
         engine.stop.set()
         notifier.stopping()
         if eye:

@@ -23,7 +23,7 @@ class State:
     ===========  ===========================================================================
     thread       writes
     ===========  ===========================================================================
-    receive      features, n_images, image_time_ns, n_rejected; steps `presence`
+    receive      features, n_states, n_images, image_time_ns, n_rejected; steps `presence`
     maintain     instrument, schedule, thermal, settings_error; the settings of `presence`
     synthesise   n_hops, busy_s
     telemetry    loudness_lufs; applies requests to `remote`
@@ -35,6 +35,7 @@ class State:
     instrument : the newest one; the synthesis may still cross-fade into it
     settings_error : what is wrong with the settings file, in one line; empty if nothing is
     image_time_ns : CLOCK_MONOTONIC at which the newest image was taken; 0 before the first
+    n_states, n_images : face states received, and those that an image gave
     n_rejected : datagrams that were no face states
     busy_s : time spent in synthesis
     loudness_lufs : momentary loudness; FLOOR_DB while no monitor is connected
@@ -50,6 +51,7 @@ class State:
     features: FeatureVector = field(default_factory=neutral_features)
     thermal: ThermalState = field(default_factory=ThermalState)
     tier: int = 0
+    n_states: int = 0
     n_images: int = 0
     image_time_ns: int = 0
     n_rejected: int = 0

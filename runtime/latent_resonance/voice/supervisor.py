@@ -25,7 +25,7 @@ CHECK_INTERVAL_S = 0.5  # of load, temperature and faults
 BUFFER_STEP_S, MAX_BUFFER_S = 0.005, 0.06  # a longer buffer after each underflow
 XRUN_LIMIT = 5  # of a device, before its latency is raised, which interrupts it for a moment
 LATENCY_STEP_S, MAX_LATENCY_S = 0.01, 0.06
-EYE_TIMEOUT_S = 3.0  # without an image, after the first: a fault
+EYE_TIMEOUT_S = 3.0  # without a state, after the first: a fault
 
 
 class Supervisor:
@@ -51,14 +51,14 @@ class Supervisor:
         self.fault: str | None = None
         self.clock_error = ""
         self.rejected_logged = self.had_speaker = False
-        self.last_image_s = now_s
+        self.last_state_s, self.n_states = now_s, 0
         self.faults, self.daily_log = FaultCounter(), DailyLog()
 
     def poll(self, now_s: float) -> None:
         """Keep speaker, eye and watchdog going; twice a second, check everything else."""
         self.speaker.poll(now_s)
         if self.eye:
-            self.eye.poll(now_s, self.state.n_images)
+            self.eye.poll(now_s, self.state.n_states)
         self._notify_watchdog()
         if now_s - self.checked_s >= CHECK_INTERVAL_S:
             self._check(now_s, now_s - self.checked_s)
@@ -79,8 +79,8 @@ class Supervisor:
         (n_images, busy_s), self.previous = self.previous, (state.n_images, state.busy_s)
         load = load_of(self.previous[1] - busy_s, elapsed_s)
         state.tier = self.load_shedder.step(now_s, load, state.thermal)
-        if self.previous[0] > n_images:
-            self.last_image_s = now_s
+        if state.n_states > self.n_states:
+            self.n_states, self.last_state_s = state.n_states, now_s
         self._log_changes()
         self._apply_output_settings(now_s)
         self._adapt_buffer()
@@ -93,7 +93,7 @@ class Supervisor:
 
     def _count_faults(self, now_s: float) -> None:
         state, faults = self.state, self.faults
-        eye_silent = state.n_images > 0 and now_s - self.last_image_s > EYE_TIMEOUT_S
+        eye_silent = state.n_states > 0 and now_s - self.last_state_s > EYE_TIMEOUT_S
         faults.update("eye silent", active=eye_silent)
         self.had_speaker |= self.speaker.playing
         faults.update("speaker lost", active=self.had_speaker and not self.speaker.playing)
@@ -165,7 +165,7 @@ class Supervisor:
         schedule = self.state.schedule
         parts = [
             activity(self.state.presence, schedule),
-            f"{images_per_s:.0f} images/s",
+            *self._images(f"{images_per_s:.0f}"),
             f"{self.speaker.underflows} underflows",
         ]
         if schedule.opening is OpeningState.QUIET:
@@ -177,13 +177,17 @@ class Supervisor:
             parts.append(f"{self.load_shedder.reason()}: {describe_tier(self.load_shedder.tier)}")
         return ", ".join(parts)
 
+    def _images(self, per_s: str) -> list[str]:
+        """The rate of images, if there was any."""
+        return [f"{per_s} images/s"] if self.state.n_images else []
+
     def summary(self, now_s: float) -> str:
         """One line about the whole performance: duration, underflows, rates, CPU and memory."""
         seconds = max(now_s - self.began_s, 1e-3)
         parts = [
             f"played {seconds:.1f} s",
             f"{self.speaker.underflows} underflows",
-            f"{self.state.n_images / seconds:.1f} images/s",
+            *self._images(f"{self.state.n_images / seconds:.1f}"),
         ]
         if (usage := read_usage(os.getpid())) is not None:
             share = 100 * usage.cpu_s / seconds

@@ -71,8 +71,12 @@ class Speaker:
         self.opened_s = self.last_progress_s = NEVER_S
         self.ring_underflows, self.past_ring_underflows, self.clock_underflows = 0, 0, 0
         self.device_underflows, self.past_device_underflows = 0, 0
+        self.silent_frames = 0  # of this process
+        self.silent_s = 0.0  # for which the device got nothing, since it first played
         self.scratch = np.zeros(ring.max_samples, np.float32)
         self.clock_s: float | None = None  # time up to which the clock has drained the ring
+        self.keep_all = False  # for a recording
+        self.late = False  # whether the clock is behind by more than `latency_s`
 
     @property
     def playing(self) -> bool:
@@ -88,6 +92,10 @@ class Speaker:
     def xruns(self) -> int:
         """Underflows that the device reported: the output process was late, the ring not empty."""
         return self.past_device_underflows + self.device_underflows
+
+    def late_at(self, time_s: float) -> bool:
+        """Whether the clock in place of a device has yet to reach a time."""
+        return self.late and self.clock_s is not None and self.clock_s < time_s
 
     def poll(self, now_s: float) -> None:
         """Start, check or restart the output process; without a speaker, drain the ring."""
@@ -144,6 +152,7 @@ class Speaker:
         steady = self.playing and self.last_progress_s - self.opened_s > STEADY_AFTER_S
         timeout_s = CALLBACK_TIMEOUT_S if steady else OPEN_TIMEOUT_S
         if now_s - self.last_progress_s > timeout_s:
+            self.silent_s += now_s - self.last_progress_s if self.playing else 0.0
             self._log_lost("the speaker does not answer")
             self._restart(now_s, RESTART_DELAY_S)
 
@@ -167,10 +176,12 @@ class Speaker:
             self.opened_s = now_s
             self._start_playback(process, int(rate), int(n_channels), name)
         elif kind == "beat":
-            callbacks, ring_underflows, device_underflows = map(int, rest.split())
+            callbacks, ring_underflows, device_underflows, silent_frames = map(int, rest.split())
             if callbacks != self.callbacks:
                 self.callbacks, self.last_progress_s = callbacks, now_s
             self.ring_underflows, self.device_underflows = ring_underflows, device_underflows
+            self.silent_s += (silent_frames - self.silent_frames) / self.sample_rate
+            self.silent_frames = silent_frames
 
     def _start_playback(
         self, process: subprocess.Popen[bytes], sample_rate: int, n_channels: int, name: str
@@ -178,7 +189,7 @@ class Speaker:
         """Hand the ring over to the opened device."""
         self.sample_rate = sample_rate
         self.on_open(sample_rate, n_channels)
-        self.name, self.clock_s = name, None
+        self.name, self.clock_s, self.late = name, None, False
         try:
             _stdin(process).write(b"play\n")
             _stdin(process).flush()
@@ -209,7 +220,7 @@ class Speaker:
         process, self.process, self.name = self.process, None, None
         self.past_ring_underflows += self.ring_underflows
         self.past_device_underflows += self.device_underflows
-        self.ring_underflows = self.device_underflows = 0
+        self.ring_underflows = self.device_underflows = self.silent_frames = 0
         if process is not None:
             process.kill()
             _stdin(process).close()
@@ -217,7 +228,10 @@ class Speaker:
             self.killed.append(process)
 
     def _drain_ring(self, now_s: float) -> None:
-        """Take from the ring what a speaker with a buffer of `latency_s` would have taken."""
+        """Take from the ring what a speaker would have taken by now.
+
+        A clock that is late skips what it has missed; with `keep_all` it catches up later.
+        """
         if self.clock_s is None:
             if self.ring.empty:  # the clock starts with the first sample
                 return
@@ -226,9 +240,10 @@ class Speaker:
         longest = len(self.scratch) // n_channels
         taken = self.ring.pull(self.scratch[: min(target, longest) * n_channels])
         self.clock_s += taken / self.sample_rate
-        if now_s - self.clock_s > self.latency_s:
-            self.clock_underflows += 1
-            self.clock_s = now_s
+        was_late, self.late = self.late, now_s - self.clock_s > self.latency_s
+        self.clock_underflows += self.late and not was_late
+        if self.late and not self.keep_all:
+            self.clock_s, self.late = now_s, False
 
     def _log_once(self, message: str) -> None:
         if message != self.last_message:

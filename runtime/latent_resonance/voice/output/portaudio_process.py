@@ -12,7 +12,7 @@ a process of its own and reads samples from a pipe:
 
     none MESSAGE                no device; it keeps looking
     found RATE CHANNELS NAME    a device is open at RATE Hz; it waits for a line on standard input
-    beat CALLBACKS RING_UNDERFLOWS DEVICE_UNDERFLOWS    totals so far, ten times a second
+    beat CALLBACKS RING_UNDERFLOWS DEVICE_UNDERFLOWS SILENT_FRAMES    totals, ten times a second
 
 It exits when the stream stops or standard input closes. The callback only copies. It does not
 import numpy, so that a replacement starts quickly.
@@ -162,7 +162,7 @@ class OutputStream:
         self.ring = ring
         self.channels = min(channels, device.channels)
         self.silence = memoryview(array.array("f", bytes(4 * MAX_BLOCK * self.channels)))
-        self.callbacks = self.ring_underflows = self.device_underflows = 0
+        self.callbacks = self.ring_underflows = self.device_underflows = self.silent_frames = 0
         self.lead_in_left = round(LEAD_IN_S * sample_rate)  # frames of silence still to play
         self.started = False  # missing samples before the first full block are no underflow
         self.stream, self.sample_rate = self.open(device, sample_rate, latency_s)
@@ -210,6 +210,7 @@ class OutputStream:
             self.device_underflows += self.started
         elif n < frames:
             self.ring_underflows += self.started
+        self.silent_frames += self.started * (frames - n)
         out[n * self.channels :] = self.silence[: (frames - n) * self.channels]
 
     def _pull(self, out: memoryview[float]) -> int:
@@ -247,7 +248,8 @@ def play(output: OutputStream) -> None:
     """Play while the stream is active and standard input is open."""
     output.start()
     while output.stream.active and not _stdin_ready(HEARTBEAT_S):
-        report(f"beat {output.callbacks} {output.ring_underflows} {output.device_underflows}")
+        counts = (output.callbacks, output.ring_underflows, output.device_underflows)
+        report(f"beat {' '.join(map(str, counts))} {output.silent_frames}")
 
 
 def _stdin_ready(timeout_s: float) -> bool:

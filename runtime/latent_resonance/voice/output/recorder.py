@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from latent_resonance.audio.channels import spread
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.audio.wav import WavFile
@@ -46,7 +48,12 @@ class Recording:
         self.pending: queue.Queue[FloatArray] = queue.Queue(max(1, int(QUEUE_S / block_s)))
         self.overflowed = False
         self.active = True
-        self.n_written = 0
+        self.n_written = self.n_gaps = self.n_silent = 0
+
+    @property
+    def seconds(self) -> float:
+        """Duration so far, gaps included."""
+        return self.n_written / self.sample_rate
 
     def offer(self, block: FloatArray) -> None:
         """Queue a block without blocking (synthesis thread)."""
@@ -55,6 +62,19 @@ class Recording:
                 self.pending.put_nowait(block)
             except queue.Full:
                 self.overflowed = True
+
+    def fill_gap(self, seconds: float) -> None:
+        """Queue the silence that the speaker played because nothing was ready (main thread)."""
+        n = round(seconds * self.sample_rate)
+        self.n_gaps, self.n_silent = self.n_gaps + 1, self.n_silent + n
+        self.offer(np.zeros(n, np.float32))
+
+    def summary(self) -> str:
+        """Duration, and what it does not hold, in words."""
+        if not self.n_gaps:
+            return f"{self.seconds:.1f} s"
+        silent_s = self.n_silent / self.sample_rate
+        return f"{self.seconds:.1f} s, {silent_s:.2f} s in {self.n_gaps} gaps filled with silence"
 
     def write_next(self) -> None:
         """Write the next queued block (recording thread)."""
@@ -80,8 +100,7 @@ class Recording:
 
     def _abort(self, reason: str) -> None:
         self._close_file()
-        seconds = self.n_written / self.sample_rate
-        self.log(f"the recording has ended ({reason}), {seconds:.1f} s are kept; playing on")
+        self.log(f"the recording has ended ({reason}), {self.seconds:.1f} s are kept; playing on")
 
     def _close_file(self) -> None:
         """Close the file; its header can be completed in place even on a full disk."""
@@ -125,3 +144,4 @@ def recorded(
             recording.active = False
             thread.join(DISK_TIMEOUT_S)
             recording.close()
+            log(f"{path}: {recording.summary()}")
