@@ -150,11 +150,11 @@ class ClosedSchedule:
         self.received: list[str] = []
         self.end_s = time.monotonic() + 30.0
 
-    def is_open(self) -> bool:
+    def closed_because(self) -> str:
         self.received.extend(self.notify_socket.received())
         if self.received.count("WATCHDOG=1") > 12 or time.monotonic() > self.end_s:
             self.stop.set()
-        return False
+        return "closed outside opening hours"
 
 
 def test_outside_opening_hours_the_camera_is_closed_and_the_eye_is_alive(

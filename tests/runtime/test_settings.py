@@ -191,7 +191,7 @@ def test_all_faults_are_reported_at_once(file: Path) -> None:
         (b"a: " + b"[" * 100_000, "nested more than 8 levels"),
         (b"camera: {width: 1", "not YAML"),
         (b"pack: !!python/object/apply:os.getcwd []", "not YAML"),
-        (b"pack: 2024-13-45", "not YAML"),
+        (b"pack: 2024-13-45", "line 1: '2024-13-45' is no timestamp"),
         (b"? [a]\n: 3\n", "not YAML"),
         (b"a: 1\n---\nb: 2\n", "not YAML"),
         (b"\xff\xfe\x00", "not text in UTF-8"),

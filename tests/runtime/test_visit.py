@@ -284,3 +284,12 @@ def test_a_fade_reaches_silence_and_stays_there_in_blocks_of_any_length() -> Non
         assert fader.is_silent(SILENCE_DB)
         assert not fader.is_silent(-8.0)
         assert not faded[-length:].any()
+
+
+def test_a_face_set_by_remote_control_plays_and_is_not_counted_as_a_visit() -> None:
+    rig = Rig()
+    for i in range(150):
+        state = FaceState(i, i * IMAGE_NS, True, MOVING_FACE)
+        rig.presence.step(state, i * IMAGE_NS, counted=False)
+    assert rig.visit_state is VisitState.PLAY
+    assert (rig.presence.visits, rig.presence.played_s) == (0, 0.0)

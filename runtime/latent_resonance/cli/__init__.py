@@ -177,7 +177,7 @@ def _voice_options(command: Callable[..., None]) -> Callable[..., None]:
 def _perform(
     pack: str | None, config: Path | None, *, unattended: bool, **options: Any
 ) -> NoReturn:
-    settings, error = initial_settings(config, pack, unattended=unattended, log=log)
+    settings, error, _ = initial_settings(config, pack, unattended=unattended, log=log)
     from latent_resonance.voice.pack_loader import PackLoader
 
     loader = PackLoader(settings)  # works while the next lines import
@@ -231,15 +231,15 @@ def eye(config: Path | None, socket: Path | None, unattended: bool, child: bool)
     """
     if child:
         exit_with_parent()
-    settings, error = initial_settings(config, None, unattended=unattended, log=log)
+    initial = initial_settings(config, None, unattended=unattended, log=log)
     from latent_resonance.config.settings import socket_path_of
     from latent_resonance.eye.main import run_eye
 
     stop = threading.Event()
     for number in (signal.SIGTERM,) if child else (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    voice_socket = socket or socket_path_of(settings)
-    sys.exit(run_eye(settings, voice_socket, stop, config=config, refused=error))
+    voice_socket = socket or socket_path_of(initial.settings)
+    sys.exit(run_eye(initial, voice_socket, stop, config=config))
 
 
 @commands.command(short_help="List the speakers of this machine.")

@@ -44,7 +44,7 @@ def monitor(config: Path | None, socket: Path | None, unattended: bool, child: b
     """
     if child:
         exit_with_parent()
-    settings, _refused = initial_settings(config, None, unattended=unattended, log=log)
+    settings = initial_settings(config, None, unattended=unattended, log=log).settings
     try:
         from latent_resonance.monitor.app import run
     except ModuleNotFoundError as error:

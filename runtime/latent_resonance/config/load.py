@@ -1,4 +1,4 @@
-"""The settings with which a command starts: the file's, or the defaults when unattended.
+"""The settings with which a command starts: the file's, or what is valid in it when unattended.
 
 On the main thread. Cheap to import: validation is imported by the first call.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from latent_resonance.config.settings import Settings
@@ -30,10 +30,24 @@ def read_settings(config: Path | None, pack: str | None = None) -> Settings:
     return settings.model_copy(update={"pack": pack}) if pack else settings
 
 
+class Initial(NamedTuple):
+    """What a process starts with.
+
+    Attributes
+    ----------
+    error : what is wrong with the file, a line for each fault; empty if nothing is
+    camera_closed : whether the camera has to stay closed until the file is corrected
+    """
+
+    settings: Settings
+    error: str = ""
+    camera_closed: bool = False
+
+
 def initial_settings(
     config: Path | None, pack: str | None, *, unattended: bool, log: Callable[[str], None]
-) -> tuple[Settings, str]:
-    """(settings, error); with `unattended`, an invalid file gives the defaults and its error.
+) -> Initial:
+    """The settings of a file; with `unattended`, those of its sections that are valid.
 
     Raises
     ------
@@ -43,14 +57,25 @@ def initial_settings(
     from latent_resonance.config.settings import SettingsError
 
     try:
-        return read_settings(config, pack), ""
+        return Initial(read_settings(config, pack))
     except SettingsError as error:
-        if not unattended:
+        if not unattended or config is None:
             raise
         for message in error.messages:
             log(message)
-        log("using the defaults until the settings file is corrected")
-        return read_settings(None, pack), str(error)
+        return _recovered(config, pack, str(error), log)
+
+
+def _recovered(config: Path, pack: str | None, error: str, log: Callable[[str], None]) -> Initial:
+    from latent_resonance.config.recovery import recover_settings
+
+    found = recover_settings(config)
+    parts = ["using the defaults in place of that, and the rest of the file as written"]
+    parts += ["the camera stays closed"] if found.camera_closed else []
+    parts += ["the sound stays quiet"] if found.quiet else []
+    log(f"{', '.join(parts)}, until the settings file is corrected")
+    update = {"pack": pack} if pack else {}
+    return Initial(found.settings.model_copy(update=update), error, found.camera_closed)
 
 
 def shortened(messages: str) -> str:

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.load import Initial
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.memory_limit import EXIT_RESTART, RestartRequiredError
 from latent_resonance.eye.sandbox import disable_core_dumps, drop_network
 from latent_resonance.eye.schedule import Schedule
+from latent_resonance.gallery.standby import standby_path
 from latent_resonance.linux.systemd import Notifier
 
 if TYPE_CHECKING:
@@ -29,12 +31,7 @@ EXIT_TIMEOUT_S = 3.0  # SIGALRM ends the process if a driver or a library hangs 
 
 
 def run_eye(
-    settings: Settings,
-    socket_path: Path,
-    stop: threading.Event,
-    *,
-    config: Path | None = None,
-    refused: str = "",
+    initial: Initial, socket_path: Path, stop: threading.Event, *, config: Path | None = None
 ) -> int:
     """Track faces and send their states to the voice until `stop` is set.
 
@@ -42,12 +39,12 @@ def run_eye(
 
     Parameters
     ----------
+    initial
+        The settings, and what is wrong with their file already.
     socket_path
         The voice's socket; it need not exist yet.
     config
         The settings file. It is polled, and changed opening hours take effect.
-    refused
-        The error in that file if it is already invalid; `settings` are then the defaults.
 
     Returns
     -------
@@ -59,11 +56,11 @@ def run_eye(
     notifier = Notifier()  # connects before the network namespace is left
     try:
         disable_core_dumps()
-        _isolate(settings)
+        _isolate(initial.settings)
         from latent_resonance.eye.pipeline import run_live
 
-        schedule = Schedule(settings, config, _log, refused)
-        run_live(settings, socket_path, stop, _log, notifier, schedule)
+        schedule = Schedule(initial, config, _log, standby_path(socket_path))
+        run_live(initial.settings, socket_path, stop, _log, notifier, schedule)
     except RestartRequiredError as error:
         _log(str(error))
         signal.setitimer(signal.ITIMER_REAL, EXIT_TIMEOUT_S)

@@ -1,7 +1,8 @@
-"""Whether the camera may be open: the opening hours of the settings, which may be edited.
+"""Whether the camera may be open: opening hours, standby, and no doubt about the settings.
 
-Called at every step of the eye's loop; checks the clock and the file once a second. In: the YAML.
-Out: a bool, or `RestartRequiredError` if the camera or eye settings changed.
+Called at every step of the eye's loop; checks the clock and the files once a second. In: the YAML,
+which may be edited; the voice's standby. Out: why the camera is closed, or `RestartRequiredError`
+if the camera or eye settings changed.
 """
 
 from __future__ import annotations
@@ -12,22 +13,24 @@ from datetime import datetime
 from pathlib import Path
 
 from latent_resonance.config.file_watcher import WatchedFile
-from latent_resonance.config.settings import Settings, SettingsError, load_settings
+from latent_resonance.config.load import Initial
+from latent_resonance.config.settings import SettingsError, load_settings
 from latent_resonance.eye.memory_limit import RestartRequiredError
 from latent_resonance.gallery.opening_hours import local_time, schedule_state_at
+from latent_resonance.gallery.standby import StandbyWatch
 
 CHECK_EVERY_S = 1.0
 
 
 class Schedule:
-    """Applies opening hours from settings that may change.
+    """Applies standby, and opening hours from settings that may change.
 
     Parameters
     ----------
-    settings : the current settings
-    config : their file; None if there is none
+    initial : the settings, and what is wrong with their file already
+    config : that file; None if there is none
     log : called once for each error in the file or the clock
-    refused : the error in the file if it is already invalid; `settings` are then the defaults
+    standby : the voice's file; None if there is no voice
     now : the wall clock
 
     Attributes
@@ -37,20 +40,21 @@ class Schedule:
 
     def __init__(
         self,
-        settings: Settings,
+        initial: Initial,
         config: Path | None,
         log: Callable[[str], None],
-        refused: str = "",
+        standby: Path | None = None,
         now: Callable[[], datetime] = local_time,
     ) -> None:
-        self._settings, self._config, self._log, self._now = settings, config, log, now
+        self._settings, self._config, self._log, self._now = initial.settings, config, log, now
         self._file = WatchedFile(config)
+        self._standby = StandbyWatch(standby) if standby else None
         self._next_s = 0.0
-        self._open, self._clock_error = True, ""
-        self.refused = refused
+        self._doubt, self._closed_because, self._clock_error = initial.camera_closed, "", ""
+        self.refused = initial.error
 
-    def is_open(self) -> bool:
-        """Whether the camera may be open.
+    def closed_because(self) -> str:
+        """Why the camera has to be closed, in words; empty if it may be open.
 
         Raises
         ------
@@ -60,10 +64,10 @@ class Schedule:
         if (now_s := time.monotonic()) >= self._next_s:
             self._next_s = now_s + CHECK_EVERY_S
             self.check()
-        return self._open
+        return self._closed_because
 
     def check(self) -> None:
-        """Check the file and the clock.
+        """Check the files and the clock.
 
         Raises
         ------
@@ -78,7 +82,15 @@ class Schedule:
         )
         if schedule.clock_error not in ("", self._clock_error):
             self._log(f"{schedule.clock_error}; open until the clock is right")
-        self._open, self._clock_error = schedule.is_open, schedule.clock_error
+        self._clock_error = schedule.clock_error
+        self._closed_because = self._reason(in_hours=schedule.is_open)
+
+    def _reason(self, *, in_hours: bool) -> str:
+        if self._doubt:
+            return "closed until the settings are corrected"
+        if self._standby is not None and self._standby.on():
+            return "closed on standby"
+        return "" if in_hours else "closed outside opening hours"
 
     def _read(self) -> None:
         try:
@@ -90,5 +102,6 @@ class Schedule:
             self._log("keeping the previous settings")
             return
         before, self._settings, self.refused = self._settings, settings, ""
+        self._doubt = False
         if (settings.camera, settings.eye) != (before.camera, before.eye):
             raise RestartRequiredError("the camera or eye settings have changed; restarting")

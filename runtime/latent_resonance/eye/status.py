@@ -34,6 +34,8 @@ class StatusReporter:
     ----------
     refused
         The error in the settings file, set by the loop; empty if it is valid.
+    closed_because
+        Why the camera is closed, set by the loop; empty if it is not.
     """
 
     def __init__(self, notifier: Notifier, log: Callable[[str], None]) -> None:
@@ -42,7 +44,7 @@ class StatusReporter:
         self._status_s: float | None = None
         self._lit_s: float | None = None
         self._black = self._upside_down = False
-        self.refused = ""
+        self.refused = self.closed_because = ""
 
     def step(
         self, image: Image | None, reader: CameraReader, *, upside_down: bool, now_s: float
@@ -77,7 +79,7 @@ class StatusReporter:
 
     def _status(self, reader: CameraReader, rate: float) -> str:
         if reader.paused:
-            return "closed outside opening hours"
+            return self.closed_because
         if reader.error is not None:
             return f"no camera: {reader.error.partition(';')[0]}; looking for it"
         state = BLACK if self._black else "seeing"

@@ -72,6 +72,7 @@ class Presence:
         self._last_face_ns = self._state_since_ns = 0
         self._returned_ns = -round(RETURN_S * NS)
         self._previous_ns: int | None = None
+        self._counted = True  # whether the newest face was a visitor's
 
     @property
     def has_visitor(self) -> bool:
@@ -85,8 +86,13 @@ class Presence:
             return 0.0
         return self.attract.level_db if self.attract.enabled else SILENCE_DB
 
-    def step(self, state: FaceState | None, now_ns: int) -> FeatureVector:
-        """Features to play at now_ns, given the newest state of the eye: (16,)."""
+    def step(self, state: FaceState | None, now_ns: int, *, counted: bool = True) -> FeatureVector:
+        """Features to play at now_ns, given the newest state of the eye: (16,).
+
+        Parameters
+        ----------
+        counted : whether the face is a visitor's, and not one set by remote control
+        """
         dt_s = 0.0 if self._previous_ns is None else (now_ns - self._previous_ns) / NS
         self._previous_ns, was_present = now_ns, self.face_present
         self.face_present = (
@@ -96,8 +102,9 @@ class Presence:
             self._return_from, self._returned_ns = self._features, now_ns
         if state is not None and self.face_present:
             self._face, self._last_face_ns = state.features, min(state.time_ns, now_ns)
+            self._counted = counted
         self._advance(now_ns)
-        if self.has_visitor:
+        if self.has_visitor and self._counted:
             self.played_s += dt_s
         if self.visit_state in (VisitState.EMPTY, VisitState.FAREWELL):
             self._score_s += dt_s  # continues where the last visitor interrupted it
@@ -111,7 +118,7 @@ class Presence:
                 self._greet_from = self._features
                 self._enter(VisitState.GREET, now_ns)
             elif self.visit_state is VisitState.GREET and self._progress(now_ns, GREET_S) >= 1.0:
-                self.visits += 1
+                self.visits += self._counted
                 self._enter(VisitState.PLAY, now_ns)
         elif self.has_visitor and now_ns - self._last_face_ns >= self.grace_s * NS:
             self._enter(VisitState.FAREWELL, now_ns)

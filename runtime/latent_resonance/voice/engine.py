@@ -30,8 +30,9 @@ from latent_resonance.audio.loudness import Fader
 from latent_resonance.audio.reference_tone import ReferenceTone
 from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.config.settings import Settings
-from latent_resonance.face_state import FaceReceiver, FaceState
+from latent_resonance.face_state import FaceReceiver, FaceState, FeatureVector
 from latent_resonance.gallery.opening_hours import local_time
+from latent_resonance.gallery.standby import StandbyFile
 from latent_resonance.gallery.state_glide import StateGlide
 from latent_resonance.gallery.visit import Presence
 from latent_resonance.link.server import MonitorServer
@@ -76,8 +77,10 @@ class Engine:
         writer: RingWriter,
         reloader: Reloader,
         server: MonitorServer | None = None,
+        standby: StandbyFile | None = None,
     ) -> None:
         self.receiver, self.writer, self.reloader = receiver, writer, reloader
+        self.standby = standby
         settings, geometry = reloader.settings, instrument.pack.geometry
         self.state = State(
             instrument,
@@ -86,6 +89,7 @@ class Engine:
             settings_error=reloader.settings_error,
             output_latency_s=writer.buffer_s,
         )
+        self.state.remote.standby = standby is not None and standby.on
         self.cross_fade = CrossFade(instrument)
         self.fader = Fader(geometry.sample_rate)
         self.reference_tone = ReferenceTone(geometry.sample_rate, geometry.hop_length)
@@ -149,11 +153,17 @@ class Engine:
                 state.n_images += not received.without_image
             state.n_rejected = receiver.rejected
             now_ns = time.monotonic_ns()
-            played = state.remote.override(glide.step(latest, now_ns), now_ns)
-            state.features = state.presence.step(played, now_ns)
+            state.features = self._played(glide.step(latest, now_ns), now_ns)
             taken = receiver.received - taken
             if taken >= FLOOD:
                 self.stop.wait(min(taken * FLOOD_PAUSE_S, MAX_FLOOD_PAUSE_S))
+
+    def _played(self, seen: FaceState | None, now_ns: int) -> FeatureVector:
+        """Features to play, (16,); while closed there is no visitor, whoever sends a face."""
+        state = self.state
+        held = state.remote.override(seen, now_ns)
+        played = None if state.closed else held
+        return state.presence.step(played, now_ns, counted=held is seen)
 
     def _generate(self) -> None:
         state, schedule, before_s = self.state, GenerationSchedule(), time.monotonic()
@@ -209,6 +219,8 @@ class Engine:
         state, reloader = self.state, self.reloader
         while not self.stop.wait(MAINTAIN_INTERVAL_S):
             state.thermal = self.thermometer.read()
+            if self.standby is not None:
+                self.standby.set(on=state.remote.standby)
             before = reloader.settings
             state.schedule = schedule_state_of(before, local_time())
             instrument = reloader.step(state.features, quiet=state.quiet, pack=state.remote.pack)

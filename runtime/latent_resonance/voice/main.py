@@ -18,6 +18,7 @@ from latent_resonance.config.output import recorded_channels
 from latent_resonance.config.settings import Settings, socket_path_of
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.face_state import FaceReceiver
+from latent_resonance.gallery.standby import StandbyFile, standby_path
 from latent_resonance.link.server import MonitorServer, monitor_path
 from latent_resonance.linux.realtime import prepare_realtime_process
 from latent_resonance.linux.systemd import Notifier
@@ -86,7 +87,8 @@ def perform(
         log(f"pack {settings.pack}, networks on {instrument.networks.provider}")
         source = replace(source, error=source.error or pack_error or network_error)
         reloader = Reloader(instrument, source, signals.reload, seed, settings=settings)
-        engine = Engine(instrument, receiver, writer, reloader, server)
+        standby = _standby_file(socket_path, log, stack if with_eye else None)
+        engine = Engine(instrument, receiver, writer, reloader, server, standby)
         del instrument  # a reference here would keep it in memory after it is replaced
         n_channels = recorded_channels(settings.output)
         speaker.keep_all = record is not None
@@ -103,6 +105,18 @@ def open_monitor_server(path: Path, log: Callable[[str], None]) -> MonitorServer
     except LatentResonanceError as error:
         log(f"{error}; playing without a monitor")
         return None
+
+
+def _standby_file(
+    socket_path: Path, log: Callable[[str], None], until: ExitStack | None
+) -> StandbyFile:
+    """The standby that an earlier voice has left; ended with `until`, else it outlives this one."""
+    standby = StandbyFile(standby_path(socket_path))
+    if standby.on:
+        log("on standby, as before the voice ended; end it on the staff page")
+    if until is not None:
+        until.callback(standby.set, on=False)
+    return standby
 
 
 def _supervise(
