@@ -272,7 +272,14 @@ install() {
     sync
     log "done; it plays now and after every boot. Settings: $SETTINGS. To check it:"
     log "systemctl status 'latent-resonance*'; sudo latent-resonance doctor"
+    suggest_governor
     ! includes monitor || log "the staff page is http://127.0.0.1:8765/staff; its token is in $TOKEN"
+}
+
+# A processor that waits for load before it is fast makes the first hops after silence late.
+suggest_governor() {
+    cat /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor 2>/dev/null | grep -qx ondemand || return 0
+    log "the processor saves power; \`sudo latent-resonance doctor\` says how to set its governor to performance"
 }
 
 uninstall() {

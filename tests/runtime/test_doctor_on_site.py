@@ -13,8 +13,10 @@ from latent_resonance.doctor.check import FAIL, OK, WARN, Check
 from latent_resonance.doctor.machine import (
     check_clock,
     check_disk,
+    check_governor,
     check_memory,
     check_power,
+    check_priority,
     check_temperature,
     firmware_flags,
 )
@@ -29,11 +31,70 @@ from latent_resonance.doctor.units import (
     read_unit_state,
     readable_by_all,
 )
+from latent_resonance.linux import realtime
+from latent_resonance.linux.cpu_frequency import slow_governors
 
 
 def test_a_hot_board_is_a_warning() -> None:
     assert check_temperature(None).verdict == check_temperature(55.0).verdict == OK
     assert check_temperature(81.0).verdict == WARN
+
+
+@pytest.mark.parametrize(
+    ("governor", "driver", "slow"),
+    [
+        ("ondemand", "cpufreq-dt", ("ondemand",)),
+        ("performance", "cpufreq-dt", ()),
+        ("powersave", "intel_pstate", ()),  # which chooses the frequency in hardware
+    ],
+)
+def test_a_governor_that_waits_for_load_is_a_warning_with_the_command(
+    tmp_path: Path, governor: str, driver: str, slow: tuple[str, ...]
+) -> None:
+    for core in range(2):
+        folder = tmp_path / f"devices/system/cpu/cpu{core}/cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_governor").write_text(f"{governor}\n")
+        (folder / "scaling_driver").write_text(f"{driver}\n")
+    assert slow_governors(tmp_path) == slow
+    check = check_governor(slow)
+    assert check.verdict == (WARN if slow else OK)
+    assert ("systemd-tmpfiles --create" in check.remedy) == bool(slow)
+
+
+def test_a_machine_without_governors_needs_none(tmp_path: Path) -> None:
+    assert slow_governors(tmp_path) == ()
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_whether_this_user_may_have_real_time_priority_is_reported(
+    monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    monkeypatch.setattr(realtime, "may_have_realtime_priority", lambda: allowed)
+    check = check_priority(0)
+    assert check.verdict == (OK if allowed else WARN)
+    assert ("rtprio" in check.remedy) is not allowed
+
+
+def test_a_running_voice_is_asked_for_its_priority() -> None:
+    program = "import time; print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert check_priority(process.pid).verdict == WARN
+        process.kill()
+
+
+def test_a_process_without_the_right_is_told_that_it_has_no_priority() -> None:
+    program = (
+        "import os, resource; from latent_resonance.linux import realtime as r;"
+        "resource.setrlimit(resource.RLIMIT_RTPRIO, (0, 0)); os.geteuid() or os.setuid(65534);"
+        "print(r.prepare_realtime_process(), r.may_have_realtime_priority())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,7 @@ def run_checks(config: Path | None, *, tone: bool = False, site: Path = SITE) ->
     eye, voice = units.read_unit_state(units.EYE), units.read_unit_state(units.VOICE)
     checks += device_checks(config, eye, voice, checks, tone=tone)
     checks += machine.checks()
+    checks.append(machine.check_priority(voice.pid))
     checks += [units.check_units(eye, voice), units.check_permissions(paths_used(config))]
     checks += [sandbox.check_sandbox(state) for state in (eye, voice) if state.installed]
     state = units.read_unit_state(units.MONITOR)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import latent_resonance
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, run_command
+from latent_resonance.linux import cpu_frequency, realtime
 from latent_resonance.linux.thermal import HOT_C, Thermometer
 
 MIB = 2**20
@@ -26,6 +27,7 @@ def checks() -> Iterator[Check]:
     yield check_temperature(Thermometer().read().celsius)
     if (flags := firmware_flags(Path("/sys"))) is not None:
         yield check_power(flags)
+    yield check_governor(cpu_frequency.slow_governors())
     yield check_memory(Path("/proc/meminfo").read_text())
     usage = shutil.disk_usage("/")
     read_only = bool(os.statvfs("/").f_flag & os.ST_RDONLY)
@@ -64,6 +66,26 @@ def check_power(flags: int) -> Check:
     if not (flags | flags >> SINCE_BOOT) & UNDER_VOLTAGE:
         remedy = "improve the cooling (a fan)"
     return Check("power", WARN, ", ".join(now + earlier), remedy)
+
+
+def check_governor(slow: tuple[str, ...]) -> Check:
+    """Whether the processor waits for load before it raises its frequency."""
+    if not slow:
+        return Check("governor", OK, "the processor's frequency does not wait for the load")
+    detail = f"{', '.join(slow)}: the frequency rises only after the load, and a hop is late"
+    return Check("governor", WARN, detail, cpu_frequency.REMEDY)
+
+
+def check_priority(voice_pid: int) -> Check:
+    """Real-time priority of the running voice, or of one that this user would start."""
+    if voice_pid:
+        granted, who = realtime.has_realtime_priority(voice_pid), "the voice"
+    else:
+        granted, who = realtime.may_have_realtime_priority(), "perform, by this user,"
+    if granted:
+        return Check("priority", OK, f"{who} has real-time priority")
+    detail = f"{who} has no real-time priority: other programs can interrupt the sound"
+    return Check("priority", WARN, detail, realtime.REALTIME_REMEDY)
 
 
 def _describe(flags: int, when: str) -> list[str]:

@@ -6,7 +6,6 @@ refuses priority or locking, the process runs without.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import os
@@ -20,20 +19,44 @@ WORKER_PRIORITY = 5  # of other threads, so that one that holds the GIL gets to 
 OUTPUT_PRIORITY = 9  # below the synthesis, which has to detect a sound library in a busy loop
 PR_SET_PDEATHSIG = 1  # prctl(2)
 SWITCH_INTERVAL_S = 2e-4  # for which another thread may keep the GIL from the synthesis
-CAP_IPC_LOCK = 14  # capabilities(7)
+CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23  # capabilities(7)
+LIMITS = "/etc/security/limits.d/latent-resonance.conf"
+REALTIME_REMEDY = (
+    "run `sudo systemd/install.sh`, or "
+    f"echo '@audio - rtprio 20' | sudo tee {LIMITS}, add yourself to the group "
+    "(sudo usermod -aG audio $USER) and log in again"
+)
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4  # mlockall(2)
 
 
 def request_realtime_priority(
     priority: int = SYNTHESIS_PRIORITY, *, with_threads: bool = False
-) -> None:
-    """Request real-time priority for the calling thread (allowed by LimitRTPRIO).
+) -> bool:
+    """Request real-time priority for the calling thread (allowed by LimitRTPRIO); whether it has.
 
     Processes and threads that it starts inherit the priority only if `with_threads`.
     """
     policy = os.SCHED_FIFO | (0 if with_threads else os.SCHED_RESET_ON_FORK)
-    with contextlib.suppress(OSError):
+    try:
         os.sched_setscheduler(0, policy, os.sched_param(priority))
+    except OSError:
+        return False
+    return True
+
+
+def has_realtime_priority(pid: int) -> bool:
+    """Whether the main thread of a process has real-time priority."""
+    try:
+        return os.sched_getscheduler(pid) & ~os.SCHED_RESET_ON_FORK == os.SCHED_FIFO
+    except OSError:
+        return False
+
+
+def may_have_realtime_priority() -> bool:
+    """Whether this user's processes would get it."""
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    enough = limit == resource.RLIM_INFINITY or limit >= SYNTHESIS_PRIORITY
+    return enough or _has_capability(CAP_SYS_NICE)
 
 
 def lock_memory() -> None:
@@ -47,12 +70,17 @@ def lock_memory() -> None:
         ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
 
 
-def prepare_realtime_process() -> None:
-    """Set up a real-time process: GIL switching, garbage collector, memory, priority."""
+def prepare_realtime_process() -> bool:
+    """Set up a real-time process: GIL switching, garbage collector, memory, priority.
+
+    Returns
+    -------
+    whether it has real-time priority
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.freeze()  # long-lived objects; collections need not traverse them
     lock_memory()
-    request_realtime_priority()
+    return request_realtime_priority()
 
 
 def _has_capability(number: int) -> bool:

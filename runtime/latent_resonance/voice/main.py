@@ -20,7 +20,7 @@ from latent_resonance.config.source import SettingsSource
 from latent_resonance.face_state import FaceReceiver
 from latent_resonance.gallery.standby import StandbyFile, standby_path
 from latent_resonance.link.server import MonitorServer, monitor_path
-from latent_resonance.linux.realtime import prepare_realtime_process
+from latent_resonance.linux.realtime import REALTIME_REMEDY, prepare_realtime_process
 from latent_resonance.linux.systemd import Notifier
 from latent_resonance.voice.child_process import EyeProcess, MonitorProcess
 from latent_resonance.voice.engine import LATE_TICK_S, TICK_S, Engine, PerformanceError
@@ -132,7 +132,8 @@ def _supervise(
     notifier, began_s = Notifier(), time.monotonic()
     supervisor = Supervisor(engine.state, engine.writer, speaker, eye, notifier, log, began_s)
     threads = engine.start()
-    prepare_realtime_process()
+    if not prepare_realtime_process():
+        log(f"no real-time priority, so other programs can interrupt the sound; {REALTIME_REMEDY}")
     try:
         while not (stop.is_set() or engine.stop.is_set()):
             if time.monotonic() >= end_s and not speaker.late_at(end_s):
