@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from tests.support.audio_measures import settings_of
 
 from latent_resonance.face_state import neutral_features
 from latent_resonance.pack import PackError, open_pack
-from latent_resonance.voice.pack_loader import PackLoader
+from latent_resonance.voice import pack_loader
+from latent_resonance.voice.pack_loader import PackLoader, open_in_time
 from latent_resonance.voice.synthesis.networks import load_networks
 
 
@@ -60,3 +62,15 @@ def test_whoever_holds_the_loader_does_not_hold_the_networks(pack_folder: Path) 
     held = weakref.ref(networks)
     del networks
     assert held() is None
+
+
+@pytest.mark.parametrize("hanging", ["open_pack", "load_networks"])
+def test_a_pack_that_does_not_open_in_time_is_refused(
+    pack_folder: Path, monkeypatch: pytest.MonkeyPatch, hanging: str
+) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr(pack_loader, "OPEN_DEADLINE_S", 0.2)
+    monkeypatch.setattr(pack_loader, hanging, lambda *_: let_go.wait(30))
+    with pytest.raises(PackError, match=r"does not open within 0\.2 s"):
+        open_in_time(settings_of(pack_folder))
+    let_go.set()

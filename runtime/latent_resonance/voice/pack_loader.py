@@ -2,18 +2,22 @@
 
 Checking the hashes and preparing the networks is work of OpenSSL and ONNX Runtime, without the
 GIL; importing modules is Python. Side by side they take the time of the longer one. The thread
-ends before those of `engine.py` start.
+ends before those of `engine.py` start; one that does not is left alone after OPEN_DEADLINE_S, and
+the pack counts as one that cannot be played.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from latent_resonance.config.settings import Inference, Settings
-from latent_resonance.pack import Pack, find_pack, open_pack
+from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
+
+OPEN_DEADLINE_S = 10.0  # a cold SD card and a slow board take 5 s
 
 
 class PackLoader:
@@ -24,6 +28,7 @@ class PackLoader:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._end_s = time.monotonic() + OPEN_DEADLINE_S
         self._pack = _Result()
         self._networks = _Result()
         threading.Thread(target=self._load, name="load", daemon=True).start()
@@ -34,11 +39,11 @@ class PackLoader:
         Raises
         ------
         PackError
-            It cannot be opened.
+            It cannot be opened, or not in time.
         """
         if settings.pack != self.settings.pack:
             return open_pack(find_pack(settings.pack))
-        pack: Pack = self._pack.get()
+        pack: Pack = self._in_time(self._pack)
         return pack
 
     def networks(self, pack: Pack, inference: Inference) -> Networks:
@@ -47,25 +52,46 @@ class PackLoader:
         Raises
         ------
         PackError
-            They cannot be run.
+            They cannot be run, or do not open in time.
         """
         if pack is not self._pack.value or inference != self.settings.inference:
             return load_networks(pack, inference)
-        networks: Networks = self._networks.get()
+        networks: Networks = self._in_time(self._networks)
         self._networks = _Result()  # whoever holds the loader does not hold the networks
         self._pack = _Result()
         return networks
+
+    def _in_time(self, result: _Result) -> Any:  # noqa: ANN401  what the function returned
+        if not result.done.wait(max(self._end_s - time.monotonic(), 0.0)):
+            raise PackError(
+                f"pack {self.settings.pack}: does not open within {OPEN_DEADLINE_S:g} s; choose "
+                "another one, or copy it to a faster disk"
+            )
+        return result.get()
 
     def _load(self) -> None:
         self._pack.set(lambda: open_pack(find_pack(self.settings.pack)))
         self._networks.set(lambda: load_networks(self._pack.get(), self.settings.inference))
 
 
+def open_in_time(settings: Settings) -> tuple[Pack, Networks]:
+    """The pack that the settings name, and its networks.
+
+    Raises
+    ------
+    PackError
+        They cannot be opened, or not within OPEN_DEADLINE_S.
+    """
+    loader = PackLoader(settings)
+    pack = loader.pack(settings)
+    return pack, loader.networks(pack, settings.inference)
+
+
 class _Result:
     """What a function returned or raised, once it has."""
 
     def __init__(self) -> None:
-        self._done = threading.Event()
+        self.done = threading.Event()
         self.value: Any = None
         self.error: Exception | None = None
 
@@ -75,10 +101,10 @@ class _Result:
         except Exception as error:  # noqa: BLE001 - `get` raises it on the main thread
             self.error = error
         finally:
-            self._done.set()
+            self.done.set()
 
     def get(self) -> Any:  # noqa: ANN401  what the function returned
-        self._done.wait()
+        self.done.wait()
         if self.error is not None:
             raise self.error
         return self.value

@@ -19,8 +19,9 @@ from latent_resonance.face_state import FeatureVector
 from latent_resonance.linux.realtime import return_freed_memory
 from latent_resonance.pack import Pack, models_folder
 from latent_resonance.score import attract_score
+from latent_resonance.voice.pack_loader import open_in_time
 from latent_resonance.voice.quiet_hours import quiet_settings
-from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
+from latent_resonance.voice.synthesis.instrument import Instrument
 
 READ_AT_START = ("socket_path",)
 OF_EYE = ("camera.", "eye.")  # the eye watches the file too
@@ -128,7 +129,8 @@ class Reloader:
         if not changed and not reopen:
             return None
         same = not reopen and not any(key.startswith(("pack", "inference.")) for key in changed)
-        instrument = open_instrument(target, self.seed, before if same else None)
+        pack, networks = (before.pack, before.networks) if same else open_in_time(target)
+        instrument = Instrument(pack, networks, target, self.seed)
         check_compatible(before.pack, instrument.pack)
         instrument.follow(before, features)
         return instrument

@@ -23,6 +23,7 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Inference as InferenceSettings
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, PackError
+from latent_resonance.voice.synthesis.external_data import refers_to_other_files
 from latent_resonance.voice.synthesis.run_deadline import run_deadline
 
 FloatArray = NDArray[np.float32]
@@ -109,7 +110,20 @@ def _run_in_time(
     return result
 
 
+def _check_self_contained(path: Path) -> None:
+    try:
+        external = refers_to_other_files(path)
+    except (OSError, ValueError) as error:
+        raise PackError(f"{path}: not a network that can be run ({error})") from error
+    if external:
+        raise PackError(
+            f"{path}: keeps weights in another file, which no hash covers; export it with its "
+            "weights inside"
+        )
+
+
 def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSession:
+    _check_self_contained(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1
