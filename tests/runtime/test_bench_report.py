@@ -85,7 +85,7 @@ def test_the_summary_names_missed_targets_and_values_not_measured() -> None:
     assert summary(TABLE) == (
         "2 of 4 targets are met; missed: voice.render; not measured: processes.eye_cpu"
     )
-    assert summary(TABLE[:1]) == "0 of 0 targets are met"
+    assert summary(TABLE[:1]).startswith("no figure here has a target")
 
 
 # The quality for a machine.

@@ -26,6 +26,8 @@ def summary(measurements: Iterable[Measurement]) -> str:
     with_target = [each for each in measurements if each.target is not None]
     missed = [each.name for each in with_target if each.ok is False]
     not_measured = [each.name for each in with_target if each.ok is None]
+    if not with_target:
+        return "no figure here has a target; compare them with a run on another machine"
     met = len(with_target) - len(missed) - len(not_measured)
     parts = [f"{met} of {len(with_target)} targets are met"]
     parts += [f"missed: {', '.join(missed)}"] if missed else []

@@ -67,7 +67,8 @@ Exit codes:
   1    failure; one line gives the reason and the remedy
   2    wrong usage, or invalid settings
   78   the eye refuses to run: its network access cannot be dropped
-  130  interrupted with Ctrl-C (143: with SIGTERM)
+  130  interrupted with Ctrl-C before it was complete (143: with SIGTERM); nothing is written.
+       perform, voice, eye and monitor end on either signal with 0
 """
 
 
@@ -260,7 +261,14 @@ def devices() -> None:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
 @click.option("--tone", is_flag=True, help="Also play a tone on each speaker in turn.")
-def doctor(config: Path | None, as_json: bool, tone: bool) -> None:
+@click.option(
+    "--bundle",
+    type=NEW_FILE,
+    metavar="ZIP",
+    help="Also write a file to be mailed: versions, settings without secrets, journal, checks, "
+    "and a minute of figures.",
+)
+def doctor(config: Path | None, as_json: bool, tone: bool, bundle: Path | None) -> None:
     """Check the program, camera, speaker, machine, systemd units and their sandboxes.
 
     Without --config it uses the settings in /etc/latent-resonance, if there are any. Each line
@@ -273,10 +281,14 @@ def doctor(config: Path | None, as_json: bool, tone: bool) -> None:
       sudo latent-resonance doctor
       sudo latent-resonance doctor --tone
       latent-resonance doctor --json --config gallery.yaml
+      sudo latent-resonance doctor --bundle machine.zip
     """
-    from latent_resonance.doctor import FAIL, run_checks
+    from latent_resonance.doctor import FAIL, run_checks, write_bundle_of
 
     checks = run_checks(config, tone=tone)
+    if bundle is not None:
+        log(f"collecting figures for a minute; {bundle} is written then")
+        write_bundle_of(bundle, config, checks)
     if as_json:
         click.echo(json.dumps([check.as_dict() for check in checks], indent=2))
     else:

@@ -12,6 +12,8 @@ from playing, a *warn* does not.
     units.py          the state of the systemd units, and file permissions
     sandbox.py        whether the sandboxes of the eye and the voice hold
     monitor.py        the monitor's page and its token, if installed
+    bundle.py         one file about this machine, to be mailed
+    redact.py         what is removed from it
 """
 
 from __future__ import annotations
@@ -21,10 +23,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from latent_resonance.config.settings import Settings, SettingsError, load_settings
-from latent_resonance.doctor import devices, machine, monitor, sandbox, software, units
+from latent_resonance.doctor import bundle, devices, machine, monitor, sandbox, software, units
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, run_probe
 
-__all__ = ["FAIL", "OK", "WARN", "Check", "run_checks"]
+__all__ = ["FAIL", "OK", "WARN", "Check", "run_checks", "write_bundle_of"]
 
 SITE = Path("/etc/latent-resonance/latent-resonance.yaml")
 
@@ -41,7 +43,7 @@ def run_checks(config: Path | None, *, tone: bool = False, site: Path = SITE) ->
     site
         The settings file of this machine; it may be missing.
     """
-    config = config or (site if site.exists() else None)
+    config = config_in_use(config, site)
     checks = [software.check_settings(config)]
     if checks[0].verdict == FAIL:
         config = None
@@ -56,6 +58,23 @@ def run_checks(config: Path | None, *, tone: bool = False, site: Path = SITE) ->
     if state.installed:
         checks.append(monitor.check_monitor(state, effective_settings(config).monitor))
     return checks
+
+
+def config_in_use(config: Path | None, site: Path = SITE) -> Path | None:
+    """The settings file that is checked: the given one, or this machine's; None if it has none."""
+    return config or (site if site.exists() else None)
+
+
+def write_bundle_of(output: Path, config: Path | None, checks: list[Check]) -> None:
+    """Write the file to be mailed, see `bundle.py`. It takes a minute.
+
+    Raises
+    ------
+    OutputFileError
+        The file cannot be written.
+    """
+    config = config_in_use(config)
+    bundle.write_bundle(output, effective_settings(config), config, checks)
 
 
 def software_checks(config: Path | None) -> list[Check]:

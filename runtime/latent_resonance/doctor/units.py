@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,13 +49,23 @@ class UnitState:
 def read_unit_state(unit: str) -> UnitState:
     """The state from `systemctl show`, which needs no privileges."""
     command = ["systemctl", "show", unit, *(f"--property={key}" for key in KEYS)]
+    return parse_unit_state(unit, run_text(command))
+
+
+def run_text(command: Sequence[str]) -> str:
+    """What a program prints; empty if there is no such program, or it does not end."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
-        return UnitState(unit)
-    return parse_unit_state(unit, done.stdout)
+        return ""
+    return done.stdout
 
 
 def parse_unit_state(unit: str, output: str) -> UnitState:
