@@ -19,7 +19,6 @@ from latent_resonance.voice.output.device import (
     STEADY_AFTER_S,
     Speaker,
 )
-from latent_resonance.voice.output.portaudio_process import DeviceInfo, OutputError, find_device
 from latent_resonance.voice.output.ring import Ring, wait_for_space
 from latent_resonance.voice.output.writer import RingWriter
 
@@ -80,30 +79,6 @@ def test_a_stopped_writer_does_not_wait_for_space() -> None:
     ring.push(np.zeros(512, np.float32))
     stop.set()
     assert not wait_for_space(ring, 512, 48_000, stop.is_set)
-
-
-def devices(*names: str) -> list[DeviceInfo]:
-    return [DeviceInfo(i, name, "ALSA", 2, 48_000.0, i == 0) for i, name in enumerate(names)]
-
-
-def test_a_speaker_is_found_by_name_whatever_its_card_number() -> None:
-    today = devices("vc4-hdmi-0: MAI (hw:0,0)", "USB Audio: - (hw:1,0)", "default")
-    tomorrow = devices("USB Audio: - (hw:0,0)", "vc4-hdmi-0: MAI (hw:1,0)", "default")
-    for found in (today, tomorrow):
-        assert find_device("usb audio", found).name.startswith("USB Audio")
-
-
-@pytest.mark.parametrize("number", ["1", "hw:1"])
-def test_a_card_number_does_not_select_a_speaker(number: str) -> None:
-    found = devices("vc4-hdmi: MAI (hw:0,0)", "USB Audio: - (hw:1,0)")
-    with pytest.raises(OutputError, match=r"available: 'vc4-hdmi: MAI', 'USB Audio: -'"):
-        find_device(number, found)
-
-
-def test_the_default_speaker_is_used_if_none_is_named() -> None:
-    assert find_device(None, devices("first", "second")).name == "first"
-    with pytest.raises(OutputError, match="no speaker found"):
-        find_device(None, [])
 
 
 class SpeakerRig:
@@ -234,6 +209,25 @@ def test_a_device_that_stalls_is_silent_until_it_is_given_up(rig: SpeakerRig) ->
     rig.poll(speaker, 1.2)
     assert not speaker.playing
     assert speaker.silent_s == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_device_that_takes_no_samples_is_left_for_the_next(rig: SpeakerRig) -> None:
+    script = """
+skipped = sys.argv[6:]
+name = next((n for n in ('dead', 'broken', 'good') if n not in skipped), 'dead')
+say(f'found 48000 2 {name} (ALSA)')
+sys.stdin.readline()
+if name == 'broken': sys.exit()
+for i in range(10**9):
+    say(f'beat {i if name == "good" else 0} 0 0 0'), time.sleep(0.01)
+"""
+    speaker = rig.speaker(script)
+    end_s = time.monotonic() + 30
+    while not (speaker.name == "good (ALSA)" and speaker.callbacks > 3):
+        rig.poll(speaker, 0.05)
+        time.sleep(0.005)
+        assert time.monotonic() < end_s, rig.logged
+    assert speaker.skipped == ["dead", "broken"]
 
 
 def test_an_empty_ring_before_the_first_sample_is_no_underflow(rig: SpeakerRig) -> None:

@@ -21,12 +21,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from latent_resonance.voice.output import portaudio_process
-from latent_resonance.voice.output.portaudio_process import (
-    DeviceInfo,
-    OutputError,
-    OutputStream,
-    choose_device,
-)
+from latent_resonance.voice.output.device_order import DeviceInfo, OutputError
+from latent_resonance.voice.output.portaudio_process import OutputStream, choose_device
 
 HEAD = struct.Struct("qq")
 BLOCKS = 4  # that make up the requested latency; PortAudio queues them while it fills a fifth
@@ -114,7 +110,13 @@ class ClockStream:
 
 
 def open_device(
-    tape: int, target: str | None, ring: int, sample_rate: int, latency_s: float, channels: int
+    tape: int,
+    target: str | None,
+    ring: int,
+    sample_rate: int,
+    latency_s: float,
+    channels: int,
+    _skipped: tuple[str, ...],
 ) -> OutputStream:
     """Open the output device, or a clock if there is none."""
     try:

@@ -63,6 +63,7 @@ class Speaker:
         self.program, self.n_channels = program, n_channels
         self.name: str | None = None  # of the device that is playing
         self.last_message: str | None = None
+        self.skipped: list[str] = []  # devices that took no samples, as PortAudio names them
         self.process: subprocess.Popen[bytes] | None = None
         self.killed: list[subprocess.Popen[bytes]] = []  # not yet reaped
         self.next_start_s = NEVER_S
@@ -113,6 +114,7 @@ class Speaker:
         changed = (device, latency_s, n_channels)
         if changed != (self.device, self.latency_s, self.n_channels):
             self.device, self.latency_s, self.n_channels = changed
+            self.skipped = []
             self._restart(now_s, 0.0)
 
     def close(self) -> None:
@@ -126,6 +128,7 @@ class Speaker:
     def _start(self, now_s: float) -> None:
         command = [*self.program, str(self.ring.read_fd), self.device or ""]
         command += [str(self.preferred_rate), str(self.latency_s), str(self.n_channels)]
+        command += self.skipped
         try:
             self.process = subprocess.Popen(
                 command,
@@ -153,6 +156,7 @@ class Speaker:
         timeout_s = CALLBACK_TIMEOUT_S if steady else OPEN_TIMEOUT_S
         if now_s - self.last_progress_s > timeout_s:
             self.silent_s += now_s - self.last_progress_s if self.playing else 0.0
+            self._skip_if_useless()
             self._log_lost("the speaker does not answer")
             self._restart(now_s, RESTART_DELAY_S)
 
@@ -202,11 +206,20 @@ class Speaker:
         """Schedule a restart: soon if the process had a device, otherwise after a pause."""
         found = self.playing
         if found:
+            self._skip_if_useless()
             self._log_lost("the speaker is gone")
         elif code != 0:
             cause = f"exit code {code}" if code > 0 else f"signal {-code}"
             self._log_once(f"the sound output has ended ({cause}); starting it again")
         self._restart(now_s, RESTART_DELAY_S if found or code == 0 else FAILED_RESTART_DELAY_S)
+
+    def _skip_if_useless(self) -> None:
+        """Leave a device that has hardly taken samples for the next; try it again after those."""
+        if self.name is None or self.last_progress_s - self.opened_s > STEADY_AFTER_S:
+            self.skipped = []
+            return
+        name = self.name.rpartition(" (")[0]  # without the host's
+        self.skipped = [] if name in self.skipped else [*self.skipped, name]
 
     def _log_lost(self, reason: str) -> None:
         self._log_once(f"{reason}; playing on without it and looking for it")

@@ -1,14 +1,15 @@
-"""The output process: plays the ring on a PortAudio device; it can be killed and restarted.
+r"""The output process: plays the ring on a PortAudio device; it can be killed and restarted.
 
 The only module that imports sounddevice. PortAudio and the libraries below it may hang, spin
 or crash, and list only the devices that were present when they were initialised. So it runs in
 a process of its own and reads samples from a pipe:
 
-    python -m latent_resonance.voice.output.portaudio_process RING DEVICE RATE LATENCY CHANNELS
+    python -m latent_resonance.voice.output.portaudio_process \
+        RING DEVICE RATE LATENCY CHANNELS [SKIP]...
 
 `RING` is the pipe's file descriptor, `DEVICE` part of a device's name (empty: the default),
-`CHANNELS` the number of channels to open it with, or fewer if it has fewer. It reports to
-`device.py` on standard output, one line each:
+`CHANNELS` the number of channels to open it with, or fewer if it has fewer, `SKIP` names of devices
+that took no samples. It reports to `device.py` on standard output, one line each:
 
     none MESSAGE                no device; it keeps looking
     found RATE CHANNELS NAME    a device is open at RATE Hz; it waits for a line on standard input
@@ -22,20 +23,24 @@ from __future__ import annotations
 
 import array
 import os
-import re
 import select
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from latent_resonance import LatentResonanceError
 from latent_resonance.linux.realtime import (
     OUTPUT_PRIORITY,
     kill_with_parent,
     lock_memory,
     request_realtime_priority,
+)
+from latent_resonance.voice.output.alsa_config import extend_alsa_config
+from latent_resonance.voice.output.device_order import (
+    DeviceInfo,
+    OutputError,
+    candidates,
+    find_device,
 )
 
 if TYPE_CHECKING:  # importing it needs PortAudio
@@ -46,28 +51,6 @@ MAX_ATTEMPTS = 500  # then a new process takes over: it bounds what a library le
 HEARTBEAT_S = 0.1
 LEAD_IN_S = 0.1  # silence at the start: a device fills its buffer faster than the ring fills
 MAX_BLOCK = 1 << 16  # frames, more than a second of any device
-CARD_NUMBER = re.compile(r"\s*\(hw:\d+(,\d+)*\)")
-
-
-class OutputError(LatentResonanceError):
-    """PortAudio or the selected device is missing; the message has the remedy."""
-
-
-@dataclass(frozen=True)
-class DeviceInfo:
-    """One output device as PortAudio names it."""
-
-    index: int
-    name: str
-    host_api: str
-    channels: int
-    default_sample_rate: float
-    is_default: bool
-
-    @property
-    def card(self) -> str:
-        """The name without the card's number, which may change at every boot."""
-        return CARD_NUMBER.sub("", self.name)
 
 
 def _portaudio() -> ModuleType:
@@ -124,27 +107,6 @@ def choose_device(device_name: str | None) -> DeviceInfo:
         There is none; the message lists the available ones.
     """
     return find_device(device_name, list_devices())
-
-
-def find_device(device_name: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
-    """The default of these devices, or the first whose name contains `device_name`.
-
-    The card's number is not part of the name: it depends on the order of detection.
-
-    Raises
-    ------
-    OutputError
-        There is none; the message lists the available ones.
-    """
-    if not devices:
-        raise OutputError("no speaker found; connect one, or run `latent-resonance devices`")
-    if device_name is None:
-        return next((d for d in devices if d.is_default), devices[0])
-    for device in devices:
-        if device_name.lower() in device.card.lower():
-            return device
-    names = ", ".join(repr(d.card) for d in devices)
-    raise OutputError(f"no speaker's name contains {device_name!r}; available: {names}")
 
 
 class OutputStream:
@@ -221,16 +183,40 @@ class OutputStream:
             return 0
 
 
+def open_first(
+    devices: list[DeviceInfo], ring: int, sample_rate: int, latency_s: float, channels: int
+) -> tuple[OutputStream, DeviceInfo]:
+    """The first of these devices that can be opened.
+
+    Raises
+    ------
+    OutputError
+        None can; the message is that of the first.
+    """
+    errors: list[OutputError] = []
+    for device in devices:
+        try:
+            return OutputStream(ring, device, sample_rate, latency_s, channels), device
+        except OutputError as error:
+            errors.append(error)
+    raise errors[0]
+
+
 def open_device(
-    device_name: str | None, ring: int, sample_rate: int, latency_s: float, channels: int
+    device_name: str | None,
+    ring: int,
+    sample_rate: int,
+    latency_s: float,
+    channels: int,
+    skipped: tuple[str, ...] = (),
 ) -> OutputStream | None:
     """Try until a device can be opened; None after MAX_ATTEMPTS, or if standard input closes."""
     for attempt in range(MAX_ATTEMPTS):
         try:
             if attempt:
                 _refresh_devices(_portaudio())
-            device = choose_device(device_name)
-            output = OutputStream(ring, device, sample_rate, latency_s, channels)
+            devices = candidates(device_name, list_devices(), skipped)
+            output, device = open_first(devices, ring, sample_rate, latency_s, channels)
         except OutputError as error:
             report(f"none {error}")
         else:
@@ -241,7 +227,7 @@ def open_device(
     return None
 
 
-OpenDevice = Callable[[str | None, int, int, float, int], OutputStream | None]
+OpenDevice = Callable[[str | None, int, int, float, int, tuple[str, ...]], OutputStream | None]
 
 
 def play(output: OutputStream) -> None:
@@ -274,16 +260,22 @@ def main(
     sample_rate: str,
     latency_s: str,
     channels: str,
-    *,
+    *skipped: str,
     open_device: OpenDevice = open_device,
 ) -> None:
     """Run the output process on the device that `open_device` returns."""
     kill_with_parent()
     request_realtime_priority(OUTPUT_PRIORITY, with_threads=True)
     lock_memory()
+    extend_alsa_config()
     try:
         output = open_device(
-            device_name or None, int(ring), int(sample_rate), float(latency_s), int(channels)
+            device_name or None,
+            int(ring),
+            int(sample_rate),
+            float(latency_s),
+            int(channels),
+            skipped,
         )
         if output is not None and sys.stdin.readline():
             play(output)

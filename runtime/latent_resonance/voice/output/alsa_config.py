@@ -1,0 +1,55 @@
+"""Gives each HDMI card a name that PortAudio can open.
+
+Raw, a Raspberry Pi's HDMI takes IEC 958 subframes only. ALSA converts to them under the name
+"sysdefault:CARD=vc4hdmi0", but PortAudio lists names without arguments only. So the output process
+appends a configuration of its own to ALSA's, in memory.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ALSA_CONFIG = "/usr/share/alsa/alsa.conf"
+VARIABLE = "ALSA_CONFIG_PATH"
+CARD = re.compile(r"^\s*\d+ \[(\w+)\s*\]", re.MULTILINE)
+CONNECTED = "connected"
+
+
+def extend_alsa_config(
+    cards: Path = Path("/proc/asound/cards"), screens: Path = Path("/sys/class/drm")
+) -> None:
+    """Name the HDMI cards that have a screen, for this process. Before PortAudio is imported."""
+    text = "".join(map(_definition, hdmi_cards(cards, screens)))
+    if not text:
+        return
+    file = os.memfd_create("alsa")
+    os.write(file, text.encode())
+    before = os.environ.get(VARIABLE, ALSA_CONFIG)
+    os.environ[VARIABLE] = f"{before}:/proc/self/fd/{file}"
+
+
+def hdmi_cards(cards: Path, screens: Path) -> Iterator[str]:
+    """ALSA's names of the HDMI cards whose socket has a screen, or where that is unknown."""
+    try:
+        names = CARD.findall(cards.read_text())
+    except OSError:
+        return
+    for name in names:
+        if "hdmi" in name.lower() and _has_screen(name, screens):
+            yield name
+
+
+def _has_screen(card: str, screens: Path) -> bool:
+    """Whether a screen is on the socket of a card such as vc4hdmi0, which is HDMI-A-1."""
+    number = re.search(r"\d+$", card)
+    if number is None:
+        return True
+    found = list(screens.glob(f"card*-HDMI-A-{int(number[0]) + 1}/status"))
+    return not found or any(path.read_text().strip() == CONNECTED for path in found)
+
+
+def _definition(card: str) -> str:
+    return f'pcm.{card}_converted {{ type plug slave.pcm "sysdefault:CARD={card}" }}\n'

@@ -1,0 +1,102 @@
+"""The order in which output devices are tried.
+
+Pure. Part of the output process: it does not import numpy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from latent_resonance import LatentResonanceError
+
+CARD_NUMBER = re.compile(r"\s*\(hw:\d+(,\d+)*\)")
+HARDWARE = re.compile(r"\(hw:\d+(,\d+)*\)$")
+SOUND_SERVERS = ("pipewire", "pulse", "jack")  # which own the cards, and mix
+HDMI = ("hdmi", "displayport")
+LAST = ("bcm2835headphones",)  # a Raspberry Pi 4's own socket: 11 bits
+
+
+class OutputError(LatentResonanceError):
+    """PortAudio or the selected device is missing; the message has the remedy."""
+
+
+@dataclass(frozen=True)
+class DeviceInfo:
+    """One output device as PortAudio names it."""
+
+    index: int
+    name: str
+    host_api: str
+    channels: int
+    default_sample_rate: float
+    is_default: bool
+
+    @property
+    def card(self) -> str:
+        """The name without the card's number, which may change at every boot."""
+        return CARD_NUMBER.sub("", self.name)
+
+
+def find_device(device_name: str | None, devices: list[DeviceInfo]) -> DeviceInfo:
+    """The first of `candidates`.
+
+    Raises
+    ------
+    OutputError
+        There is none; the message lists the available ones.
+    """
+    return candidates(device_name, devices)[0]
+
+
+def candidates(
+    device_name: str | None, devices: list[DeviceInfo], skipped: Collection[str] = ()
+) -> list[DeviceInfo]:
+    """The devices to try, in order: those with the name, or all of them.
+
+    Without a name: the sound server, if there is one; USB and I2S cards; HDMI; what ALSA calls
+    the default. The card's number is not part of a name: it depends on the order of detection.
+
+    Parameters
+    ----------
+    device_name : part of a name, as PortAudio or as ALSA writes it
+    skipped : names of devices that took no samples; used only if no other is left
+
+    Raises
+    ------
+    OutputError
+        There is none; the message lists the available ones.
+    """
+    if not devices:
+        raise OutputError("no speaker found; connect one, or run `latent-resonance devices`")
+    found = sorted(devices, key=_rank) if device_name is None else _named(device_name, devices)
+    return [d for d in found if d.name not in skipped] or found
+
+
+def _named(device_name: str, devices: Iterable[DeviceInfo]) -> list[DeviceInfo]:
+    devices = list(devices)
+    wanted = _letters(device_name) or device_name
+    found = [d for d in devices if device_name.lower() in d.card.lower()]
+    found += [d for d in devices if d not in found and wanted in _letters(d.card)]
+    if found:
+        return found
+    names = ", ".join(repr(d.card) for d in devices)
+    raise OutputError(f"no speaker's name contains {device_name!r}; available: {names}")
+
+
+def _rank(device: DeviceInfo) -> tuple[int, int]:
+    """Where a device stands in the order; the smallest is first."""
+    letters = _letters(device.name)
+    if any(server in letters for server in SOUND_SERVERS):
+        return 0, not device.is_default
+    if any(name in letters for name in HDMI):  # raw, it takes encoded samples only
+        return 2, HARDWARE.search(device.name) is not None
+    if any(name in letters for name in LAST):
+        return 3, 0
+    return (1, 0) if HARDWARE.search(device.name) else (3, not device.is_default)
+
+
+def _letters(name: str) -> str:
+    """Letters and digits only: PortAudio's "vc4-hdmi-0" is ALSA's "vc4hdmi0"."""
+    return re.sub(r"[^a-z0-9]", "", name.lower())
