@@ -30,7 +30,13 @@ from latent_resonance.cli.options import (
     seed_option,
     unattended_option,
 )
-from latent_resonance.cli.terminal import exit_with_parent, log, progress_bar, run
+from latent_resonance.cli.terminal import (
+    exit_despite_threads,
+    exit_with_parent,
+    log,
+    progress_bar,
+    run,
+)
 from latent_resonance.config.limits import MAX_CHANNELS
 from latent_resonance.config.load import initial_settings, read_settings
 
@@ -189,7 +195,8 @@ def _perform(
         return read_settings(config, pack)
 
     source = SettingsSource(read, config, unattended, error, log)
-    sys.exit(run_voice(settings, source, loader, **options))
+    with exit_despite_threads("load", "generate"):
+        sys.exit(run_voice(settings, source, loader, **options))
 
 
 @commands.command(short_help="Play live: camera in, sound out.")

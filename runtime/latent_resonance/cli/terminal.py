@@ -6,8 +6,10 @@ everything here goes to standard error.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,6 +63,18 @@ def run(command: click.Command, name: str) -> None:
         for line in str(error).splitlines():
             log(f"{name}: {line}")
         sys.exit(error.exit_code)
+
+
+@contextmanager
+def exit_despite_threads(*names: str) -> Iterator[None]:
+    """Let an exit inside the `with` block end the process although these threads hang."""
+    try:
+        yield
+    except SystemExit as leaving:
+        if any(thread.name in names for thread in threading.enumerate()):
+            sys.stderr.flush()
+            os._exit(leaving.code if isinstance(leaving.code, int) else 1)
+        raise
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> None:

@@ -45,10 +45,16 @@ class ChildProcess:
         """Start the process if it is time to; notice if it has ended."""
         if self.process is None:
             if self.next_start_s is not None and now_s >= self.next_start_s:
-                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
-                self.started_s = now_s
+                self._start(now_s)
         elif (code := self.process.poll()) is not None:
             self._ended(code, now_s)
+
+    def _start(self, now_s: float) -> None:
+        self.started_s = now_s
+        try:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL)
+        except OSError as error:  # too little memory, too few file descriptors
+            self._retry(f"the {self.NAME} cannot be started ({error.strerror})", now_s)
 
     def terminate(self) -> None:
         """Send SIGTERM without waiting."""
@@ -73,8 +79,11 @@ class ChildProcess:
             return
         if now_s - self.started_s > STEADY_S:
             self.failures = 0
+        self._retry(f"the {self.NAME} has ended{self._cause(code)}", now_s)
+
+    def _retry(self, reason: str, now_s: float) -> None:
         if self.failures == 0:
-            self.log(f"the {self.NAME} has ended{self._cause(code)}; starting it again, playing on")
+            self.log(f"{reason}; starting it again, playing on")
         self.next_start_s = (
             now_s + self.RESTART_DELAYS_S[min(self.failures, len(self.RESTART_DELAYS_S) - 1)]
         )
@@ -160,7 +169,7 @@ class MonitorProcess(ChildProcess):
     RESTART_DELAYS_S = (1.0, 5.0, 30.0, 60.0)
     FATAL_CODES = (2,)  # usage, or a package that is not installed
     FATAL_MESSAGE = "the monitor cannot run here; playing on without it"
-    EXIT_TIMEOUT_S = 2.0
+    EXIT_TIMEOUT_S = 0.5
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ Threads, all of them made here:
     record          samples -> disk, if requested
     main            supervises speaker, eye and load (`main.py`)
 
+A thread that fails goes on after a pause (`restart.py`); only `synthesise` ends the performance.
 PortAudio and its callback run in a process of their own (`output/portaudio_process.py`). Threads
 exchange data in two ways only: the slots of `State`, and the bounded ring.
 """
@@ -45,6 +46,7 @@ from latent_resonance.voice.output.recorder import Recording
 from latent_resonance.voice.output.writer import RingWriter
 from latent_resonance.voice.quiet_hours import schedule_state_of
 from latent_resonance.voice.reload import Reloader
+from latent_resonance.voice.restart import FailureLog, keep_running
 from latent_resonance.voice.state import State
 from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument
@@ -100,24 +102,27 @@ class Engine:
         self.silent_s = 0.0  # of the speaker, recorded so far
         self.stop = threading.Event()
         self.failure: Exception | None = None
+        self.failures = FailureLog(reloader.log)
+        self.synthesis = threading.Thread()  # not started yet
 
-    def start(self) -> list[threading.Thread]:
-        """Start the threads; return those that end soon after `stop` is set."""
-        threads = [
-            self._start_thread("receive", self._receive),
-            self._start_thread("generate", self._generate),
-            self._start_thread("synthesise", self._synthesise),
-        ]
+    def start(self) -> None:
+        """Start the threads."""
+        self._start_thread("receive", self._receive)
+        self._start_thread("generate", self._generate)
+        self.synthesis = self._start_synthesis()
         if self.telemetry is not None:
-            send = partial(self._send_telemetry, self.telemetry)
-            threads.append(self._start_thread("send_telemetry", send))
-        self._start_thread("maintain", self._maintain, daemon=True)
-        return threads
+            self._start_thread("send_telemetry", partial(self._send_telemetry, self.telemetry))
+        self._start_thread("maintain", self._maintain)
+
+    @property
+    def played_out(self) -> bool:
+        """Whether the fade-out has left the ring, after `stop`."""
+        return not self.synthesis.is_alive() and self.writer.ring.empty
 
     def record_to(self, recording: Recording) -> threading.Thread:
         """Start to record, on a thread of its own."""
         self.recording = recording
-        return self._start_thread("record", partial(_record, recording), daemon=True)
+        return self._start_thread("record", partial(_record, recording))
 
     def fill_gaps(self, silent_s: float) -> None:
         """Record the silence of the speaker; `silent_s` is its total so far (main thread)."""
@@ -125,18 +130,23 @@ class Engine:
         if gap_s > 0.0 and self.recording is not None:
             self.recording.fill_gap(gap_s)
 
-    def _start_thread(
-        self, name: str, loop: Callable[[], None], *, daemon: bool = False
-    ) -> threading.Thread:
-        thread = threading.Thread(target=self._guarded, args=(loop,), name=name, daemon=daemon)
+    def _start_thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
+        """A thread that may fail, and then goes on; the process ends without waiting for it."""
+        keep = partial(keep_running, name, loop, self.stop, self.failures)
+        thread = threading.Thread(target=_with_priority, args=(keep,), name=name, daemon=True)
         thread.start()
         return thread
 
-    def _guarded(self, loop: Callable[[], None]) -> None:
-        """A thread that fails ends the performance, so that it never runs with a part missing."""
-        request_realtime_priority(WORKER_PRIORITY)
+    def _start_synthesis(self) -> threading.Thread:
+        """The thread whose failure ends the performance: there is no sound without it."""
+        target, args = _with_priority, (self._guarded_synthesis,)
+        thread = threading.Thread(target=target, args=args, name="synthesise", daemon=True)
+        thread.start()
+        return thread
+
+    def _guarded_synthesis(self) -> None:
         try:
-            loop()
+            self._synthesise()
         except Exception as error:  # noqa: BLE001 - whatever it is, the main thread reports it
             self.failure = error
             self.stop.set()
@@ -238,6 +248,11 @@ class Engine:
     def _send_telemetry(self, telemetry: TelemetrySender) -> None:
         while not self.stop.is_set():
             telemetry.step()
+
+
+def _with_priority(function: Callable[[], None]) -> None:
+    request_realtime_priority(WORKER_PRIORITY)
+    function()
 
 
 def _record(recording: Recording) -> None:

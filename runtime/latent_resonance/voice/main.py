@@ -6,7 +6,6 @@ Runs on the main thread. The other threads are made in `engine.py`; the eye is a
 from __future__ import annotations
 
 import math
-import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -31,8 +30,11 @@ from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.single_instance import lock_speaker
 from latent_resonance.voice.startup import open_first_instrument, open_first_pack, start_speaker
 from latent_resonance.voice.status_report import Reporter
-from latent_resonance.voice.stop_signals import install_stop_signals
+from latent_resonance.voice.stop_signals import StopSignals, install_stop_signals
 from latent_resonance.voice.supervisor import Supervisor
+
+Children = tuple[EyeProcess | None, MonitorProcess | None]
+PLAY_OUT_S = 1.0  # on a machine that is too slow; otherwise the fade and the ring take 0.3 s
 
 
 def perform(
@@ -95,7 +97,7 @@ def perform(
         with recorded(record, pack.geometry, engine.record_to, log, n_channels):
             end_s = time.monotonic() + (math.inf if seconds is None else seconds)
             children = (eye, monitor_process)
-            return _supervise(engine, speaker, children, signals.stop, end_s, reporter)
+            return _supervise(engine, speaker, children, signals, end_s, reporter)
 
 
 def open_monitor_server(path: Path, log: Callable[[str], None]) -> MonitorServer | None:
@@ -122,33 +124,33 @@ def _standby_file(
 def _supervise(
     engine: Engine,
     speaker: Speaker,
-    children: tuple[EyeProcess | None, MonitorProcess | None],
-    stop: threading.Event,
+    children: Children,
+    signals: StopSignals,
     end_s: float,
     reporter: Reporter,
 ) -> int:
     """The main thread's loop, until it is time to stop."""
-    (eye, monitor), log = children, reporter.log
+    (eye, monitor), log, survived = children, reporter.log, engine.failures.survived
     notifier, began_s = Notifier(), time.monotonic()
     supervisor = Supervisor(engine.state, engine.writer, speaker, eye, notifier, log, began_s)
-    threads = engine.start()
+    engine.start()
+    signals.started.set()
     if not prepare_realtime_process():
         log(f"no real-time priority, so other programs can interrupt the sound; {REALTIME_REMEDY}")
     try:
-        while not (stop.is_set() or engine.stop.is_set()):
+        while not (signals.stop.is_set() or engine.stop.is_set()):
             if time.monotonic() >= end_s and not speaker.late_at(end_s):
                 break
-            supervisor.poll(time.monotonic())
+            with survived("supervision"):
+                supervisor.poll(time.monotonic())
             engine.fill_gaps(speaker.silent_s)
-            reporter.step(engine.state, supervisor, time.monotonic())
+            with survived("the status report"):
+                reporter.step(engine.state, supervisor, time.monotonic())
             if monitor:
                 monitor.poll(time.monotonic())
             time.sleep(LATE_TICK_S if speaker.late else TICK_S)
-        engine.stop.set()
         notifier.stopping()
-        if eye:
-            eye.terminate()
-        _play_out(engine, speaker, threads)
+        _play_out(engine, speaker, children)
     finally:
         engine.stop.set()
     log(supervisor.summary(time.monotonic()))
@@ -158,9 +160,13 @@ def _supervise(
     return 0
 
 
-def _play_out(engine: Engine, speaker: Speaker, threads: list[threading.Thread]) -> None:
-    """Wait until the fade-out has left the ring and the device."""
-    while any(thread.is_alive() for thread in threads) or not engine.writer.ring.empty:
+def _play_out(engine: Engine, speaker: Speaker, children: Children) -> None:
+    """Wait until the fade-out has left the ring and the device; not for threads that hang."""
+    engine.stop.set()
+    for child in filter(None, children):
+        child.terminate()
+    end_s = time.monotonic() + PLAY_OUT_S
+    while not engine.played_out and time.monotonic() < end_s:
         speaker.poll(time.monotonic())
         time.sleep(TICK_S)
     time.sleep(speaker.latency_s if speaker.playing else 0.0)

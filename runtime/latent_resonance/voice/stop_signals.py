@@ -11,10 +11,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class StopSignals:
-    """Events that are set by signals."""
+    """Events that are set by signals.
+
+    Attributes
+    ----------
+    started : set once the main loop looks at `stop`; until then SIGINT and SIGTERM exit at once
+    """
 
     stop: threading.Event = field(default_factory=threading.Event)  # SIGINT, SIGTERM
     reload: threading.Event = field(default_factory=threading.Event)  # SIGHUP
+    started: threading.Event = field(default_factory=threading.Event)
 
 
 def install_stop_signals() -> StopSignals:
@@ -30,7 +36,12 @@ def install_stop_signals() -> StopSignals:
         terminal_closed = had_terminal and not os.isatty(sys.stderr.fileno())
         (signals.stop if terminal_closed else signals.reload).set()
 
-    signal.signal(signal.SIGINT, lambda *_: signals.stop.set())
-    signal.signal(signal.SIGTERM, lambda *_: signals.stop.set())
+    def on_stop(number: int) -> None:
+        if not signals.started.is_set():  # while a pack is being opened, which takes seconds
+            sys.exit(128 + number)
+        signals.stop.set()
+
+    signal.signal(signal.SIGINT, lambda number, _: on_stop(number))
+    signal.signal(signal.SIGTERM, lambda number, _: on_stop(number))
     signal.signal(signal.SIGHUP, lambda *_: on_hangup())
     return signals
