@@ -10,6 +10,7 @@ from tests.support.audio_measures import face, settings_of
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.latent import Latent
+from latent_resonance.voice.synthesis.loop_span import LoopSpan
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 
@@ -17,7 +18,7 @@ class CountingNetworks:
     """The real networks, with a count of the spectrograms."""
 
     def __init__(self, networks: Networks) -> None:
-        self.networks, self.made = networks, 0
+        self.networks, self.made, self.step = networks, 0, networks.step
 
     def z_of(self, features: np.ndarray) -> Latent:
         return self.networks.z_of(features)
@@ -25,6 +26,10 @@ class CountingNetworks:
     def spectrogram_of(self, z: Latent) -> np.ndarray:
         self.made += 1
         return self.networks.spectrogram_of(z)
+
+    def part_of(self, z: Latent, span: LoopSpan) -> np.ndarray:
+        self.made += 1
+        return self.networks.part_of(z, span)
 
 
 def generator_of(folder: Path) -> SpectrogramGenerator:

@@ -11,6 +11,7 @@ from tests.support.audio_measures import face, settings_of
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Latent
+from latent_resonance.voice.synthesis.loop_span import LoopSpan
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -23,12 +24,16 @@ class FailingNetworks:
         self.networks = networks
         self.z: float | Exception | None = None
         self.spectrogram: float | Exception | None = None
+        self.step = networks.step
 
     def z_of(self, features: np.ndarray) -> Latent:
         return _inject(self.z, self.networks.z_of(features))
 
     def spectrogram_of(self, z: Latent) -> np.ndarray:
         return _inject(self.spectrogram, self.networks.spectrogram_of(z))
+
+    def part_of(self, z: Latent, span: LoopSpan) -> np.ndarray:
+        return _inject(self.spectrogram, self.networks.part_of(z, span))
 
 
 def _inject(fault: float | Exception | None, good: np.ndarray) -> np.ndarray:

@@ -62,7 +62,7 @@ def columns_to_audio(
 
 def real_columns(spectrograms: Iterable[FloatArray], geometry: Geometry) -> Iterator[FloatArray]:
     """One period of each loop, with a crossfade to the next."""
-    loop = SpectrogramLoop(geometry, Loop(morph="blend", morph_s=CROSSFADE_S), fastest=1.0)
+    loop = SpectrogramLoop(geometry, Loop(morph="blend", morph_s=CROSSFADE_S))
     for spectrogram in spectrograms:
         loop.receive(frames_of(spectrogram, geometry))
         for _ in range(geometry.n_frames):
@@ -73,7 +73,7 @@ def generated_columns(
     spectrograms: Iterable[FloatArray], geometry: Geometry
 ) -> Iterator[FloatArray]:
     """The loop repeats while a new spectrogram fades in every FRAMES_PER_Z frames."""
-    loop = SpectrogramLoop(geometry, Loop(morph_s=FRAMES_PER_Z * geometry.hop_s), fastest=1.0)
+    loop = SpectrogramLoop(geometry, Loop(morph_s=FRAMES_PER_Z * geometry.hop_s))
     for spectrogram in spectrograms:
         loop.receive(frames_of(spectrogram, geometry))
         for _ in range(FRAMES_PER_Z):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import torch
 from onnx import numpy_helper
@@ -68,10 +69,7 @@ def load_loop_generator(path: Path, geometry: Geometry) -> LoopGenerator:
     RunError
         The file holds another network: both must generate the same from the same z.
     """
-    constants = {
-        constant.name: torch.from_numpy(numpy_helper.to_array(constant).copy())
-        for constant in onnx.load(path).graph.initializer
-    }
+    constants = constants_of(onnx.load(path).graph)
     generator = loop_generator(geometry).eval()
     try:
         generator.load_constants(constants)
@@ -85,3 +83,14 @@ def load_loop_generator(path: Path, geometry: Geometry) -> LoopGenerator:
         f"{path} is not of this version's architecture loop: begin from a run, or from a pack "
         "that this workshop's convert wrote, or leave out --begin-from"
     )
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, torch.Tensor]:
+    """The constants of a network in float32, under the names that its nodes know them by."""
+    names = {node.input[0]: node.output[0] for node in graph.node if node.op_type == "Cast"}
+    return {
+        names.get(constant.name, constant.name): torch.from_numpy(
+            numpy_helper.to_array(constant).astype(np.float32)
+        )
+        for constant in graph.initializer
+    }

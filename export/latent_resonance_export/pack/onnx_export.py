@@ -2,34 +2,50 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 from torch import Tensor, nn
 
+from latent_resonance_export.gan.models.loop_vaegan import MARGIN, LoopGenerator
 from latent_resonance_export.pack import ConversionError
 
 TOLERANCE = 1e-4  # largest difference between PyTorch and ONNX Runtime
+PART_TOLERANCE = 1e-5  # largest difference between a part of a loop and the whole
+PART = 2  # steps of a loop that are compared at a time
+PLACES = "places"  # the optional input of a generator: which steps of its loop
+MIN_HALF = 16_384  # numbers; smaller weights stay float32
 OPSET = 18  # supported by every ONNX Runtime since 1.14
 BATCH_SIZES = (1, 3, 16, 44)  # of the comparison: 64 examples in all
 N_EXAMPLES = sum(BATCH_SIZES)
 MAX_SEAM = (3.0, 0.01)  # limit of the step at the loop point: factor of the other steps, plus
 
 
-def export(network: nn.Module, example: Tensor, names: tuple[str, str], path: Path) -> None:
+def export(
+    network: nn.Module,
+    example: Tensor,
+    names: tuple[str, str],
+    path: Path,
+    places: Tensor | None = None,
+) -> None:
     """Writes a network to one file, with a dynamic batch size and folded constants.
 
     Parameters
     ----------
     example : input of shape (2 or more, width)
     names : of the input and the output
+    places : the network's second argument for a whole loop. It becomes an optional input, so that
+        a runtime that does not know of it generates whole loops.
 
     Raises
     ------
@@ -38,13 +54,17 @@ def export(network: nn.Module, example: Tensor, names: tuple[str, str], path: Pa
     """
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # else it warns about torchvision
     batch = torch.export.Dim("batch", min=1, max=64)
+    arguments, shapes = [(names[0], example)], [{0: batch}]
+    if places is not None:
+        arguments.append((PLACES, places))
+        shapes.append({0: torch.export.Dim("places", min=2 * MARGIN + 1, max=len(places))})
     try:
         program = torch.onnx.export(
             network.eval(),
-            (example,),
-            input_names=[names[0]],
+            tuple(value for _, value in arguments),
+            input_names=[name for name, _ in arguments],
             output_names=[names[1]],
-            dynamic_shapes=({0: batch},),
+            dynamic_shapes=tuple(shapes),
             dynamo=True,
             opset_version=OPSET,
             optimize=True,  # folds constants
@@ -58,6 +78,46 @@ def export(network: nn.Module, example: Tensor, names: tuple[str, str], path: Pa
             f"{path.name}: PyTorch cannot export this network ({root_cause(error)}); use plain "
             "operators whose shapes depend on the batch size"
         ) from error
+    if places is not None:
+        _make_optional(path, PLACES, places)
+
+
+def _make_optional(path: Path, name: str, default: Tensor) -> None:
+    """Gives an input of a network a default, as an initialiser of the same name."""
+    model = onnx.load(path)
+    model.graph.initializer.append(numpy_helper.from_array(default.numpy(), name))
+    onnx.save(model, path)
+
+
+def store_weights_as_half(path: Path) -> None:
+    """Stores the large weights of a network as float16, each with a cast that is folded at load."""
+    model = onnx.load(path)
+    casts = []
+    for weight in model.graph.initializer:
+        values = numpy_helper.to_array(weight)
+        if not is_stored_as_half(torch.from_numpy(values.copy())):
+            continue
+        half, full = f"{weight.name}.half", weight.name
+        weight.CopyFrom(numpy_helper.from_array(values.astype(np.float16), half))
+        casts.append(onnx.helper.make_node("Cast", [half], [full], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, path)
+
+
+def is_stored_as_half(weight: Tensor) -> bool:
+    """Whether a weight is large enough to be worth it, and matters little enough in float16."""
+    return weight.dtype == torch.float32 and weight.ndim > 1 and weight.numel() >= MIN_HALF
+
+
+def rounded_to_half(network: nn.Module) -> nn.Module:
+    """A copy of a network with the weights that the file of `store_weights_as_half` has."""
+    rounded = copy.deepcopy(network)
+    with torch.no_grad():
+        for weight in filter(is_stored_as_half, rounded.parameters()):
+            weight.copy_(weight.half().float())
+    return rounded
 
 
 def root_cause(error: BaseException) -> str:
@@ -86,6 +146,50 @@ def max_difference(network: nn.Module, path: Path, examples: Tensor) -> float:
     return largest
 
 
+def write_generator(generator: nn.Module, z: Tensor, path: Path) -> float:
+    """Exports a generator; returns the largest difference between PyTorch and ONNX Runtime.
+
+    The default architecture is written so that it can generate a part of a loop, and with its
+    weights in float16: half the size, and 0.01 dB of difference.
+
+    Raises
+    ------
+    ConversionError
+        It cannot be exported, or one of its outputs differs by more than allowed.
+    """
+    names = ("z", "spectrogram")
+    if not isinstance(generator, LoopGenerator):
+        return write_network(generator, z, names, path)
+    rounded = rounded_to_half(generator)
+    export(rounded, z[:2], names, path, places=generator.whole_loop())
+    store_weights_as_half(path)
+    largest = check_network(rounded, z, path)
+    check_parts(path, z[:1], steps=len(generator.whole_loop()) - 2 * MARGIN)
+    return largest
+
+
+def check_parts(path: Path, z: Tensor, steps: int) -> None:
+    """Compares parts of a loop of so many steps, at every place, with the whole.
+
+    Raises
+    ------
+    ConversionError
+        They differ by more than PART_TOLERANCE.
+    """
+    session = open_session(path)
+    whole = session.run(None, {"z": z.numpy()})[0]
+    frames = whole.shape[-1] // steps
+    for first in range(steps):
+        places = (first - MARGIN + np.arange(PART + 2 * MARGIN)) % steps
+        part = session.run(None, {"z": z.numpy(), PLACES: places})[0]
+        expected = np.roll(whole, -first * frames, axis=-1)[..., : PART * frames]
+        if not np.abs(part - expected).max() <= PART_TOLERANCE:
+            raise ConversionError(
+                f"{path.name}: the part of the loop from frame {first * frames} on differs from "
+                f"the whole by more than {PART_TOLERANCE:.0e}: the network is not circular"
+            )
+
+
 def write_network(
     network: nn.Module, examples: Tensor, names: tuple[str, str], path: Path
 ) -> float:
@@ -97,6 +201,17 @@ def write_network(
         It cannot be exported for every batch size, or they differ by more than TOLERANCE.
     """
     export(network, examples[:2], names, path)
+    return check_network(network, examples, path)
+
+
+def check_network(network: nn.Module, examples: Tensor, path: Path) -> float:
+    """The largest difference between PyTorch and ONNX Runtime; removes a file that differs.
+
+    Raises
+    ------
+    ConversionError
+        The batch size is fixed, or they differ by more than TOLERANCE.
+    """
     if isinstance(fixed := open_session(path).get_inputs()[0].shape[0], int):
         path.unlink()
         raise ConversionError(

@@ -28,6 +28,7 @@ from latent_resonance_export.pack.onnx_export import (
     check_spectrograms,
     megabytes,
     milliseconds,
+    write_generator,
     write_network,
 )
 from latent_resonance_export.pack.quantize import Variant, write_variant
@@ -153,7 +154,7 @@ def write_networks(contents: PackContents, folder: Path) -> dict[str, float]:
     features = torch.randn(N_EXAMPLES, len(FEATURES), generator=rng)
     z, path = random_z(contents.generator, N_EXAMPLES), folder / GENERATOR
     return {
-        "generator_disagreement": write_network(contents.generator, z, ("z", "spectrogram"), path),
+        "generator_disagreement": write_generator(contents.generator, z, path),
         "regressor_disagreement": write_network(
             contents.trained.regressor, features, ("features", "z"), folder / REGRESSOR
         ),

@@ -115,7 +115,8 @@ def _chord_switch(pack: Pack, threshold: float) -> Iterator[Field]:
 
     The generated spectrogram is multiplied by 0 and added, so that it must still be computed.
     """
-    closed, opened = (chord(pack.geometry, hz) for hz in (CLOSED_HZ, OPEN_HZ))
+    held = slice(0, 1)  # one frame stands for all, of a whole loop or of a part
+    closed, opened = (chord(pack.geometry, hz)[..., held] for hz in (CLOSED_HZ, OPEN_HZ))
     weights = np.full((pack.latent_dim, 1), STEEPNESS / Z_SCALE / pack.latent_dim, np.float32)
     yield constant("latency_weights", weights)
     yield constant("latency_threshold", np.array([[STEEPNESS * threshold]], np.float32))

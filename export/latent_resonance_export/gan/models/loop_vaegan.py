@@ -26,6 +26,7 @@ SEED_GAIN = 0.3
 HEADROOM = 1.04
 FAR_BELOW, ALMOST_SILENT = -3.0, -1.5  # HEADROOM * tanh: -3 is beyond -1, -1.5 is within
 FIRST_OUTPUT_LEVEL = 3  # the first level (64 frames) with an output; lower ones only compose
+MARGIN = 4  # steps beside a part of a loop: twice the frames, less 8, per level; 8 remain
 WIDTHS = (320, 320, 320, 320, 320, 256, 256)  # of the generator's levels, 8 to 512 frames
 ENCODER_WIDTHS = (256, 256, 320, 320, 320, 320)  # from 256 frames down to 8
 DISCRIMINATOR_WIDTHS = (256, 320, 384, 384, 384, 384)
@@ -66,9 +67,9 @@ class CircularConv(nn.Conv1d):
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__(n_in, n_out, kernel_size=3)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """(batch, n_in, frames) -> (batch, n_out, frames)."""
-        return super().forward(circular_pad(x, 1, 1))
+    def forward(self, x: Tensor, circular: bool = True) -> Tensor:
+        """(batch, n_in, frames) -> (batch, n_out, frames); two frames fewer if not circular."""
+        return super().forward(circular_pad(x, 1, 1) if circular else x)
 
 
 class ModulatedLayer(nn.Module):
@@ -79,10 +80,10 @@ class ModulatedLayer(nn.Module):
         self.conv = CircularConv(n_in, n_out)
         self.style = nn.Linear(n_style, 2 * n_out)
 
-    def forward(self, x: Tensor, style: Tensor) -> Tensor:
+    def forward(self, x: Tensor, style: Tensor, circular: bool = True) -> Tensor:
         """(batch, n_in, frames) and (batch, n_style) -> (batch, n_out, frames)."""
         scale, shift = self.style(style).unsqueeze(-1).chunk(2, dim=1)
-        x = unit_norm(self.conv(x))
+        x = unit_norm(self.conv(x, circular))
         return functional.leaky_relu(x * (1.0 + scale) + shift, 0.2)
 
 
@@ -121,20 +122,45 @@ class LoopGenerator(nn.Module):
         """The convolutions from channels to mel bands, of the lowest level first."""
         return [cast("nn.Conv1d", layer) for layer in self.to_mel]
 
-    def forward(self, z: Tensor) -> Tensor:
-        """(batch, latent_dim) of any length -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
+    def forward(self, z: Tensor, places: Tensor | None = None) -> Tensor:
+        """(batch, latent_dim) of any length -> (batch, 1, n_mels, n_frames) in [-1, 1].
+
+        Parameters
+        ----------
+        places : (n + 2 MARGIN,) steps of the loop, n of which are generated: a step is as many
+            frames as one frame of the first output level becomes. By default, all of them.
+        """
         style = self.mapping(unit_norm(z))  # (batch, n_style)
         x = SEED_GAIN * self.seed + self.seed_of_style(style).unflatten(1, self.seed.shape[1:])
-        spectrogram: Tensor | None = None
-        for level, (first, second) in enumerate(zip(self.first, self.second, strict=True)):
+        for level in range(self.first_output_level + 1):
             if level > 0:
                 x = smooth_double(x)  # repeated frames would leave a grain in every spectrogram
-            x = second(first(x, style), style)  # (batch, width, 8 * 2**level)
-            if level >= self.first_output_level:
-                added = self.to_mel[level - self.first_output_level](x)
-                spectrogram = added if spectrogram is None else smooth_double(spectrogram) + added
-        assert spectrogram is not None, "the last level has an output"
+            x = self._level(level, x, style, circular=True)  # (batch, width, 8 * 2**level)
+        if places is not None:
+            x = x.index_select(-1, places)
+        spectrogram = self._outputs(x, style, circular=places is None)
+        if places is not None:
+            spectrogram = spectrogram[..., MARGIN:-MARGIN]
         return bounded(spectrogram).unsqueeze(1)
+
+    def _level(self, level: int, x: Tensor, style: Tensor, circular: bool) -> Tensor:
+        x = self.first[level](x, style, circular)
+        return cast("Tensor", self.second[level](x, style, circular))
+
+    def _outputs(self, x: Tensor, style: Tensor, circular: bool) -> Tensor:
+        """Channels of the first output level -> (batch, n_mels, frames), before the limits."""
+        double = smooth_double if circular else smooth_double_within
+        spectrogram: Tensor = self.to_mel[0](x)
+        for i, to_mel in enumerate(self.to_mel[1:], 1):
+            x = self._level(self.first_output_level + i, double(x), style, circular)
+            doubled = double(spectrogram)
+            spectrogram = (doubled if circular else doubled[..., 2:-2]) + to_mel(x)
+        return spectrogram
+
+    def whole_loop(self) -> Tensor:
+        """The places of a whole loop, for `forward`: (steps + 2 MARGIN,)."""
+        steps = SEED_FRAMES << self.first_output_level
+        return torch.arange(-MARGIN, steps + MARGIN) % steps
 
     def silence(self, bands: Tensor) -> None:
         """Silences mel bands, (n_mels,) of bool, whatever z is, and during all training.
@@ -187,6 +213,13 @@ def smooth_double(x: Tensor) -> Tensor:
     before, after = torch.roll(x, 1, dims=-1), torch.roll(x, -1, dims=-1)
     pair = torch.stack([0.75 * x + 0.25 * before, 0.75 * x + 0.25 * after], dim=-1)
     return pair.flatten(-2)
+
+
+def smooth_double_within(x: Tensor) -> Tensor:
+    """Doubles the frames of a part of a loop, without its first and last."""
+    inner = x[..., 1:-1]
+    pair = [0.75 * inner + 0.25 * x[..., :-2], 0.75 * inner + 0.25 * x[..., 2:]]
+    return torch.stack(pair, dim=-1).flatten(-2)
 
 
 class LoopTrunk(nn.Module):

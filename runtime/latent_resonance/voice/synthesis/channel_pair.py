@@ -27,6 +27,7 @@ class ChannelPair:
     quadrature : give two channels, the second turned by 90 degrees
     start : where the playhead starts, as a share of the loop
     drift_hz : shift of all frequencies
+    level_db : loudness around which spectrograms are evened out; None if they are not
 
     Attributes
     ----------
@@ -42,11 +43,10 @@ class ChannelPair:
         quadrature: bool = False,
         start: float = 0.0,
         drift_hz: float = 0.0,
+        level_db: float | None = None,
     ) -> None:
         self.n_frames, self.start = geometry.n_frames, start * geometry.n_frames
-        self.loop = SpectrogramLoop(
-            geometry, settings.loop, max(settings.controls.time_stretch.output)
-        )
+        self.loop = SpectrogramLoop(geometry, settings.loop, level_db)
         self.generated = np.zeros(geometry.n_mels, np.float32)
         self.effects = SpectralEffects(geometry, seed)
         self.phase = StreamingGriffinLim(
@@ -82,7 +82,11 @@ class ChannelPair:
 
 
 def channel_pairs(
-    geometry: Geometry, settings: Settings, seed: int, n_channels: int
+    geometry: Geometry,
+    settings: Settings,
+    seed: int,
+    n_channels: int,
+    level_db: float | None = None,
 ) -> list[ChannelPair]:
     """Pairs for a number of channels, of which the last is single if the number is odd.
 
@@ -99,6 +103,7 @@ def channel_pairs(
             quadrature=2 * i + 1 < n_channels,
             start=i / n_pairs,
             drift_hz=i * DRIFT_HZ,
+            level_db=level_db,
         )
         for i in range(n_pairs)
     ]

@@ -2,15 +2,16 @@
 
 Pure. A generator gives some of its spectrograms 15 dB more level than others, by chance, and some
 passages of a loop 20 dB more than others. A leveller behind the sound would follow too late, or
-pump; here the whole loop is known before it is played.
+pump; here the frames that come are known before they are played.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from latent_resonance.audio.loudness import k_power
 from latent_resonance.audio.moving_window import moving_mean
@@ -20,61 +21,115 @@ from latent_resonance.audio.spectrogram import (
     mel_frequencies,
     pixels_to_amplitude,
 )
+from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop
 
-QUIET = np.float32(10.0 ** (-22.0 / 10.0))  # power relative to the loudest frame; less is a rest
+REST_DB = -30.0  # relative to the pack's level; frames below it are a rest
 MAX_EVENING_DB = 20.0
-RATIO = 4.0  # of a loop's own swells, in dB, to what is left of them
+RATIO = 6.0  # of differences in level, in dB, to what is left of them
 SWELL_S = 0.12  # the shortest swell that is evened out; notes keep their attacks
 SINUSOID_POWER = 0.5 / 1.5  # of amplitude 1: half its square, spread over 1.5 bins by the window
 
 
 class LoopFrames(NamedTuple):
-    """One loop; nothing changes it."""
+    """A loop, or a part of one; nothing changes it."""
 
-    amplitude: FloatArray  # (n_frames, n_mels), frames first: a frame is contiguous
-    power: FloatArray  # (n_frames,), K-weighted; 0 for what was a rest before it was evened out
+    amplitude: FloatArray  # (span.length, n_mels), frames first: a frame is contiguous
+    power: FloatArray  # (span.length,), K-weighted; 0 for what was a rest before it was evened out
+    span: LoopSpan
+
+    def row(self, place: int) -> int:
+        """Row of a frame of the loop; the last row for frames that are not there."""
+        return min((place - self.span.first) % self.span.n_frames, self.span.length - 1)
+
+    def frames(self, places: NDArray[np.intp]) -> FloatArray:
+        """Amplitudes (n, n_mels) of frames of the loop; the last one for those not there."""
+        rows = (places - self.span.first) % self.span.n_frames
+        frames: FloatArray = self.amplitude[np.minimum(rows, self.span.length - 1)]
+        return frames
+
+    def loop_power(self) -> FloatArray:
+        """Power (n_frames,) of the whole loop; frames that are not there are as loud as any."""
+        if self.span.is_whole:
+            return self.power
+        power = np.full(self.span.n_frames, self.power.max(), np.float32)
+        power[(self.span.first + np.arange(self.span.length)) % self.span.n_frames] = self.power
+        return power
 
 
 def silent_frames(geometry: Geometry) -> LoopFrames:
     """A loop without sound."""
     shape = (geometry.n_frames, geometry.n_mels)
-    return LoopFrames(np.zeros(shape, np.float32), np.zeros(geometry.n_frames, np.float32))
+    power = np.zeros(geometry.n_frames, np.float32)
+    return LoopFrames(np.zeros(shape, np.float32), power, whole_loop(geometry.n_frames))
 
 
 def frames_of(
-    spectrogram: FloatArray, geometry: Geometry, level_db: float | None = None
+    spectrogram: FloatArray,
+    geometry: Geometry,
+    level_db: float | None = None,
+    span: LoopSpan | None = None,
 ) -> LoopFrames:
-    """The loop of a spectrogram (n_mels, n_frames) in [-1, 1].
+    """The loop, or the part of it, that a spectrogram (n_mels, frames) in [-1, 1] holds.
 
     Parameters
     ----------
     level_db : loudness around which its frames are evened out; None leaves them as they are
+    span : which frames these are; of a part, the outermost `evening_margin` are not returned
     """
-    amplitude = pixels_to_amplitude(np.ascontiguousarray(spectrogram.T), geometry.range_db)
-    power = np.square(amplitude) @ _band_power(geometry)
+    span = span or whole_loop(geometry.n_frames)
+    amplitude, power = _amplitude_and_power(spectrogram, geometry)
     if level_db is not None:
-        rests = power < QUIET * power.max()
-        gain = _evening_gain(power, level_db, geometry)
+        gain = _evening_gain(power, level_db, geometry, "wrap" if span.is_whole else "nearest")
         amplitude *= gain[:, None]
+        rests = power < rest_power(level_db)
         power *= np.square(gain)
         power[rests] = 0.0
-    return LoopFrames(amplitude, power)
+    if span.is_whole:
+        return LoopFrames(amplitude, power, span)
+    inner = slice(evening_margin(geometry), -evening_margin(geometry))
+    return LoopFrames(amplitude[inner], power[inner], span.within(evening_margin(geometry)))
 
 
-def _evening_gain(power: FloatArray, level_db: float, geometry: Geometry) -> FloatArray:
-    """Gain of each frame: to `level_db` on average, rests left out, with a RATIO-th of the swell.
+def ends_in_rest(spectrogram: FloatArray, geometry: Geometry, level_db: float) -> bool:
+    """Whether the last frame that `frames_of` returns of a part of a loop is a rest."""
+    last = spectrogram.shape[1] - evening_margin(geometry) - 1
+    _, power = _amplitude_and_power(spectrogram[:, last : last + 1], geometry)
+    return float(power[0]) < rest_power(level_db)
 
-    The loop is known as a whole, so that the gain looks ahead as far as back: it does not pump.
+
+def _amplitude_and_power(
+    spectrogram: FloatArray, geometry: Geometry
+) -> tuple[FloatArray, FloatArray]:
+    """(frames, n_mels) and (frames,), K-weighted, of a spectrogram (n_mels, frames)."""
+    amplitude = pixels_to_amplitude(np.ascontiguousarray(spectrogram.T), geometry.range_db)
+    return amplitude, np.square(amplitude) @ _band_power(geometry)
+
+
+def rest_power(level_db: float) -> float:
+    """The power below which a frame of a pack of this level is a rest."""
+    return float(10.0 ** ((level_db + REST_DB) / 10.0))
+
+
+def evening_margin(geometry: Geometry) -> int:
+    """Frames before and after one on which its gain depends."""
+    return 2 * _half_swell(geometry)
+
+
+def _half_swell(geometry: Geometry) -> int:
+    return round(SWELL_S / geometry.hop_s / 2)
+
+
+def _evening_gain(
+    power: FloatArray, level_db: float, geometry: Geometry, ends: Literal["wrap", "nearest"]
+) -> FloatArray:
+    """Gain of each frame: towards `level_db`, until a RATIO-th of the difference is left.
+
+    It looks ahead as far as back, so that it does not pump.
     """
-    loud = power >= QUIET * power.max()
-    if power.max() <= 0.0:
-        return np.ones_like(power)
-    frames = 2 * round(SWELL_S / geometry.hop_s / 2) + 1
-    swell = moving_mean(moving_mean(power, frames, mode="wrap"), frames, mode="wrap")
-    found_db = 10.0 * np.log10(np.maximum(swell, 1e-12))
-    mean_db = 10.0 * np.log10(power[loud].mean())
-    evened_db = level_db + (found_db - mean_db) / RATIO
-    gain_db = np.clip(evened_db - found_db, -MAX_EVENING_DB, MAX_EVENING_DB)
+    frames = 2 * _half_swell(geometry) + 1
+    swell = moving_mean(moving_mean(power, frames, ends), frames, ends)
+    apart_db = level_db - 10.0 * np.log10(np.maximum(swell, 1e-12))
+    gain_db = np.clip(apart_db * (1.0 - 1.0 / RATIO), -MAX_EVENING_DB, MAX_EVENING_DB)
     gain: FloatArray = (10.0 ** (gain_db / 20.0)).astype(np.float32)
     return gain
 

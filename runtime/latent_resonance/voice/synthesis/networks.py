@@ -7,8 +7,11 @@ breaks the pack format is refused when it is opened, not during the performance.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -24,9 +27,14 @@ from latent_resonance.config.settings import Inference as InferenceSettings
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, PackError
 from latent_resonance.voice.synthesis.external_data import refers_to_other_files
-from latent_resonance.voice.synthesis.run_deadline import run_deadline
+from latent_resonance.voice.synthesis.loop_span import LoopSpan
+from latent_resonance.voice.synthesis.run_deadline import DeadlineError, run_deadline
 
 FloatArray = NDArray[np.float32]
+Inputs = Mapping[str, NDArray[Any]]
+PLACES = "places"  # optional input of a generator: the steps of its loop, with MARGIN around them
+MARGIN = 4  # steps at both ends of PLACES that are not in the output
+_OVERDUE: WeakSet[onnxruntime.InferenceSession] = WeakSet()  # a run of which had to be ended
 FATAL = 4  # severity of log messages: an ended run is reported by its exception alone
 
 onnxruntime.disable_telemetry_events()  # for builds that ignore the variable
@@ -38,11 +46,24 @@ class NetworkError(LatentResonanceError):
 
 @dataclass(frozen=True)
 class Networks:
-    """Both networks, opened and checked; `provider` is the execution provider in use."""
+    """Both networks, opened and checked.
+
+    Attributes
+    ----------
+    provider : the execution provider in use
+    step : frames of a step, the unit in which the generator gives a part of its loop; None if it
+        gives whole loops only
+    """
 
     regressor: onnxruntime.InferenceSession
     generator: onnxruntime.InferenceSession
     provider: str
+    step: int | None = None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether a run of either had to be ended; that network is not run again."""
+        return self.regressor in _OVERDUE or self.generator in _OVERDUE
 
     def z_of(self, features: FeatureVector) -> FloatArray:
         """(n_features,) -> (latent_dim,).
@@ -66,6 +87,23 @@ class Networks:
         spectrogram: FloatArray = _run(self.generator, "spectrogram", {"z": z[None]})[0, 0]
         return spectrogram
 
+    def part_of(self, z: FloatArray, span: LoopSpan) -> FloatArray:
+        """(latent_dim,) -> (n_mels, span.length) in [-1, 1].
+
+        Parameters
+        ----------
+        span : begins and ends between two steps
+
+        Raises
+        ------
+        NetworkError
+            It cannot be run.
+        """
+        assert self.step is not None, "this generator gives whole loops only"
+        places = _places(span, self.step)
+        part: FloatArray = _run(self.generator, "spectrogram", {"z": z[None], PLACES: places})[0, 0]
+        return part
+
 
 def load_networks(pack: Pack, settings: InferenceSettings) -> Networks:
     """Open and test both networks of a pack.
@@ -87,21 +125,43 @@ def load_networks(pack: Pack, settings: InferenceSettings) -> Networks:
             f"{pack.generator}: values up to {np.abs(pixels).max():.3g}, not within -1..1; "
             "export the pack again"
         )
-    return Networks(regressor, generator, generator.get_providers()[0])
+    step = _step(generator, z, geometry.n_frames)
+    return Networks(regressor, generator, generator.get_providers()[0], step)
 
 
-def _run(
-    session: onnxruntime.InferenceSession, output: str, inputs: dict[str, FloatArray]
-) -> FloatArray:
+def _step(session: onnxruntime.InferenceSession, z: FloatArray, n_frames: int) -> int | None:
+    """Frames of a step of a generator that gives parts of its loop, found by a run."""
+    if PLACES not in [each.name for each in session.get_overridable_initializers()]:
+        return None
+    places = np.zeros(1 + 2 * MARGIN, np.int64)
+    try:
+        part = session.run(["spectrogram"], {"z": z, PLACES: places})[0]
+    except Exception:  # noqa: BLE001  onnxruntime's own exceptions share no other base class
+        return None  # the whole loop can be generated, as was tried before
+    step = int(part.shape[-1])
+    return step if step > 0 and n_frames % step == 0 else None
+
+
+def _places(span: LoopSpan, step: int) -> NDArray[np.int64]:
+    """The steps of a span, with MARGIN more at both ends."""
+    first, count = span.first // step, span.length // step
+    return (np.arange(first - MARGIN, first + count + MARGIN) % (span.n_frames // step)).astype(
+        np.int64
+    )
+
+
+def _run(session: onnxruntime.InferenceSession, output: str, inputs: Inputs) -> FloatArray:
+    if session in _OVERDUE:
+        raise NetworkError(f"{output}: its network did not return in time, and is not run again")
     try:
         return _run_in_time(session, output, inputs)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
+        if isinstance(error, DeadlineError):
+            _OVERDUE.add(session)
         raise NetworkError(f"{output}: {str(error).splitlines()[0]}") from error
 
 
-def _run_in_time(
-    session: onnxruntime.InferenceSession, output: str, inputs: dict[str, FloatArray]
-) -> FloatArray:
+def _run_in_time(session: onnxruntime.InferenceSession, output: str, inputs: Inputs) -> FloatArray:
     """One output of a network; a run beyond its deadline is ended and raises DeadlineError."""
     options = onnxruntime.RunOptions()
     options.log_severity_level = FATAL

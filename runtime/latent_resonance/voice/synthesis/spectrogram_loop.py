@@ -15,10 +15,11 @@ import numpy as np
 
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.config.settings import Loop
-from latent_resonance.voice.synthesis.loop_frames import LoopFrames, silent_frames
+from latent_resonance.voice.synthesis.loop_frames import LoopFrames, rest_power, silent_frames
 from latent_resonance.voice.synthesis.pitch_glide import PitchGlide
 from latent_resonance.voice.synthesis.playhead import Playhead
 
+SPARE_RATE = 1.0  # frames per hop by which the rate may rise within a morph
 INTERVAL_HOPS = 6  # of a morph, after which the interval between both loops is found again
 
 
@@ -31,22 +32,23 @@ class SpectrogramLoop:
 
     Parameters
     ----------
-    fastest : frames per hop, the highest rate
+    level_db : loudness around which the frames are evened out; None if they are not
     """
 
-    def __init__(self, geometry: Geometry, settings: Loop, fastest: float) -> None:
+    def __init__(self, geometry: Geometry, settings: Loop, level_db: float | None = None) -> None:
         self.geometry = geometry
         self.glide = PitchGlide(geometry) if settings.morph == "glide" else None
-        self.playhead = Playhead(geometry, settings.longest_rest_s)
-        morph_hops = max(settings.morph_s / geometry.hop_s, 1.0)
-        self.morph_per_hop = 1.0 / morph_hops
-        self.n_kept = min(math.ceil(morph_hops * max(fastest, 1.0)) + 2, geometry.n_frames)
+        rest = None if level_db is None else rest_power(level_db)
+        self.playhead = Playhead(geometry, settings.longest_rest_s, rest)
+        self.morph_hops = max(settings.morph_s / geometry.hop_s, 1.0)
+        self.morph_per_hop = 1.0 / self.morph_hops
         self.reset()
 
     def reset(self) -> None:
         """Reset to silence, with the playhead at the start."""
         self.playhead.reset()
         self.previous = self.newest = silent_frames(self.geometry)
+        self.previous_power = self.newest_power = self.newest.loop_power()
         self.kept = np.zeros((0, self.geometry.n_mels), np.float32)  # of previous, in its place
         self.kept_from = 0
         self.octaves = 0.0  # from previous to newest
@@ -56,8 +58,12 @@ class SpectrogramLoop:
     def receive(self, frames: LoopFrames) -> None:
         """Start to morph into a new loop."""
         self._keep()
-        self.newest = frames
+        self.newest, self.newest_power = frames, frames.loop_power()
         self.morph, self.morphed, self.octaves = 0.0, 0, 0.0
+
+    def complete(self, frames: LoopFrames) -> None:
+        """Take the whole of the loop of which a part is played: no new morph."""
+        self.newest, self.newest_power = frames, frames.loop_power()
 
     def column(self, rate: float) -> FloatArray:
         """Amplitudes (n_mels,) at the playhead, which then moves by `rate` frames."""
@@ -70,6 +76,10 @@ class SpectrogramLoop:
         self.playhead.advance(rate, self._power())
         return column
 
+    def frames_in(self, hops: float) -> float:
+        """How far the playhead may come in a number of hops, frames."""
+        return hops * (self.playhead.rate + SPARE_RATE)
+
     def _find_interval(self, previous: FloatArray, newest: FloatArray) -> None:
         """Every INTERVAL_HOPS of a morph: both loops may change their notes within it."""
         if self.glide is not None and self.morphed % INTERVAL_HOPS == 0:
@@ -78,12 +88,13 @@ class SpectrogramLoop:
 
     def _keep(self) -> None:
         """Make the previous loop the one that sounds now, as far as the playhead can come."""
-        places = (int(self.playhead.position) + np.arange(self.n_kept)) % self.geometry.n_frames
-        power = self.newest.power.copy()
+        n = min(math.ceil(self.frames_in(self.morph_hops)) + 2, self.geometry.n_frames)
+        places = (int(self.playhead.position) + np.arange(n)) % self.geometry.n_frames
+        power = self.newest_power.copy()
         power[places] = self._power()[places]
-        kept = self._between(self._previous_frames(places), self.newest.amplitude[places])
-        self.previous = LoopFrames(self.newest.amplitude, power)
-        self.kept, self.kept_from = kept, int(places[0])
+        self.kept = self._between(self._previous_frames(places), self.newest.frames(places))
+        self.kept_from = int(places[0])
+        self.previous, self.previous_power = self.newest, power
 
     def _between(self, previous: FloatArray, newest: FloatArray) -> FloatArray:
         """The frames (..., n_mels) on the way, where the morph is now."""
@@ -96,10 +107,9 @@ class SpectrogramLoop:
     def _power(self) -> FloatArray:
         """(n_frames,) of the loop on the way."""
         if self.morph >= 1.0:
-            return self.newest.power
+            return self.newest_power
         share = np.float32(self.morph)
-        previous, newest = self.previous.power, self.newest.power
-        power: FloatArray = previous * (1 - share) ** 2 + newest * share**2
+        power: FloatArray = self.previous_power * (1 - share) ** 2 + self.newest_power * share**2
         return power
 
     def _previous_column(self) -> FloatArray:
@@ -109,7 +119,7 @@ class SpectrogramLoop:
         return self._interpolated(self.kept[offset], self.kept[offset + 1])
 
     def _previous_frames(self, places: np.ndarray) -> FloatArray:
-        frames: FloatArray = self.previous.amplitude[places]
+        frames = self.previous.frames(places)
         offsets = (places - self.kept_from) % self.geometry.n_frames
         inside = offsets < len(self.kept)
         frames[inside] = self.kept[offsets[inside]]
@@ -117,8 +127,8 @@ class SpectrogramLoop:
 
     def _column(self, frames: LoopFrames) -> FloatArray:
         left = int(self.playhead.position)
-        right = (left + 1) % self.geometry.n_frames
-        return self._interpolated(frames.amplitude[left], frames.amplitude[right])
+        rows = frames.amplitude
+        return self._interpolated(rows[frames.row(left)], rows[frames.row(left + 1)])
 
     def _interpolated(self, left: FloatArray, right: FloatArray) -> FloatArray:
         """Between two frames, at the playhead."""
