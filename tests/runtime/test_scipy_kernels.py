@@ -71,6 +71,12 @@ def test_a_matrix_is_the_one_that_it_was_made_of() -> None:
     np.testing.assert_array_equal(SparseMatrix.from_dense(SPARSE).toarray(), SPARSE)
 
 
+def test_a_slice_of_rows_is_that_of_the_whole_matrix() -> None:
+    part = SparseMatrix.from_dense(SPARSE).row_slice(slice(7, 30))
+    np.testing.assert_array_equal(part.toarray(), SPARSE[7:30])
+    np.testing.assert_allclose(part @ SIGNAL[0][:90], SPARSE[7:30] @ SIGNAL[0][:90], atol=1e-5)
+
+
 def test_a_factor_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="inner sizes"):
         SparseMatrix.from_dense(SPARSE) @ np.zeros(64, np.float32)

@@ -76,16 +76,18 @@ def spectrogram_to_magnitude(spectrogram: FloatArray, geometry: Geometry) -> Flo
 
 @lru_cache(maxsize=8)
 def _inversion(geometry: Geometry) -> _Inversion:
-    filters = mel_filterbank(geometry).toarray()
-    covered = np.flatnonzero(filters.sum(axis=0))
+    filters = mel_filterbank(geometry)
+    bands, columns, weights = filters.rows, filters.columns, filters.values
+    total = np.bincount(columns, weights).astype(np.float32)
+    covered = np.flatnonzero(total)
     bins = slice(int(covered[0]), int(covered[-1]) + 1)
-    filters = filters[:, bins]
-    per_bin = np.float32(1.0) / np.maximum(filters.sum(axis=0), np.float32(1e-9))
+    inside, shape = columns - bins.start, (geometry.n_mels, bins.stop - bins.start)
+    shares = weights / np.maximum(total[columns], np.float32(1e-9))
     return _Inversion(
         bins,
-        SparseMatrix.from_dense(mel_interpolation(geometry).toarray()[bins]),
-        SparseMatrix.from_dense(filters),
-        SparseMatrix.from_dense((filters * per_bin).T),
+        mel_interpolation(geometry).row_slice(bins),
+        SparseMatrix.from_entries(bands, inside, weights, shape),
+        SparseMatrix.from_entries(inside, bands, shares, shape[::-1]),
     )
 
 

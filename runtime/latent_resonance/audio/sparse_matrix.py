@@ -57,11 +57,22 @@ class SparseMatrix:
         _multiply(self, np.ascontiguousarray(other, result.dtype), result)
         return result
 
+    @property
+    def rows(self) -> NDArray[np.intp]:
+        """(n,) row of each value."""
+        return np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
+
+    def row_slice(self, rows: slice) -> SparseMatrix:
+        """Some rows next to each other."""
+        starts = self.starts[rows.start : rows.stop + 1]
+        values = slice(int(starts[0]), int(starts[-1]))
+        shape = (rows.stop - rows.start, self.shape[1])
+        return SparseMatrix(self.values[values], self.columns[values], starts - starts[0], shape)
+
     def toarray(self) -> Array:
         """The whole matrix."""
         dense = np.zeros(self.shape, self.values.dtype)
-        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.starts))
-        dense[rows, self.columns] = self.values
+        dense[self.rows, self.columns] = self.values
         return dense
 
     def _dtype(self, other: Array) -> np.dtype[Any]:

@@ -126,14 +126,28 @@ def mel_filterbank(geometry: Geometry) -> SparseMatrix:
     """
     edges = mel_frequencies(geometry)
     bin_hz = geometry.sample_rate / geometry.n_fft
-    bins = np.arange(geometry.n_bins) * bin_hz
-    centre = edges[1:-1, None]
-    rise = np.maximum(edges[1:-1] - edges[:-2], bin_hz)[:, None]
-    fall = np.maximum(edges[2:] - edges[1:-1], bin_hz)[:, None]
-    weights = np.minimum((bins - centre) / rise + 1.0, (centre - bins) / fall + 1.0)
-    weights = np.maximum(weights, 0.0)
-    weights /= weights.sum(axis=1, keepdims=True)
-    return SparseMatrix.from_dense(weights.astype(np.float32))
+    centre = edges[1:-1]
+    rise = np.maximum(centre - edges[:-2], bin_hz)
+    fall = np.maximum(edges[2:] - centre, bin_hz)
+    bands, bins = _covered(centre - rise, centre + fall, geometry)
+    above = bins * bin_hz - centre[bands]
+    weights = np.maximum(np.minimum(above / rise[bands], -above / fall[bands]) + 1.0, 0.0)
+    weights /= np.bincount(bands, weights)[bands]
+    shape = (geometry.n_mels, geometry.n_bins)
+    return SparseMatrix.from_entries(bands, bins, weights.astype(np.float32), shape)
+
+
+def _covered(
+    low_hz: NDArray[np.float64], high_hz: NDArray[np.float64], geometry: Geometry
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs of a band and a bin between its edges, each (n,)."""
+    bin_hz = geometry.sample_rate / geometry.n_fft
+    first = np.maximum(np.ceil(low_hz / bin_hz), 0).astype(np.intp)
+    last = np.minimum(np.floor(high_hz / bin_hz), geometry.n_bins - 1).astype(np.intp)
+    counts = last - first + 1
+    bands = np.repeat(np.arange(len(counts)), counts)
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    return bands, first[bands] + within
 
 
 def mel_power(spectrum: ComplexArray, geometry: Geometry) -> FloatArray:
