@@ -91,9 +91,9 @@ def workshop() -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def tiny_spectrograms(n: int, side: int = 64) -> np.ndarray:
+def tiny_spectrograms(n: int, side: int = 64, seed: int = 3) -> np.ndarray:
     """A few partials of random pitch with one swell per loop: (n, side, side) in [-1, 1]."""
-    rng = np.random.default_rng(3)
+    rng = np.random.default_rng(seed)
     pitch, turn = rng.uniform(5, 15, (n, 1, 1)), rng.uniform(0, 2 * np.pi, (n, 1, 1))
     band = np.arange(side)[:, None]
     from_partial = np.abs((band + pitch / 2) % pitch - pitch / 2)
@@ -106,7 +106,7 @@ def tiny_spectrograms(n: int, side: int = 64) -> np.ndarray:
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Forty spectrograms of 64 × 64, eight of them held out, for training in seconds."""
     folder = tmp_path_factory.mktemp("datasets") / "tiny"
-    geometry = Geometry(n_fft=1024, win_length=1024, n_mels=64, n_frames=64)
+    geometry = Geometry(n_fft=1024, win_length=1024, hop_length=256, n_mels=64, n_frames=64)
     clips = [Clip(f"tone {i}", 0.0, "CC0-1.0", "the tests", held_out=i >= 32) for i in range(40)]
     write_dataset(tiny_spectrograms(40), clips, folder, geometry, about={"sounds": "lines"})
     return folder

@@ -11,11 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from latent_resonance_export.gan.checkpoint import CheckpointError, Training, load, read, save
+from latent_resonance_export.gan.checkpoint import (
+    CheckpointError,
+    SaveSchedule,
+    Training,
+    load,
+    read,
+    save,
+)
 
 CPU = torch.device("cpu")
 SAVES_FOR_EVER = """
@@ -62,6 +70,21 @@ def training_of(width: int = 8, *, encoder: bool = True) -> Training:
     optimisers = [torch.optim.Adam(networks[i].parameters()) for i in (0, 2)]
     networks[1] = networks[1] if encoder else None
     return Training(*networks, *optimisers, step=5)
+
+
+def test_a_run_is_saved_after_its_first_step_and_every_five_minutes() -> None:
+    now_s = [0.0]
+    schedule = SaveSchedule(clock=lambda: now_s[0])
+    saved_s = []
+    for step in range(1, 61):  # steps of 21 s, as on a slow machine
+        now_s[0] += 21.0
+        if schedule.is_due(step):
+            schedule.saved()
+            saved_s.append(now_s[0])
+    assert saved_s[0] == 21.0
+    gaps = np.diff(saved_s)
+    assert gaps.min() >= 300
+    assert gaps.max() <= 321
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

@@ -217,10 +217,39 @@ def test_a_run_writes_a_log_a_curve_and_contact_sheets(
     assert [line["step"] for line in lines] == [0, 3, 4]
     measured = {"swd", "spectrum_db", "onset_db"}
     assert {"unlike", "stray", "critic", "energy", "generator"} | measured <= lines[1].keys()
-    assert shown == [{"step": 0}, *lines[1:]]
+    assert [shown[0], *shown[2:]] == [{"step": 0}, *lines[1:]]
+    assert shown[1]["step"] == 1
     for name in ("sheet-000000.png", "sheet-000003.png", "sheet-000004.png", "metric.png"):
         assert (tmp_path / name).stat().st_size > 5_000
     assert not list(tmp_path.glob("*.part*"))
+
+
+def test_a_run_that_is_killed_early_leaves_its_first_step_and_logs_step_0_once(
+    make_setup: Callable[..., TrainingSetup], tmp_path: Path
+) -> None:
+    class KilledError(Exception):
+        pass
+
+    def kill_at(step: int) -> Callable[[dict[str, float]], None]:
+        def show(line: dict[str, float]) -> None:
+            if line["step"] == step:
+                raise KilledError
+
+        return show
+
+    def evaluated() -> list[int]:
+        lines = (tmp_path / "log.jsonl").read_text().splitlines()
+        return [json.loads(line)["step"] for line in lines]
+
+    setup = make_setup("loop", checkpoint_interval=100)
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            train(setup, tmp_path, Goal(2), kill_at(1))
+        assert read(tmp_path / "checkpoint.pt", CPU)["step"] == 1
+        assert evaluated() == [0]
+        (tmp_path / "checkpoint.pt").unlink()  # as if it was killed before the first step
+    train(setup, tmp_path, Goal(1))
+    assert evaluated() == [0, 1]
 
 
 def test_training_ends_on_a_plateau_and_reports_it(

@@ -12,10 +12,11 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+import soundfile
 import torch
 from click.testing import CliRunner, Result
 
-from latent_resonance_export.cli.train_gan import print_line, train_gan
+from latent_resonance_export.cli.train_gan import LineProgress, train_gan
 from latent_resonance_export.gan.checkpoint import read
 from latent_resonance_export.gan.run import read_config
 
@@ -58,7 +59,10 @@ def test_a_run_is_begun_and_resumed_but_not_changed(tiny_folder: Path, tmp_path:
     assert {p.name for p in run.iterdir() if p.is_file()} == files | {
         "sheet-000000.png",
         "sheet-000001.png",
+        "sheet-000001.mp3",
     }
+    sound = soundfile.info(run / "sheet-000001.mp3")
+    assert sound.duration == pytest.approx(30.0, abs=0.5)
     config = read_config(run)
     assert (
         config.architecture,
@@ -135,7 +139,10 @@ def test_ctrl_c_finishes_the_step_saves_and_leaves_with_130(
     assert training.returncode == 130, errors
     step = step_of(run)
     assert 1 <= step < 200
-    assert errors.strip() == f"stopped and saved at step {step}; repeat the command to continue"
+    assert (
+        errors.splitlines()[-1]
+        == f"stopped and saved at step {step}; repeat the command to continue"
+    )
 
 
 def test_a_generator_of_ones_own_is_trained_by_its_name(
@@ -152,8 +159,9 @@ def test_a_generator_of_ones_own_is_trained_by_its_name(
     assert done.returncode == 0, done.stderr
     assert read_config(tmp_path / "run").architecture == "my_own_network:make"
     assert step_of(tmp_path / "run") == 1
-    assert done.stderr.startswith("step 1 of 1: swd ")
-    assert len(done.stderr.splitlines()) == 1
+    first, second = done.stderr.splitlines()
+    assert first == "step 0 of 1: evaluating the network as it begins"
+    assert second.startswith("step 1 of 1: swd ")
 
 
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(
@@ -200,12 +208,21 @@ def test_a_missing_gpu_is_reported_in_one_line(tiny_folder: Path, tmp_path: Path
     assert "1 GPUs are requested and PyTorch finds 0" in str(refused.exception)
 
 
-def test_without_a_terminal_each_checkpoint_is_a_line(
+def test_without_a_terminal_evaluations_and_every_half_minute_are_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    line = {"step": 200, "generator": 3.14, "seconds_per_step": 0.5}
-    print_line(line, 15_000)
-    assert capsys.readouterr().err == ""
-    print_line(line | {"swd": 81.26}, 15_000)
-    printed = capsys.readouterr().err
-    assert printed == "step 200 of 15000: swd 81.3, loss 3.14, 2.0 steps/s, 2 h 3 min left\n"
+    now_s = [0.0]
+    show = LineProgress(15_000, clock=lambda: now_s[0])
+    line = {"generator": 3.14, "seconds_per_step": 0.5}
+
+    def printed(at_s: float, **values: float) -> str:
+        now_s[0] = at_s
+        show(line | values)
+        return capsys.readouterr().err
+
+    speed = "loss 3.14, 2.0 steps/s, 2 h"
+    assert printed(0.0, step=1) == f"step 1 of 15000: {speed} 5 min left\n"
+    assert printed(10.0, step=20) == ""
+    assert printed(20.0, step=200, swd=81.26).startswith(f"step 200 of 15000: swd 81.3, {speed}")
+    assert printed(49.0, step=240) == ""
+    assert printed(50.0, step=260).startswith(f"step 260 of 15000: {speed}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
     from latent_resonance_export.gan.run import RunConfig
     from latent_resonance_export.gan.train import TrainingResult
 
+SOUND_S = 30.0  # of generated clips beside a contact sheet
+LINE_INTERVAL_S = 30.0  # between two lines without an evaluation
 HELP = """\
 Train a generator on DATASET, on a GPU if there is one.
 
 \b
-Every 200 steps the run is saved and evaluated:
+Every 200 steps the run is evaluated; it is saved then, after the first step,
+and every five minutes:
   RUN/checkpoint.pt   everything needed to continue
   RUN/sheet-*.png     real clips, their reconstructions, and generated clips
+  RUN/sheet-*.mp3     thirty seconds of generated clips, at most once a minute
   RUN/metric.png      the distance (swd) from clips held out of training; the
                       dashed line is the distance among real clips
   RUN/log.jsonl       every figure; RUN/tensorboard too, if it is installed
@@ -208,7 +213,12 @@ def train_in_process(
     architecture, hp = architecture_of(config.architecture), config.hyperparameters
     warm_start = Path(config.begun_from) if config.begun_from else None
     setup = TrainingSetup(
-        fabric, open_dataset(folder), architecture, read_hyperparameters(hp), warm_start
+        fabric,
+        open_dataset(folder),
+        architecture,
+        read_hyperparameters(hp),
+        warm_start,
+        sound_s=SOUND_S,
     )
     if not fabric.is_global_zero:
         return train(setup, output, goal)
@@ -218,9 +228,9 @@ def train_in_process(
 
 @contextmanager
 def training_progress(n_steps: int) -> Iterator[Callable[[dict[str, float]], None]]:
-    """A progress bar on a terminal; elsewhere a line for each checkpoint."""
+    """A progress bar on a terminal; elsewhere a line for each checkpoint, and twice a minute."""
     if not CONSOLE.is_terminal:
-        yield lambda line: print_line(line, n_steps)
+        yield LineProgress(n_steps)
         return
     with progress_bar() as bar:
         task = bar.add_task("training", total=n_steps)
@@ -234,13 +244,35 @@ def training_progress(n_steps: int) -> Iterator[Callable[[dict[str, float]], Non
         yield show
 
 
-def print_line(line: dict[str, float], n_steps: int) -> None:
-    """Prints the lines of checkpoints, with the time left."""
-    if "swd" in line:
-        left_min = (n_steps - line["step"]) * line["seconds_per_step"] / 60
-        left = f"{left_min // 60:.0f} h {left_min % 60:.0f} min left"
-        figures = f"swd {line['swd']:.1f}, {loss_and_speed(line)}"
-        click.echo(f"step {line['step']} of {n_steps}: {figures}, {left}", err=True)
+class LineProgress:
+    """Prints where training begins, its first step, evaluations, and a line twice a minute."""
+
+    def __init__(self, n_steps: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._n_steps, self._clock = n_steps, clock
+        self._printed_s = -LINE_INTERVAL_S
+
+    def __call__(self, line: dict[str, float]) -> None:
+        """Prints a line of the log if it is due."""
+        now_s = self._clock()
+        if "seconds_per_step" not in line:
+            text = "evaluating the network as it begins" if not line["step"] else "continuing"
+        elif "swd" in line or line["step"] == 1 or now_s - self._printed_s >= LINE_INTERVAL_S:
+            text = f"{losses(line)}, {time_left(line, self._n_steps)}"
+        else:
+            return
+        self._printed_s = now_s
+        click.echo(f"step {line['step']} of {self._n_steps}: {text}", err=True)
+
+
+def losses(line: dict[str, float]) -> str:
+    """The distance, where it was measured, loss and speed."""
+    return (f"swd {line['swd']:.1f}, " if "swd" in line else "") + loss_and_speed(line)
+
+
+def time_left(line: dict[str, float], n_steps: int) -> str:
+    """At the mean pace so far."""
+    left_min = (n_steps - line["step"]) * line["seconds_per_step"] / 60
+    return f"{left_min // 60:.0f} h {left_min % 60:.0f} min left"
 
 
 def loss_and_speed(line: dict[str, float]) -> str:

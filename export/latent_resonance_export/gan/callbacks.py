@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from lightning_fabric import Fabric
@@ -18,6 +19,8 @@ from latent_resonance_export.gan.logging import (
 from latent_resonance_export.gan.models.protocol import latent_dim_of
 from latent_resonance_export.gan.validation import Validation
 
+SOUND_INTERVAL_S = 60.0  # rendering 30 s of sound takes some 5 s of one core
+
 
 class Observer:
     """Evaluates and logs; every process calls the same methods and gets the same results.
@@ -26,16 +29,23 @@ class Observer:
     """
 
     def __init__(
-        self, fabric: Fabric, training: Training, dataset: Dataset, folder: Path, seed: int
+        self,
+        fabric: Fabric,
+        training: Training,
+        dataset: Dataset,
+        folder: Path,
+        seed: int,
+        sound_s: float = 0.0,
     ) -> None:
         self.fabric, self.training, self.folder = fabric, training, folder
         self.dataset, self.seed = dataset, seed
+        self.sound_s, self._sounded_s = sound_s, -SOUND_INTERVAL_S
         self.validation: Validation | None = None
         self.training_log: TrainingLog | None = None  # on rank 0 alone
         self.history = on_rank_zero(fabric, self._open)
 
     def evaluate(self) -> LogLine:
-        """Writes a contact sheet; returns the EMA generator's distances, at first with the floor.
+        """Writes a contact sheet and sound; returns the distances, at first with the floor.
 
         Raises
         ------
@@ -61,6 +71,14 @@ class Observer:
         if self.training_log is not None:
             self.training_log.close()
 
+    def _sound_is_due(self) -> bool:
+        """Beside each sheet, but not so often that it slows a fast GPU down."""
+        now_s = time.monotonic()
+        if not self.sound_s or now_s - self._sounded_s < SOUND_INTERVAL_S:
+            return False
+        self._sounded_s = now_s
+        return True
+
     def _open(self) -> list[tuple[int, float]]:
         step = self.training.step
         self.training_log = TrainingLog(self.folder, step, open_tensorboard(self.folder, step))
@@ -79,6 +97,8 @@ class Observer:
         with explain_write_errors(self.folder):
             path = self.folder / f"sheet-{training.step:06d}.png"
             self.validation.draw_sheet(fake, training.ema, training.encoder, path)
+            if training.step and self._sound_is_due():
+                self.validation.write_sound(fake, self.sound_s, path.with_suffix(".mp3"))
         line = self.validation.measure(fake)
         first = self._opened().floor is None
         return line | {"swd_floor": self.validation.floor()} if first else line

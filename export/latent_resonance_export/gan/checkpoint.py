@@ -26,6 +26,7 @@ from latent_resonance_export.gan.models.protocol import Discriminator
 
 CHECKPOINT = "checkpoint.pt"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SAVE_INTERVAL_S = 300.0  # at most this much work is lost, however long a step takes
 FORCE_AFTER_S = 1.0  # a second Ctrl-C later than this stops at once; a sooner one is a repeat
 
 
@@ -59,6 +60,22 @@ class Training:
             "critic_optimiser": self.discriminator_optimiser,
         }
         return {name: part for name, part in parts.items() if part is not None}
+
+
+class SaveSchedule:
+    """When to save between the evaluations: after the first step, then by time."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._saved_s = clock()
+
+    def is_due(self, step: int) -> bool:
+        """Whether the training should be saved after this step."""
+        return step == 1 or self._clock() - self._saved_s >= SAVE_INTERVAL_S
+
+    def saved(self) -> None:
+        """Notes that the training was saved now."""
+        self._saved_s = self._clock()
 
 
 def save(training: Training, path: Path) -> None:

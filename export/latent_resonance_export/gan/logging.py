@@ -35,12 +35,14 @@ class ScalarWriter(Protocol):
 class TrainingLog:
     """The log of a run up to a step; later lines belong to steps that were not saved: dropped.
 
+    At step 0 nothing was saved, so that the log begins anew: the first evaluation is repeated.
+
     history : (step, swd) of every evaluation; floor : swd among real clips, None if not measured
     """
 
     def __init__(self, folder: Path, step: int, scalars: ScalarWriter | None = None) -> None:
         self.folder, self.scalars = folder, scalars
-        lines = [line for line in read_log(folder) if line["step"] <= step]
+        lines = [line for line in read_log(folder) if step and line["step"] <= step]
         self.history = [(int(line["step"]), line["swd"]) for line in lines if "swd" in line]
         self.floor = next((line["swd_floor"] for line in lines if "swd_floor" in line), None)
         with explain_write_errors(folder):
@@ -109,7 +111,7 @@ def open_tensorboard(folder: Path, step: int) -> ScalarWriter | None:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         return None
-    return SummaryWriter(str(folder / TENSORBOARD), purge_step=step + 1)
+    return SummaryWriter(str(folder / TENSORBOARD), purge_step=step + 1 if step else 0)
 
 
 def draw_curve(history: list[tuple[int, float]], floor: float | None, path: Path) -> None:

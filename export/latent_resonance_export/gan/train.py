@@ -11,6 +11,7 @@ architectures train as plain GANs.
     RUN/log.jsonl       a line every few steps: losses, seconds, distances (gan/logging.py)
     RUN/metric.png      the distance from held-out clips (gan/validation.py)
     RUN/sheet-*.png     what the EMA generator makes of the same z each time
+    RUN/sheet-*.mp3     the same as sound
 
 A run continues from its checkpoint. Every random draw is seeded with (seed, step), so an
 interrupted run continues exactly as if it had not been interrupted: on a CPU bit for bit.
@@ -37,6 +38,7 @@ from latent_resonance_export.gan.augment import augment, dequantise, roll
 from latent_resonance_export.gan.callbacks import Observer
 from latent_resonance_export.gan.checkpoint import (
     CHECKPOINT,
+    SaveSchedule,
     Training,
     catch_stop_signals,
     last_saved,
@@ -68,6 +70,7 @@ class TrainingSetup:
     architecture: Architecture
     hyperparameters: Hyperparameters
     warm_start: Path | None = None  # the run or pack whose networks a new run begins with
+    sound_s: float = 0.0  # seconds of sound beside a contact sheet
 
 
 class TrainingResult(NamedTuple):
@@ -85,7 +88,7 @@ def train(
 ) -> TrainingResult:
     """Trains up to the goal or a signal; resumes the run in the folder if it has a checkpoint.
 
-    `show` is called with the first step, then with each line of the log.
+    `show` is called with the first step, then with each line of the log, and after step 1.
 
     Raises
     ------
@@ -96,12 +99,12 @@ def train(
     """
     fabric, hp, checkpoint = setup.fabric, setup.hyperparameters, folder / CHECKPOINT
     training = resume_or_begin(setup, checkpoint)
-    observer = Observer(fabric, training, setup.dataset, folder, hp.seed)
+    observer = Observer(fabric, training, setup.dataset, folder, hp.seed, setup.sound_s)
     with closing(observer), catch_stop_signals() as stop:
         show({"step": training.step})
         if training.step == 0:
             observer.write({"step": 0, **observer.evaluate()})
-        start_s, first_step = time.monotonic(), training.step
+        start_s, first_step, schedule = time.monotonic(), training.step, SaveSchedule()
         while not (reason := stop_reason(goal, training.step, observer.history)):
             losses = one_step(training, setup)
             training.step += 1
@@ -110,12 +113,14 @@ def train(
             line = {"step": training.step, **losses, "seconds_per_step": pace}
             due = training.step % hp.checkpoint_interval == 0 or training.step == goal.steps
             stopped = any_rank(fabric, stop.requested)
-            if due or stopped:
+            if due or stopped or any_rank(fabric, schedule.is_due(training.step)):
                 on_rank_zero(fabric, lambda: save(training, checkpoint))
+                schedule.saved()
             if due:
                 line |= observer.evaluate()
             if due or training.step % hp.log_interval == 0:
                 observer.write(line)
+            if due or training.step % hp.log_interval == 0 or training.step == 1:
                 show(line)
             if stopped:
                 return TrainingResult(training.step, "stopped")

@@ -1,14 +1,22 @@
-"""Compares the generator with held-out clips: as distances and as a contact sheet."""
+"""Compares the generator with held-out clips: as distances, as a contact sheet, as sound."""
 
 from __future__ import annotations
 
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+import soundfile
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from latent_resonance_export.audition.invert import (
+    columns_to_audio,
+    fade_ends,
+    match_levels,
+    real_columns,
+)
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.metrics import all_patches, distances, swd_of_patches
 from latent_resonance_export.report.contact_sheet import contact_sheet
@@ -64,6 +72,16 @@ class Validation:
             rows.append(reconstructed[:, 0].float().cpu().numpy())
         temporary = path.with_suffix(".part.png")
         contact_sheet(np.concatenate([*rows, fake[: 3 * COLUMNS]]), temporary, columns=COLUMNS)
+        temporary.replace(path)
+
+    def write_sound(self, fake: NDArray[np.float32], seconds: float, path: Path) -> None:
+        """Generated loops one after the other, with crossfades, as MP3."""
+        geometry = self.dataset.geometry
+        hops = columns_to_audio(real_columns(cycle(fake), geometry), geometry, self.seed)
+        n_hops = round(seconds / geometry.hop_s)
+        (audio,) = match_levels([np.concatenate(list(islice(hops, n_hops)))])
+        temporary = path.with_suffix(".part.mp3")
+        soundfile.write(temporary, fade_ends(audio, geometry.sample_rate), geometry.sample_rate)
         temporary.replace(path)
 
     def _swd(self, spectrograms: NDArray[np.float32]) -> float:
