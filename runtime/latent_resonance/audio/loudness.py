@@ -2,8 +2,7 @@
 
 Used on the synthesis thread and in rendering. In: blocks of any length, (n,) or (n_channels, n).
 Out: LUFS, or the block at another level. The powers of the channels add up, wherever the speakers
-stand (BS.1770-4 with a weight of 1), and all channels get the same gain. K-weighting is applied as
-a finite impulse response, like the band-pass: its only state is past input.
+stand (BS.1770-4 with a weight of 1), and all channels get the same gain.
 """
 
 from __future__ import annotations
@@ -14,9 +13,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.audio import fft
 from latent_resonance.audio.fades import apply_ramp, approach
-from latent_resonance.audio.fir import FirFilter
+from latent_resonance.audio.second_order_sections import SecondOrderSections
 from latent_resonance.audio.spectrogram import FloatArray
 
 SILENCE_DB = -math.inf
@@ -27,36 +25,41 @@ MOMENTARY_S = 0.4  # window of BS.1770-4's momentary loudness
 FULL_SCALE_LUFS = -0.691  # of K-weighted power 1, BS.1770-4 equation 2
 # The two sections of K-weighting by centre (Hz), Q and gain (dB), as derived in libebur128; at
 # 48 kHz they give tables 1 and 2 of BS.1770-4.
+GRID = 4097  # bins of the frequency response that is interpolated
 SHELF = (1681.974450955533, 0.7071752369554196, 3.999843853973347)
 HIGH_PASS = (38.13547087602444, 0.5003270373238773)
 
 
-def k_response(sample_rate: int, taps: int) -> FloatArray:
-    """Impulse response of K-weighting: (taps,)."""
-    delay = np.exp(-1j * np.linspace(0.0, np.pi, taps + 1))
+def k_sections(sample_rate: int) -> NDArray[np.float64]:
+    """K-weighting as two second-order sections: (2, 6) of b0 b1 b2 1 a1 a2."""
     centre_hz, q, gain_db = SHELF
     k = math.tan(math.pi * centre_hz / sample_rate)
     high = 10.0 ** (gain_db / 20.0)
     middle = high**0.4996667741545416
-    top = [high + middle * k / q + k * k, 2 * (k * k - high), high - middle * k / q + k * k]
-    shelf = np.polyval(top[::-1], delay) / _denominator(k, q, delay)
+    below = np.array([1.0 + k / q + k * k, 2 * (k * k - 1.0), 1.0 - k / q + k * k])
+    above = [high + middle * k / q + k * k, 2 * (k * k - high), high - middle * k / q + k * k]
+    shelf = [*(above / below[0]), *(below / below[0])]
     centre_hz, q = HIGH_PASS
     k = math.tan(math.pi * centre_hz / sample_rate)
+    below = np.array([1.0 + k / q + k * k, 2 * (k * k - 1.0), 1.0 - k / q + k * k])
     # The standard's numerator is 1, -2, 1: not normalised by the denominator's first coefficient.
-    first = 1.0 + k / q + k * k
-    high_pass = np.square(1.0 - delay) * first / _denominator(k, q, delay)
-    response: FloatArray = fft.irfft(shelf * high_pass)[:taps].astype(np.float32)
-    return response
+    return np.array([shelf, [1.0, -2.0, 1.0, *(below / below[0])]])
 
 
-def _denominator(k: float, q: float, delay: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    return (1.0 + k / q + k * k) + 2.0 * (k * k - 1.0) * delay + (1.0 - k / q + k * k) * delay**2
+def k_gain(sample_rate: int, n_bins: int) -> NDArray[np.complex128]:
+    """Frequency response of K-weighting, from 0 Hz to half the sample rate: (n_bins,)."""
+    delay = np.exp(-1j * np.linspace(0.0, np.pi, n_bins))
+    powers = np.stack([np.ones_like(delay), delay, delay**2])
+    sections = k_sections(sample_rate)
+    gain: NDArray[np.complex128] = np.prod(sections[:, :3] @ powers, axis=0)
+    gain /= np.prod(sections[:, 3:] @ powers, axis=0)
+    return gain
 
 
 def k_power(frequency_hz: NDArray[np.float64], sample_rate: int) -> FloatArray:
     """Power gain of K-weighting at some frequencies, alike in shape."""
-    gain = np.abs(fft.rfft(k_response(sample_rate, KWeighting.TAPS)))
-    grid_hz = np.linspace(0.0, sample_rate / 2.0, len(gain))
+    gain = np.abs(k_gain(sample_rate, GRID))
+    grid_hz = np.linspace(0.0, sample_rate / 2.0, GRID)
     power: FloatArray = np.interp(frequency_hz, grid_hz, np.square(gain)).astype(np.float32)
     return power
 
@@ -64,10 +67,8 @@ def k_power(frequency_hz: NDArray[np.float64], sample_rate: int) -> FloatArray:
 class KWeighting:
     """K-weighted energy of successive blocks (BS.1770-4)."""
 
-    TAPS = 2048
-
     def __init__(self, sample_rate: int) -> None:
-        self.filter = FirFilter(k_response(sample_rate, self.TAPS))
+        self.filter = SecondOrderSections(k_sections(sample_rate))
 
     def reset(self) -> None:
         """Return to silence."""

@@ -16,7 +16,7 @@ from numpy import typing as npt
 from numpy.typing import NDArray
 from tests.support.audio_measures import flatness, power_spectrum
 
-from latent_resonance.audio.loudness import FULL_SCALE_LUFS, MOMENTARY_S, KWeighting, k_response
+from latent_resonance.audio.loudness import FULL_SCALE_LUFS, MOMENTARY_S, k_sections
 from latent_resonance.audio.spectrogram import Geometry, mel_power, window
 
 FloatArray = NDArray[np.floating]
@@ -111,8 +111,7 @@ def windows_lufs(
     sound: FloatArray, sample_rate: int, seconds: float = MOMENTARY_S
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(start in seconds, LUFS) of each window that lies within the sound, 10 ms apart."""
-    response = k_response(sample_rate, KWeighting.TAPS)
-    weighted = scipy.signal.fftconvolve(sound.astype(np.float64), response)[: len(sound)]
+    weighted = scipy.signal.sosfilt(k_sections(sample_rate), sound.astype(np.float64))
     energy = np.concatenate([[0.0], np.cumsum(np.square(weighted))])
     length, step = round(seconds * sample_rate), round(STEP_S * sample_rate)
     starts = np.arange(0, max(len(sound) - length + 1, 0), step)
