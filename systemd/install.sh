@@ -229,7 +229,9 @@ install_units() {
     if includes screen; then
         NAMES="$NAMES $SCREEN"
         getent passwd "$SCREEN_USER" >/dev/null ||
-            useradd --system --home-dir "/var/lib/$SCREEN_USER" --groups video,render "$SCREEN_USER"
+            useradd --system --home-dir "/var/lib/$SCREEN_USER" --groups render "$SCREEN_USER"
+        # Version 0.2.0 put it into the group of the cameras.
+        ! id -nG "$SCREEN_USER" | grep -qw video || gpasswd --delete "$SCREEN_USER" video >/dev/null
     fi
     for unit in $NAMES; do
         cp "systemd/$unit" "$UNITS/$unit.new"

@@ -10,7 +10,7 @@ from playing, a *warn* does not.
     visible_range.py  how far the camera sees a face
     machine.py        temperature, power, memory, disk, clock
     units.py          the state of the systemd units, and file permissions
-    sandbox.py        whether the sandboxes of the eye and the voice hold
+    sandbox.py        whether the sandboxes of eye, voice and screen hold
     monitor.py        the monitor's page and its token, if installed
     bundle.py         one file about this machine, to be mailed
     redact.py         what is removed from it
@@ -53,7 +53,8 @@ def run_checks(config: Path | None, *, tone: bool = False, site: Path = SITE) ->
     checks += machine.checks()
     checks.append(machine.check_priority(voice.pid))
     checks += [units.check_units(eye, voice), units.check_permissions(paths_used(config))]
-    checks += [sandbox.check_sandbox(state) for state in (eye, voice) if state.installed]
+    walls = (eye, voice, units.read_unit_state(units.SCREEN))
+    checks += [sandbox.check_sandbox(state) for state in walls if state.installed]
     state = units.read_unit_state(units.MONITOR)
     if state.installed:
         checks.append(monitor.check_monitor(state, effective_settings(config).monitor))

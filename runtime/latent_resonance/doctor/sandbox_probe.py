@@ -1,6 +1,6 @@
-"""Tries what the eye or the voice must not be able to do, and prints each success.
+"""Tries what the eye, the voice or the screen must not be able to do, and prints each success.
 
-    python sandbox_probe.py eye|voice
+    python sandbox_probe.py eye|voice|screen
 
 Run by `sandbox.py` inside the unit's namespaces. Imports only the standard library and nothing of
 this package, so that it starts anywhere. It sends no data and leaves no file.
@@ -28,6 +28,7 @@ SYSTEM_SERVICES = (  # they could resolve names or act for a process without net
 DEV = Path("/dev")
 CAMERAS = ("video*", "media*", "v4l-subdev*")
 SOUND_CARDS = ("snd/*",)
+DENIED_DEVICES = {"eye": SOUND_CARDS, "voice": CAMERAS, "screen": (*CAMERAS, *SOUND_CARDS)}
 FOLDERS = (
     *("/", "/dev", "/dev/shm", "/etc", "/home", "/opt", "/root", "/run"),  # noqa: S108  tried, not used
     *("/run/latent-resonance", "/srv", "/tmp", "/usr", "/var/lib", "/var/log", "/var/tmp"),  # noqa: S108
@@ -79,11 +80,18 @@ def _connect(family: int, address: tuple[str, int] | str, kind: int) -> None:
         client.connect(address)
 
 
+def violations_of(role: str) -> Iterator[str]:
+    """What a role can do although it must not."""
+    if role != "screen":  # a browser, which shows the monitor's page
+        yield from network_access()
+    yield from devices(DENIED_DEVICES[role])
+    if role == "eye":
+        yield from writable_folders()
+
+
 def main(role: str) -> None:
     """Print a line for each violation."""
-    violations = [*network_access(), *devices(SOUND_CARDS if role == "eye" else CAMERAS)]
-    violations += writable_folders() if role == "eye" else ()
-    for violation in violations:
+    for violation in violations_of(role):
         print(violation)
 
 

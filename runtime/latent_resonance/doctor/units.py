@@ -12,7 +12,7 @@ from latent_resonance.doctor.check import FAIL, OK, WARN, Check, run_command
 from latent_resonance.installation import INSTALL_UNITS, remedy_here
 
 EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
-MONITOR = "latent-resonance-monitor.service"
+MONITOR, SCREEN = "latent-resonance-monitor.service", "latent-resonance-screen.service"
 KEYS = ("LoadState", "ActiveState", "UnitFileState", "StatusText", "NRestarts", "MainPID")
 TIMEOUT_S = 10.0
 PRIVATE_FOLDERS = tuple(Path(name) for name in ("/home", "/root", "/run/user", "/tmp", "/var/tmp"))  # noqa: S108  compared with, not used
@@ -42,7 +42,7 @@ class UnitState:
 
     @property
     def role(self) -> str:
-        """The process: eye, voice or monitor."""
+        """The process: eye, voice, monitor or screen."""
         return self.name.removeprefix("latent-resonance-").removesuffix(".service")
 
 
