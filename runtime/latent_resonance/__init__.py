@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
     from latent_resonance.audio.spectrogram import Geometry, loop_to_spectrogram
     from latent_resonance.config.settings import Settings
-    from latent_resonance.pack import open_pack
+    from latent_resonance.pack import find_pack, open_pack
     from latent_resonance.rendering import render, render_samples
     from latent_resonance.voice.synthesis.networks import load_networks
 
@@ -25,6 +25,7 @@ __all__ = [
     "LatentResonanceError",
     "Settings",
     "StreamingGriffinLim",
+    "find_pack",
     "griffin_lim",
     "load_networks",
     "loop_to_spectrogram",
@@ -38,6 +39,7 @@ _MODULES = {
     "Geometry": "audio.spectrogram",
     "Settings": "config.settings",
     "StreamingGriffinLim": "audio.griffin_lim",
+    "find_pack": "pack",
     "griffin_lim": "audio.griffin_lim",
     "load_networks": "voice.synthesis.networks",
     "loop_to_spectrogram": "audio.spectrogram",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +19,13 @@ SCORE = "time_s,presence,mouth_open\n0,1,0\n0.5,1,0.8\n1,1,0.8\n"
 STANDARD = {"__future__", "collections", "dataclasses", "pathlib", "sys"}
 
 
-def run(*arguments: object) -> str:
+def run(*arguments: object, folder: Path | None = None) -> str:
     done = subprocess.run(
-        [sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -39,6 +44,13 @@ def test_every_public_name_can_be_imported_and_is_listed() -> None:
         assert name in dir(latent_resonance)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         latent_resonance.nothing  # noqa: B018  the access is the test
+
+
+def test_every_public_name_is_on_the_page_of_the_api() -> None:
+    page = (EXAMPLES.parent / "api" / "index.md").read_text()
+    shown = {line.rpartition(".")[2] for line in page.splitlines() if line.startswith("::: ")}
+    assert set(latent_resonance.__all__) - {"Settings"} <= shown
+    assert "latent-resonance settings" in page  # has every key
 
 
 def test_render_is_the_function_whatever_is_imported() -> None:
@@ -83,3 +95,25 @@ def test_a_score_gives_an_array(tmp_path: Path, pack_folder: Path) -> None:
     assert samples.dtype == np.float32
     assert len(samples) == pytest.approx(48_000, abs=512)
     assert 0.01 < np.abs(samples).max() <= 1.0
+
+
+def cells_of(notebook: Path) -> list[str]:
+    """The source of each cell of code."""
+    cells = json.loads(notebook.read_text())["cells"]
+    return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+
+
+def test_the_notebook_runs_from_top_to_bottom_and_makes_three_sounds(tmp_path: Path) -> None:
+    notebook = EXAMPLES / "latent_resonance.ipynb"
+    (tmp_path / "notebook.py").write_text("\n\n".join(cells_of(notebook)))
+    run("notebook.py", folder=tmp_path)
+    for name in ("score.wav", "walk.wav", "mapping.wav"):
+        rate, sound = wavfile.read(tmp_path / name)
+        assert len(sound) / rate == pytest.approx(2.0, abs=0.2)
+        assert np.abs(sound).max() == pytest.approx(0.5)
+    assert np.sqrt(np.mean(sound**2)) > 0.02  # not a single click
+
+
+def test_the_notebook_is_kept_without_outputs() -> None:
+    cells = json.loads((EXAMPLES / "latent_resonance.ipynb").read_text())["cells"]
+    assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in cells)
