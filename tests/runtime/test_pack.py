@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 import yaml
 
@@ -13,7 +14,7 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.config.settings import Inference
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import Pack, PackError, find_pack, models_folder, open_pack
-from latent_resonance.voice.synthesis.networks import load_networks
+from latent_resonance.voice.synthesis.networks import load_networks, provider_note
 
 MakePack = Callable[..., Path]
 
@@ -175,3 +176,27 @@ def test_the_checkouts_own_models_are_found_from_anywhere(
     monkeypatch.delenv("LATENT_RESONANCE_MODELS", raising=False)
     monkeypatch.chdir(tmp_path)
     assert models_folder() == Path(__file__).resolve().parents[2] / "models"
+
+
+@pytest.mark.parametrize("absent", ["CUDAExecutionProvider", "TvmExecutionProvider"])
+def test_a_provider_that_is_absent_is_replaced_by_the_cpu_in_a_sentence(
+    pack_folder: Path, absent: str
+) -> None:
+    inference = Inference(providers=(absent, "CPUExecutionProvider"))
+    networks = load_networks(open_pack(pack_folder), inference)
+    assert networks.provider == "CPUExecutionProvider"
+    assert f"since {absent} is not in this onnxruntime" in provider_note(
+        inference, networks.provider
+    )
+    assert provider_note(Inference(), networks.provider) == ""
+
+
+def test_a_provider_that_finds_no_device_is_replaced_by_the_cpu(
+    pack_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: names)
+    inference = Inference(providers=("CUDAExecutionProvider",))
+    networks = load_networks(open_pack(pack_folder), inference)
+    assert networks.provider == "CPUExecutionProvider"
+    assert "finds no device" in provider_note(inference, networks.provider)

@@ -126,6 +126,7 @@ def test_every_number_must_be_finite(file: Path, key: str, value: str) -> None:
         ("camera: {source: -1}", "camera.source: -1 should be a number or text"),
         ("inference: {providers: []}", "should be names that end with ExecutionProvider"),
         ("inference: {providers: [gpu]}", "should be names that end with ExecutionProvider"),
+        ("inference: {providers: [CudaExecutionProvider]}", "did you mean CUDAExecutionProvider?"),
         ("controls: {noise: {input: [1, 1]}}", "controls.noise.input: [1, 1] should increase"),
         ("controls: {noise: {input: [0, .nan]}}", "controls.noise.input.1: nan should be a finite"),
         ("controls: {noise: {output: [0, 2]}}", "controls.noise.output.1: 2 should be at most 1"),

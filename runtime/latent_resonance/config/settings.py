@@ -6,6 +6,7 @@ empty file is valid. `latent-resonance.yaml` lists every key with its default.
 
 from __future__ import annotations
 
+import difflib
 import os
 import tempfile
 from pathlib import Path
@@ -25,6 +26,20 @@ from latent_resonance.linux.unix_socket import MAX_PATH_BYTES
 
 MAX_BYTES = 256 * 1024  # of a settings file; the commented default has 8 kB
 MAX_THREADS = 64
+CPU = "CPUExecutionProvider"
+# Those that ONNX Runtime has or has had, in one build or another.
+PROVIDERS = frozenset(
+    {
+        *("ACLExecutionProvider", "ArmNNExecutionProvider", "AzureExecutionProvider"),
+        *("CANNExecutionProvider", "CoreMLExecutionProvider", CPU, "CUDAExecutionProvider"),
+        *("DmlExecutionProvider", "DnnlExecutionProvider", "JsExecutionProvider"),
+        *("MIGraphXExecutionProvider", "NnapiExecutionProvider", "NvTensorRTRTXExecutionProvider"),
+        *("OpenVINOExecutionProvider", "QNNExecutionProvider", "RknpuExecutionProvider"),
+        *("ROCMExecutionProvider", "TensorrtExecutionProvider", "TvmExecutionProvider"),
+        *("VitisAIExecutionProvider", "VSINPUExecutionProvider", "WebGpuExecutionProvider"),
+        *("WebNNExecutionProvider", "XnnpackExecutionProvider"),
+    }
+)
 DEFAULTS = Path(__file__).parents[1] / "latent-resonance.yaml"
 
 
@@ -59,6 +74,12 @@ def _threads_or_auto(value: object) -> object:
 def _check_providers(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or not all(name.endswith("ExecutionProvider") for name in names):
         raise ValueError("should be names that end with ExecutionProvider, at least one")
+    for name in names:
+        if name not in PROVIDERS:
+            known = {each.lower(): each for each in sorted(PROVIDERS)}
+            close = difflib.get_close_matches(name.lower(), known, n=1)
+            meant = known[close[0]] if close else CPU
+            raise ValueError(f"should not hold {name}; did you mean {meant}?")
     return names
 
 
@@ -159,6 +180,9 @@ class Latent(Section):
     )
     anchor_glide_s: float = Field(
         1.2, ge=0.0, le=60.0, description="seconds to reach a pure anchor when still, 0 to 60"
+    )
+    drift: float = Field(
+        0.3, ge=0.0, le=3.0, description="amplitude in z of the drift when still, 0 (off) to 3"
     )
 
 

@@ -32,6 +32,7 @@ from latent_resonance.voice.startup import open_first_instrument, open_first_pac
 from latent_resonance.voice.status_report import Reporter
 from latent_resonance.voice.stop_signals import StopSignals, install_stop_signals
 from latent_resonance.voice.supervisor import Supervisor
+from latent_resonance.voice.synthesis.networks import provider_note
 
 Children = tuple[EyeProcess | None, MonitorProcess | None]
 PLAY_OUT_S = 1.0  # on a machine that is too slow; otherwise the fade and the ring take 0.3 s
@@ -86,7 +87,7 @@ def perform(
         settings, instrument, network_error = open_first_instrument(
             pack, settings, source, seed, loader
         )
-        log(f"pack {settings.pack}, networks on {instrument.networks.provider}")
+        log(_pack_line(settings, instrument.networks.provider))
         source = replace(source, error=source.error or pack_error or network_error)
         reloader = Reloader(instrument, source, signals.reload, seed, settings=settings)
         standby = _standby_file(socket_path, log, stack if with_eye else None)
@@ -98,6 +99,11 @@ def perform(
             end_s = time.monotonic() + (math.inf if seconds is None else seconds)
             children = (eye, monitor_process)
             return _supervise(engine, speaker, children, signals, end_s, reporter)
+
+
+def _pack_line(settings: Settings, provider: str) -> str:
+    note = provider_note(settings.inference, provider)
+    return f"pack {settings.pack}, networks on {provider}{note}"
 
 
 def open_monitor_server(path: Path, log: Callable[[str], None]) -> MonitorServer | None:

@@ -6,6 +6,7 @@ breaks the pack format is refused when it is opened, not during the performance.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.config.settings import CPU
 from latent_resonance.config.settings import Inference as InferenceSettings
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, PackError
@@ -182,6 +184,16 @@ def _check_self_contained(path: Path) -> None:
         )
 
 
+def provider_note(settings: InferenceSettings, provider: str) -> str:
+    """Why the networks run on another provider than the settings prefer; empty if they do not."""
+    preferred = settings.providers[0]
+    if preferred == provider:
+        return ""
+    built_in = preferred in onnxruntime.get_available_providers()
+    cause = "finds no device or library here" if built_in else "is not in this onnxruntime"
+    return f", since {preferred} {cause}; see Providers in docs/install.md"
+
+
 def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSession:
     _check_self_contained(path)
     options = onnxruntime.SessionOptions()
@@ -192,9 +204,12 @@ def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSe
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     available = onnxruntime.get_available_providers()
-    providers = [p for p in settings.providers if p in available] or ["CPUExecutionProvider"]
+    others = [name for name in settings.providers if name in available and name != CPU]
     try:
-        return onnxruntime.InferenceSession(path, options, providers=providers)
+        if others:
+            with contextlib.suppress(Exception):  # no such device, or no library for it
+                return onnxruntime.InferenceSession(path, options, providers=[*others, CPU])
+        return onnxruntime.InferenceSession(path, options, providers=[CPU])
     except Exception as error:  # onnxruntime's own exceptions share no other base class
         reason = str(error).splitlines()[0]
         raise PackError(f"{path}: not a network that can be run ({reason})") from error
