@@ -14,6 +14,9 @@ Above the upper end of `output` there is never anything (24 dB an octave), nor b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,6 +32,7 @@ BASS_HZ = 400.0
 SHELF_Q = 0.55  # as steep as a shelf can be without a bump
 SMALLEST_STEP = 1e-3  # of openness, below which the response is kept
 ComplexArray = NDArray[np.complex128]
+Spectrum = NDArray[np.complex64]
 BUTTERWORTH_Q = (0.541196, 1.306563)  # the two sections of a fourth-order low-pass
 
 
@@ -96,10 +100,15 @@ def low_shelf_section(corner_hz: float, gain_db: float, q: float, rate: int) -> 
     ]
 
 
-def frequency_response(section: list[float], delay: ComplexArray) -> ComplexArray:
-    """H(z) of a section where `delay` is 1/z on the unit circle: same shape."""
-    b0, b1, b2, a0, a1, a2 = section
-    return (b0 + delay * (b1 + delay * b2)) / (a0 + delay * (a1 + delay * a2))
+def frequency_response(sections: Sequence[list[float]], n_fft: int) -> ComplexArray:
+    """H(z) of sections one after another, from 0 Hz to half the sample rate: (n_fft // 2 + 1,)."""
+    coefficients = np.array(sections)
+    numerator, denominator = (
+        fft.rfft(reduce(np.convolve, each), n_fft)
+        for each in (coefficients[:, :3], coefficients[:, 3:])
+    )
+    response: ComplexArray = numerator / denominator
+    return response
 
 
 class BandPass:
@@ -114,14 +123,13 @@ class BandPass:
 
     def __init__(self, sample_rate: int, settings: BandPassSettings) -> None:
         self.sample_rate, self.settings = sample_rate, settings
-        self.delay = np.exp(-1j * np.linspace(0.0, np.pi, self.TAPS + 1))
-        self.edges = self._product([self._low_edge(), *self._high_edge()])
+        edges = [self._low_edge(), *self._high_edge()]
+        self.edges = frequency_response(edges, 2 * self.TAPS)
         self.reset()
 
     def reset(self) -> None:
         """Reset to silence and a closed mouth."""
-        self.openness = 0.0
-        self.response = self._response(0.0)
+        self._set_openness(0.0)
         self.history = np.zeros(self.TAPS - 1, np.float32)
 
     def process(self, block: FloatArray, openness: float) -> FloatArray:
@@ -129,12 +137,30 @@ class BandPass:
         n = block.shape[-1]
         samples = with_history(self.history, block)
         self.history = samples[..., n:]
-        out = self._convolve(samples, self.response)
+        size = fft.next_fast_len(samples.shape[-1])
+        spectrum = fft.rfft(samples, size)
+        out = self._newest(spectrum * self._transfer(size), n, size)
         if abs(openness - self.openness) > SMALLEST_STEP:
-            self.openness, self.response = openness, self._response(openness)
-            fade = np.linspace(0.0, 1.0, n, dtype=np.float32)
-            out += (self._convolve(samples, self.response) - out) * fade
+            self._set_openness(openness)
+            after = self._newest(spectrum * self._transfer(size), n, size)
+            out += (after - out) * np.linspace(0.0, 1.0, n, dtype=np.float32)
         return out
+
+    def _set_openness(self, openness: float) -> None:
+        self.openness, self.response = openness, self._response(openness)
+        self.transfer = np.zeros(0, np.complex64)
+
+    def _transfer(self, size: int) -> Spectrum:
+        """The response's spectrum (size // 2 + 1,), kept as long as both stay as they are."""
+        if len(self.transfer) != size // 2 + 1:
+            self.transfer = fft.rfft(self.response, size)
+        return self.transfer
+
+    def _newest(self, spectrum: Spectrum, n: int, size: int) -> FloatArray:
+        """The last n samples of the convolution, before the padding: (..., n)."""
+        end = self.TAPS - 1 + n
+        filtered: FloatArray = fft.irfft(spectrum, size)[..., end - n : end]
+        return filtered
 
     def _low_edge(self) -> list[float]:
         return high_pass_section(LOW_EDGE_HZ, np.sqrt(0.5), self.sample_rate)
@@ -150,20 +176,6 @@ class BandPass:
         treble = high_shelf_section(cutoff_hz, settings.closed_db / 2, SHELF_Q, rate)
         presence = peak_section(PRESENCE_HZ, openness * settings.presence_db, PRESENCE_Q, rate)
         bass = low_shelf_section(BASS_HZ, openness * settings.bass_db, SHELF_Q, rate)
-        response = self.edges * self._product([treble]) ** 2 * self._product([presence, bass])
+        response = self.edges * frequency_response([treble, treble, presence, bass], 2 * self.TAPS)
         truncated: FloatArray = fft.irfft(response)[: self.TAPS].astype(np.float32)
         return truncated
-
-    def _product(self, sections: list[list[float]]) -> ComplexArray:
-        response: ComplexArray = np.ones_like(self.delay)
-        for section in sections:
-            response = response * frequency_response(section, self.delay)
-        return response
-
-    def _convolve(self, samples: FloatArray, response: FloatArray) -> FloatArray:
-        """The valid part of the convolution: as many samples as the newest block."""
-        length = samples.shape[-1]
-        n = fft.next_fast_len(length)
-        product = fft.rfft(samples, n) * fft.rfft(response, n)
-        filtered: FloatArray = fft.irfft(product, n)[..., self.TAPS - 1 : length]
-        return filtered

@@ -23,9 +23,9 @@ from latent_resonance.audio.spectrogram import (
 )
 from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop
 
-REST_DB = -30.0  # relative to the pack's level; frames below it are a rest
+REST_DB = -24.0  # relative to the pack's level; frames below it are a rest
 MAX_EVENING_DB = 20.0
-RATIO = 6.0  # of differences in level, in dB, to what is left of them
+RATIO = 8.0  # of differences in level, in dB, to what is left of them
 SWELL_S = 0.12  # the shortest swell that is evened out; notes keep their attacks
 SINUSOID_POWER = 0.5 / 1.5  # of amplitude 1: half its square, spread over 1.5 bins by the window
 
