@@ -123,3 +123,9 @@ def test_a_held_z_that_leaps_gets_a_spectrogram_at_once(generator: SpectrogramGe
     assert not schedule.due(generator.target_of(still, held.copy()), 0.1, INTERVAL_S)
     assert schedule.due(generator.target_of(still), 0.11, INTERVAL_S)
     assert generator.networks.runs == 1
+
+
+def test_a_pack_with_another_latent_dim_gets_a_spectrogram_at_once() -> None:
+    schedule = GenerationSchedule()
+    assert schedule.due(target_of(0.5), 0.0, INTERVAL_S)
+    assert schedule.due(Target(np.zeros(128, np.float32)), SOONEST_S, INTERVAL_S)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import yaml
-from onnx import TensorProto, helper, numpy_helper
 from tests.support.audio_measures import settings_of
+from tests.support.bad_networks import looping, with_network
 
 from latent_resonance.pack import PackError, open_pack
 from latent_resonance.voice.synthesis import networks, run_deadline
@@ -25,36 +23,8 @@ def deadline_s(monkeypatch: pytest.MonkeyPatch) -> float:
     return 0.3
 
 
-def looping(model: onnx.ModelProto, n_steps: int) -> onnx.ModelProto:
-    """A network that first passes its input through a loop of n_steps steps."""
-    graph, name = model.graph, model.graph.input[0].name
-    for node in graph.node:
-        node.input[:] = ["looped" if i == name else i for i in node.input]
-    scalar = helper.make_tensor_value_info
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["x"], ["y"])],
-        "body",
-        [scalar("i", TensorProto.INT64, []), scalar("go", TensorProto.BOOL, []), _any_size("x")],
-        [scalar("on", TensorProto.BOOL, []), _any_size("y")],
-    )
-    graph.initializer.append(numpy_helper.from_array(np.array(n_steps), "n_steps"))
-    graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
-    graph.node.insert(0, helper.make_node("Loop", ["n_steps", "true", name], ["looped"], body=body))
-    return model
-
-
-def _any_size(name: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "m"])
-
-
 def with_loop(folder: Path, network: str, n_steps: int) -> Path:
-    """Put a loop into one network of a pack, and the new hash into its manifest."""
-    path, manifest = folder / network, folder / "pack.yaml"
-    onnx.save(looping(onnx.load(path), n_steps), path)
-    content = yaml.safe_load(manifest.read_text())
-    content["sha256"][network] = hashlib.sha256(path.read_bytes()).hexdigest()
-    manifest.write_text(yaml.safe_dump(content))
-    return folder
+    return with_network(folder, network, looping(onnx.load(folder / network), n_steps))
 
 
 def test_a_loop_that_ends_is_played(make_pack: Callable[..., Path]) -> None:

@@ -185,8 +185,10 @@ def _perform(
     pack: str | None, config: Path | None, *, unattended: bool, **options: Any
 ) -> NoReturn:
     settings, error, _ = initial_settings(config, pack, unattended=unattended, log=log)
-    from latent_resonance.voice.pack_loader import PackLoader
+    from latent_resonance.voice.pack_loader import PackLoader, limit_memory_of_networks
 
+    if unattended and not options["with_eye"]:  # an eye would inherit the limit
+        limit_memory_of_networks(settings.inference)
     loader = PackLoader(settings)  # works while the next lines import
     from latent_resonance.config.source import SettingsSource
     from latent_resonance.voice.main import perform as run_voice

@@ -70,6 +70,16 @@ def lock_memory() -> None:
         ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)
 
 
+def limit_memory(max_bytes: int) -> None:
+    """Let allocations beyond some memory of this process fail, instead of ending it or another one.
+
+    RLIMIT_DATA counts private writable pages, and not the address space that libraries reserve.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
 def prepare_realtime_process() -> bool:
     """Set up a real-time process: GIL switching, garbage collector, memory, priority.
 

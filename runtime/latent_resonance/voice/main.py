@@ -6,6 +6,7 @@ Runs on the main thread. The other threads are made in `engine.py`; the eye is a
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, closing
@@ -30,7 +31,7 @@ from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.single_instance import lock_speaker
 from latent_resonance.voice.startup import open_first_instrument, open_first_pack, start_speaker
 from latent_resonance.voice.status_report import Reporter
-from latent_resonance.voice.stop_signals import StopSignals, install_stop_signals
+from latent_resonance.voice.stop_signals import install_stop_signals
 from latent_resonance.voice.supervisor import Supervisor
 from latent_resonance.voice.synthesis.networks import provider_note
 
@@ -87,18 +88,20 @@ def perform(
         settings, instrument, network_error = open_first_instrument(
             pack, settings, source, seed, loader
         )
+        signals.started.set()  # nothing below takes long
         log(_pack_line(settings, instrument.networks.provider))
         source = replace(source, error=source.error or pack_error or network_error)
         reloader = Reloader(instrument, source, signals.reload, seed, settings=settings)
         standby = _standby_file(socket_path, log, stack if with_eye else None)
         engine = Engine(instrument, receiver, writer, reloader, server, standby)
         del instrument  # a reference here would keep it in memory after it is replaced
-        n_channels = recorded_channels(settings.output)
         speaker.keep_all = record is not None
-        with recorded(record, pack.geometry, engine.record_to, log, n_channels):
+        with recorded(
+            record, pack.geometry, engine.record_to, log, recorded_channels(settings.output)
+        ):
             end_s = time.monotonic() + (math.inf if seconds is None else seconds)
             children = (eye, monitor_process)
-            return _supervise(engine, speaker, children, signals, end_s, reporter)
+            return _supervise(engine, speaker, children, signals.stop, end_s, reporter)
 
 
 def _pack_line(settings: Settings, provider: str) -> str:
@@ -131,7 +134,7 @@ def _supervise(
     engine: Engine,
     speaker: Speaker,
     children: Children,
-    signals: StopSignals,
+    stop: threading.Event,
     end_s: float,
     reporter: Reporter,
 ) -> int:
@@ -140,11 +143,10 @@ def _supervise(
     notifier, began_s = Notifier(), time.monotonic()
     supervisor = Supervisor(engine.state, engine.writer, speaker, eye, notifier, log, began_s)
     engine.start()
-    signals.started.set()
     if not prepare_realtime_process():
         log(f"no real-time priority, so other programs can interrupt the sound; {REALTIME_REMEDY}")
     try:
-        while not (signals.stop.is_set() or engine.stop.is_set()):
+        while not (stop.is_set() or engine.stop.is_set()):
             if time.monotonic() >= end_s and not speaker.late_at(end_s):
                 break
             with survived("supervision"):

@@ -14,10 +14,23 @@ from collections.abc import Callable
 from typing import Any
 
 from latent_resonance.config.settings import Inference, Settings
+from latent_resonance.linux.realtime import limit_memory
 from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 OPEN_DEADLINE_S = 10.0  # a cold SD card and a slow board take 5 s
+
+
+MAX_MEMORY_BYTES = 1 << 30  # of a voice; with the cello's pack it has 0.2 GiB
+
+
+def limit_memory_of_networks(inference: Inference) -> None:
+    """Let a network that needs too much memory fail, so that the voice goes on without it.
+
+    Not with a GPU, whose drivers map more.
+    """
+    if all(provider == "CPUExecutionProvider" for provider in inference.providers):
+        limit_memory(MAX_MEMORY_BYTES)
 
 
 class PackLoader:

@@ -81,6 +81,8 @@ class Reloader:
         pack : name of a pack to play instead of the settings' own
         """
         self._free_previous()
+        if self.instrument.networks.overdue and self.source.unattended:
+            return self._replace_overdue(features)
         reopen = self.reload_requested.is_set()
         self.reload_requested.clear()
         reread = self.file.changed() or reopen or pack != self.pack
@@ -99,6 +101,25 @@ class Reloader:
             self._use(settings, instrument, reopened=reopen)
         if quiet_changed:
             self.log("quiet hours: softer from now on" if quiet else "the quiet hours are over")
+        if instrument is not None:
+            self.previous, self.instrument = self.instrument, instrument
+        return instrument
+
+    def _replace_overdue(self, features: FeatureVector) -> Instrument | None:
+        """An instrument with the bundled pack, in place of one whose network does not return."""
+        bundled, name = Settings().pack, self.settings.pack
+        if name == bundled:
+            return None
+        settings = self.settings.model_copy(update={"pack": bundled})
+        try:
+            instrument = self._open(settings, features, reopen=False)
+        except LatentResonanceError as error:
+            self._report_error(str(error))
+            return None
+        self.settings = settings
+        fault = f"pack {name}: a network does not return in time"
+        self.log(f"{fault}; playing the pack that came with the program")
+        self.settings_error = error_line(fault, WITH_DEFAULTS)
         if instrument is not None:
             self.previous, self.instrument = self.instrument, instrument
         return instrument

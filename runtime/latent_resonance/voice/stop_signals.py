@@ -15,7 +15,7 @@ class StopSignals:
 
     Attributes
     ----------
-    started : set once the main loop looks at `stop`; until then SIGINT and SIGTERM exit at once
+    started : set when the main loop is about to look at `stop`; until then SIGINT and SIGTERM exit
     """
 
     stop: threading.Event = field(default_factory=threading.Event)  # SIGINT, SIGTERM

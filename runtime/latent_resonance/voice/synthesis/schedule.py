@@ -44,4 +44,6 @@ class GenerationSchedule:
         if self.target is None or target is self.compared:
             return False
         self.compared = target
+        if target.z.shape != self.target.z.shape:  # another pack
+            return True
         return float(np.sqrt(np.mean(np.square(target.z - self.target.z)))) > LEAP

@@ -1,0 +1,86 @@
+"""Networks that never return, or need more memory than there is, in otherwise valid packs."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import onnx
+import yaml
+from onnx import TensorProto, helper, numpy_helper
+
+
+def with_network(folder: Path, name: str, model: onnx.ModelProto) -> Path:
+    """Replace a network of a pack, and its hash in the manifest."""
+    onnx.save(model, folder / name)
+    manifest = folder / "pack.yaml"
+    content = yaml.safe_load(manifest.read_text())
+    content["sha256"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    manifest.write_text(yaml.safe_dump(content))
+    return folder
+
+
+def looping(model: onnx.ModelProto, n_steps: int) -> onnx.ModelProto:
+    """A network whose input first passes a loop of n_steps steps."""
+    model.graph.initializer.append(numpy_helper.from_array(np.array(n_steps), "n_steps"))
+    return _through_loop(model)
+
+
+def looping_while_moving(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A regressor that returns for a face whose features are all zero, and for no other one."""
+    name = model.graph.input[0].name
+    many = numpy_helper.from_array(np.array(1e18, np.float32), "many")
+    model.graph.initializer.append(many)
+    counting = [
+        helper.make_node("Abs", [name], ["absolute"]),
+        helper.make_node("ReduceSum", ["absolute"], ["sum"], keepdims=0),
+        helper.make_node("Mul", ["sum", "many"], ["product"]),
+        helper.make_node("Cast", ["product"], ["n_steps"], to=TensorProto.INT64),
+    ]
+    _through_loop(model)
+    for node in reversed(counting):
+        model.graph.node.insert(0, node)
+    return model
+
+
+def hungry(model: onnx.ModelProto, gib: int) -> onnx.ModelProto:
+    """A network that fills some memory with ones before it does its work."""
+    graph, name = model.graph, model.graph.input[0].name
+    for node in graph.node:
+        node.input[:] = ["fed" if i == name else i for i in node.input]
+    shape = numpy_helper.from_array(np.array([gib, 256, 1024, 1024]), "memory")
+    graph.initializer.append(shape)
+    one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+    work = [
+        helper.make_node("Shape", [name], ["n"]),
+        helper.make_node("ReduceMin", ["n"], ["least"], keepdims=0),
+        helper.make_node("Mul", ["memory", "least"], ["scaled"]),  # not a constant to be folded
+        helper.make_node("ConstantOfShape", ["scaled"], ["ones"], value=one),
+        helper.make_node("ReduceMax", ["ones"], ["top"], keepdims=0),
+        helper.make_node("Mul", [name, "top"], ["fed"]),
+    ]
+    for node in reversed(work):
+        graph.node.insert(0, node)
+    return model
+
+
+def _through_loop(model: onnx.ModelProto) -> onnx.ModelProto:
+    graph, name = model.graph, model.graph.input[0].name
+    for node in graph.node:
+        node.input[:] = ["looped" if i == name else i for i in node.input]
+    scalar = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["x"], ["y"])],
+        "body",
+        [scalar("i", TensorProto.INT64, []), scalar("go", TensorProto.BOOL, []), _any_size("x")],
+        [scalar("on", TensorProto.BOOL, []), _any_size("y")],
+    )
+    graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
+    loop = helper.make_node("Loop", ["n_steps", "true", name], ["looped"], body=body)
+    graph.node.insert(0, loop)
+    return model
+
+
+def _any_size(name: str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "m"])
