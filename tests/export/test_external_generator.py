@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
 from collections.abc import Callable
@@ -109,7 +110,7 @@ PARALLEL = {f"module.{key}": value for key, value in weights().items()}
 )
 def test_matching_weights_are_found(content: dict[str, Any], tmp_path: Path) -> None:
     torch.save(content, tmp_path / "model.pt")
-    network = load_external(tmp_path / "model.pt", "user_code:good")
+    network, _ = load_external(tmp_path / "model.pt", "user_code:good")
     for key, value in weights().items():
         assert torch.equal(network.state_dict()[key], value)
 
@@ -130,13 +131,120 @@ def test_weights_of_another_network_are_refused(
     assert reason in error_message(lambda: load_external(tmp_path / "model.pt", "user_code:good"))
 
 
-@pytest.mark.parametrize("content", [b"", b"no tensors", b"PK\x03\x04 cut off", b"\x80\x04."])
+@pytest.mark.parametrize("content", [b"\0no tensors", b"PK\x03\x04 cut off", b"\x80\x04."])
 def test_a_broken_file_is_refused(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     path.write_bytes(content)
     for trust in (False, True):
         said = error_message(lambda: load_external(path, "user_code:good", trust=trust))  # noqa: B023
         assert f"torch.load cannot read {path}" in said
+
+
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.", "module.", "generator.", "netG.", "ema.", "module._orig_mod."]
+)
+def test_prefixes_of_wrappers_are_removed_and_named(prefix: str, tmp_path: Path) -> None:
+    state = {f"{prefix}{key}": value for key, value in weights().items()}
+    beside = {"n_averaged": torch.tensor(3), "discriminator.weight": torch.zeros(2)}
+    torch.save(state | beside, tmp_path / "model.pt")
+    network, said = load_external(tmp_path / "model.pt", "user_code:good")
+    assert torch.equal(network.state_dict()["0.weight"], weights()["0.weight"])
+    assert prefix in said
+
+
+def test_weights_of_torchs_own_average_and_of_a_compiled_network_are_loaded(
+    tmp_path: Path,
+) -> None:
+    network = make_network("user_code:good")
+    network.load_state_dict(weights())
+    averaged = torch.optim.swa_utils.AveragedModel(network)
+    compiled = torch.compile(network, backend="eager")
+    for state in (averaged.state_dict(), compiled.state_dict()):
+        torch.save(state, tmp_path / "model.pt")
+        loaded, _ = load_external(tmp_path / "model.pt", "user_code:good")
+        assert torch.equal(loaded.state_dict()["0.weight"], weights()["0.weight"])
+
+
+def as_safetensors(state: dict[str, torch.Tensor]) -> bytes:
+    """The public layout, written here so that reading it is checked against another hand."""
+    names = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
+    table, data = {"__metadata__": {"format": "pt"}}, b""
+    for key, value in state.items():
+        content = value.contiguous().numpy().tobytes()
+        offsets = [len(data), len(data) + len(content)]
+        shape = list(value.shape)
+        table[key] = {"dtype": names[value.dtype], "shape": shape, "data_offsets": offsets}
+        data += content
+    header = json.dumps(table).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + data
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "renamed.pt"])
+def test_safetensors_are_read_by_their_content(name: str, tmp_path: Path) -> None:
+    state = {f"generator.{key}": value for key, value in weights().items()}
+    (tmp_path / name).write_bytes(as_safetensors(state))
+    network, said = load_external(tmp_path / name, "user_code:good")
+    for key, value in weights().items():
+        assert torch.equal(network.state_dict()[key], value)
+    assert "generator." in said
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"dtype": "F8_E4M3"}, "F8_E4M3"),
+        ({"shape": [9, 9]}, "does not fit"),
+        ({"shape": [-1, -24]}, "invalid shape"),
+        ({"data_offsets": [10**12, 10**12 + 96]}, "does not fit"),
+        ({"data_offsets": "all"}, "broken"),
+    ],
+)
+def test_broken_safetensors_are_refused(
+    change: dict[str, object], reason: str, tmp_path: Path
+) -> None:
+    content = as_safetensors(weights())
+    length = int.from_bytes(content[:8], "little")
+    table = json.loads(content[8 : 8 + length])
+    table["0.weight"] |= change
+    header = json.dumps(table).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    said = error_message(lambda: load_external(path, "user_code:good"))
+    assert "broken .safetensors" in said
+    assert reason in said
+
+
+def test_a_local_hugging_face_folder_gives_its_only_weights(tmp_path: Path) -> None:
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    assert "no file of weights" in error_message(lambda: load_external(folder, "user_code:good"))
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(as_safetensors(weights()))
+    torch.save({}, folder / "pytorch_model.bin")
+    network, _ = load_external(folder, "user_code:good")
+    assert torch.equal(network.state_dict()["0.bias"], weights()["0.bias"])
+    (folder / "other.safetensors").write_bytes(as_safetensors(weights()))
+    assert "several files" in error_message(lambda: load_external(folder, "user_code:good"))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"<!DOCTYPE html><html><head>", "a web page"),
+        (b"\n<html>", "a web page"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a Git LFS pointer"),
+        (b"", "an empty file"),
+        (b"Access denied", "text"),
+    ],
+)
+def test_what_only_has_the_name_of_a_checkpoint_is_called_what_it_is(
+    content: bytes, what: str, tmp_path: Path
+) -> None:
+    (tmp_path / "page.pt").write_bytes(content)
+    said = error_message(lambda: load_external(tmp_path / "page.pt", "user_code:good"))
+    assert f"no checkpoint but {what}" in said
+    assert "torch." not in said
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -178,7 +286,7 @@ def test_a_whole_pickled_network_is_loaded_only_with_trust(tmp_path: Path) -> No
     network.load_state_dict(weights())
     torch.save({"G": network}, path)
     assert "torch.nn" in error_message(lambda: load_external(path, "user_code:good"))
-    loaded = load_external(path, "user_code:good", trust=True)
+    loaded, _ = load_external(path, "user_code:good", trust=True)
     assert torch.equal(loaded.state_dict()["0.weight"], weights()["0.weight"])
 
 

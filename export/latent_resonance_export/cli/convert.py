@@ -25,6 +25,9 @@ and its model card shows the results. An older pack of that name is replaced in 
 A generator that was trained elsewhere is given by its code and its weights:
   latent-resonance-export convert --checkpoint model.pt \\
       --factory package.module:function --dataset datasets/mine -o models/mine
+The weights are a .pt that torch.save wrote, a .safetensors, or a local Hugging
+Face folder with one of them; prefixes of wrappers (module., _orig_mod.,
+generator., netG., ema.) are removed.
 The function returns the network, which maps z to spectrograms: rows are mel
 bands from low to high, columns are time, values are linear in decibels. The
 first of two channels is used; three are averaged. The spectrograms are
@@ -168,6 +171,8 @@ def _convert_external(
 def print_result(result: ConversionResult, output: Path) -> None:
     """Prints the measurements of the card, and the result for each precision."""
     click.echo(f"{output}: {result.manifest['name']}, {result.manifest['licence']}")
+    if weights := result.manifest["training"].get("weights"):
+        click.echo(f"  weights: {weights}")
     for key, value in result.manifest["quality"].items():
         click.echo(f"  {key}: {value}")
     for v in result.variants:

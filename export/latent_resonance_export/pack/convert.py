@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from latent_resonance_export.pack.adapter import AdaptedGenerator, AdapterOption
 from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
 from latent_resonance_export.pack.external_generator import load_external
 from latent_resonance_export.pack.model_card import UNKNOWN, licence_of, sounds_of
+from latent_resonance_export.pack.weights_file import weights_file_in
 from latent_resonance_export.pack.writer import (
     ConversionResult,
     ConvertOptions,
@@ -109,7 +110,8 @@ def convert_external(
     dataset = open_dataset(dataset_folder) if dataset_folder else None
     clips = read_clips(dataset_folder / CLIPS) if dataset_folder else []
     geometry = dataset.geometry if dataset else geometry or Geometry()
-    network = load_external(external.checkpoint, external.factory, trust=external.trust)
+    external = replace(external, checkpoint=weights_file_in(external.checkpoint))
+    network, weights = load_external(external.checkpoint, external.factory, trust=external.trust)
     generator = adapt(network, geometry, external.adapter)
     check_generator(generator, geometry)
     with AtomicFolder(output) as target:
@@ -124,7 +126,7 @@ def convert_external(
             dataset=dataset,
             sounds=sounds_of(dataset, clips) if dataset else UNKNOWN,
             licence=licence_of(clips),
-            training=external_training_info(generator, external) | trained.how,
+            training=external_training_info(generator, external, weights) | trained.how,
         )
         return write_pack(contents, target, options, progress)
 
@@ -148,13 +150,14 @@ def training_info(run: Run) -> dict[str, Any]:
 
 
 def external_training_info(
-    generator: AdaptedGenerator, external: ExternalGenerator
+    generator: AdaptedGenerator, external: ExternalGenerator, weights: str
 ) -> dict[str, Any]:
     """What the manifest records about a generator that was trained elsewhere."""
     low, high = generator.value_range
     return {
         "architecture": external.factory,
         "checkpoint_sha256": sha256_of(external.checkpoint),
+        "weights": weights,
         "value_range": f"{low:g} to {high:g}",
         "cross_faded": generator.cross_faded,
     }

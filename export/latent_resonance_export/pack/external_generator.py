@@ -1,5 +1,8 @@
 """Loads a generator that was trained elsewhere, from package.module:function and a checkpoint.
 
+Wrappers leave prefixes in the names of weights (torch.compile `_orig_mod.`, DataParallel and
+AveragedModel `module.`, a training script `netG.`): they are removed where the rest then fits.
+
 A checkpoint is read as tensors and numbers only. One that needs more executes code when it is
 opened and is refused without --trust. The function is the user's own code and is called.
 """
@@ -10,31 +13,46 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from latent_resonance_export.gan.models.custom import find_factory, summarise
 from latent_resonance_export.pack import ConversionError
+from latent_resonance_export.pack.weights_file import (
+    is_safetensors,
+    read_safetensors,
+    refuse_what_is_no_checkpoint,
+    weights_file_in,
+)
 
+PREFIXES = ("_orig_mod.", "module.", "generator.", "netG.", "ema.", "g_ema.", "G.", "model.")
+COUNTERS = {"n_averaged"}  # of torch.optim.swa_utils.AveragedModel, beside the weights
 EMA_NAMES = ("g_ema", "ema", "generator_ema", "average", "G_ema", "netG_ema")
 
 
-def load_external(checkpoint: Path, factory: str, *, trust: bool = False) -> nn.Module:
-    """The network that a factory creates, with the weights of a checkpoint.
+class Loaded(NamedTuple):
+    """A network, and which weights of the checkpoint it has, for people."""
+
+    network: nn.Module
+    weights: str
+
+
+def load_external(checkpoint: Path, factory: str, *, trust: bool = False) -> Loaded:
+    """The network that a factory creates, with the weights of a checkpoint or its folder.
 
     Raises
     ------
     ConversionError
         One of them cannot be loaded, or they do not match.
     """
+    checkpoint = weights_file_in(checkpoint)
     if not checkpoint.is_file():
         raise ConversionError(f"there is no {checkpoint}: name a file that torch.save wrote")
     network = make_network(factory)
     content = read_checkpoint(checkpoint, trust=trust)
-    load_weights(network, content, checkpoint, factory)
-    return network
+    return Loaded(network, load_weights(network, content, checkpoint, factory))
 
 
 def make_network(factory: str) -> nn.Module:
@@ -68,8 +86,11 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:  # noqa: ANN401  # whate
     Raises
     ------
     ConversionError
-        It is broken, or would execute code.
+        It is broken, no checkpoint, or would execute code.
     """
+    refuse_what_is_no_checkpoint(path)
+    if is_safetensors(path):
+        return read_safetensors(path)
     try:
         return torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # a pickle may raise anything
@@ -89,8 +110,12 @@ def _code_in(error: Exception) -> str | None:
     return match[1] if match else None
 
 
-def load_weights(network: nn.Module, content: Any, path: Path, factory: str) -> None:  # noqa: ANN401
+def load_weights(network: nn.Module, content: Any, path: Path, factory: str) -> str:  # noqa: ANN401
     """Loads the first matching state dict of a checkpoint, averaged weights before others.
+
+    Returns
+    -------
+    what was loaded, for a message: the name of the state dict, and a prefix that was removed
 
     Raises
     ------
@@ -99,15 +124,28 @@ def load_weights(network: nn.Module, content: Any, path: Path, factory: str) -> 
     """
     failures = []
     for name, state in state_dicts(content):
-        try:
-            network.load_state_dict(state)
-        except (RuntimeError, TypeError, AttributeError) as error:
-            reason = " ".join(str(error).partition("\n\t")[2].split())
-            failures.append(f"{name}: {reason or summarise(error)}")
-        else:
-            return
+        for prefix, part in without_prefixes(state):
+            try:
+                network.load_state_dict(part)
+            except (RuntimeError, TypeError, AttributeError) as error:
+                reason = " ".join(str(error).partition("\n\t")[2].split())
+                failures.append(f"{name}: {reason or summarise(error)}")
+            else:
+                return name + (f", without the prefix {prefix}" if prefix else "")
     reason = failures[0][:200] if failures else "it holds no state dict"
     raise ConversionError(f"{path} does not fit the network of {factory} ({reason})")
+
+
+def without_prefixes(
+    state: dict[str, Any], removed: str = ""
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(what was removed, the state dict) as it is, then without each prefix that names have."""
+    state = {key: value for key, value in state.items() if key not in COUNTERS}
+    yield removed, state
+    for prefix in PREFIXES:
+        part = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+        if part:
+            yield from without_prefixes(part, removed + prefix)
 
 
 def state_dicts(content: Any, name: str = "weights") -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
@@ -117,7 +155,7 @@ def state_dicts(content: Any, name: str = "weights") -> Iterator[tuple[str, dict
     if not isinstance(content, dict):
         return
     if any(isinstance(value, torch.Tensor) for value in content.values()):
-        yield name, {str(key).removeprefix("module."): value for key, value in content.items()}
+        yield name, {str(key): value for key, value in content.items()}
     inner = {key: value for key, value in content.items() if isinstance(value, dict | nn.Module)}
     for key in sorted(inner, key=lambda key: key not in EMA_NAMES):
         yield from state_dicts(inner[key], str(key))
