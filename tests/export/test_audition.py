@@ -48,7 +48,11 @@ WITHOUT_A_DATASET = {
     "diversity_real",
     "memorisation",
     "voiced_real",
+    "voiced_untrained",
     "flatness_real",
+    "seam_real",
+    "seam_untrained",
+    "movement_real",
 }
 
 

@@ -14,6 +14,7 @@ from latent_resonance_export.audition.generator import AuditionError, open_subje
 from latent_resonance_export.audition.metrics import KEYS
 from latent_resonance_export.audition.report import page
 from latent_resonance_export.audition.run import check_folder
+from latent_resonance_export.audition.verdict import verdict
 from latent_resonance_export.pack.atomic_folder import AtomicFolder
 
 LOOPS = {
@@ -35,7 +36,12 @@ GOOD = {
     "voiced_real": 1.0,
     "flatness": -36.0,
     "flatness_real": -41.0,
+    "voiced_untrained": 0.3,
     "seam": 1.1,
+    "seam_real": 1.1,
+    "seam_untrained": 4.0,
+    "movement": 0.08,
+    "movement_real": 0.1,
     **LOOPS,
     **{f"{key}_faces": value for key, value in LOOPS.items()},
     **dict.fromkeys((key for key in KEYS if key.startswith("reach_")), 0.5),
@@ -92,6 +98,8 @@ def test_each_figure_is_marked_against_its_target() -> None:
         ("memorisation", 0.89, "distance from training clips"),
         ("voiced", 0.79, "voiced frames"),
         ("seam", 1.3, "seam at the loop point"),
+        ("movement", 0.02, "change from frame to frame"),
+        ("movement", 0.31, "change from frame to frame"),
         ("top_bands_faces", 0.03, "loops that whistle"),
         ("quiet_frames", 0.02, "rests"),
         ("silent_frame", 0.06, "one rest in all loops"),
@@ -116,6 +124,41 @@ def test_a_missing_figure_neither_meets_nor_misses_its_target_and_says_why() -> 
     assert lines[0].passed is None
     assert lines[0].reference == "floor –, untrained 700"
     assert lines[0].mark == "needs the dataset"
+
+
+def test_a_figure_that_shows_nothing_says_so_where_it_meets_its_target() -> None:
+    far = {line.label: line.mark for line in summary.lines(GOOD | {"swd": 90.0}, {})}
+    assert far["distance from training clips"] == "shows nothing so far from the recordings"
+    easy = GOOD | {"voiced_untrained": 0.9, "seam_untrained": 1.0}
+    marks = {line.label: line.mark for line in summary.lines(easy, {})}
+    assert marks["voiced frames"] == marks["seam at the loop point"]
+    assert "untrained too" in marks["voiced frames"]
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ({}, ""),
+        ({"swd": 60.0}, "unlike the recordings"),
+        ({"memorisation": 0.5}, "copies of training clips"),
+        ({"memorisation": 0.5, "swd": 60.0}, "unlike the recordings"),
+        ({"diversity": 0.2}, "the same sound for every z"),
+        ({"movement": 0.001}, "stripes"),
+        ({"movement": 0.5}, "noise"),
+        ({"voiced": 0.5}, "fewer voiced frames"),
+        ({"seam": 1.4}, "an audible seam"),
+        ({"seam": 1.4, "seam_real": 1.3}, ""),
+    ],
+)
+def test_the_verdict_names_what_fails(change: dict[str, float], name: str) -> None:
+    found = verdict(GOOD | change)
+    assert found.passed is (name == "")
+    assert len(found.failures) == (1 if name else 0)
+    assert name in str(found)
+
+
+def test_there_is_no_verdict_without_a_dataset() -> None:
+    assert verdict(GOOD | {"swd_floor": None}).passed is None
 
 
 def test_a_name_is_text_on_the_page_and_never_markup() -> None:

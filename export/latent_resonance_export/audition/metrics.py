@@ -38,9 +38,14 @@ KEYS = (
     "memorisation",
     "voiced",
     "voiced_real",
+    "voiced_untrained",
     "flatness",
     "flatness_real",
     "seam",
+    "seam_real",
+    "seam_untrained",
+    "movement",
+    "movement_real",
     *OF_LOOPS,
     *(f"{key}{FACES}" for key in OF_LOOPS),
     *(f"reach_{name}" for name in REAL_P95),
@@ -55,6 +60,7 @@ CLIPS_WITHOUT_DATASET = 64  # generated if there is no dataset
 FLOOR_DRAWS = 4  # sets of training clips, whose mean distance is the floor: one alone is noisy
 DIVERSITY_PAIRS = 128  # of the diversity
 TONALITY_CLIPS = 24  # inverted to sound, of each kind
+UNTRAINED_TONALITY_CLIPS = 6  # of the untrained network, which only needs a rough figure
 MAX_LOOPS = 1000  # of random z, and as many of composed faces, for OF_LOOPS
 
 
@@ -109,17 +115,19 @@ def compare(
     """
     n = min(clips, CLIPS_WITHOUT_DATASET) if dataset is None else n_compared(dataset, clips)
     generated = _generate(subject, n, seed, progress)
-    real = training = near = near_real = None
+    real = training = near = near_real = fresh = None
     why: dict[str, str] = {}
     figures: MetricValues = dict.fromkeys(KEYS)
-    figures |= {"clips": n, "steps": subject.steps, "seam": seam.seam(generated)}
+    figures |= {"clips": n, "steps": subject.steps}
     if dataset is not None:
         real = dataset.spectrograms(spread(np.flatnonzero(dataset.held_out), n))
-        figures |= _patch_distances(subject, dataset, (real, generated), seed, why, progress)
+        fresh = _untrained(subject, n, seed, why)
+        figures |= _patch_distances(dataset, real, generated, fresh, seed, progress)
         training = dataset.training
         near, near_real = _nearest(dataset, (generated, real), progress)
         figures["memorisation"] = nearest_neighbour.memorisation(near, near_real)
-    figures |= _of_each(subject, generated, real, seed, progress)
+    sets = {"": generated, "_real": real, "_untrained": fresh}
+    figures |= _of_each(subject, {k: s for k, s in sets.items() if s is not None}, seed, progress)
     figures |= _of_random_z(subject, loops, seed, progress)
     if subject.regressor is not None and subject.anchors is not None:
         figures |= _of_faces(subject, subject.regressor, subject.anchors, loops, seed, progress)
@@ -153,16 +161,25 @@ def _generate(subject: Subject, n: int, seed: int, progress: ProgressCallback) -
     return spectrograms
 
 
+def _untrained(subject: Subject, n: int, seed: int, why: dict[str, str]) -> FloatArray | None:
+    """Spectrograms of the same architecture before training; None if it cannot be made."""
+    try:
+        fresh = untrained(subject)
+    except LatentResonanceError as error:
+        why["swd_untrained"] = str(error)
+        return None
+    return np.stack(list(fresh.spectrograms_of(fresh.draw_z(n, seed))))
+
+
 def _patch_distances(
-    subject: Subject,
     dataset: Dataset,
-    sets: tuple[FloatArray, FloatArray],
+    real: FloatArray,
+    generated: FloatArray,
+    fresh: FloatArray | None,
     seed: int,
-    why: dict[str, str],
     progress: ProgressCallback,
 ) -> MetricValues:
     """Sliced Wasserstein distances from held-out clips: of generated, training and untrained."""
-    real, generated = sets
     patches, stage = all_patches(real, seed), "sliced Wasserstein distances"
 
     def distance(others: FloatArray) -> float:
@@ -172,14 +189,11 @@ def _patch_distances(
     rng = np.random.default_rng([seed, 2])
     draws = (rng.choice(dataset.training, len(real), replace=False) for _ in range(FLOOR_DRAWS))
     floors = [distance(dataset.spectrograms(np.sort(draw_z))) for draw_z in draws]
-    figures: MetricValues = {"swd": distance(generated), "swd_floor": float(np.mean(floors))}
-    try:
-        fresh = untrained(subject)
-        spectrograms = np.stack(list(fresh.spectrograms_of(fresh.draw_z(len(real), seed))))
-        figures["swd_untrained"] = distance(spectrograms)
-    except LatentResonanceError as error:
-        why["swd_untrained"] = str(error)
-    return figures
+    return {
+        "swd": distance(generated),
+        "swd_floor": float(np.mean(floors)),
+        "swd_untrained": None if fresh is None else distance(fresh),
+    }
 
 
 def _nearest(
@@ -199,22 +213,18 @@ def _nearest(
 
 
 def _of_each(
-    subject: Subject,
-    generated: FloatArray,
-    real: FloatArray | None,
-    seed: int,
-    progress: ProgressCallback,
+    subject: Subject, sets: dict[str, FloatArray], seed: int, progress: ProgressCallback
 ) -> MetricValues:
-    """Diversity and tonality, which are measured on each set alone."""
+    """What is measured on each set alone, by the endings of the keys; more than KEYS."""
     figures: MetricValues = {}
-    sets = [("", generated)] + ([] if real is None else [("_real", real)])
-    for ending, spectrograms in counted(sets, "diversity", len(sets), progress):
-        if len(spectrograms) > 1:
+    for ending, spectrograms in counted(sets.items(), "diversity", len(sets), progress):
+        figures[f"seam{ending}"] = seam.seam(spectrograms)
+        figures[f"movement{ending}"] = seam.movement(spectrograms)
+        if len(spectrograms) > 1 and ending != "_untrained":
             figures[f"diversity{ending}"] = diversity(spectrograms, DIVERSITY_PAIRS, seed)
-    for ending, spectrograms in sets:
-        chosen = spectrograms[
-            spread(np.arange(len(spectrograms)), min(TONALITY_CLIPS, len(spectrograms)))
-        ]
+    for ending, spectrograms in sets.items():
+        limit = UNTRAINED_TONALITY_CLIPS if ending == "_untrained" else TONALITY_CLIPS
+        chosen = spectrograms[spread(np.arange(len(spectrograms)), min(limit, len(spectrograms)))]
         frames = []
         for spectrogram in counted(chosen, "tonality", len(sets) * len(chosen), progress):
             sound = loop_to_audio(spectrogram, subject.geometry)
@@ -222,7 +232,7 @@ def _of_each(
         if found := tonality.pool(frames):
             figures[f"voiced{ending}"] = found.voiced
             figures[f"flatness{ending}"] = found.flatness_db
-    return figures
+    return {key: value for key, value in figures.items() if key in KEYS}
 
 
 def _of_random_z(
@@ -272,10 +282,11 @@ def _reasons(figures: MetricValues, dataset: Dataset | None) -> dict[str, str]:
         "diversity_real": "one clip has no pair",
     }
     of_faces = (FACES, "rarest_anchor")
-    needs_real = ("swd", "diversity_real", "memorisation", "voiced_real", "flatness_real")
+    needs_real = ("swd", "memorisation")
+    of_real = ("_real", "_untrained")
     why = {}
     for key in (key for key, value in figures.items() if value is None):
-        without = dataset is None and key.startswith(needs_real)
+        without = dataset is None and (key.startswith(needs_real) or key.endswith(of_real))
         faceless = key.endswith(of_faces) or key.startswith("reach_")
         other = "needs a regressor" if faceless else reasons.get(key, "nothing sounds")
         why[key] = "needs the dataset" if without else other

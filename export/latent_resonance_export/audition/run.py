@@ -11,6 +11,7 @@ from latent_resonance_export.audition.listening_clips import SECONDS, write_soun
 from latent_resonance_export.audition.metrics import MAX_CLIPS, MAX_LOOPS, Measurements, compare
 from latent_resonance_export.audition.report import Section, page
 from latent_resonance_export.audition.summary import lines
+from latent_resonance_export.audition.verdict import verdict
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
 from latent_resonance_export.progress import ProgressCallback, counted, no_progress
@@ -127,7 +128,10 @@ def _about(measurements: Measurements, dataset: Dataset | None) -> list[str]:
             f"{figures['clips']} generated loops{trained}.",
             "Its dataset was not found: name it by --dataset to compare with real clips.",
         ]
+    held_out = dataset.about.get("held_out", "")
     return [
+        f"{str(verdict(figures)).capitalize()}.",
         f"{figures['clips']} generated loops{trained}, compared with as many held-out clips.",
+        *([f"Held out, for the floor too: {held_out}."] if held_out else []),
         f"Sounds: {dataset.about.get('sounds', 'not stated')}",
     ]

@@ -19,6 +19,12 @@ def seam(spectrograms: FloatArray) -> float:
     return float(np.median(relative_steps(spectrograms)[:, 0]))
 
 
+def movement(spectrograms: FloatArray) -> float:
+    """Mean absolute difference from frame to frame, median over the clips: 0 for stripes."""
+    steps = [float(np.abs(p - np.roll(p, 1, axis=1)).mean()) for p in spectrograms]
+    return float(np.median(steps))
+
+
 def step_profile(spectrograms: FloatArray) -> FloatArray:
     """The median over the clips of the step *into* each frame, 1 = typical: (n_frames,).
 

@@ -60,13 +60,15 @@ def audition(
     """Compare generated clips with real ones: plots, sound and figures.
 
     Writes a folder with index.html, its plots, real.wav, generated.wav and
-    figures.json. The exit code is 0 whatever the figures.
+    figures.json. Prints the figures and a verdict, which names what fails.
+    The exit code is 0 whatever the figures.
     Without its dataset a pack is auditioned alone.
     """
     from latent_resonance_export.audition.generator import dataset_of, default_folder, open_subject
     from latent_resonance_export.audition.run import PAGE, json_of
     from latent_resonance_export.audition.run import audition as run_audition
     from latent_resonance_export.audition.summary import lines, table
+    from latent_resonance_export.audition.verdict import verdict
 
     opened = open_subject(subject)
     dataset, folder = dataset_of(opened, named), output or default_folder(opened)
@@ -91,4 +93,4 @@ def audition(
         click.echo(json_of(measurements), nl=False)
         return
     click.echo(table(lines(measurements.figures, measurements.why_missing)))
-    click.echo(f"\n{folder / PAGE}")
+    click.echo(f"\n{verdict(measurements.figures)}\n{folder / PAGE}")
