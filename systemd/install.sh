@@ -8,6 +8,7 @@ cd "$(dirname "$0")/.."
 
 PREFIX=/opt/latent-resonance
 CURRENT=$PREFIX/current # symbolic link to a release
+PREVIOUS=$PREFIX/previous # to the one before
 STATE=/var/lib/latent-resonance
 SETTINGS=/etc/latent-resonance/latent-resonance.yaml
 COMMAND=/usr/local/bin/latent-resonance
@@ -20,15 +21,17 @@ GROUP=latent-resonance
 SCREEN_USER=latent-resonance-screen
 PACKAGES="python3 python3-venv ca-certificates libportaudio2"
 IMPORTS="cv2, onnxruntime, sounddevice"
+READY_S=60 # after which a new version that does not play is replaced by the previous one
 WAIT="-o DPkg::Lock::Timeout=300" # s; another apt may be running, as after the first boot
 
 usage() {
     cat <<'END'
-Usage: sudo systemd/install.sh [--monitor | --screen | --uninstall [--purge]]
+Usage: sudo systemd/install.sh [--monitor | --screen | --rollback | --uninstall [--purge]]
 
   (no option)    install or upgrade, start now and at every boot
   --monitor      also install the web pages on http://127.0.0.1:8765
   --screen       also install the monitor, and show the spectrogram on this machine's screen
+  --rollback     go back to the version before the last upgrade, and, again, forward
   --uninstall    remove everything except the settings
   --purge        also remove the settings
 
@@ -36,7 +39,7 @@ It installs Debian packages with apt-get, the program with its packs and Python 
 /opt/latent-resonance, the settings in /etc/latent-resonance (existing ones stay unchanged),
 the command latent-resonance, the group latent-resonance and three systemd units. --monitor and
 --screen add a unit each; the screen has its own user. An upgrade includes them once they are
-installed. The quality measured for this machine is saved in /var/lib/latent-resonance.
+installed. An upgrade that does not play within a minute is undone. The quality measured for this machine is saved in /var/lib/latent-resonance.
 Installation needs the network; the instrument does not.
 END
 }
@@ -103,6 +106,15 @@ choose_tracker() {
     fi
 }
 
+# Where uv keeps what it downloads: removed afterwards, unless the caller chose it.
+choose_cache() {
+    cache=
+    if [ -z "${UV_CACHE_DIR:-}" ]; then
+        cache=$PREFIX/cache
+        export UV_CACHE_DIR="$cache"
+    fi
+}
+
 missing_packages() {
     for package in $PACKAGES; do
         state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=missing
@@ -115,6 +127,7 @@ install_packages() {
     [ -n "$missing" ] || return 0
     log "installing $missing"
     # WAIT and missing are lists of words
+    dpkg --configure -a >&2 || true # after a power cut in the middle of an installation
     # shellcheck disable=SC2086
     apt-get -q $WAIT update >&2 || log "apt-get update failed; using the existing package lists"
     # shellcheck disable=SC2086
@@ -130,7 +143,7 @@ install_uv() {
     fi
     log "installing uv into $PREFIX/tools"
     python3 -m venv "$PREFIX/tools"
-    "$PREFIX/tools/bin/python" -m pip install --quiet --upgrade uv
+    "$PREFIX/tools/bin/python" -m pip install --quiet --require-hashes --requirement systemd/uv.txt
 }
 
 # A Python that every user can run; uv's own only if the system's is too old (Ubuntu 22.04).
@@ -157,7 +170,7 @@ name_release() {
 
 program_files() {
     echo uv.lock
-    find runtime models docs/install.md systemd/screen -type f ! -name '*.pyc' ! -path '*/.*'
+    find runtime models docs/install.md systemd -type f ! -name install.sh ! -name '*.pyc' ! -path '*/.*'
 }
 
 install_program() {
@@ -168,6 +181,8 @@ install_program() {
         rm -rf "$release"
         mkdir -p "$release"
         cp -R models docs/install.md systemd/screen "$release"
+        mkdir "$release/units"
+        cp systemd/*.service systemd/*.target "$release/units"
         extra=
         ! includes monitor || extra="--extra=monitor"
         # Without the models, which are copied above with the packs made on this machine.
@@ -178,8 +193,18 @@ install_program() {
         sync # to the disk, before the release is marked as complete
         touch "$release/complete"
     fi
-    ln -sfn "$release" "$CURRENT.new"
-    mv -T "$CURRENT.new" "$CURRENT"
+    before=$(readlink "$CURRENT" || true)
+    if [ -n "$before" ] && [ "$before" != "$release" ]; then
+        point "$PREVIOUS" "$before"
+        switched=yes
+    fi
+    point "$CURRENT" "$release"
+}
+
+# Make a symbolic link, or change it, at once.
+point() {
+    ln -sfn "$2" "$1.new"
+    mv -T "$1.new" "$1"
 }
 
 # Compile to byte code by importing, since the units cannot write it later.
@@ -194,8 +219,12 @@ compile_program() {
 
 remove_old_releases() {
     for release in "$PREFIX"/releases/*; do
-        [ "$release" = "$(readlink "$CURRENT")" ] || rm -rf "$release"
+        case $release in
+        "$(readlink "$CURRENT")" | "$(readlink "$PREVIOUS")") ;;
+        *) rm -rf "$release" ;;
+        esac
     done
+    [ -z "$cache" ] || rm -rf "$cache"
 }
 
 install_settings() {
@@ -233,12 +262,18 @@ install_units() {
         # Version 0.2.0 put it into the group of the cameras.
         ! id -nG "$SCREEN_USER" | grep -qw video || gpasswd --delete "$SCREEN_USER" video >/dev/null
     fi
-    for unit in $NAMES; do
-        cp "systemd/$unit" "$UNITS/$unit.new"
-        mv "$UNITS/$unit.new" "$UNITS/$unit"
-    done
+    copy_units
     # shellcheck disable=SC2086 # several units
     systemctl --quiet enable $NAMES
+}
+
+# The units of the release in use; those of releases before 0.3 are not kept.
+copy_units() {
+    for unit in $NAMES; do
+        [ -e "$CURRENT/units/$unit" ] || continue
+        cp "$CURRENT/units/$unit" "$UNITS/$unit.new"
+        mv "$UNITS/$unit.new" "$UNITS/$unit"
+    done
 }
 
 # Measured once; `sudo latent-resonance bench quality` measures again.
@@ -256,8 +291,54 @@ start() {
     systemctl --no-block restart latent-resonance.target
 }
 
+# Whether eye and voice are ready, which the voice is once its samples are played, and stay so.
+plays() {
+    steady=0
+    for _ in $(seq "$READY_S"); do
+        sleep 1
+        if systemctl --quiet is-active latent-resonance-voice.service &&
+            systemctl --quiet is-active latent-resonance-eye.service; then
+            steady=$((steady + 1))
+        else
+            steady=0
+        fi
+        [ "$steady" -lt 3 ] || return 0
+    done
+    return 1
+}
+
+# An upgrade that does not play is undone.
+confirm() {
+    [ -d /run/systemd/system ] && [ "$switched" = yes ] || return 0
+    log "waiting until the new version plays"
+    ! plays || return 0
+    point "$CURRENT" "$(readlink "$PREVIOUS")"
+    rm "$PREVIOUS"
+    copy_units
+    start
+    fail "the new version did not play within $READY_S s; the previous one is in use again." \
+        "Why: journalctl -u 'latent-resonance-*' -n 50"
+}
+
+roll_back() {
+    check_root
+    [ -L "$PREVIOUS" ] || fail "there is no previous version: this one is the first, or an upgrade was undone"
+    now=$(readlink "$CURRENT")
+    point "$CURRENT" "$(readlink "$PREVIOUS")"
+    point "$PREVIOUS" "$now"
+    for unit in $MONITOR $SCREEN; do
+        [ ! -e "$UNITS/$unit" ] || NAMES="$NAMES $unit"
+    done
+    copy_units
+    start
+    sync
+    log "went back to $(readlink "$CURRENT"); --rollback again goes forward"
+}
+
 install() {
     check_root
+    switched=no
+    choose_cache
     choose_parts "$1"
     choose_tracker
     check_machine
@@ -270,6 +351,7 @@ install() {
     install_units
     choose_quality
     start
+    confirm
     remove_old_releases
     sync
     log "done; it plays now and after every boot. Settings: $SETTINGS. To check it:"
@@ -314,6 +396,7 @@ case "$*" in
 "") install "" ;;
 --monitor) install monitor ;;
 --screen) install screen ;;
+--rollback) roll_back ;;
 --uninstall) uninstall keep ;;
 "--uninstall --purge" | "--purge --uninstall" | --purge) uninstall purge ;;
 -h | --help) usage ;;
