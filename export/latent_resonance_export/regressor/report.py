@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance_export.audition.report import STYLE, css_class
 from latent_resonance_export.regressor.evaluation import (
     SOUNDS,
     Evaluation,
-    ExampleResult,
     FaceSound,
 )
 from latent_resonance_export.regressor.model import MAX_SLOPE
@@ -26,17 +22,10 @@ from latent_resonance_export.report.canvas import (
     label_hertz,
     label_seconds,
 )
+from latent_resonance_export.report.template import fill
 
 COLUMNS, SIDE, GAP, HEAD, LEFT, FOOT = 4, 260, 12, 40, 74, 40  # pixels of the plot
 POSITIVE, NEGATIVE = (240, 163, 94), (127, 183, 201)  # colours of a correlation of 1 and of -1
-CELLS = """
-.matrix td { text-align: right; padding: 0.35rem 0.9rem; border-bottom: 2px solid #0d0c11;
-  font-size: 0.95rem; min-width: 6rem; }
-.matrix td:first-child { text-align: left; padding-left: 0; }
-.matrix th { text-align: right; padding: 0.35rem 0.9rem; }
-.matrix .intended { outline: 2px solid #e6e1da; outline-offset: -2px; }
-.plain td:nth-child(2) { text-align: left; white-space: normal; font-size: 1rem; }
-"""
 INTENDED = {("mouth_open", "centroid"), ("brow_tension", "flatness")}
 MEANINGS = {
     "centroid": "centre of the power in the spectrum: dark to bright",
@@ -56,36 +45,30 @@ class Figure:
     passed: bool | None
     how: str
 
+    @property
+    def mark(self) -> str:
+        """Whether the target is met, in words; empty without a target."""
+        return "" if self.passed is None else ("met" if self.passed else "not met")
+
 
 def page(name: str, about: list[str], evaluation: Evaluation, geometry: Geometry) -> str:
     """The whole page; `about` are sentences under the name."""
-    found = figures(evaluation)
-    return f"""<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>{escape(name)}: faces and sounds</title>
-<style>{STYLE}{CELLS}</style>
-<h1>{escape(name)}</h1>
-{"".join(f"<p>{escape(sentence)}</p>" for sentence in about)}
-<h2>Sounds of typical faces</h2>
-<p>One period of the loop for each face when it is held, low frequencies at the bottom. Left and
-right are the visitor's own.</p>
-<div class="wide"><img alt="Spectrograms of typical faces"
- src="data:image/png;base64,{_encoded(draw_faces(evaluation.moments, geometry))}"></div>
-<h2>Which feature controls which quality</h2>
-<p>Rank correlation of each feature of the face with the sound. 1: both rise together; −1: one
-rises as the other falls; 0: unrelated. The two intended by training are framed.</p>
-{matrix(evaluation)}
-<h2>Figures</h2>
-{_figures(found)}
-{examples(evaluation.examples)}
-<h2>How it was measured</h2>
-<dl>{"".join(f"<dt>{escape(x.label)}</dt><dd>{escape(x.how)}</dd>" for x in found)}
-{"".join(f"<dt>{escape(name)}</dt><dd>{escape(how)}</dd>" for name, how in MEANINGS.items())}</dl>
-</html>
-"""
+    return fill(
+        "regressor.html",
+        title=f"{name}: faces and sounds",
+        name=name,
+        about=about,
+        faces=draw_faces(evaluation.moments, geometry),
+        sounds=SOUNDS,
+        correlation=evaluation.correlation,
+        intended=INTENDED,
+        tint=_tint,
+        signed=_signed,
+        lines=figures(evaluation),
+        examples=evaluation.examples,
+        face=_face,
+        meanings=MEANINGS,
+    )
 
 
 def draw_faces(moments: list[FaceSound], geometry: Geometry) -> bytes:
@@ -109,18 +92,6 @@ def draw_faces(moments: list[FaceSound], geometry: Geometry) -> bytes:
         path = Path(folder) / "faces.png"
         canvas.write(path)
         return path.read_bytes()
-
-
-def matrix(evaluation: Evaluation) -> str:
-    """The table of correlations, each cell coloured by its value."""
-    heads = "".join(f"<th>{escape(name)}</th>" for name in SOUNDS)
-    rows = "".join(
-        f"<tr><td>{escape(feature)}</td>"
-        + "".join(_cell(value, (feature, sound) in INTENDED) for sound, value in row.items())
-        + "</tr>"
-        for feature, row in evaluation.correlation.items()
-    )
-    return f'<div class="wide"><table class="matrix"><tr><th></th>{heads}</tr>{rows}</table></div>'
 
 
 def figures(evaluation: Evaluation) -> list[Figure]:
@@ -194,52 +165,18 @@ def _of_faces(evaluation: Evaluation) -> list[Figure]:
     ]
 
 
-def examples(found: list[ExampleResult]) -> str:
-    """The table of examples; nothing if there are none."""
-    if not found:
-        return ""
-    heads = ("line", "face", "sound", "distance", "error of the sound")
-    rows = "".join(
-        f"<tr><td>{x.line}</td><td>{escape(_face(x.face))}</td><td>{escape(x.sound)}</td>"
-        f"<td>{x.distance:.2f}</td>"
-        f"<td>{'' if x.sound_error_db is None else f'{x.sound_error_db:.1f} dB'}</td></tr>"
-        for x in found
-    )
-    return (
-        "<h2>Examples</h2><p>Distance of the face's z from its sound's. 0: exact; 1: as far as a "
-        "random z. The last column is the mean difference per pixel between the sound and the "
-        "nearest one that the generator can make.</p>"
-        f'<div class="wide"><table class="plain"><tr>{"".join(f"<th>{h}</th>" for h in heads)}'
-        f"</tr>{rows}</table></div>"
-    )
-
-
 def _face(face: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:g}" for name, value in face.items()) or "neutral"
 
 
-def _figures(found: list[Figure]) -> str:
-    rows = "".join(
-        f"<tr><td>{escape(x.label)}</td><td>{escape(x.value)}</td><td>{escape(x.target)}</td>"
-        f"<td{css_class(x.passed)}>{_mark(x.passed)}</td></tr>"
-        for x in found
-    )
-    heads = "".join(f"<th>{head}</th>" for head in ("", "", "target", ""))
-    return f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
-
-
-def _mark(passed: bool | None) -> str:
-    return "" if passed is None else ("met" if passed else "not met")
-
-
-def _cell(value: float | None, intended: bool) -> str:
-    frame = ' class="intended"' if intended else ""
-    if value is None:
-        return f"<td{frame}>–</td>"
+def _tint(value: float) -> str:
+    """The colour of a correlation's cell."""
     colour = ",".join(map(str, POSITIVE if value > 0 else NEGATIVE))
-    shown = f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # never −0.00
-    return f'<td{frame} style="background:rgba({colour},{0.75 * abs(value):.2f})">{shown}</td>'
+    return f"rgba({colour},{0.75 * abs(value):.2f})"
 
 
-def _encoded(png: bytes) -> str:
-    return base64.b64encode(png).decode()
+def _signed(value: float | None) -> str:
+    """A correlation with two places, and a dash if there is none."""
+    if value is None:
+        return "–"
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")  # never −0.00
