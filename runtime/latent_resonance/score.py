@@ -27,7 +27,13 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.config.boundary import boundary
 from latent_resonance.config.invisible import first_invisible
 from latent_resonance.config.settings import Settings
-from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
+from latent_resonance.face_state import (
+    FEATURE_RANGES,
+    FEATURES,
+    FaceState,
+    clip_features,
+    neutral_features,
+)
 from latent_resonance.linux.atomic_file import atomic_path
 
 RATE_HZ = 30.0  # of the states that a score yields
@@ -39,6 +45,11 @@ ROUNDING_TOLERANCE = 1e-3  # by which a printed number may exceed its range
 COLUMNS = ("time_s", "presence", *FEATURES)
 NS = 1_000_000_000
 LOOP_FADE_S = 2.0  # cross-fade from the end of a looped score to its beginning
+EXCERPT_S = 14.0  # of a walk, between two cross-fades
+TEMPO, HEIGHT = (0.6, 1.2), (0.6, 1.1)  # of an excerpt, of the score's own
+VELOCITY = np.array(["velocity" in name for name in FEATURES])
+SIDEWAYS = np.array(["yaw" in name or "roll" in name for name in FEATURES])
+CALM = np.array([name in ("motion", "stillness") for name in FEATURES])  # are no heights
 
 Float64Array = NDArray[np.float64]
 
@@ -99,14 +110,50 @@ class Score:
             yield FaceState(i, int(i * NS / RATE_HZ), present, features)
 
 
+class ScoreWalk(Score):
+    """Excerpts of a score in random order, each varied, for hours without a repetition.
+
+    Every EXCERPT_S another excerpt is faded in: from a random instant of the score, at a random
+    tempo and height, and mirrored or not. It depends on the seed and the time alone. The first
+    excerpt is the beginning of the score as it is, and so are `at` and `states`.
+    """
+
+    def __init__(self, score: Score, seed: int = 0) -> None:
+        super().__init__(score.time_s, score.presence, score.features)
+        self.seed = seed
+
+    def at_looped(self, at_s: float) -> NDArray[np.float32]:
+        """Features at any time of the walk, without a jump: (16,)."""
+        excerpt, position_s = divmod(at_s, EXCERPT_S)
+        features = self._excerpt_at(int(excerpt), position_s)
+        if excerpt == 0 or position_s >= LOOP_FADE_S:
+            return features
+        end = self._excerpt_at(int(excerpt) - 1, EXCERPT_S + position_s)
+        return (end + (features - end) * np.float32(position_s / LOOP_FADE_S)).astype(np.float32)
+
+    def _excerpt_at(self, excerpt: int, position_s: float) -> NDArray[np.float32]:
+        if excerpt == 0:
+            return super().at_looped(position_s)
+        rng = np.random.default_rng([self.seed, excerpt])
+        start_s, tempo = rng.uniform(0, self.duration_s), rng.uniform(*TEMPO)
+        height, side = rng.uniform(*HEIGHT), rng.choice((-1, 1))
+        rest = neutral_features()
+        moved = super().at_looped(start_s + position_s * tempo) - rest
+        factors = np.where(SIDEWAYS, side, 1) * np.where(VELOCITY, tempo, 1)
+        factors = factors * np.where(CALM, 1, height)
+        return clip_features(rest + moved * factors)
+
+
 def bundled_score() -> Path:
     """The score that is part of the package: composed movement, not a recorded face."""
     return Path(str(resources.files("latent_resonance") / "scores" / "attract.csv"))
 
 
 def attract_score(settings: Settings) -> Score:
-    """The score of attract mode: the one in the settings, or the bundled one."""
-    return read_score(Path(settings.attract.score) if settings.attract.score else bundled_score())
+    """The score of attract mode: the one in the settings, or a walk through the bundled one."""
+    if settings.attract.score:
+        return read_score(Path(settings.attract.score))
+    return ScoreWalk(read_score(bundled_score()))
 
 
 def is_score(path: Path) -> bool:

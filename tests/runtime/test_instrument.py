@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from tests.support.audio_measures import face, settings_of
 
+from latent_resonance.config.settings import Latent as LatentSettings
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.latent import Latent
@@ -33,7 +34,8 @@ class CountingNetworks:
 
 
 def generator_of(folder: Path) -> SpectrogramGenerator:
-    settings, pack = settings_of(folder), open_pack(folder)
+    settings = settings_of(folder).model_copy(update={"latent": LatentSettings(drift=0)})
+    pack = open_pack(folder)
     networks = CountingNetworks(load_networks(pack, settings.inference))
     return SpectrogramGenerator(pack, networks, settings, seed=0)
 

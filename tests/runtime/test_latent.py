@@ -7,10 +7,12 @@ import pytest
 
 from latent_resonance.config.settings import Latent
 from latent_resonance.voice.synthesis.controls import Controls
+from latent_resonance.voice.synthesis.instrument import MOVED
 from latent_resonance.voice.synthesis.latent import LatentGlide, nearest_anchor
 
 ANCHORS = np.eye(4, 8, dtype=np.float32) * 3.0
 QUIET = Controls(rate=1.0, turning=0.0, openness=0.0, noise=0.0, clarity=0.0)
+STILL = Controls(rate=1.0, turning=0.0, openness=0.0, noise=0.0, clarity=1.0)
 TENSE = Controls(rate=1.0, turning=0.0, openness=0.0, noise=1.0, clarity=0.0)
 
 
@@ -35,6 +37,41 @@ def test_without_tension_there_is_no_jitter() -> None:
     glide = LatentGlide(ANCHORS, Latent(), seed=0)
     path = np.array([glide.step(ANCHORS[0], QUIET, 0.1) for _ in range(200)])
     assert np.ptp(path[-50:], axis=0).max() < 1e-5
+
+
+def still_path(glide: LatentGlide, seconds: float, dt_s: float = 0.1) -> np.ndarray:
+    """z every dt_s of a face that is held near the first anchor."""
+    return np.array([glide.step(ANCHORS[0], STILL, dt_s) for _ in range(int(seconds / dt_s))])
+
+
+def test_a_held_face_drifts_through_neighbours_of_its_anchor_and_rests_at_each() -> None:
+    path = still_path(LatentGlide(ANCHORS, Latent(drift=0.3), seed=0), 600)
+    away = np.sqrt(np.square(path - ANCHORS[0]).mean(axis=1))
+    assert away[:119].max() < 1e-5  # a loop, and more, before the first step
+    rests = path[119 + 115 :: 120]  # at the end of each stay
+    assert np.sqrt(np.square(rests - ANCHORS[0]).mean()) == pytest.approx(0.3, rel=0.15)
+    assert np.abs(rests.mean(axis=0) - ANCHORS[0]).max() < 0.2
+    assert np.abs(np.diff(rests, axis=0)).max(axis=1).min() > 0.1  # no neighbour twice in a row
+    assert np.abs(np.diff(path, axis=0)).max() < 0.1  # slowly
+
+
+def test_a_held_face_that_has_arrived_leaves_z_alone_most_of_the_time() -> None:
+    path = still_path(LatentGlide(ANCHORS, Latent(), seed=0), 120)
+    moves = np.abs(np.diff(path, axis=0)).max(axis=1) > MOVED
+    assert 0 < moves.mean() < 0.6
+
+
+def test_a_drift_of_zero_is_off_and_a_movement_begins_it_anew() -> None:
+    assert (
+        np.ptp(still_path(LatentGlide(ANCHORS, Latent(drift=0), seed=0), 60)[20:], axis=0).max()
+        < 1e-5
+    )
+    glide = LatentGlide(ANCHORS, Latent(), seed=0)
+    still_path(glide, 30)
+    for _ in range(100):
+        z = glide.step(ANCHORS[0], QUIET, 0.1)
+    assert np.abs(z - ANCHORS[0]).max() < 1e-3
+    assert np.abs(still_path(glide, 7) - ANCHORS[0]).max() < 1e-3
 
 
 def test_the_nearest_anchor_is_the_one_in_the_same_direction() -> None:

@@ -9,11 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance.face_state import FEATURES, FaceState, neutral_features
+from latent_resonance.config.settings import Settings
+from latent_resonance.face_state import FEATURES, FaceState, clip_features, neutral_features
 from latent_resonance.score import (
+    EXCERPT_S,
     MAX_ROWS,
     ScoreError,
+    ScoreWalk,
     ScoreWarning,
+    attract_score,
     bundled_score,
     read_score,
     write_score,
@@ -147,3 +151,48 @@ def test_a_line_that_never_ends_is_refused_at_its_beginning(tmp_path: Path) -> N
     path.write_text("0," * 1_000_000)
     with pytest.raises(ScoreError, match="a line of 4096 characters or more"):
         read_score(path)
+
+
+@pytest.fixture(scope="module")
+def walk() -> ScoreWalk:
+    score = attract_score(Settings())
+    assert isinstance(score, ScoreWalk)
+    return score
+
+
+def test_attract_mode_does_not_repeat_itself_in_a_day(walk: ScoreWalk) -> None:
+    starts = np.arange(1, 86_400 / EXCERPT_S) * EXCERPT_S
+    within = np.linspace(3, 13, 5)  # of an excerpt, after its cross-fade
+    excerpts = np.array([[walk.at_looped(start + s) for s in within] for start in starts])
+    assert len({excerpt.round(4).tobytes() for excerpt in excerpts}) == len(excerpts)
+
+
+def test_a_walk_depends_on_seed_and_time_alone(walk: ScoreWalk) -> None:
+    again, other = ScoreWalk(walk), ScoreWalk(walk, seed=1)
+    times = np.linspace(86_400, 86_460, 50)
+    backwards = [again.at_looped(t) for t in times[::-1]][::-1]
+    assert np.array_equal([walk.at_looped(t) for t in times], backwards)
+    assert not np.array_equal(backwards, [other.at_looped(t) for t in times])
+
+
+def test_a_walk_begins_as_the_score_does_and_leaves_its_rows_alone(walk: ScoreWalk) -> None:
+    score = read_score(bundled_score())
+    for at_s in np.linspace(0, EXCERPT_S - 0.01, 20):
+        assert np.array_equal(walk.at_looped(at_s), score.at_looped(at_s))
+    for ours, bundled in zip(walk.states(), score.states(), strict=True):
+        assert np.array_equal(ours.features, bundled.features)
+
+
+def test_a_walk_moves_no_faster_than_a_face_and_stays_within_the_ranges(walk: ScoreWalk) -> None:
+    path = np.array([walk.at_looped(t) for t in np.arange(0, 300, 1 / 30)])
+    score = read_score(bundled_score())
+    once = np.array([state.features for state in score.states()])
+    steps, usual = (np.abs(np.diff(x, axis=0)).max(axis=0) for x in (path, once))
+    assert (steps <= 1.6 * usual + 0.02).all()
+    assert np.array_equal(path, clip_features(path))
+
+
+def test_a_score_of_one_s_own_plays_as_it_is(tmp_path: Path) -> None:
+    path = make_score(tmp_path, "time_s,mouth_open\n0,0\n9,1\n18,0\n")
+    score = attract_score(Settings(attract={"score": str(path)}))
+    assert not isinstance(score, ScoreWalk)
