@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import socket
 import struct
 import time
@@ -187,6 +188,21 @@ class FaceReceiver:
         self.rejected = 0  # datagrams that were not face states
         self._socket = bind_socket(path, socket.SOCK_DGRAM)
         self._inode = path.stat().st_ino
+
+    def rebind_if_removed(self) -> bool:
+        """Make the socket anew if its file is gone, as with its folder; return whether it was.
+
+        Raises
+        ------
+        SocketInUseError, OSError
+            It cannot be made.
+        """
+        if os.path.lexists(self._path):
+            return False
+        former, self._socket = self._socket, bind_socket(self._path, socket.SOCK_DGRAM)
+        self._inode = self._path.stat().st_ino
+        former.close()
+        return True
 
     def receive(self, timeout_s: float) -> FaceState | None:
         """Wait at most `timeout_s` for a state; of several waiting, return the newest."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import socket
 import stat
 import struct
@@ -215,3 +217,29 @@ def test_a_closing_voice_keeps_its_successors_socket(path: Path) -> None:
 def test_a_path_too_long_for_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="at most 107"):
         FaceSender(tmp_path / ("x" * 120))
+
+
+def test_a_receiver_whose_folder_was_removed_can_be_reached_again(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "face.sock"
+    receiver, sender = FaceReceiver(path), FaceSender(path)
+    assert not receiver.rebind_if_removed()
+    shutil.rmtree(path.parent)
+    assert not sender.send(make_state())
+    assert receiver.rebind_if_removed()
+    assert sender.send(make_state(7))
+    state = receiver.receive(1.0)
+    assert state is not None
+    assert state.sequence == 7
+    sender.close()
+    receiver.close()
+    assert not path.exists()
+
+
+def test_a_folder_that_another_program_has_locked_is_refused_soon(path: Path) -> None:
+    path.parent.mkdir()
+    descriptor = os.open(path.parent, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with pytest.raises(SocketInUseError, match="locked the folder"):
+        FaceReceiver(path)
+    os.close(descriptor)
+    FaceReceiver(path).close()

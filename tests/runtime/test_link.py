@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -243,4 +244,23 @@ def test_a_stale_socket_is_replaced_and_one_in_use_is_not(
     with pytest.raises(SocketInUseError):
         MonitorServer(path)
     running.close()
+    assert not path.exists()
+
+
+def test_a_server_whose_folder_was_removed_keeps_its_monitors_and_takes_new_ones(
+    tmp_path: Path,
+) -> None:
+    path = monitor_path(tmp_path / "run" / "face.sock")
+    server = MonitorServer(path)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as first:
+        first.connect(str(path))
+        assert server.accept()
+        shutil.rmtree(path.parent)
+        server.rebind_if_removed()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as second:
+            second.connect(str(path))
+            assert server.accept()
+            server.broadcast(b"to all")
+            assert first.recv(100) == second.recv(100) == b"to all"
+    server.close()
     assert not path.exists()

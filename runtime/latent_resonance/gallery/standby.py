@@ -26,14 +26,15 @@ class StandbyFile:
         self.path, self.on = path, path.exists()
 
     def set(self, *, on: bool) -> None:
-        """Make or remove the file, if that changes anything.
+        """Make or remove the file, if that changes anything; with its folder, if that is gone.
 
         Raises
         ------
         OSError
             The folder cannot be written.
         """
-        if on and not self.on:
+        if on and not self.path.exists():
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.touch()
         elif self.on and not on:
             self.path.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ take in time is dropped for it.
 from __future__ import annotations
 
 import contextlib
+import os
 import select
 import socket
 from collections.abc import Iterator
@@ -25,6 +26,13 @@ def monitor_path(socket_path: Path) -> Path:
     return socket_path.with_name("monitor.sock")
 
 
+def _listening_on(path: Path) -> tuple[socket.socket, int]:
+    """(a listening socket that does not block, the inode of its file)."""
+    listening = bind_socket(path, socket.SOCK_SEQPACKET)
+    listening.setblocking(False)
+    return listening, path.stat().st_ino
+
+
 class MonitorServer:
     """The connected monitors.
 
@@ -41,11 +49,22 @@ class MonitorServer:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._listening = bind_socket(path, socket.SOCK_SEQPACKET)
-        self._listening.setblocking(False)
-        self._inode = path.stat().st_ino
+        self._listening, self._inode = _listening_on(path)
         self._monitors: list[socket.socket] = []
         self.dropped = self.rejected = 0
+
+    def rebind_if_removed(self) -> None:
+        """Make the socket anew if its file is gone, as with its folder; keep the connections.
+
+        Raises
+        ------
+        SocketInUseError, OSError
+            It cannot be made.
+        """
+        if not os.path.lexists(self._path):
+            former = self._listening
+            self._listening, self._inode = _listening_on(self._path)
+            former.close()
 
     @property
     def connected(self) -> bool:

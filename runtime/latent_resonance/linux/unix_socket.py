@@ -11,12 +11,14 @@ import fcntl
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from latent_resonance import LatentResonanceError
 
 MAX_PATH_BYTES = 107  # bytes; sockaddr_un holds 108 with the closing zero (unix(7))
+LOCK_TIMEOUT_S, LOCK_INTERVAL_S = 1.0, 0.02
 BACKLOG = 4  # of connections that are not yet accepted
 
 
@@ -73,13 +75,31 @@ def checked_address(path: Path) -> str:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Lock the folder, so that two simultaneous starts do not replace each other's socket."""
+    """Lock the folder, so that two simultaneous starts do not replace each other's socket.
+
+    Raises
+    ------
+    SocketInUseError
+        Another program holds the lock for longer than a start takes.
+    """
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        end_s = time.monotonic() + LOCK_TIMEOUT_S
+        while not _try_lock(descriptor):
+            if time.monotonic() > end_s:
+                raise SocketInUseError(folder, "another program has locked the folder")
+            time.sleep(LOCK_INTERVAL_S)
         yield
     finally:
         os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _remove_stale(path: Path, kind: int) -> None:

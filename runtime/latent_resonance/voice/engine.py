@@ -154,7 +154,11 @@ class Engine:
     def _receive(self) -> None:
         latest: FaceState | None = None
         state, receiver, glide = self.state, self.receiver, StateGlide()
+        looked_s = time.monotonic()
         while not self.stop.is_set():
+            if time.monotonic() - looked_s >= MAINTAIN_INTERVAL_S:
+                looked_s = time.monotonic()
+                self._rebind_if_removed()
             taken = receiver.received
             received = receiver.receive(GLIDE_TIMEOUT_S if glide.smoothing_s else RECEIVE_TIMEOUT_S)
             if received is not None:
@@ -167,6 +171,13 @@ class Engine:
             taken = receiver.received - taken
             if taken >= FLOOD:
                 self.stop.wait(min(taken * FLOOD_PAUSE_S, MAX_FLOOD_PAUSE_S))
+
+    def _rebind_if_removed(self) -> None:
+        """Be reachable again when the socket or its folder has been removed."""
+        if self.standby is not None:  # first, since a folder without its file means no standby
+            self.standby.set(on=self.state.remote.standby)
+        if self.receiver.rebind_if_removed():
+            self.reloader.log("the socket of the eye was removed; it is made again, playing on")
 
     def _played(self, seen: FaceState | None, now_ns: int) -> FeatureVector:
         """Features to play, (16,); while closed there is no visitor, whoever sends a face."""
@@ -229,8 +240,6 @@ class Engine:
         state, reloader = self.state, self.reloader
         while not self.stop.wait(MAINTAIN_INTERVAL_S):
             state.thermal = self.thermometer.read()
-            if self.standby is not None:
-                self.standby.set(on=state.remote.standby)
             before = reloader.settings
             state.schedule = schedule_state_of(before, local_time())
             instrument = reloader.step(state.features, quiet=state.quiet, pack=state.remote.pack)

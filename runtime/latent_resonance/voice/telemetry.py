@@ -69,6 +69,7 @@ class TelemetrySender:
     def step(self) -> None:
         """Work for INTERVAL_S, or sleep for IDLE_S while no monitor is connected."""
         began_s = time.monotonic()
+        self.server.rebind_if_removed()
         self.server.wait(INTERVAL_S if self.server.connected else IDLE_S)
         if self.server.accept():
             self.sent_report = None  # a new monitor gets the report at once
