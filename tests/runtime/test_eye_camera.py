@@ -21,7 +21,7 @@ from latent_resonance.eye.camera.camera import (
     downscaled,
     rgb_from_i420,
 )
-from latent_resonance.eye.camera.rpicam import RpicamCamera
+from latent_resonance.eye.camera.rpicam import open_rpicam
 from latent_resonance.eye.camera.select import find_device, open_camera
 from latent_resonance.eye.camera.v4l2 import Device
 
@@ -223,7 +223,7 @@ def test_a_csi_camera_is_read_through_a_pipe(rpicam: Callable[..., None]) -> Non
 
 def test_the_error_of_a_csi_program_that_ends_gives_the_remedy(rpicam: Callable[..., None]) -> None:
     rpicam(images=1)
-    camera = RpicamCamera(Camera(source="rpicam", width=64, height=48))
+    camera = open_rpicam(Camera(source="rpicam", width=64, height=48))
     camera.read()
     with pytest.raises(CameraError, match="rpicam-hello"):
         camera.read()
@@ -232,13 +232,53 @@ def test_the_error_of_a_csi_program_that_ends_gives_the_remedy(rpicam: Callable[
 
 def test_a_csi_camera_that_stalls_raises_an_error(rpicam: Callable[..., None]) -> None:
     rpicam(images=1, then="time.sleep(60)")
-    camera = RpicamCamera(Camera(source="rpicam", width=64, height=48))
+    camera = open_rpicam(Camera(source="rpicam", width=64, height=48))
     camera.read()
     with pytest.raises(CameraError, match="sent nothing for 2 s"):
         camera.read()
     closing = time.monotonic()
     camera.close()
     assert time.monotonic() - closing < 2.0
+
+
+# Writes what GStreamer would, to the descriptor of its fdsink, and what NVIDIA's source prints.
+GST = """#!{python}
+import os, sys, time
+arguments = dict(word.split("=", 1) for word in sys.argv[1:] if "=" in word)
+image = next(word for word in sys.argv if "format=I420" in word)
+size = dict(part.split("=") for part in image.split(",") if "=" in part)
+print("GST_ARGUS: Creating output stream", flush=True)
+assert "video/x-raw(memory:NVMM),framerate=30/1" in sys.argv
+pipe = int(arguments["fd"])
+luma = int(size["width"]) * int(size["height"])
+for _ in range(2):
+    os.write(pipe, bytes([200]) * luma + bytes([128]) * (luma // 2))
+"""
+
+
+def test_a_jetsons_camera_is_read_through_a_pipe_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "gst-launch-1.0"
+    program.write_text(GST.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    camera = open_camera(Camera(source="argus", width=604, height=480, images_per_s=30.0))
+    for _ in range(2):
+        pixels = camera.read().pixels
+        assert pixels.shape == (480, 600, 3)
+        assert pixels.min() > 170
+    with pytest.raises(CameraError, match="nvargus-daemon"):
+        camera.read()
+    camera.close()
+
+
+def test_a_jetson_without_gstreamer_names_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(CameraError, match="apt install gstreamer1"):
+        open_camera(Camera(source="argus"))
 
 
 def test_a_csi_camera_without_its_program_names_the_package(

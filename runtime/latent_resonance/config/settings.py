@@ -106,7 +106,8 @@ class Camera(Section):
 
     source: Annotated[int | str, BeforeValidator(_index_or_name)] = Field(
         "usb",
-        description="usb (the first), part of a name, a number, a /dev path, rpicam, or a clip",
+        description="usb (the first), part of a name, a number, a /dev path, rpicam, argus, or a "
+        "clip",
     )
     width: int = Field(1280, ge=16, le=7680, description="pixels, 16 to 7680")
     height: int = Field(720, ge=16, le=4320, description="pixels, 16 to 4320")

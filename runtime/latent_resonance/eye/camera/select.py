@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from latent_resonance.config.settings import Camera as CameraSettings
+from latent_resonance.eye.camera.argus import open_argus
 from latent_resonance.eye.camera.camera import (
     Camera,
     CameraError,
@@ -19,16 +20,17 @@ from latent_resonance.eye.camera.camera import (
     RotatedCamera,
     V4l2Camera,
 )
-from latent_resonance.eye.camera.rpicam import RpicamCamera
+from latent_resonance.eye.camera.rpicam import open_rpicam
 from latent_resonance.eye.camera.v4l2 import Device, list_devices
 
 UDEV_LINKS = Path("/dev/v4l")  # by-id, by-path
 FIRST_USB = "usb"
+PIPES = {"rpicam": open_rpicam, "argus": open_argus}  # CSI cameras of a Pi and of a Jetson
 _FILE = re.compile(r"/|\.[a-z0-9]{2,4}$", re.IGNORECASE)  # matches only file names
 
 
 def open_camera(settings: CameraSettings) -> Camera:
-    """Open the configured source: a device, part of its name, "usb", "rpicam", or a clip.
+    """Open the configured source: a device, part of its name, "usb", "rpicam", "argus", or a clip.
 
     Raises
     ------
@@ -36,8 +38,8 @@ def open_camera(settings: CameraSettings) -> Camera:
         If no such camera is connected.
     """
     source = str(settings.source)
-    if source == "rpicam":
-        return _with_rotation(RpicamCamera(settings), settings)
+    if source in PIPES:
+        return _with_rotation(PIPES[source](settings), settings)
     device = find_device(source, UDEV_LINKS, list_devices())
     if device is None:
         return ClipCamera(Path(source), settings.images_per_s)
