@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from latent_resonance.monitor.addresses import THIS_MACHINE, Proxies, prefix_of
 from latent_resonance.monitor.quota import Quota
@@ -156,12 +157,19 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """One short line, whatever the fault; aiohttp's own text repeats the client's bytes."""
+        if _is_of_client(exc):
+            status, exc = HTTPStatus.BAD_REQUEST, HttpProcessingError(message="no text")
         response = super().handle_error(request, status, exc, message)
         text = REFUSED_TEXT.get(HTTPStatus(response.status), "the request cannot be served\n")
         short = web.Response(status=response.status, text=text)
         short.force_close()
         self._connections.count("http", str(response.status), request.remote or "")
         return short
+
+
+def _is_of_client(exc: BaseException | None) -> bool:
+    """Whether the client's bytes are the cause: aiohttp decodes what is no UTF-8 to surrogates."""
+    return isinstance(exc, UnicodeEncodeError) and exc.reason == "surrogates not allowed"
 
 
 def _address(transport: asyncio.BaseTransport) -> str:

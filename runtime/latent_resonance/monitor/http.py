@@ -424,7 +424,7 @@ async def _body(request: web.Request) -> str:
             return (await request.read()).decode()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the body has not arrived\n") from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):
         raise web.HTTPBadRequest(text="the body is damaged\n") from None
 
 

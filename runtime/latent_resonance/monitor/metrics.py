@@ -78,6 +78,12 @@ GAUGES = (
     ReportMetric("volume_decibels", "decibels", "Relative to the settings.", lambda r: r.volume_db),
     ReportMetric("speaker_playing", "", "Whether a speaker plays.", lambda r: bool(r.speaker)),
     ReportMetric("closed", "", "Closed by hours or standby.", lambda r: r.scene == "closed"),
+    ReportMetric(
+        "held",
+        "",
+        "Whether features or z are set from outside.",
+        lambda r: r.held or bool(r.overridden),
+    ),
     ReportMetric("standby", "", "Whether staff set standby.", lambda r: r.standby),
     ReportMetric("muted", "", "Whether staff muted it.", lambda r: r.muted),
     ReportMetric("quiet", "", "Whether the quiet-hours preset is on.", lambda r: r.quiet),

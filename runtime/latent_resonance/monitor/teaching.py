@@ -3,6 +3,9 @@
 Runs in the monitor's event loop. In: messages of the voice, and steps from the staff page. Out:
 requests to the voice, repeated for as long as they are to hold, and a file of pairs. A pair is
 features and z, never an image.
+
+What is held is a lease of the page that holds it: it ends LEASE_S after the page's last step, so
+that a closed page leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from latent_resonance.monitor.voice_client import VoiceUnavailableError
 from latent_resonance.pack import PackError, find_pack
 
 REPEAT_S = OVERRIDE_TIMEOUT_S / 3
+LEASE_S = 45.0  # a page renews it every ten seconds
 NEAR_ANGLE = 0.35  # rad, of a step to a similar sound
 MAX_AMOUNT = 2.0  # along a direction; there z is the direction itself
 SUMMARY = ("mouth_open", "mouth_width", "brow_tension", "brow_raise", "head_yaw", "head_pitch")
@@ -48,6 +52,7 @@ class Teaching:
     Attributes
     ----------
     problem : what is wrong with the pairs' file; empty if nothing is
+    lease_s : seconds for which face and z are still held without another step
     """
 
     def __init__(
@@ -69,8 +74,11 @@ class Teaching:
         self._voice_z: FloatArray | None = None
         self._directions: dict[str, FloatArray] = {}
         self._repeat_due_s = 0.0
+        self._lease_end_s: float | None = None  # None: from the next repetition on
+        self.lease_s = 0.0  # left of it
         self._steps: dict[str, Callable[[dict[str, Any]], None]] = {
             "nothing": lambda _step: None,
+            "renew": lambda _step: None,
             "hold": self._hold_face,
             "let go": self._release,
             "random": self._random_z,
@@ -95,11 +103,18 @@ class Teaching:
             self.pack, self._features, self._voice_z = "", None, None
 
     def due(self, now_s: float) -> list[Request]:
-        """Requests to repeat now so that face and z stay held."""
+        """Requests to repeat now so that face and z stay held, or to end it with the lease."""
         if now_s < self._repeat_due_s:
             return []
         self._repeat_due_s = now_s + REPEAT_S
-        return self._hold_requests()
+        if self._lease_end_s is None:
+            self._lease_end_s = now_s + LEASE_S
+        held = self._hold_requests()
+        self.lease_s = round(max(self._lease_end_s - now_s, 0.0), 1) if held else 0.0
+        if held and not self.lease_s:
+            self.face = self.z = self.origin = None
+            return [Request("override", {}), Request("z", None)]
+        return held
 
     async def do(self, step: dict[str, Any]) -> None:
         """Carry out one step.
@@ -119,6 +134,8 @@ class Teaching:
         else:
             steps = ", ".join([*self._steps, "direction"])
             raise TeachingError(f"{name!r:.40} should be one of {steps}")
+        if name != "nothing":
+            self._lease_end_s = None
         for request in self._hold_requests():
             self.send(request)
 
@@ -131,6 +148,7 @@ class Teaching:
             "directions": N_DIRECTIONS,
             "correcting": self.correcting,
             "problem": self.problem,
+            "lease_s": self.lease_s,
         }
 
     def _load_pairs(self, pack: str, latent_dim: int) -> None:

@@ -33,7 +33,11 @@ async function post(path, body) {
 
 const control = (kind, value) => post("/ask", { [kind]: value });
 
+let holds = false; // whether this page holds a face or a sound, and renews that
+const RENEW_MS = 10000; // the monitor lets go after 45 s, as when this page is closed
+
 async function teach(step) {
+  if (step.do !== "renew") holds = !["nothing", "let go"].includes(step.do);
   const answer = await post("/teach", step);
   if (answer) showTeaching(await answer.json());
 }
@@ -186,6 +190,9 @@ function showTeaching(teaching) {
   at("hold").setAttribute("aria-pressed", String(teaching.holding));
   at("correct").setAttribute("aria-pressed", String(teaching.correcting));
   at("keep").disabled = !(teaching.holding && teaching.walking);
+  holds = holds && (teaching.holding || teaching.walking);
+  const left = teaching.lease_s ? `held for ${Math.round(teaching.lease_s)} s more` : "";
+  at("lease").textContent = left && !holds ? `${left}, by another page` : left;
   at("teaching-problem").textContent = teaching.problem;
   at("teaching-problem").className = teaching.problem ? "bad" : "";
   const directions = Array.from({ length: teaching.directions }, (_, i) => String(i + 1));
@@ -246,6 +253,7 @@ addEventListener("keydown", ({ key, target, ctrlKey, altKey, metaKey }) => {
   if (key === "p") location.href = "/";
 });
 
+setInterval(() => holds && teach({ do: "renew" }), RENEW_MS);
 buildMeters();
 const send = listen("/state", {
   onText: (message) => {
