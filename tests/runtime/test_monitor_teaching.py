@@ -21,7 +21,7 @@ from latent_resonance.monitor.ganspace import (
     ganspace_directions,
     principal_directions,
 )
-from latent_resonance.monitor.teaching import Teaching, TeachingError, rotated
+from latent_resonance.monitor.teaching import LEASE_S, Teaching, TeachingError, rotated
 
 DIM = 8
 REPORT = replace(PLAYING, pack="cello", z=tuple(float(x) for x in np.linspace(-1, 1, DIM)))
@@ -62,6 +62,31 @@ def test_a_held_face_stays_when_the_visitor_moves(setup: Setup) -> None:
     (repeated,) = setup.teaching.due(100.0)
     assert (repeated.kind, repeated.value["mouth_open"]) == ("override", 0.5)
     assert set(repeated.value) == set(FEATURES)
+
+
+def test_what_a_page_holds_ends_within_a_minute_of_its_last_step(setup: Setup) -> None:
+    setup.do("hold")
+    setup.do("near")
+    held_until = max(t for t in range(120) if any(r.value for r in setup.teaching.due(float(t))))
+    assert 30 < held_until < 60
+    setup.do("hold")
+    end = [[r.value for r in setup.teaching.due(200.0 + t)] for t in range(60)]
+    assert [{}, None] in end
+    assert not setup.teaching.state()["holding"]
+    assert setup.teaching.due(300.0) == []
+
+
+def test_a_page_that_renews_goes_on_holding_and_one_that_only_looks_does_not(setup: Setup) -> None:
+    setup.do("hold")
+    for t in range(0, 200, 10):
+        assert setup.teaching.due(float(t))
+        assert setup.teaching.state()["lease_s"] == LEASE_S
+        setup.do("renew")
+    for t in range(200, 260, 2):
+        setup.teaching.due(float(t))
+        setup.do("nothing")
+    assert setup.teaching.face is None
+    assert setup.teaching.state()["lease_s"] == 0
 
 
 def test_held_requests_are_repeated_in_time_and_not_too_often(setup: Setup) -> None:
@@ -188,7 +213,7 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("step", "rule"),
     [
-        ({"do": "dance"}, "should be one of nothing, hold"),
+        ({"do": "dance"}, "should be one of nothing, renew, hold"),
         ({}, "should be one of"),
         ({"do": ["hold"]}, "should be one of"),
         ({"do": "keep"}, "hold a face first"),

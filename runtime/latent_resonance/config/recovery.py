@@ -161,7 +161,7 @@ def _sections_meant(key: str) -> set[str]:
 
 
 def _quiet(settings: Settings) -> Settings:
-    """Settings at whose loudness nobody is startled, whatever the file wanted to say."""
+    """Settings with the limits of quiet hours at any time, and no more volume than by default."""
     output = settings.output
     softer = {
         "volume_db": min(output.volume_db, Output().volume_db),
