@@ -23,6 +23,7 @@ from latent_resonance.cli.monitor import monitor
 from latent_resonance.cli.options import (
     FILE,
     NEW_FILE,
+    NEW_WAV,
     config_option,
     pack_option,
     require_distinct,
@@ -30,6 +31,7 @@ from latent_resonance.cli.options import (
     seed_option,
     unattended_option,
 )
+from latent_resonance.cli.packs import packs
 from latent_resonance.cli.terminal import (
     exit_despite_threads,
     exit_with_parent,
@@ -90,7 +92,7 @@ def commands() -> None:
 
 @commands.command(short_help="Render a clip, a score, or the bundled score to a WAV.")
 @click.argument("clip", type=FILE, required=False)
-@click.option("-o", "--output", type=NEW_FILE, required=True, metavar="WAV", help="Output file.")
+@click.option("-o", "--output", type=NEW_WAV, required=True, metavar="WAV", help="Output file.")
 @click.option("--picture", "plot", type=NEW_FILE, metavar="PNG", help="Also plot the spectrogram.")
 @pack_option
 @config_option
@@ -174,7 +176,7 @@ def features(clip: Path, output: Path, config: Path | None) -> None:
 
 def _voice_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that `perform` and `voice` share."""
-    record = click.option("--record", type=NEW_FILE, metavar="WAV", help="Also record the output.")
+    record = click.option("--record", type=NEW_WAV, metavar="WAV", help="Also record the output.")
     options = (unattended_option, seed_option, record, seconds_option, config_option, pack_option)
     for option in options:
         command = option(command)
@@ -322,6 +324,7 @@ def settings() -> None:
 
 commands.add_command(bench)
 commands.add_command(monitor)
+commands.add_command(packs)
 
 
 def main() -> None:
