@@ -38,14 +38,16 @@ def sound_of_pack(pack: str, target: Path, seconds: float | None = None) -> None
 
 
 def film_of_clips(clips: list[Path], pack: str, target: Path) -> None:
-    """Render clips of faces with a pack: the film of the plot, and its last image beside it."""
-    with TemporaryDirectory() as folder:
-        clip, wav = Path(folder) / "clip.mkv", Path(folder) / "take.wav"
+    """Render clips of faces with a pack: the film of the plot, and the plot beside it."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        clip, wav, still = folder / "clip.mkv", folder / "take.wav", folder / "plot.png"
         join(clips, clip)
-        still = target.with_suffix(".png")
         report = render(clip, wav, Settings(pack=pack), plot=still, channels=2)
         with Image.open(still) as plot:
             write_film(np.asarray(plot.convert("RGB")), wav, report.seconds, target)
+            plot.thumbnail((SCALE_TO, SCALE_TO))
+            plot.save(target.with_suffix(".png"), optimize=True)
 
 
 def join(clips: list[Path], target: Path) -> None:

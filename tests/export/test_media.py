@@ -82,10 +82,10 @@ def test_half_a_minute_of_a_pack_is_less_than_a_megabyte(media: ModuleType, tmp_
 
 
 @pytest.mark.parametrize("path", sorted((DOCS / "media").glob("*")), ids=lambda path: path.name)
-def test_the_media_of_the_repository_are_small_and_complete(path: Path) -> None:
+def test_the_media_of_the_repository_are_small_and_complete(media: ModuleType, path: Path) -> None:
     assert path.stat().st_size < 1e6
     if path.suffix == ".png":
         with Image.open(path) as image:
-            assert image.width > 1000
+            assert image.width == media.SCALE_TO
     else:
         assert float(streams_of(path)["audio"]["duration"]) > 9
