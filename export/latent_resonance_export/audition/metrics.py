@@ -24,6 +24,7 @@ from latent_resonance_export.gan.metrics import all_patches, swd_of_patches
 from latent_resonance_export.gan.validation import spread
 from latent_resonance_export.progress import ProgressCallback, counted, no_progress
 from latent_resonance_export.regressor.real_movement import REAL_P95
+from latent_resonance_export.regressor.synthetic_motion import composed_faces, held
 
 FloatArray = NDArray[np.float32]
 MetricValues = dict[str, float | None]  # clips and steps are whole numbers
@@ -250,11 +251,11 @@ def _of_faces(
     progress: ProgressCallback,
 ) -> dict[str, float]:
     """The loops that composed faces play, and how z follows a face."""
-    faces = reach.composed_faces(n, seed)
+    faces = composed_faces(n, seed)
     loops = _of_loops(subject, regressor(faces), "loops of faces", progress)
     reaches, shares = (
         reach.reaches(regressor),
-        reach.anchor_shares(regressor(reach.held(faces)), anchors),
+        reach.anchor_shares(regressor(held(faces)), anchors),
     )
     return {
         **{f"{key}{FACES}": value for key, value in loops.items()},

@@ -15,9 +15,9 @@ from latent_resonance_export.regressor.surrogate import standardise
 
 NUDGE = 0.01  # weighted features
 SLOPE_STRIDE = 8  # the slope is taken at every eighth row of a batch
-SLOPE_MARGIN = 0.75  # share of MAX_SLOPE above which a slope costs: a loss is never quite zero
+SLOPE_MARGIN = 0.7  # share of MAX_SLOPE above which a slope costs: a loss is never quite zero
 EXAMPLE_WEIGHT = 4.0
-SLOPE_WEIGHT = 4.0
+SLOPE_WEIGHT = 12.0
 TRANSIENT = torch.tensor(["velocity" in f or f in {"motion", "stillness"} for f in FEATURES])
 
 

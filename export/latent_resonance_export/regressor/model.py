@@ -15,21 +15,16 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.face_state import FEATURES
 from latent_resonance_export.gan.checkpoint import CheckpointError, read_tensors
 from latent_resonance_export.gan.models.loop_vaegan import unit_norm
+from latent_resonance_export.regressor.real_movement import REAL_P95
 
-# the influence of each feature: poses and expressions fully, noisy velocities hardly
-FEATURE_WEIGHTS = {
-    "mouth_width": 1.5,
-    "head_yaw": 2.0,
-    "head_pitch": 2.5,
-    "head_roll": 2.5,
-    "yaw_velocity": 0.05,
-    "pitch_velocity": 0.05,
-    "roll_velocity": 0.05,
-    "mouth_velocity": 0.02,
-    "brow_velocity": 0.02,
-    "eye_open": 0.3,
-    "motion": 0.4,
-    "stillness": 0.4,
+# Weighted distance from rest at which each feature is on real visitors: about the same for all, so
+# that none moves z as far as a random pair and none hardly at all; less for motion, and for the
+# brow, which the losses of the controls move further.
+POSE_DISTANCE, MOTION_DISTANCE = 0.28, 0.25
+DISTANCES = {"brow_tension": 0.2, "motion": 0.17, "stillness": 0.19}
+FEATURE_WEIGHTS = {"jaw_open": 0.2} | {
+    name: DISTANCES.get(name, MOTION_DISTANCE if "velocity" in name else POSE_DISTANCE) / p95
+    for name, p95 in REAL_P95.items()
 }
 FILE = "regressor.pt"
 MAX_SLOPE = 6.0  # change of z, in units of its length, per unit of weighted features
@@ -40,8 +35,8 @@ class RegressorError(LatentResonanceError):
 
 
 def feature_weights() -> Tensor:
-    """FEATURE_WEIGHTS in the order of the features, 1 by default: (16,)."""
-    return torch.tensor([FEATURE_WEIGHTS.get(name, 1.0) for name in FEATURES])
+    """FEATURE_WEIGHTS in the order of the features: (16,)."""
+    return torch.tensor([FEATURE_WEIGHTS[name] for name in FEATURES])
 
 
 class Regressor(nn.Module):

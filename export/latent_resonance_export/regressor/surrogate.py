@@ -79,15 +79,20 @@ def concatenate(a: SurrogateData, b: SurrogateData) -> SurrogateData:
 
 def choose_anchors(data: SurrogateData, n: int = N_ANCHORS) -> Tensor:
     """The most tonal and steady z, spread by greedy k-centre (Gonzalez 1985): (n, latent_dim)."""
-    _, flatness, level, flux = data.descriptors.T
-    audible = level > level.quantile(0.3)
-    score = standardise(flatness) + standardise(flux) + torch.where(audible, 0.0, 10.0)
-    tonal = data.z[score.argsort(stable=True)[: max(len(score) // 16, n)]]
+    tonal = data.z[tonal_order(data)[: max(len(data.z) // 16, n)]]
     chosen = [0]
     while len(chosen) < n:
         distance = torch.cdist(tonal, tonal[chosen]).min(dim=1).values
         chosen.append(int(distance.argmax()))
     return tonal[chosen]
+
+
+def tonal_order(data: SurrogateData) -> Tensor:
+    """Indices of z, the most tonal and steady first, the softest 30 % last: (n,)."""
+    _, flatness, level, flux = data.descriptors.T
+    audible = level > level.quantile(0.3)
+    score = standardise(flatness) + standardise(flux) + torch.where(audible, 0.0, 10.0)
+    return score.argsort(stable=True)
 
 
 def standardise(x: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ GESTURES = {
     "head_roll": (0.15, 0.35, 0.3, 1.0, True),
 }
 FADE_S = 7.0  # from the edges of a pause, where its transitions are below the precision of a float
+COMPOSED_S = 600.0  # of which faces are taken to measure and to share out anchors
+MOVING = np.array(["velocity" in name or name == "motion" for name in FEATURES])
 VELOCITIES = {
     "yaw_velocity": "head_yaw",
     "pitch_velocity": "head_pitch",
@@ -49,6 +51,22 @@ def compose_movement(seconds: float, seed: int) -> NDArray[np.float32]:
     features = np.stack([track[name] for name in FEATURES], axis=1)
     low, high = np.array([FEATURE_RANGES[name] for name in FEATURES]).T
     return np.clip(features, low, high).astype(np.float32)
+
+
+def composed_faces(n: int, seed: int) -> NDArray[np.float32]:
+    """Rows of COMPOSED_S of composed movement, evenly spaced: (n, 16)."""
+    movement = compose_movement(COMPOSED_S, seed + 1)
+    faces: NDArray[np.float32] = movement[
+        np.linspace(0, len(movement), n, endpoint=False).astype(int)
+    ]
+    return faces
+
+
+def held(faces: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same faces, but held still: (n, 16)."""
+    still = np.where(MOVING, np.float32(0), faces)
+    still[:, FEATURES.index("stillness")] = 1.0
+    return still
 
 
 def _gestures(

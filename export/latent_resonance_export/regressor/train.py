@@ -29,6 +29,7 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import neutral_features
 from latent_resonance_export.gan.models.protocol import latent_dim_of
 from latent_resonance_export.progress import ProgressCallback, no_progress
+from latent_resonance_export.regressor.anchors import N_HELD, share_out
 from latent_resonance_export.regressor.evaluation import Evaluation, evaluate, summary
 from latent_resonance_export.regressor.examples import Example, raise_mistakes
 from latent_resonance_export.regressor.losses import TRANSIENT, Targets, regressor_losses
@@ -36,6 +37,7 @@ from latent_resonance_export.regressor.model import MAX_SLOPE, Regressor, Traine
 from latent_resonance_export.regressor.projection import ProjectedExample, find_z
 from latent_resonance_export.regressor.recorded_motion import Recorded
 from latent_resonance_export.regressor.surrogate import (
+    N_ANCHORS,
     SurrogateData,
     choose_anchors,
     concatenate,
@@ -43,7 +45,11 @@ from latent_resonance_export.regressor.surrogate import (
     random_z,
     sample_generator,
 )
-from latent_resonance_export.regressor.synthetic_motion import compose_movement
+from latent_resonance_export.regressor.synthetic_motion import (
+    compose_movement,
+    composed_faces,
+    held,
+)
 
 BATCH = 256  # rows of movement per step
 ROUNDS = 3
@@ -107,7 +113,8 @@ def train(
     pairs = find_z(config.examples, config.spectrograms, generator, samples, range_db, progress)
     check_contradictions(pairs, config.examples_file)
     targets, anchors = targets_of(pairs, choose_anchors(samples))
-    regressor = fit_regressor(targets, samples, sampler, config, progress)
+    regressor, samples = fit_regressor(targets, samples, sampler, config, progress)
+    anchors = shared_out(anchors, pairs, samples, regressor, config.seed)
     evaluation = evaluate(
         regressor,
         generator,
@@ -145,8 +152,8 @@ def fit_regressor(
     sampler: GeneratorSampler,
     config: TrainingConfig,
     progress: ProgressCallback,
-) -> Regressor:
-    """The regressor after all steps, frozen.
+) -> tuple[Regressor, SurrogateData]:
+    """The regressor after all steps, frozen, and all data of the surrogate.
 
     Each round after the first adds z that faces reach by then to the surrogate's data: it need
     not be accurate for all z, only for those.
@@ -170,7 +177,20 @@ def fit_regressor(
         torch.autograd.backward(sum(losses.values(), start=torch.zeros(())))
         optimiser.step()
         progress("training", 1, config.steps)
-    return regressor.eval().requires_grad_(False)
+    return regressor.eval().requires_grad_(False), samples
+
+
+def shared_out(
+    anchors: Tensor,
+    pairs: list[ProjectedExample],
+    samples: SurrogateData,
+    regressor: Regressor,
+    seed: int,
+) -> Tensor:
+    """The anchors, with all tonal ones but the first chosen again for the faces that are held."""
+    n = N_ANCHORS + any(torch.equal(anchors[0], pair.z) for pair in pairs)
+    z = regressor(torch.from_numpy(held(composed_faces(N_HELD, seed))))
+    return torch.cat([share_out(anchors[0], samples, z, n, seed), anchors[n:]])
 
 
 def rounds(steps: int) -> list[int]:
