@@ -11,7 +11,10 @@ import numpy as np
 from latent_resonance.audio.spectrogram import FloatArray
 
 BYTES = 2  # of a sample
-WAV_HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
+# RIFF, a chunk with room for sizes of 64 bits, the format, and the head of the data.
+WAV_HEADER = struct.Struct("<4sI4s 4sIQQQI 4sIHHIIHH 4sI")
+SIZES_BYTES = 28  # of the second chunk
+MAX_RIFF_BYTES = 0xFFFF_FFFF  # a longer file is RF64 (EBU Tech 3306)
 
 
 class WavFile:
@@ -47,7 +50,17 @@ class WavFile:
 
 
 def _wav_header(n_bytes: int, sample_rate: int, n_channels: int) -> bytes:
-    """RIFF header, format chunk (PCM, 16 bits), and header of a data chunk of `n_bytes`."""
+    """RIFF header, format chunk (PCM, 16 bits), and header of a data chunk of `n_bytes`.
+
+    Beyond 4 GiB it is RF64: the 32-bit sizes are all ones, and the chunk that is JUNK in a shorter
+    file, so that its place is there, holds them with 64 bits.
+    """
     frame = BYTES * n_channels
     format_chunk = (b"fmt ", 16, 1, n_channels, sample_rate, frame * sample_rate, frame, 8 * BYTES)
-    return WAV_HEADER.pack(b"RIFF", 36 + n_bytes, b"WAVE", *format_chunk, b"data", n_bytes)
+    riff_bytes = WAV_HEADER.size - 8 + n_bytes
+    if riff_bytes > MAX_RIFF_BYTES:
+        head = (b"RF64", MAX_RIFF_BYTES, b"WAVE")
+        sizes = (b"ds64", SIZES_BYTES, riff_bytes, n_bytes, n_bytes // frame, 0)
+        return WAV_HEADER.pack(*head, *sizes, *format_chunk, b"data", MAX_RIFF_BYTES)
+    head, sizes = (b"RIFF", riff_bytes, b"WAVE"), (b"JUNK", SIZES_BYTES, 0, 0, 0, 0)
+    return WAV_HEADER.pack(*head, *sizes, *format_chunk, b"data", n_bytes)

@@ -13,10 +13,16 @@ import click
 
 
 class NewFile(click.Path):
-    """An output file. Devices and pipes are rejected, since a rename would replace them."""
+    """An output file. Devices and pipes are rejected, since a rename would replace them.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    suffix : .wav, if the file is one whatever its name says; by default any
+    """
+
+    def __init__(self, suffix: str | None = None) -> None:
         super().__init__(path_type=Path)
+        self.suffix = suffix
 
     def convert(
         self,
@@ -28,6 +34,9 @@ class NewFile(click.Path):
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
         if path.exists() and not (path.is_file() or path.is_dir()):
             self.fail(f"{path} is a device or a pipe; name an ordinary file", param, ctx)
+        if self.suffix and path.suffix.lower() not in ("", self.suffix):
+            named = path.with_suffix(self.suffix).name
+            self.fail(f"{path} would be a WAV all the same; name it {named}", param, ctx)
         return path
 
 
@@ -56,6 +65,7 @@ def require_distinct(*paths: Path | None) -> None:
 
 FILE = click.Path(path_type=Path)
 NEW_FILE = NewFile()
+NEW_WAV = NewFile(".wav")
 config_option = click.option(
     "--config", type=FILE, metavar="FILE", help="Settings (YAML); the defaults if omitted."
 )
