@@ -9,7 +9,7 @@ import pytest
 
 from latent_resonance.bench import FAMILIES
 from latent_resonance.bench.measurement import Measurement
-from latent_resonance.bench.quality import Load, best_quality
+from latent_resonance.bench.quality import Load, best_quality, median_load
 from latent_resonance.bench.table import summary, table_lines
 
 # Measurements.
@@ -113,3 +113,9 @@ def test_a_machine_with_few_cores_has_less_headroom() -> None:
 
 def test_a_machine_without_a_tracker_has_headroom_too() -> None:
     assert math.isfinite(Load(synthesis=0.1, generation=0.1, eye=0.0).headroom(2))
+
+
+def test_one_busy_measurement_does_not_decide() -> None:
+    calm, busy = Load(0.2, 0.1, 0.3), Load(0.9, 0.8, 0.9)
+    assert median_load([calm, busy, calm]) == calm
+    assert median_load([busy, calm, busy]) == busy

@@ -7,8 +7,9 @@ enough. All loads are processor time, so that other programs on the machine do n
 from __future__ import annotations
 
 import os
+import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from latent_resonance.bench.context import Context
@@ -38,6 +39,7 @@ from latent_resonance.voice.synthesis.instrument import Synthesiser
 MAX_SYNTHESIS, MAX_GENERATION, MAX_EYE = LOW_LOAD, 0.7, 0.7
 MAX_TOTAL = 0.6  # of all cores: the rest is for the system and for thermal throttling
 ANSWER = "quality.answer"
+TURNS = 3
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,40 @@ class Load:
 
 
 def measure(context: Context) -> Iterator[Measurement]:
-    """Load and headroom of each quality, and the best one with enough headroom."""
-    track_s: dict[int, float] = {}  # by the width of the image
+    """Load and headroom of each quality, and the best one with enough headroom.
+
+    The median of TURNS measurements, one after the other: a busy second does not decide.
+    """
+    turns = [_loads(context) for _ in range(TURNS)]
     headrooms: dict[str, float] = {}
     for quality in QUALITIES:
-        settings = at_quality(quality, context)
-        width = settings.camera.width
-        if width not in track_s:
-            track_s[width] = _track_s(context, width)
-        image_s = track_s[width] + camera_s(settings.camera, context.short_s)
-        load = _load_of(settings, context, image_s)
+        load = median_load([turn[quality] for turn in turns])
         headrooms[quality] = load.headroom(os.cpu_count() or 1)
         name = f"quality.{quality}"
         for part, share in (("voice", load.synthesis + load.generation), ("eye", load.eye)):
             yield Measurement(f"{name}.{part}", 100 * share, "% of a core")
         yield Measurement(f"{name}.headroom", headrooms[quality], "×")
     yield Measurement(ANSWER, best_quality(headrooms), "")
+
+
+def median_load(loads: list[Load]) -> Load:
+    """The median of each part."""
+    parts = zip(*map(astuple, loads), strict=True)
+    return Load(*map(statistics.median, parts))
+
+
+def _loads(context: Context) -> dict[str, Load]:
+    """One measurement of the load of each quality."""
+    track_s: dict[int, float] = {}  # by the width of the image
+    loads: dict[str, Load] = {}
+    for quality in QUALITIES:
+        settings = at_quality(quality, context)
+        width = settings.camera.width
+        if width not in track_s:
+            track_s[width] = _track_s(context, width)
+        image_s = track_s[width] + camera_s(settings.camera, context.short_s)
+        loads[quality] = _load_of(settings, context, image_s)
+    return loads
 
 
 def best_quality(headrooms: dict[str, float]) -> str:
