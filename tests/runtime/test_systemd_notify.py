@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from latent_resonance.linux.systemd import Notifier
+from latent_resonance.linux.systemd import MAX_STATUS_CHARACTERS, Notifier, status_line
 
 pytestmark = pytest.mark.realtime
 
@@ -119,3 +119,20 @@ def test_a_full_or_closed_socket_does_not_block(systemd: Systemd) -> None:
     assert 0 < len(systemd.received()) < 10_000
     systemd.socket.close()
     service.status("no receiver")
+
+
+def test_a_status_that_fits_is_the_parts_in_one_line() -> None:
+    assert status_line(["playing", "0 underflows", "no speaker (none)"]) == (
+        "playing, 0 underflows, no speaker (none)"
+    )
+
+
+@pytest.mark.parametrize("length", [200, 1000])
+def test_a_long_status_keeps_the_decisive_words_of_every_part(length: int) -> None:
+    refused = f"settings refused: {'x' * length}, playing with the defaults"
+    parts = ["playing the score, no visitor", "30 images/s", "12 underflows", refused]
+    parts += [f"no speaker ({'y' * length})", "short of time: tier 2"]
+    line = status_line(parts)
+    assert len(line) <= MAX_STATUS_CHARACTERS
+    for words in (*parts[:3], "settings refused: x", "no speaker", parts[-1]):
+        assert words in line, line

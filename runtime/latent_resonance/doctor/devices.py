@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ProbeResult, check_from_result
+from latent_resonance.linux import device_access
 
 NO_CAMERA = "connect one, set camera.source, or stop what uses it; until then the score plays"
 NO_FACE = "stand 0.5 to 2.5 m from the camera, with light on the face, and try again"
@@ -13,7 +14,7 @@ NO_STATUS = "no status yet"
 
 def check_camera(result: ProbeResult) -> Check:
     """Whether a camera is connected and free."""
-    return check_from_result("camera", _without_remedy(result), WARN, NO_CAMERA)
+    return check_from_result("camera", _without_remedy(result), WARN, _remedy(result, NO_CAMERA))
 
 
 def check_face(result: ProbeResult) -> Check:
@@ -37,7 +38,7 @@ def face_from_status(status: str) -> Check:
 
 def check_speaker(result: ProbeResult) -> Check:
     """Whether the configured speaker is connected."""
-    return check_from_result("speaker", _without_remedy(result), WARN, NO_SPEAKER)
+    return check_from_result("speaker", _without_remedy(result), WARN, _remedy(result, NO_SPEAKER))
 
 
 def speaker_from_status(status: str) -> Check:
@@ -55,6 +56,11 @@ def check_tone(result: ProbeResult, *, in_use: bool) -> Check:
         remedy = "not audible? check amplifier, cable and volume (alsamixer), then output.device"
         return Check("tone", OK, check.detail, remedy)
     return check
+
+
+def _remedy(result: ProbeResult, usual: str) -> str:
+    """The remedy for a device that may not be opened is another than for one that is missing."""
+    return device_access.REMEDY if device_access.REMEDY in result.line else usual
 
 
 def _without_remedy(result: ProbeResult) -> ProbeResult:

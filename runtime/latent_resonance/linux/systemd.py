@@ -9,12 +9,30 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 FEEDS_PER_DEADLINE = 4  # systemd recommends at least two
 MAX_STATUS_CHARACTERS = 200  # one line of `systemctl status`
+MIN_PART = 20  # characters to which a part of it may be shortened
+
+
+def status_line(parts: Iterable[str], limit: int = MAX_STATUS_CHARACTERS) -> str:
+    """Parts of a status in one line, each with its decisive words, which are its first.
+
+    If the line is too long, explanations in brackets at the end of a part go first, then the end of
+    the longest part.
+    """
+    kept = [" ".join(part.split()) for part in parts]
+    if len(", ".join(kept)) > limit:
+        kept = [re.sub(r" \(.*\)$", "", part) for part in kept]
+    while (excess := len(", ".join(kept)) - limit) > 0 and max(map(len, kept)) > MIN_PART:
+        longest = max(range(len(kept)), key=lambda i: len(kept[i]))
+        length = max(len(kept[longest]) - excess - 2, MIN_PART - 2)
+        kept[longest] = f"{kept[longest][:length].rstrip(' ,;…')} …"
+    return ", ".join(kept)[:limit]
 
 
 class Notifier:

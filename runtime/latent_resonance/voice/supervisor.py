@@ -14,7 +14,7 @@ from latent_resonance.gallery.daily_log import Counts, DailyLog, FaultCounter
 from latent_resonance.gallery.opening_hours import OpeningState, ScheduleState
 from latent_resonance.gallery.visit import Presence, VisitState
 from latent_resonance.linux.process_usage import read_usage
-from latent_resonance.linux.systemd import Notifier
+from latent_resonance.linux.systemd import Notifier, status_line
 from latent_resonance.voice.child_process import EyeProcess
 from latent_resonance.voice.load_shedding import LoadShedder, describe_tier
 from latent_resonance.voice.output.device import Speaker
@@ -175,7 +175,7 @@ class Supervisor:
             parts.append(f"no speaker ({self.speaker.last_message or 'looking for a speaker'})")
         if self.load_shedder.tier:
             parts.append(f"{self.load_shedder.reason()}: {describe_tier(self.load_shedder.tier)}")
-        return ", ".join(parts)
+        return status_line(parts)
 
     def _images(self, per_s: str) -> list[str]:
         """The rate of images, if there was any."""

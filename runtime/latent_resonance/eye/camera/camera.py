@@ -25,6 +25,7 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Camera as CameraSettings
 from latent_resonance.eye.camera.container import counts_images, missing_bytes
 from latent_resonance.eye.camera.rate_limit import RateLimit
+from latent_resonance.linux.device_access import forbidden, forbidden_message
 
 # OpenCV reads these when it is imported: no warnings on stderr, and a read from a USB camera that
 # has stopped sending blocks for two seconds, not ten.
@@ -121,6 +122,8 @@ class V4l2Camera:
             opened = self._capture.open(str(device), cv2.CAP_V4L2)
             if opened:
                 self._request_format(settings)
+        if forbidden([device]):
+            raise CameraError(forbidden_message([device]))
         if not opened:
             raise CameraError(
                 f"no camera at {device}; plug it in, close other programs that use it, or set "

@@ -157,7 +157,10 @@ class Speaker:
         if now_s - self.last_progress_s > timeout_s:
             self.silent_s += now_s - self.last_progress_s if self.playing else 0.0
             self._skip_if_useless()
-            self._log_lost("the speaker does not answer")
+            if self.playing:
+                self._log_lost("the speaker does not answer")
+            else:
+                self._log_once("no speaker could be opened in time; trying again")
             self._restart(now_s, RESTART_DELAY_S)
 
     def _lines(self, process: subprocess.Popen[bytes]) -> Iterator[str]:

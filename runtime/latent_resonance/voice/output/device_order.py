@@ -1,6 +1,7 @@
 """The order in which output devices are tried.
 
-Pure. Part of the output process: it does not import numpy.
+Pure, but for a look at which cards this user may open. Part of the output process: it does not
+import numpy.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.linux.device_access import forbidden_message, forbidden_sound_cards
 
 CARD_NUMBER = re.compile(r"\s*\(hw:\d+(,\d+)*\)")
 HARDWARE = re.compile(r"\(hw:\d+(,\d+)*\)$")
@@ -68,6 +70,8 @@ def candidates(
     OutputError
         There is none; the message lists the available ones.
     """
+    if not devices and (cards := forbidden_sound_cards()):
+        raise OutputError(forbidden_message(cards[:2]))
     if not devices:
         raise OutputError("no speaker found; connect one, or run `latent-resonance devices`")
     found = sorted(devices, key=_rank) if device_name is None else _named(device_name, devices)

@@ -1,0 +1,29 @@
+"""Devices that exist and that this user may not open: another fault than a missing device."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+REMEDY = "sudo usermod -aG audio,video $USER, then log out and in"
+
+
+def forbidden(devices: Iterable[Path]) -> list[Path]:
+    """Those that exist and that this process may not read and write."""
+    return [device for device in devices if device.exists() and not _is_open(device)]
+
+
+def forbidden_sound_cards(folder: Path = Path("/dev/snd")) -> list[Path]:
+    """The playback devices of ALSA that this process may not open."""
+    return forbidden(sorted(folder.glob("pcm*p")))
+
+
+def forbidden_message(devices: Iterable[Path]) -> str:
+    """What is wrong with them, and the remedy."""
+    names = ", ".join(map(str, devices))
+    return f"this user may not open {names}; {REMEDY}"
+
+
+def _is_open(device: Path) -> bool:
+    return os.access(device, os.R_OK | os.W_OK)
