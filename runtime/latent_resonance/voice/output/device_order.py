@@ -80,9 +80,9 @@ def candidates(
 
 def _named(device_name: str, devices: Iterable[DeviceInfo]) -> list[DeviceInfo]:
     devices = list(devices)
-    wanted = _letters(device_name) or device_name
+    letters = _letters(device_name) or device_name
     found = [d for d in devices if device_name.lower() in d.card.lower()]
-    found += [d for d in devices if d not in found and wanted in _letters(d.card)]
+    found += [d for d in devices if d not in found and letters in _letters(d.card)]
     if found:
         return found
     names = ", ".join(repr(d.card) for d in devices)
