@@ -137,7 +137,7 @@ def _step(session: onnxruntime.InferenceSession, z: FloatArray, n_frames: int) -
         return None
     places = np.zeros(1 + 2 * MARGIN, np.int64)
     try:
-        part = session.run(["spectrogram"], {"z": z, PLACES: places})[0]
+        part = _run_in_time(session, "spectrogram", {"z": z, PLACES: places})
     except Exception:  # noqa: BLE001  onnxruntime's own exceptions share no other base class
         return None  # the whole loop can be generated, as was tried before
     step = int(part.shape[-1])
