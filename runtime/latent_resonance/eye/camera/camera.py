@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Camera as CameraSettings
-from latent_resonance.eye.camera.container import counts_images, missing_bytes
+from latent_resonance.eye.camera.container import counts_images, is_still_picture, missing_bytes
 from latent_resonance.eye.camera.rate_limit import RateLimit
 from latent_resonance.linux.device_access import forbidden, forbidden_message
 
@@ -253,9 +253,13 @@ def images_of_clip(path: Path) -> Iterator[Image]:
     first = list(itertools.islice(images, 2))
     if not first:
         raise CameraError(f"{path} contains no readable image; choose another clip")
-    if len(first) == 1:
+    if len(first) == 1 and is_still_picture(path):
         raise CameraError(f"{path} is a still picture; a clip has two images or more")
-    if np.array_equal(first[0].pixels, first[1].pixels) and not _is_converted(path, first[0]):
+    if (
+        len(first) == 2
+        and np.array_equal(first[0].pixels, first[1].pixels)
+        and not _is_converted(path, first[0])
+    ):
         raise _not_converted(path)
     return itertools.chain(first, images)
 
@@ -408,7 +412,8 @@ def _not_converted(path: Path) -> CameraError:
 
 def _pictures(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
     """Every picture that can be decoded, up to the end that the container declares."""
-    declared, count, failed, unreadable = _declared_images(path, capture), 0, 0, 0
+    declared, is_exact = _declared_images(path, capture), counts_images(path)
+    count = failed = unreadable = 0
     while failed <= max(min(declared - count - unreadable, _MAX_UNREADABLE), 0):
         received, pixels = capture.read()
         if not received:
@@ -416,7 +421,7 @@ def _pictures(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
             continue
         count, unreadable, failed = count + 1, unreadable + failed, 0
         yield cast("Pixels", pixels)
-    missing = max(unreadable, declared - count if counts_images(path) else 0)
+    missing = max(unreadable, declared - count if is_exact else 0)
     if missing:
         lost = f"{missing} of {count + missing} images cannot be read"
         warnings.warn(f"{path}: {lost}; copy the clip again", ClipWarning, stacklevel=2)

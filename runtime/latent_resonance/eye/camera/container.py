@@ -15,6 +15,8 @@ _SEGMENT = b"\x18\x53\x80\x67"
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # ISO/IEC 14496-12
 # Boxes that a clip can lack the end of. Others at its end are records of a camera's maker.
 _BOXES = (*_FIRST_BOXES, b"moof", b"mfra", b"sidx", b"styp", b"uuid", b"meta", b"emsg")
+# JPEG, PNG, BMP, GIF, TIFF of either byte order
+_STILL_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*")
 _UNKNOWN_SIZES = (0, 0x7FFF_FFFF, 0xFFFF_FFFF)  # of a RIFF that was written to a pipe
 
 
@@ -30,6 +32,13 @@ def counts_images(path: Path) -> bool:
     """Whether the container counts its images (MP4, MOV); for others their number is estimated."""
     with path.open("rb") as file:
         return file.read(8)[4:] in _FIRST_BOXES
+
+
+def is_still_picture(path: Path) -> bool:
+    """Whether a file of one image is a photograph, by its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    return head.startswith(_STILL_PICTURES) or (head[:4] == b"RIFF" and head[8:] == b"WEBP")
 
 
 def _declared_size(file: BinaryIO, size: int) -> int:
