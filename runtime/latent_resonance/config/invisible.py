@@ -1,4 +1,4 @@
-"""Characters that nobody can see in a file, and that change what it says. Pure."""
+"""Characters that cannot be seen in a file, and that change what it says. Pure."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def _hardware_address(root: Path) -> str:
 
 
 def _digest(parts: list[str]) -> str:
-    """A key that nobody can turn back: 16 hex digits.
+    """A key that cannot be turned back: 16 hex digits.
 
     machine-id(5) asks applications not to expose the machine's id on a network but to hash it with
     a key of their own. With the prefix the id has 23 characters, which every broker accepts
