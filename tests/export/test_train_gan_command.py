@@ -159,7 +159,9 @@ def test_a_generator_of_ones_own_is_trained_by_its_name(
     assert done.returncode == 0, done.stderr
     assert read_config(tmp_path / "run").architecture == "my_own_network:make"
     assert step_of(tmp_path / "run") == 1
-    first, second = done.stderr.splitlines()
+    warning, first, second = done.stderr.splitlines()
+    assert warning.startswith(f"no pack can be made of {tiny_folder}")
+    assert "should be 512" in warning
     assert first == "step 0 of 1: evaluating the network as it begins"
     assert second.startswith("step 1 of 1: swd ")
 

@@ -146,12 +146,15 @@ def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
             "the discriminator compares clips in groups of 4",
             param_hint="--batch",
         )
+    from latent_resonance.pack import why_unplayable
     from latent_resonance_export.dataset.dataset import open_dataset
     from latent_resonance_export.gan.device import launch
     from latent_resonance_export.gan.early_stopping import Goal
     from latent_resonance_export.gan.run import locked_run
 
     dataset = open_dataset(folder)
+    if why := why_unplayable(dataset.geometry):  # older datasets; curate refuses it now
+        click.echo(f"no pack can be made of {folder}, only a run to listen to: {why}", err=True)
     config = config_of(dataset, folder, output, options)
     goal = Goal(options["steps"], options["patience"] if options["until_plateau"] else None)
     with locked_run(output, config):
