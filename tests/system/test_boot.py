@@ -81,7 +81,7 @@ def test_it_plays_for_the_visitor_in_the_clip(machine: systemd_container.Machine
     wait_until_it_plays(machine)
     for _ in range(50):
         status = machine.show(VOICE, "StatusText")
-        if "visitor" in status:
+        if "playing for a visitor" in status:
             break
         machine.run("sleep", "0.2")
     assert "playing for a visitor" in status

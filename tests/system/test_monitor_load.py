@@ -123,6 +123,48 @@ def test_a_page_of_another_origin_is_refused_with_the_reason(gallery: Gallery) -
     assert b"own pages" in body
 
 
+def test_invalid_requests_are_refused_with_the_reason(gallery: Gallery) -> None:
+    right = {"Authorization": f"Bearer {gallery.token}"}
+    wrong_origin = right | {"Origin": "http://elsewhere.example"}
+    for headers, content, status in (
+        (right, {"volume_db": 12}, 400),
+        (right, {"pack": "gamma"}, 400),
+        (right, {"reboot": True}, 400),
+        (right, [1], 400),
+        (right, {"pack": "x" * 10_000}, 413),
+        (right | {"Content-Type": "text/plain"}, {"muted": True}, 415),
+        (wrong_origin, {"muted": True}, 403),
+        ({}, {"muted": True}, 401),
+        ({"Host": "elsewhere.example"}, {"muted": True}, 421),
+    ):
+        actual, body, _ = gallery.request("POST", "/ask", content, **headers)
+        assert actual == status, (headers, content, body)
+        assert b"Traceback" not in body
+
+
+def test_every_response_has_the_security_headers(gallery: Gallery) -> None:
+    for path in ("/", "/staff", "/page/staff.js", "/healthz", "/nowhere"):
+        _, _, headers = gallery.request("GET", path)
+        assert "default-src 'none'" in headers["Content-Security-Policy"], path
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert "camera=()" in headers["Permissions-Policy"]
+
+
+def test_guessing_the_token_is_slowed_down(gallery: Gallery) -> None:
+    statuses = [
+        gallery.request("POST", "/ask", {"muted": True}, Authorization=f"Bearer guess-{n}")[0]
+        for n in range(8)
+    ]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    _, _, headers = gallery.request("POST", "/ask", {"muted": True}, Authorization="Bearer x")
+    assert int(headers["Retry-After"]) >= 1
+
+
+# What comes now counts as wrong tokens, so that the address has to wait.
+
+
 def frame(opcode: int, payload: bytes) -> bytes:
     """A masked frame (RFC 6455, section 5.2); the mask is zero."""
     n = len(payload)
@@ -171,42 +213,3 @@ def test_garbage_on_the_port_affects_only_itself(gallery: Gallery, data: bytes) 
         sock.sendall(data)
         assert b"root:" not in sock.recv(65_536)
     assert gallery.healthz()["healthy"]
-
-
-def test_invalid_requests_are_refused_with_the_reason(gallery: Gallery) -> None:
-    right = {"Authorization": f"Bearer {gallery.token}"}
-    wrong_origin = right | {"Origin": "http://elsewhere.example"}
-    for headers, content, status in (
-        (right, {"volume_db": 12}, 400),
-        (right, {"pack": "gamma"}, 400),
-        (right, {"reboot": True}, 400),
-        (right, [1], 400),
-        (right, {"pack": "x" * 10_000}, 413),
-        (right | {"Content-Type": "text/plain"}, {"muted": True}, 415),
-        (wrong_origin, {"muted": True}, 403),
-        ({}, {"muted": True}, 401),
-        ({"Host": "elsewhere.example"}, {"muted": True}, 421),
-    ):
-        actual, body, _ = gallery.request("POST", "/ask", content, **headers)
-        assert actual == status, (headers, content, body)
-        assert b"Traceback" not in body
-
-
-def test_every_response_has_the_security_headers(gallery: Gallery) -> None:
-    for path in ("/", "/staff", "/page/staff.js", "/healthz", "/nowhere"):
-        _, _, headers = gallery.request("GET", path)
-        assert "default-src 'none'" in headers["Content-Security-Policy"], path
-        assert "unsafe" not in headers["Content-Security-Policy"]
-        assert headers["X-Content-Type-Options"] == "nosniff"
-        assert "camera=()" in headers["Permissions-Policy"]
-
-
-def test_guessing_the_token_is_slowed_down(gallery: Gallery) -> None:
-    statuses = [
-        gallery.request("POST", "/ask", {"muted": True}, Authorization=f"Bearer guess-{n}")[0]
-        for n in range(8)
-    ]
-    assert statuses[0] == 401
-    assert statuses[-1] == 429
-    _, _, headers = gallery.request("POST", "/ask", {"muted": True}, Authorization="Bearer x")
-    assert int(headers["Retry-After"]) >= 1

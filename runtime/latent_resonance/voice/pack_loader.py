@@ -19,8 +19,6 @@ from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 OPEN_DEADLINE_S = 10.0  # a cold SD card and a slow board take 5 s
-
-
 MAX_MEMORY_BYTES = 1 << 30  # of a voice; with the cello's pack it has 0.2 GiB
 
 
@@ -44,7 +42,7 @@ class PackLoader:
         self._end_s = time.monotonic() + OPEN_DEADLINE_S
         self._pack = _Result()
         self._networks = _Result()
-        threading.Thread(target=self._load, name="load", daemon=True).start()
+        self._start()
 
     def pack(self, settings: Settings) -> Pack:
         """The pack that these settings name.
@@ -73,6 +71,17 @@ class PackLoader:
         self._networks = _Result()  # whoever holds the loader does not hold the networks
         self._pack = _Result()
         return networks
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._load, name="load", daemon=True).start()
+        except RuntimeError as error:  # Python raises no MemoryError for the stack of a thread
+            no_thread = PackError(
+                f"pack {self.settings.pack}: no memory or thread left to open it ({error}); "
+                "choose a smaller pack, or restart"
+            )
+            self._pack.fail(no_thread)
+            self._networks.fail(no_thread)
 
     def _in_time(self, result: _Result) -> Any:  # noqa: ANN401  what the function returned
         if not result.done.wait(max(self._end_s - time.monotonic(), 0.0)):
@@ -115,6 +124,10 @@ class _Result:
             self.error = error
         finally:
             self.done.set()
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.done.set()
 
     def get(self) -> Any:  # noqa: ANN401  what the function returned
         self.done.wait()

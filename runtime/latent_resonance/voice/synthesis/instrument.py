@@ -89,7 +89,7 @@ class SpectrogramGenerator:
         self.target = Target(self.glide.base)
         self.geometry, self.level_db = pack.geometry, pack.level_reference_db
         silence, whole = silent_spectrogram(pack.geometry), whole_loop(pack.geometry.n_frames)
-        self.generated = Generated(self.glide.base, silence, whole)
+        self.generated = Generated(self.glide.base.copy(), silence, whole)  # of no loop
         self.begun = False
         self.fault: str | None = None
         self.correction: Correction | None = None
