@@ -1,7 +1,7 @@
 """Standby, for the eye: a file beside the voice's socket that exists while the camera stays closed.
 
 The one thing that the voice tells the eye. The voice makes and removes the file; the eye, which may
-write none, looks for it. It outlives a voice that has crashed, so that standby does too.
+write none, looks for it. It outlives a voice that has crashed, unless the folder ends with it.
 """
 
 from __future__ import annotations
