@@ -1,4 +1,4 @@
-"""Real FFTs along the last axis: SciPy's pocketfft.
+"""Real FFTs along the last axis: SciPy's kernel, pocketfft or its successor ducc.
 
 Pure. The kernel transforms several rows at once with vector instructions: numpy's takes 1.9 times
 as long for eight rows. Single precision in gives single precision out.
@@ -6,6 +6,7 @@ as long for eight rows. Single precision in gives single precision out.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -45,7 +46,7 @@ def _of_kernel() -> _Functions:
     KERNEL_ERRORS
         This SciPy's kernel is elsewhere, or is called in another way.
     """
-    kernel = load_kernel("fft/_pocketfft", "pypocketfft")
+    kernel = _kernel()
 
     def rfft(x: NDArray[Any], n: int | None = None, /) -> NDArray[Any]:
         padded = x if n is None or n == x.shape[-1] else _resized(x, n)
@@ -63,6 +64,14 @@ def _of_kernel() -> _Functions:
     length = found.next_fast_len(7)
     found.irfft(found.rfft(np.zeros((1, length), np.float32)), length)
     return found
+
+
+def _kernel() -> ModuleType:
+    """The FFT of ducc, which SciPy has since 1.18, or of pocketfft before: called alike."""
+    try:
+        return load_kernel("fft/_duccfft", "pyduccfft")
+    except ImportError:
+        return load_kernel("fft/_pocketfft", "pypocketfft")
 
 
 def _of_scipy() -> _Functions:
