@@ -56,7 +56,7 @@ def test_no_value_of_a_setting_raises_anything_else(tmp_path: Path, value: str) 
         assert all(messages(path))
 
 
-@pytest.mark.parametrize("name", [*NASTY, "x" * 300, "a\0b", "\ud800", "/root/\udcff", ""])
+@pytest.mark.parametrize("name", [*NASTY, "x" * 300, "a\0b", "\ud800", "/srv/\udcff", ""])
 def test_no_name_of_a_pack_or_score_raises_anything_else(name: str) -> None:
     for read in (find_pack, open_pack, lambda text: read_score(Path(text))):
         with pytest.raises(LatentResonanceError) as caught:

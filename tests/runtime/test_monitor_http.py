@@ -302,9 +302,9 @@ def test_without_the_token_state_tells_only_what_the_wall_shows(server: Server) 
     for text in (None, "Bearer not-the-token-at-all", "hello"):
         received = state_messages(server, text)
         assert received == [{"kind": "public", "state": "playing"}] * len(received)
-        told = json.dumps(received)
-        assert "mouth_open" not in told
-        assert "visits" not in told
+        answer = json.dumps(received)
+        assert "mouth_open" not in answer
+        assert "visits" not in answer
 
 
 @pytest.mark.parametrize("by", ["message", "header"])

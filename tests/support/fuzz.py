@@ -1,4 +1,4 @@
-"""Fuzzing for a limited time: bytes and text as nobody would write them, from seeds that repeat.
+"""Fuzzing for a limited time: bytes and text that no person writes, from seeds that repeat.
 
 `LATENT_RESONANCE_FUZZ_S` is the time for each boundary in seconds: the default is short, an
 overnight run takes 600. The seed of a failure is in its notes; Hypothesis also keeps the example.

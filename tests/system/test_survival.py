@@ -20,7 +20,7 @@ HOSTILE = (
     f"pack: {'x' * 300}",
     "pack: !!timestamp x",
     f"camera: {{width: 0x{'f' * 4000}}}",
-    "pack: /root/mine",
+    "pack: /home/pi/mine",
     'output: {device: "a\\0b"}',
     "attract: {score: /dev/zero}",
 )
