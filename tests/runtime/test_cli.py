@@ -15,6 +15,7 @@ from tests.support.forked_command import run_forked
 
 from latent_resonance import __version__
 from latent_resonance.config.settings import DEFAULTS, Settings, load_settings
+from latent_resonance.pack import find_pack
 
 COMMANDS = (
     "bench",
@@ -165,6 +166,39 @@ def test_render_writes_the_take_and_reports_it_in_one_line(tmp_path: Path, confi
     assert f"{take}: 2.0 s" in done.stderr
     assert "CPUExecutionProvider" in done.stderr
     assert done.stdout == ""
+
+
+FAIL_WHILE_A_NETWORK_LOADS = """
+import sys, threading
+import click, onnxruntime
+from latent_resonance import LatentResonanceError
+from latent_resonance.cli.terminal import run
+
+options = onnxruntime.SessionOptions()
+options.log_severity_level = 3
+loading = threading.Event()
+
+def load(path):
+    while True:
+        loading.set()
+        onnxruntime.InferenceSession(path, options)
+
+@click.command()
+def fail():
+    raise LatentResonanceError("the value, the rule, the remedy")
+
+threading.Thread(target=load, args=(sys.argv[1],), daemon=True).start()
+loading.wait()
+sys.argv = sys.argv[:1]
+run(fail, "test")
+"""
+
+
+def test_a_command_that_fails_while_a_network_loads_exits_with_its_own_error() -> None:
+    generator = find_pack(Settings().pack) / "generator.onnx"
+    program = [sys.executable, "-c", FAIL_WHILE_A_NETWORK_LOADS, generator]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "test: the value, the rule, the remedy\n")
 
 
 @pytest.mark.realtime

@@ -33,7 +33,6 @@ from latent_resonance.cli.options import (
 )
 from latent_resonance.cli.packs import packs
 from latent_resonance.cli.terminal import (
-    exit_despite_threads,
     exit_with_parent,
     log,
     progress_bar,
@@ -199,8 +198,7 @@ def _perform(
         return read_settings(config, pack)
 
     source = SettingsSource(read, config, unattended, error, log)
-    with exit_despite_threads("load", "generate"):
-        sys.exit(run_voice(settings, source, loader, **options))
+    sys.exit(run_voice(settings, source, loader, **options))
 
 
 @commands.command(short_help="Play live: camera in, sound out.")

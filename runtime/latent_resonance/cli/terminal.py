@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 import click
 
@@ -47,34 +48,42 @@ def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
         yield lambda share: bar.update(int(1000 * share) - bar.pos)
 
 
-def run(command: click.Command, name: str) -> None:
-    """Run a command and exit with its code; errors of the user are printed without traceback."""
+def run(command: click.Command, name: str) -> NoReturn:
+    """Run a command and exit with its code; errors of the user are printed without traceback.
+
+    Threads that hang, or are inside a native library, do not keep the process from ending.
+    """
     signal.signal(signal.SIGTERM, _exit_on_signal)
     log_warnings()
     try:
         command.main(prog_name=name, standalone_mode=False)
+        code: object = 0
+    except SystemExit as leaving:
+        code = leaving.code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         log("interrupted")
-        sys.exit(INTERRUPTED)
+        code = INTERRUPTED
     except LatentResonanceError as error:
         for line in str(error).splitlines():
             log(f"{name}: {line}")
-        sys.exit(error.exit_code)
+        code = error.exit_code
+    _exit(code)
 
 
-@contextmanager
-def exit_despite_threads(*names: str) -> Iterator[None]:
-    """Let an exit inside the `with` block end the process although these threads hang."""
-    try:
-        yield
-    except SystemExit as leaving:
-        if any(thread.name in names for thread in threading.enumerate()):
-            sys.stderr.flush()
-            os._exit(leaving.code if isinstance(leaving.code, int) else 1)
-        raise
+def _exit(code: object) -> NoReturn:
+    """Exit; at once if daemon threads are left.
+
+    Before Python 3.14 such a thread is ended when it comes back from native code while the
+    interpreter finalises, and the C++ code around it (ONNX Runtime's) then aborts the process.
+    """
+    if any(thread.daemon for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
+    sys.exit(code)  # type: ignore[arg-type]  # whatever SystemExit carried
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> None:
