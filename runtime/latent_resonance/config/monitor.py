@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -69,6 +69,7 @@ Networks = Annotated[tuple[Network, ...], BeforeValidator(as_tuple)]
 ClientId = Annotated[str, AfterValidator(_client_id)]
 NamedHost = Annotated[str, AfterValidator(_named_host)]
 Topic = Annotated[str, Field(max_length=100), AfterValidator(_topic)]
+Language = Literal["en", "de", "fr", "es"]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -116,6 +117,9 @@ class Monitor(Section):
     viewers: int = Field(64, ge=1, le=1000, description="pages that may be open at once, 1 to 1000")
     max_hz: float = Field(
         8000.0, ge=1000.0, le=24_000.0, description="top of the live spectrogram, Hz, 1000 to 24000"
+    )
+    language: Language | None = Field(
+        None, description="of the wall: en, de, fr or es; blank is the browser's"
     )
     token_file: Name | None = Field(
         None, description="file of the controls' token; blank is the installation's, or a new one"

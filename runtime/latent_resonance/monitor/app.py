@@ -122,6 +122,7 @@ def make_services(settings: Settings, path: Path, log: Callable[[str], None]) ->
         max_hz=monitor.max_hz,
         proxies=Proxies(monitor.trusted_proxies),
         refusals=refusals,
+        wall_language=monitor.language,
     )
 
 

@@ -32,6 +32,14 @@ from latent_resonance.monitor.metrics import Metrics
 from latent_resonance.monitor.quota import Quota
 from latent_resonance.monitor.refusals import Refusals
 from latent_resonance.monitor.teaching import Teaching, TeachingError
+from latent_resonance.monitor.translations import (
+    LANGUAGES,
+    Table,
+    preferred_language,
+    read_strings,
+    strings_of,
+    translated_page,
+)
 from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
 PAGE = Path(__file__).with_name("page")
@@ -69,6 +77,7 @@ class Services:
     max_hz : top of the frequency axis of the live spectrogram
     proxies : reverse proxies that are believed
     refusals : counts what is refused
+    wall_language : of the live spectrogram's page; None is the browser's
     """
 
     broadcaster: Broadcaster
@@ -81,6 +90,7 @@ class Services:
     max_hz: float
     proxies: Proxies = field(default_factory=Proxies)
     refusals: Refusals = field(default_factory=Refusals)
+    wall_language: str | None = None
 
     def client(self, request: web.BaseRequest) -> str:
         """Address of the client, behind a trusted proxy too."""
@@ -106,8 +116,11 @@ def application(services: Services) -> web.Application:
     """The whole site."""
     site = web.Application(middlewares=[_check_head(services)], client_max_size=MAX_BODY)
     site.on_response_prepare.append(_complete_response(services))
-    for path, name in (("/", "picture.html"), ("/staff", "staff.html")):
-        site.router.add_get(path, _file(name))
+    strings = read_strings()
+    site.router.add_get("/", _page("picture.html", strings, services.wall_language))
+    site.router.add_get("/staff", _page("staff.html", strings))
+    for language in LANGUAGES:
+        site.router.add_get(f"/page/strings-{language}.json", _table(strings, language))
     for file in sorted(PAGE.iterdir()):
         if file.suffix in (".js", ".css", ".svg"):
             site.router.add_get(f"/page/{file.name}", _file(file.name))
@@ -190,6 +203,28 @@ def _with(
 def _file(name: str) -> Handler:
     async def handler(_request: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / name)
+
+    return handler
+
+
+def _page(name: str, strings: Table, language: str | None = None) -> Handler:
+    """A page in one language, or by default in the one that the browser asks for."""
+    html = (PAGE / name).read_text(encoding="utf-8")
+    pages = {each: translated_page(html, strings, each) for each in LANGUAGES}
+
+    async def handler(request: web.Request) -> web.Response:
+        chosen = language or preferred_language(request.headers.get("Accept-Language", ""))
+        headers = {"Content-Language": chosen, "Vary": "Accept-Language"}
+        return web.Response(text=pages[chosen], content_type="text/html", headers=headers)
+
+    return handler
+
+
+def _table(strings: Table, language: str) -> Handler:
+    table = strings_of(strings, language)
+
+    async def handler(_request: web.Request) -> web.Response:
+        return web.json_response(table)
 
     return handler
 

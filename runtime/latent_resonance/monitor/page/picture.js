@@ -3,6 +3,7 @@
 
 import { listen } from "/page/socket.js";
 import { NAMES, palette } from "/page/palettes.js";
+import { t } from "/page/text.js";
 
 const SECONDS = 12; // the width of the page
 const BUFFER_S = 0.2; // of columns, so that a late message does not stop the scrolling
@@ -119,7 +120,7 @@ function choose(name) {
   localStorage.setItem("palette", name);
   colours = palette(name);
   for (const button of document.querySelectorAll("#palettes button")) {
-    button.setAttribute("aria-pressed", String(button.textContent === name));
+    button.setAttribute("aria-pressed", String(button.dataset.name === name));
   }
 }
 
@@ -128,7 +129,8 @@ function offerPalettes() {
   NAMES.forEach((name, i) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = name;
+    button.dataset.name = name;
+    button.textContent = t(`palette_${name}`);
     button.title = String(i + 1);
     button.addEventListener("click", () => choose(name));
     group.append(button);
@@ -173,7 +175,7 @@ listen("/picture", {
     columns.forEach(add);
   },
   onLink: (up) => {
-    document.getElementById("status").textContent = up ? "" : "connecting to the instrument …";
+    document.getElementById("status").textContent = up ? "" : t("connecting");
   },
 });
 requestAnimationFrame(draw);

@@ -1,6 +1,7 @@
 // The staff page: meters, state, controls, teaching. It receives numbers only, never an image.
 
 import { listen } from "/page/socket.js";
+import { number, t, translated } from "/page/text.js";
 
 const TONE_S = 2;
 const RANGES = {
@@ -23,11 +24,11 @@ async function post(path, body) {
       body: JSON.stringify(body),
     });
   } catch {
-    showError("the instrument cannot be reached; reconnecting");
+    showError(t("unreachable"));
     return null;
   }
   if (answer.status === 401) unlock(false);
-  showError(answer.ok ? "" : (await answer.text()).trim());
+  showError(answer.ok ? "" : translated((await answer.text()).trim()));
   return answer.ok ? answer : null;
 }
 
@@ -92,16 +93,16 @@ function showEnergies({ features, level_db, latency_s, present }) {
     const meter = at(`meter-${name}`);
     if (!meter) continue;
     meter.value = value;
-    at(`value-${name}`).textContent = value.toFixed(name === "level" ? 0 : 2);
+    at(`value-${name}`).textContent = number(value, name === "level" ? 0 : 2);
   }
   at("value-latency").textContent = latency_s === null ? "–" : `${Math.round(1000 * latency_s)} ms`;
-  at("value-present").textContent = present ? "face" : "no face";
+  at("value-present").textContent = t(present ? "face" : "no_face");
 }
 
 function buildMeters() {
   const rows = [["level", [-80, 0]], ...Object.entries(RANGES)].flatMap(([name, [low, high]]) => {
     const label = document.createElement("label");
-    label.textContent = name.replaceAll("_", " ") + (name === "level" ? ", dB" : "");
+    label.textContent = name === "level" ? t("level") : t(`feature_${name}`);
     label.htmlFor = `meter-${name}`;
     const meter = document.createElement("meter");
     Object.assign(meter, { id: `meter-${name}`, min: low, max: high, value: low });
@@ -110,9 +111,9 @@ function buildMeters() {
     return [label, meter, output];
   });
   const names = [["visitor", "present"], ["latency", "latency"]];
-  const extra = names.flatMap(([text, id]) => {
+  const extra = names.flatMap(([key, id]) => {
     const label = document.createElement("span");
-    label.textContent = text;
+    label.textContent = t(key);
     const output = document.createElement("output");
     output.id = `value-${id}`;
     return [label, document.createElement("span"), output];
@@ -122,34 +123,35 @@ function buildMeters() {
 
 function duration(seconds) {
   const minutes = Math.floor(seconds / 60);
-  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
+  const hours = Math.floor(minutes / 60);
+  return t("duration", { hours, minutes: String(minutes % 60).padStart(2, "0") });
 }
 
 function showReport(message) {
   report = message.report;
   const r = report;
-  at("doing").textContent = r.doing;
+  at("doing").textContent = translated(r.doing);
   showList(at("state"), [
-    ["opening hours", r.door],
-    ["pack", r.pack],
-    ["images/s", r.images_per_s.toFixed(0)],
-    ["speaker", r.speaker || "none"],
-    ["loudness", r.loudness_lufs <= -70 ? "silence" : `${r.loudness_lufs.toFixed(1)} LUFS`],
-    ["underflows", r.underflows],
-    ["temperature", r.celsius === null ? "unknown" : `${r.celsius.toFixed(0)} °C`],
-    ["load", `${Math.round(100 * r.load)} %`],
-    ["quality", r.tier ? `${r.quality}, tier ${r.tier}: ${r.tier_reason}` : r.quality],
-    ["visits", r.visits],
-    ["played for visitors", duration(r.played_s)],
-    ["uptime", duration(r.uptime_s)],
-    ["settings", r.refused || "valid"],
-    ["overridden features", r.overridden.join(", ") || "none"],
-    ["pages open", message.watching],
-    ["refused by the monitor", message.refused],
-    ["version", r.build],
+    [t("opening_hours"), translated(r.door)],
+    [t("state_pack"), r.pack],
+    [t("images_per_s"), number(r.images_per_s)],
+    [t("speaker"), r.speaker || t("none")],
+    [t("loudness"), r.loudness_lufs <= -70 ? t("silence") : `${number(r.loudness_lufs, 1)} LUFS`],
+    [t("underflows"), number(r.underflows)],
+    [t("temperature"), r.celsius === null ? t("unknown") : `${number(r.celsius)} °C`],
+    [t("load"), `${number(100 * r.load)} %`],
+    [t("quality"), r.tier ? t("tier", { ...r, reason: translated(r.tier_reason) }) : r.quality],
+    [t("visits"), number(r.visits)],
+    [t("played"), duration(r.played_s)],
+    [t("uptime"), duration(r.uptime_s)],
+    [t("settings"), r.refused || t("valid")],
+    [t("overridden"), r.overridden.map((name) => t(`feature_${name}`)).join(", ") || t("none")],
+    [t("pages_open"), number(message.watching)],
+    [t("refused"), number(message.refused)],
+    [t("version"), r.build],
   ]);
-  const kinds = Object.entries(r.faults);
-  showList(at("faults"), kinds.length ? kinds : [["none", ""]]);
+  const kinds = Object.entries(r.faults).map(([kind, n]) => [translated(kind), number(n)]);
+  showList(at("faults"), kinds.length ? kinds : [[t("none"), ""]]);
   showLog(r.news);
   showControls(r);
   showTeaching(message.teaching);
@@ -160,7 +162,8 @@ function showLog(messages) {
     ...[...messages].reverse().map(([ago, text]) => {
       const item = document.createElement("li");
       const time = document.createElement("time");
-      time.textContent = ago < 90 ? `${Math.round(ago)} s ago` : `${Math.round(ago / 60)} min ago`;
+      time.textContent = ago < 90
+        ? t("seconds_ago", { n: number(ago) }) : t("minutes_ago", { n: number(ago / 60) });
       item.append(time, text);
       return item;
     }),
@@ -191,9 +194,9 @@ function showTeaching(teaching) {
   at("correct").setAttribute("aria-pressed", String(teaching.correcting));
   at("keep").disabled = !(teaching.holding && teaching.walking);
   holds = holds && (teaching.holding || teaching.walking);
-  const left = teaching.lease_s ? `held for ${Math.round(teaching.lease_s)} s more` : "";
-  at("lease").textContent = left && !holds ? `${left}, by another page` : left;
-  at("teaching-problem").textContent = teaching.problem;
+  const held = t(holds ? "held_for" : "held_by_other", { n: number(teaching.lease_s) });
+  at("lease").textContent = teaching.lease_s ? held : "";
+  at("teaching-problem").textContent = translated(teaching.problem);
   at("teaching-problem").className = teaching.problem ? "bad" : "";
   const directions = Array.from({ length: teaching.directions }, (_, i) => String(i + 1));
   setOptions(at("direction"), directions, at("direction").value || "1");
@@ -202,8 +205,8 @@ function showTeaching(teaching) {
       const item = document.createElement("li");
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = "forget";
-      button.setAttribute("aria-label", `forget pair ${index + 1}`);
+      button.textContent = t("forget");
+      button.setAttribute("aria-label", t("forget_pair", { n: index + 1 }));
       button.addEventListener("click", () => teach({ do: "forget", index }));
       item.append(pair, button);
       return item;
@@ -259,12 +262,12 @@ const send = listen("/state", {
   onText: (message) => {
     if (message.kind === "energies") showEnergies(message);
     else if (message.kind === "report") showReport(message);
-    else if (message.kind === "public") at("doing").textContent = message.state;
-    else if (message.linked) at("doing").textContent = "the voice does not respond";
-    else at("doing").textContent = "the voice is not running";
+    else if (message.kind === "public") at("doing").textContent = translated(message.state);
+    else if (message.linked) at("doing").textContent = t("voice_silent");
+    else at("doing").textContent = t("voice_gone");
   },
   onLink: (up) => {
-    at("link").textContent = up ? "" : "connection lost; reconnecting …";
+    at("link").textContent = up ? "" : t("lost");
     if (up) sendToken();
   },
 });
