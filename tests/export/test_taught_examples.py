@@ -7,18 +7,22 @@ from pathlib import Path
 import numpy as np
 
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES
-from latent_resonance.link.requests import Pair
-from latent_resonance.monitor.examples_file import write_pairs
+from latent_resonance.monitor.examples import Example, pairs_of
+from latent_resonance.monitor.examples_file import write_examples
 from latent_resonance_export.regressor.examples import GivenZ, read_examples
 
 
-def test_the_monitors_pairs_can_be_read_for_training(tmp_path: Path) -> None:
+def test_the_monitors_examples_can_be_read_for_training(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     low, high = np.array([FEATURE_RANGES[name] for name in FEATURES], np.float32).T
     faces = [low, high, *(low + (high - low) * rng.random((5, len(FEATURES))))]
     z = rng.standard_normal((len(faces), 128)).astype(np.float32)
-    pairs = tuple(Pair(np.float32(face), each) for face, each in zip(faces, z, strict=True))
-    write_pairs(tmp_path / "cello-128.yaml", pairs)
+    kept = tuple(
+        Example((np.float32(face), np.float32(low)), each, name="soft, low")
+        for face, each in zip(faces, z, strict=True)
+    )
+    pairs = pairs_of(kept)
+    write_examples(tmp_path / "cello-128.yaml", kept)
     examples = read_examples(tmp_path / "cello-128.yaml", 128)
     assert len(examples) == len(pairs)
     for example, pair in zip(examples, pairs, strict=True):

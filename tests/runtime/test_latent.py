@@ -80,6 +80,20 @@ def test_the_nearest_anchor_is_the_one_in_the_same_direction() -> None:
     assert np.array_equal(nearest_anchor(z, ANCHORS), ANCHORS[2])
 
 
+def test_a_still_face_rests_at_a_further_anchor_and_at_the_packs_own_once_it_is_removed() -> None:
+    further = np.eye(8, dtype=np.float32)[7] * 3.0
+    face = ANCHORS[0] + 2 * further
+
+    def rest(anchors: tuple[np.ndarray, ...]) -> np.ndarray:
+        glide = LatentGlide(ANCHORS, Latent(drift=0.0), seed=0)
+        glide.add_anchors((further, further[:4]))  # one is for another pack
+        glide.add_anchors(anchors)
+        return [glide.step(face, STILL, 0.1) for _ in range(300)][-1]
+
+    assert rest((further,)) == pytest.approx(further, abs=1e-3)
+    assert rest(()) == pytest.approx(ANCHORS[0], abs=1e-3)
+
+
 def test_the_same_seed_gives_the_same_path() -> None:
     paths = []
     for _ in range(2):

@@ -112,6 +112,7 @@ def test_columns_of_the_wrong_length_are_rejected() -> None:
         {"z": [0.5, -1.25]},
         {"z": None},
         {"pairs": [[*([0.0] * 16), 0.5, 1.0]]},
+        {"anchors": [[0.5, 1.0], [1.0, -1.0]]},
         {"correcting": False},
     ],
 )
@@ -138,6 +139,9 @@ def test_a_request_survives_a_round_trip(content: dict[str, object]) -> None:
         ({"z": [math.inf]}, "a number"),
         ({"pairs": [[0.0] * 16]}, "16 features followed by z"),
         ({"pairs": [[0.0] * 20] * 65}, "at most 64"),
+        ({"anchors": [[0.0] * 2] * 17}, "at most 16"),
+        ({"anchors": [[0.0], [0.0, 1.0]]}, "the same length"),
+        ({"anchors": [[float("nan")]]}, "from -8 to 8"),
         ({"reboot": True}, "no request"),
         ({"muted": True, "standby": True}, "one key"),
         ([], "one key"),

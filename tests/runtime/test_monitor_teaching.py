@@ -13,19 +13,23 @@ import yaml
 from tests.support.status_reports import PLAYING
 
 from latent_resonance.face_state import FEATURES, neutral_features
-from latent_resonance.link.requests import MAX_PAIRS, OVERRIDE_TIMEOUT_S, Request
+from latent_resonance.link.requests import MAX_ANCHORS, MAX_PAIRS, OVERRIDE_TIMEOUT_S, Request
 from latent_resonance.link.telemetry import Energies
-from latent_resonance.monitor.examples_file import ExamplesFileError, read_pairs
+from latent_resonance.monitor.examples_file import ExamplesFileError, read_examples
 from latent_resonance.monitor.ganspace import (
     N_DIRECTIONS,
-    ganspace_directions,
+    LatentSpace,
+    latent_space_of,
     principal_directions,
 )
-from latent_resonance.monitor.teaching import LEASE_S, Teaching, TeachingError, rotated
+from latent_resonance.monitor.hold import LEASE_S
+from latent_resonance.monitor.latent_map import rotated
+from latent_resonance.monitor.teaching import Teaching, TeachingError
 
 DIM = 8
 REPORT = replace(PLAYING, pack="cello", z=tuple(float(x) for x in np.linspace(-1, 1, DIM)))
 AXES = np.eye(N_DIRECTIONS, DIM, dtype=np.float32)
+ANCHORS = np.eye(DIM, dtype=np.float32)[::-1][:2].copy()
 
 
 class Setup:
@@ -34,7 +38,9 @@ class Setup:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.requests: list[Request] = []
-        self.teaching = Teaching(folder, self.requests.append, lambda _pack: AXES, seed=1)
+        self.teaching = Teaching(
+            folder, self.requests.append, lambda _pack: LatentSpace(ANCHORS, AXES), seed=1
+        )
         self.teaching.on_message(REPORT)
         self.set_features(mouth_open=0.5)
 
@@ -44,8 +50,14 @@ class Setup:
             features[FEATURES.index(name)] = value
         self.teaching.on_message(Energies(1, 1, "play", True, -20.0, 0.06, features))
 
-    def do(self, name: str, **more: Any) -> None:
-        asyncio.run(self.teaching.do({"do": name} | more))
+    def do(self, do: str, **more: Any) -> None:
+        asyncio.run(self.teaching.do({"do": do} | more))
+
+    def keep(self, **values: float) -> None:
+        """Keep a face with these features and a random sound."""
+        self.set_features(**({"mouth_open": 0.5} | values))
+        for step in ("hold", "random", "keep"):
+            self.do(step)
 
     def last(self, kind: str) -> Any:
         return [request.value for request in self.requests if request.kind == kind][-1]
@@ -85,7 +97,7 @@ def test_a_page_that_renews_goes_on_holding_and_one_that_only_looks_does_not(set
     for t in range(200, 260, 2):
         setup.teaching.due(float(t))
         setup.do("nothing")
-    assert setup.teaching.face is None
+    assert setup.teaching.hold.face is None
     assert setup.teaching.state()["lease_s"] == 0
 
 
@@ -140,7 +152,8 @@ def test_a_kept_pair_is_sent_at_once_and_again_after_a_restart(setup: Setup) -> 
     (restored,) = later.last("pairs")
     assert np.allclose(restored.z, pair.z, atol=1e-4)
     assert np.allclose(restored.features, pair.features, atol=1e-4)
-    assert "mouth open 0.50" in later.teaching.state()["pairs"][0]
+    (example,) = later.teaching.state()["examples"]
+    assert example["faces"][0][0] == ("mouth_open", 0.5)
 
 
 def test_a_pair_can_be_forgotten(setup: Setup) -> None:
@@ -157,8 +170,7 @@ def test_a_pair_can_be_forgotten(setup: Setup) -> None:
 
 
 def test_the_file_holds_only_features_and_z(setup: Setup) -> None:
-    setup.do("hold")
-    setup.do("keep")
+    setup.keep()
     (path,) = setup.folder.iterdir()
     (entry,) = yaml.safe_load(path.read_text())
     assert set(entry) == {"face", "sound"}
@@ -168,8 +180,7 @@ def test_the_file_holds_only_features_and_z(setup: Setup) -> None:
 
 
 def test_each_pack_has_its_own_pairs(setup: Setup) -> None:
-    setup.do("hold")
-    setup.do("keep")
+    setup.keep()
     setup.teaching.on_message(replace(REPORT, pack="voices"))
     assert setup.last("pairs") == ()
     setup.teaching.on_message(REPORT)
@@ -177,8 +188,7 @@ def test_each_pack_has_its_own_pairs(setup: Setup) -> None:
 
 
 def test_a_restarted_voice_receives_the_pairs_again(setup: Setup) -> None:
-    setup.do("hold")
-    setup.do("keep")
+    setup.keep()
     setup.teaching.on_link(False)
     setup.requests.clear()
     setup.teaching.on_link(True)
@@ -188,26 +198,23 @@ def test_a_restarted_voice_receives_the_pairs_again(setup: Setup) -> None:
 
 @pytest.mark.parametrize("content", ["{", "nonsense", "- face: {}\n  sound: {z: [1]}", "- 3"])
 def test_a_damaged_file_is_renamed_and_reported(setup: Setup, content: str) -> None:
-    setup.do("hold")
-    setup.do("keep")
+    setup.keep()
     (path,) = setup.folder.iterdir()
     path.write_text(content)
     later = Setup(setup.folder)
     assert later.last("pairs") == ()
     assert "is kept as" in later.teaching.state()["problem"]
     assert path.with_suffix(".damaged.yaml").read_text() == content
-    later.do("hold")
-    later.do("keep")
-    assert len(read_pairs(path, DIM)) == 1
+    later.keep()
+    assert len(read_examples(path, DIM)) == 1
 
 
 def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     setup = Setup(tmp_path / "file" / "taught")
-    setup.do("hold")
     with pytest.raises(TeachingError, match="cannot be saved"):
-        setup.do("keep")
-    assert setup.teaching.state()["pairs"] == []
+        setup.keep()
+    assert setup.teaching.state()["examples"] == []
 
 
 @pytest.mark.parametrize(
@@ -222,6 +229,12 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         ({"do": "direction", "index": 0, "amount": "far"}, "from -2 to 2"),
         ({"do": "direction", "index": 0, "amount": float("nan")}, "from -2 to 2"),
         ({"do": "correct", "on": "yes"}, "true or false"),
+        ({"do": "undo"}, "nothing to undo"),
+        ({"do": "play", "index": 0}, "whole number below 0"),
+        ({"do": "map", "x": 0.0, "y": 1.5}, "y 1.5 should be from -1 to 1"),
+        ({"do": "map", "x": True, "y": 0.5}, "x True should be"),
+        ({"do": "keep place", "name": ""}, "choose a sound first"),
+        ({"do": "forget place", "index": 0}, "whole number below 0"),
     ],
 )
 def test_an_impossible_step_is_refused_with_the_rule(
@@ -238,12 +251,127 @@ def test_teaching_needs_a_message_from_the_voice(tmp_path: Path) -> None:
             asyncio.run(teaching.do({"do": name}))
 
 
-def test_the_number_of_pairs_is_limited(setup: Setup) -> None:
+def test_why_a_pair_cannot_be_kept_is_said_until_it_can(setup: Setup) -> None:
+    reasons = [setup.teaching.state()["why_not_keep"]]
+    for step in ("hold", "random", "let go"):
+        setup.do(step)
+        reasons.append(setup.teaching.state()["why_not_keep"])
+    assert reasons == ["hold a face first", "choose a sound first", "", "hold a face first"]
+
+
+def test_a_pair_that_is_played_is_held_with_its_face_and_its_sound(setup: Setup) -> None:
+    setup.keep(mouth_open=0.9)
+    (pair,) = setup.last("pairs")
+    setup.do("let go")
+    setup.do("play", index=0)
+    assert setup.last("override")["mouth_open"] == pytest.approx(0.9)
+    assert np.allclose(setup.last("z"), pair.z, atol=1e-5)
+    assert setup.teaching.due(1.0)
+    assert setup.teaching.due(1.0 + LEASE_S)[-1].value is None
+
+
+def test_a_sound_can_have_several_faces_and_each_makes_it(setup: Setup) -> None:
+    setup.keep(mouth_open=0.9)
+    setup.set_features(head_yaw=0.5)
     setup.do("hold")
-    setup.do("keep")
-    setup.teaching.pairs *= MAX_PAIRS
+    setup.do("add face", index=0)
+    first, second = setup.last("pairs")
+    assert np.array_equal(first.z, second.z)
+    assert (first.features != second.features).any()
+    (restored,) = Setup(setup.folder).teaching.state()["examples"]
+    assert len(restored["faces"]) == 2
+    setup.do("remove face", index=0, face=0)
+    assert len(setup.last("pairs")) == 1
+    setup.do("remove face", index=0, face=0)
+    assert setup.last("pairs") == ()
+
+
+def test_a_name_is_kept_in_the_file(setup: Setup) -> None:
+    setup.keep()
+    setup.do("name", index=0, name=" soft, löw ")
+    assert Setup(setup.folder).teaching.state()["examples"][0]["name"] == "soft, löw"
+    for name in ("x" * 41, "a\nb", 3, None):
+        with pytest.raises(TeachingError, match="should be a name of at most 40"):
+            setup.do("name", index=0, name=name)
+
+
+def test_every_change_can_be_undone_in_turn(setup: Setup) -> None:
+    setup.keep()
+    setup.keep(head_yaw=0.4)
+    setup.do("name", index=1, name="second")
+    setup.do("forget", index=0)
+    setup.do("keep place", name="door")
+    states = []
+    while setup.teaching.state()["can_undo"]:
+        setup.do("undo")
+        state = setup.teaching.state()
+        states.append(([each["name"] for each in state["examples"]], len(state["map"]["places"])))
+    assert states == [(["second"], 0), (["", "second"], 0), (["", ""], 0), ([""], 0), ([], 0)]
+    assert setup.last("pairs") == ()
+    assert read_examples(next(setup.folder.glob("cello-8.yaml")), DIM) == ()
+
+
+def test_the_shares_say_how_much_each_example_counts_for_the_present_face(setup: Setup) -> None:
+    setup.keep(mouth_open=0.9)
+    setup.keep(head_yaw=0.6)
+    setup.do("correct", on=True)
+
+    def shares() -> list[float]:
+        return [each["share"] for each in setup.teaching.state()["examples"]]
+
+    assert shares() == pytest.approx([0, 1], abs=0.02)
+    setup.do("let go")
+    setup.set_features(mouth_open=0.9)
+    assert shares() == pytest.approx([1, 0], abs=0.02)
+    setup.set_features(head_roll=1.5)
+    assert shares() == pytest.approx([0, 0], abs=0.02)
+    setup.set_features(mouth_open=0.7, head_yaw=0.3)
+    first, second = shares()
+    assert 0.05 < first < 0.95
+    assert 0.05 < second < 0.95
+    assert first + second < 1.0
+    setup.do("correct", on=False)
+    assert shares() == [0, 0]
+
+
+def test_a_finger_on_the_map_is_held_as_z_and_shown_where_it_is(setup: Setup) -> None:
+    setup.do("map", x=0.0, y=0.0)
+    assert np.allclose(setup.last("z"), ANCHORS[0] * np.sqrt(DIM), atol=1e-5)
+    setup.do("map", x=0.3, y=-0.4)
+    assert np.mean(np.square(setup.last("z"))) == pytest.approx(1.0, rel=1e-5)
+    assert setup.teaching.state()["map"]["present"] == pytest.approx((0.3, -0.4), abs=1e-5)
+    assert setup.teaching.state()["map"]["anchors"][0] == pytest.approx((0.0, 0.0), abs=1e-6)
+    assert setup.teaching.due(1.0)[-1].kind == "z"
+
+
+def test_a_place_that_is_kept_becomes_an_anchor_and_survives_a_restart(setup: Setup) -> None:
+    setup.do("map", x=0.5, y=0.0)
+    setup.do("keep place", name="door")
+    (anchor,) = setup.last("anchors")
+    assert np.allclose(anchor, setup.last("z"), atol=1e-5)
+    later = Setup(setup.folder)
+    assert np.allclose(later.last("anchors"), [anchor], atol=1e-4)
+    later.do("play place", index=0)
+    assert np.allclose(later.last("z"), anchor, atol=1e-3)
+    later.do("forget place", index=0)
+    assert later.last("anchors") == ()
+
+
+def test_the_number_of_places_is_limited(setup: Setup) -> None:
+    setup.do("random")
+    for _ in range(MAX_ANCHORS):
+        setup.do("keep place")
     with pytest.raises(TeachingError, match="forget one first"):
-        setup.do("keep")
+        setup.do("keep place")
+
+
+def test_the_number_of_pairs_is_limited(setup: Setup) -> None:
+    setup.keep()
+    taught = setup.teaching.taught
+    taught.now = taught.now._replace(examples=taught.now.examples * MAX_PAIRS)
+    for step in ({"do": "keep"}, {"do": "add face", "index": 0}):
+        with pytest.raises(TeachingError, match="forget one first"):
+            setup.do(**step)
 
 
 def test_rotating_by_a_right_angle_gives_the_other_direction() -> None:
@@ -262,13 +390,13 @@ def test_the_directions_are_those_that_change_the_output_most() -> None:
 
 
 def test_the_directions_of_a_pack_are_deterministic_unit_vectors(pack_folder: Path) -> None:
-    found = ganspace_directions(pack_folder)
+    found = latent_space_of(pack_folder).directions
     assert found.shape == (N_DIRECTIONS, DIM)
     assert np.allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
-    assert np.array_equal(found, ganspace_directions(pack_folder))
+    assert np.array_equal(found, latent_space_of(pack_folder).directions)
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "pairs.yaml").mkdir()
     with pytest.raises(ExamplesFileError):
-        read_pairs(tmp_path / "pairs.yaml", DIM)
+        read_examples(tmp_path / "pairs.yaml", DIM)

@@ -135,8 +135,8 @@ class _Reader:
         self.mistakes.append((self.lines[location], what))
 
     def example(self, pair: Any, i: int) -> Example:  # noqa: ANN401  any YAML value
-        if not isinstance(pair, dict) or set(pair) != {"face", "sound"}:
-            self.add_mistake((i,), f"a pair has a face and a sound and nothing else; {SHAPE}")
+        if not isinstance(pair, dict) or set(pair) - {"name"} != {"face", "sound"}:
+            self.add_mistake((i,), f"a pair has a face and a sound, perhaps a name; {SHAPE}")
             return Example(self.lines[i,], neutral_features(), ClipOfDataset(0))
         features = self.face(pair["face"], (i, "face"))
         return Example(self.lines[i,], features, self.sound(pair["sound"], (i, "sound")))

@@ -12,6 +12,7 @@ ranges are checked here, before any other code uses the request.
     {"override": {"mouth_open": 0.4}}   replaces features for OVERRIDE_TIMEOUT_S; {} ends it
     {"z": [0.1, …]}              replaces z for OVERRIDE_TIMEOUT_S; null ends it
     {"pairs": [[16 features, z], …]}    taught examples; [] removes them
+    {"anchors": [z, …]}          further anchors for a still face; [] removes them
     {"correcting": true}         whether the examples correct the regressor
 """
 
@@ -37,6 +38,7 @@ MAX_ABS_Z = 8.0  # standard deviations
 MAX_LATENT_DIM = 512
 ROUNDING_TOLERANCE = 1e-4  # by which a number printed in decimal may exceed its range
 MAX_PAIRS = 64
+MAX_ANCHORS = 16
 PACK_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
@@ -101,7 +103,9 @@ def _jsonable(value: Any) -> Any:  # noqa: ANN401  the value types of all kinds
     if isinstance(value, np.ndarray):
         return [round(float(x), 5) for x in value]
     if isinstance(value, tuple):
-        return [[*_jsonable(pair.features), *_jsonable(pair.z)] for pair in value]
+        return [_jsonable(each) for each in value]
+    if isinstance(value, Pair):
+        return [*_jsonable(value.features), *_jsonable(value.z)]
     return value
 
 
@@ -162,6 +166,15 @@ def _pair(row: object) -> Pair:
     return Pair(clip_features(np.array(features)), _z(row[n:]))
 
 
+def _anchors(value: object) -> tuple[FloatArray, ...]:
+    if not isinstance(value, list) or len(value) > MAX_ANCHORS:
+        raise RequestError(f"anchors should be a list of at most {MAX_ANCHORS}")
+    anchors = tuple(map(_z, value))
+    if len({len(each) for each in anchors}) > 1:
+        raise RequestError("anchors should have the same length")
+    return anchors
+
+
 KINDS: dict[str, Callable[[object], Any]] = {
     "volume_db": _number_in(MIN_VOLUME_DB, 0.0),
     "muted": _boolean,
@@ -172,5 +185,6 @@ KINDS: dict[str, Callable[[object], Any]] = {
     "override": _override,
     "z": _z_or_none,
     "pairs": _pairs,
+    "anchors": _anchors,
     "correcting": _boolean,
 }

@@ -1,14 +1,15 @@
 """Directions in the latent space that change the sound most.
 
-Runs in a worker thread of the monitor on first use; takes some seconds. In: a pack. Out:
-directions of z. GANSpace (Härkönen et al. 2020, section 3.2) for a generator whose latent space is
-z itself: principal components of the generated spectrograms, each mapped back to z by least
-squares.
+Runs in a worker thread of the monitor on first use; takes some seconds. In: a pack. Out: its
+anchors, and directions of z. GANSpace (Härkönen et al. 2020, section 3.2) for a generator whose
+latent space is z itself: principal components of the generated spectrograms, each mapped back to z
+by least squares.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +19,25 @@ from latent_resonance.pack import open_pack
 
 N_SAMPLES = 160
 N_DIRECTIONS = 6
+SHORTEST = 1e-6  # vector that has a direction
 COARSE_BANDS, COARSE_FRAMES = 128, 16  # enough for timbre, and roughly for rhythm
 
 
-def ganspace_directions(folder: Path) -> FloatArray:
-    """Unit vectors (N_DIRECTIONS, latent_dim), strongest first; deterministic for a pack.
+class LatentSpace(NamedTuple):
+    """What is known of a pack's latent space."""
+
+    anchors: FloatArray  # (n, latent_dim)
+    directions: FloatArray  # (N_DIRECTIONS, latent_dim), unit vectors, strongest first
+
+    @property
+    def centre(self) -> FloatArray:
+        """Of a map: the first anchor (latent_dim,), or the third direction if that is 0."""
+        first: FloatArray = self.anchors[0]
+        return first if np.linalg.norm(first) > SHORTEST else self.directions[2]
+
+
+def latent_space_of(folder: Path) -> LatentSpace:
+    """Anchors and directions of a pack; deterministic.
 
     Raises
     ------
@@ -35,7 +50,7 @@ def ganspace_directions(folder: Path) -> FloatArray:
     networks = load_networks(pack, Inference())
     z = np.random.default_rng(0).standard_normal((N_SAMPLES, pack.latent_dim)).astype(np.float32)
     outputs = np.stack([_downsampled(networks.spectrogram_of(each)) for each in z])
-    return principal_directions(z, outputs, N_DIRECTIONS)
+    return LatentSpace(pack.anchors, principal_directions(z, outputs, N_DIRECTIONS))
 
 
 def principal_directions(z: FloatArray, outputs: FloatArray, count: int) -> FloatArray:

@@ -27,6 +27,7 @@ from latent_resonance.monitor.addresses import Proxies, prefix_of
 from latent_resonance.monitor.auth import Authenticator, is_local_host, is_same_origin
 from latent_resonance.monitor.broadcast import Broadcaster
 from latent_resonance.monitor.connections import Connection
+from latent_resonance.monitor.examples_exchange import MAX_BYTES as MAX_EXAMPLES_BYTES
 from latent_resonance.monitor.health import health_of, healthz
 from latent_resonance.monitor.metrics import Metrics
 from latent_resonance.monitor.quota import Quota
@@ -128,6 +129,8 @@ def application(services: Services) -> web.Application:
         site.router.add_get(path, _websocket(services, stream))
     site.router.add_post("/ask", _with(services, _control))
     site.router.add_post("/teach", _with(services, _teach))
+    site.router.add_get("/examples", _with(services, _export_examples))
+    site.router.add_post("/examples", _with(services, _import_examples))
     site.router.add_get("/metrics", _with(services, _metrics))
     site.router.add_get("/healthz", _with(services, _health))
     return site
@@ -421,6 +424,20 @@ def _check_token(authorization: str, client: str, services: Services) -> None:
         )
 
 
+def _check_authorised(request: web.Request, services: Services) -> None:
+    """Refuse a request without the token, or from a page of another machine.
+
+    Raises
+    ------
+    HTTPException
+        It is not permitted.
+    """
+    if not is_same_origin(request.headers, required=False):
+        raise web.HTTPForbidden(text="not from one of this machine's own pages\n")
+    authorization = request.headers.get("Authorization", "")
+    _check_token(authorization, services.client(request), services)
+
+
 async def _authorised_json(request: web.Request, services: Services) -> dict[str, Any]:
     """The body of a request with the token.
 
@@ -429,14 +446,11 @@ async def _authorised_json(request: web.Request, services: Services) -> dict[str
     HTTPException
         The request is not permitted, or its body is not a JSON object.
     """
-    if not is_same_origin(request.headers, required=False):
-        raise web.HTTPForbidden(text="not from one of this machine's own pages\n")
-    authorization = request.headers.get("Authorization", "")
-    _check_token(authorization, services.client(request), services)
+    _check_authorised(request, services)
     if request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="should be application/json\n")
     try:
-        content = json.loads(await _body(request))
+        content = json.loads((await _body(request)).decode())
     except (ValueError, RecursionError) as error:
         raise web.HTTPBadRequest(text="not JSON in UTF-8\n") from error
     if not isinstance(content, dict):
@@ -444,19 +458,17 @@ async def _authorised_json(request: web.Request, services: Services) -> dict[str
     return content
 
 
-async def _body(request: web.Request) -> str:
-    """The body as text. JSON is UTF-8 (RFC 8259, 8.1), whatever charset the header names.
+async def _body(request: web.Request) -> bytes:
+    """The body. JSON is UTF-8 (RFC 8259, 8.1), whatever charset the header names.
 
     Raises
     ------
     HTTPRequestTimeout, HTTPBadRequest
         It does not arrive, in time or in one piece.
-    UnicodeDecodeError
-        It is not UTF-8.
     """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            return (await request.read()).decode()
+            return await request.read()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the body has not arrived\n") from None
     except (web.RequestPayloadError, ConnectionError):
@@ -478,13 +490,37 @@ async def _control(request: web.Request, services: Services) -> web.Response:
 async def _teach(request: web.Request, services: Services) -> web.Response:
     """A step of teaching, see `teaching.py`; responds with the new state."""
     content = await _authorised_json(request, services)
-    try:
+    with _teaching_errors():
         await services.teaching.do(content)
+    return web.json_response(services.teaching.state())
+
+
+async def _export_examples(request: web.Request, services: Services) -> web.Response:
+    """What was taught for the present pack, as a file."""
+    _check_authorised(request, services)
+    with _teaching_errors():
+        text = await services.teaching.export_file()
+    headers = {"Content-Disposition": 'attachment; filename="examples.json"'}
+    return web.Response(text=text, content_type="application/json", headers=headers)
+
+
+async def _import_examples(request: web.Request, services: Services) -> web.Response:
+    """Replace what was taught by a file; responds with the new state."""
+    _check_authorised(request, services)
+    content = await _body(request.clone(client_max_size=MAX_EXAMPLES_BYTES))
+    with _teaching_errors():
+        await services.teaching.import_file(content)
+    return web.json_response(services.teaching.state())
+
+
+@contextlib.contextmanager
+def _teaching_errors() -> Iterator[None]:
+    try:
+        yield
     except TeachingError as error:
         raise web.HTTPBadRequest(text=f"{error}\n") from error
     except VoiceUnavailableError as error:
         raise web.HTTPServiceUnavailable(text=f"{error}\n") from error
-    return web.json_response(services.teaching.state())
 
 
 async def _metrics(request: web.Request, services: Services) -> web.Response:

@@ -22,7 +22,7 @@ from latent_resonance.monitor.broadcast import Broadcaster
 RETRY_S = 0.5  # between two attempts to connect
 TIMEOUT_S = 5.0  # a voice that sends nothing for this long has hung
 QUEUE_LENGTH = 64  # requests
-PERSISTENT = ("volume_db", "muted", "standby", "quiet", "pack", "correcting", "pairs")
+PERSISTENT = ("volume_db", "muted", "standby", "quiet", "pack", "correcting", "pairs", "anchors")
 
 
 class VoiceUnavailableError(LatentResonanceError):

@@ -196,6 +196,7 @@ class Engine:
             interval_s = 1.0 / spectrograms_per_s_at(state.tier, rate)
             latent_dim = instrument.pack.latent_dim
             instrument.generator.correction = state.remote.correction(latent_dim)
+            instrument.generator.glide.add_anchors(state.remote.anchors)
             held = state.remote.held_z(now_s, latent_dim)
             target = instrument.generator.target_of(features, held)
             if schedule.due(target, now_s, interval_s):

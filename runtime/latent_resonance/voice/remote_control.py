@@ -27,6 +27,7 @@ class RemoteControl:
     volume_db : gain relative to the settings, 0 or below
     muted, standby, quiet : see `link/requests.py`
     pack : name of a pack to play instead of the settings' own, or None
+    anchors : z to which a still face moves, besides the pack's
     pairs, correcting : examples of (features, z), and whether they correct the regressor
     """
 
@@ -34,6 +35,7 @@ class RemoteControl:
         self.volume_db = 0.0
         self.muted = self.standby = self.quiet = False
         self.pack: str | None = None
+        self.anchors: tuple[FloatArray, ...] = ()
         self.pairs: tuple[Pair, ...] = ()
         self.correcting = True
         self._correction: Correction | None = None

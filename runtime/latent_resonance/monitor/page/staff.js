@@ -1,6 +1,9 @@
 // The staff page: meters, state, controls, teaching. It receives numbers only, never an image.
 
+import { at, element, rebuild, setText } from "/page/dom.js";
+import { setUpMap } from "/page/map.js";
 import { listen } from "/page/socket.js";
+import { setUpTeaching } from "/page/teaching.js";
 import { number, t, translated } from "/page/text.js";
 
 const TONE_S = 2;
@@ -10,18 +13,22 @@ const RANGES = {
   head_roll: [-1.57, 1.57], yaw_velocity: [-5, 5], pitch_velocity: [-5, 5], roll_velocity: [-5, 5],
   mouth_velocity: [-10, 10], brow_velocity: [-10, 10], motion: [0, 1], stillness: [0, 1],
 };
-const at = (id) => document.getElementById(id);
 let token = sessionStorage.getItem("token") ?? "";
 let report = null;
 let moving = false; // while the volume slider is in use
 
+// POST an object as JSON, or a file as it is; GET without either. Null if it is refused.
 async function post(path, body) {
+  const isFile = body instanceof Blob;
   let answer;
   try {
     answer = await fetch(path, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
-      body: JSON.stringify(body),
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        "Content-Type": isFile ? "application/octet-stream" : "application/json",
+        Authorization: `Bearer ${token}`,
+      },
+      body: isFile ? body : JSON.stringify(body),
     });
   } catch {
     showError(t("unreachable"));
@@ -34,14 +41,14 @@ async function post(path, body) {
 
 const control = (kind, value) => post("/ask", { [kind]: value });
 
-let holds = false; // whether this page holds a face or a sound, and renews that
-const RENEW_MS = 10000; // the monitor lets go after 45 s, as when this page is closed
-
-async function teach(step) {
-  if (step.do !== "renew") holds = !["nothing", "let go"].includes(step.do);
-  const answer = await post("/teach", step);
-  if (answer) showTeaching(await answer.json());
+function showTeaching(state) {
+  if (!state) return;
+  teaching.show(state);
+  showMap(state);
 }
+
+const teaching = setUpTeaching(post, showTeaching);
+const showMap = setUpMap(teaching.teach);
 
 function showError(text) {
   at("answer").textContent = text;
@@ -49,7 +56,7 @@ function showError(text) {
 }
 
 function unlock(open) {
-  at("controls").disabled = at("teaching").disabled = !open;
+  for (const each of document.querySelectorAll("fieldset[data-locked]")) each.disabled = !open;
   at("key").hidden = open;
   if (open) {
     sessionStorage.setItem("token", token);
@@ -77,15 +84,10 @@ async function tokenAccepted() {
 }
 
 function showList(list, entries) {
-  list.replaceChildren(
-    ...entries.flatMap(([name, value]) => {
-      const term = document.createElement("dt");
-      const definition = document.createElement("dd");
-      term.textContent = name;
-      definition.textContent = value;
-      return [term, definition];
-    }),
-  );
+  rebuild(list, entries, ([name, value]) => [
+    element("dt", { textContent: name }),
+    element("dd", { textContent: value }),
+  ]);
 }
 
 function showEnergies({ features, level_db, latency_s, present }) {
@@ -130,7 +132,7 @@ function duration(seconds) {
 function showReport(message) {
   report = message.report;
   const r = report;
-  at("doing").textContent = translated(r.doing);
+  setText(at("doing"), translated(r.doing));
   showList(at("state"), [
     [t("opening_hours"), translated(r.door)],
     [t("state_pack"), r.pack],
@@ -158,16 +160,15 @@ function showReport(message) {
 }
 
 function showLog(messages) {
-  at("log").replaceChildren(
-    ...[...messages].reverse().map(([ago, text]) => {
-      const item = document.createElement("li");
-      const time = document.createElement("time");
-      time.textContent = ago < 90
-        ? t("seconds_ago", { n: number(ago) }) : t("minutes_ago", { n: number(ago / 60) });
-      item.append(time, text);
-      return item;
-    }),
-  );
+  const recent = [...messages].reverse().map(([ago, text]) => [age(ago), text]);
+  rebuild(at("log"), recent, ([ago, text]) => {
+    return element("li", {}, element("time", { textContent: ago }), text);
+  });
+}
+
+function age(seconds) {
+  if (seconds < 90) return t("seconds_ago", { n: number(seconds) });
+  return t("minutes_ago", { n: number(seconds / 60) });
 }
 
 function showControls(r) {
@@ -186,32 +187,6 @@ function setOptions(list, names, selected) {
   const current = [...list.options].map((option) => option.value);
   if (current.join() !== names.join()) list.replaceChildren(...names.map((name) => new Option(name)));
   if (document.activeElement !== list) list.value = selected;
-}
-
-function showTeaching(teaching) {
-  if (!teaching) return;
-  at("hold").setAttribute("aria-pressed", String(teaching.holding));
-  at("correct").setAttribute("aria-pressed", String(teaching.correcting));
-  at("keep").disabled = !(teaching.holding && teaching.walking);
-  holds = holds && (teaching.holding || teaching.walking);
-  const held = t(holds ? "held_for" : "held_by_other", { n: number(teaching.lease_s) });
-  at("lease").textContent = teaching.lease_s ? held : "";
-  at("teaching-problem").textContent = translated(teaching.problem);
-  at("teaching-problem").className = teaching.problem ? "bad" : "";
-  const directions = Array.from({ length: teaching.directions }, (_, i) => String(i + 1));
-  setOptions(at("direction"), directions, at("direction").value || "1");
-  at("pairs").replaceChildren(
-    ...teaching.pairs.map((pair, index) => {
-      const item = document.createElement("li");
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = t("forget");
-      button.setAttribute("aria-label", t("forget_pair", { n: index + 1 }));
-      button.addEventListener("click", () => teach({ do: "forget", index }));
-      item.append(pair, button);
-      return item;
-    }),
-  );
 }
 
 for (const button of document.querySelectorAll("[data-switch]")) {
@@ -234,40 +209,22 @@ at("next").addEventListener("click", () => {
   const { packs, pack } = report;
   control("pack", packs[(packs.indexOf(pack) + 1) % packs.length]);
 });
-at("hold").addEventListener("click", () => teach({ do: "hold" }));
-at("letgo").addEventListener("click", () => teach({ do: "let go" }));
-at("keep").addEventListener("click", () => teach({ do: "keep" }));
-at("correct").addEventListener("click", () => {
-  teach({ do: "correct", on: at("correct").getAttribute("aria-pressed") !== "true" });
-});
-for (const button of document.querySelectorAll("[data-walk]")) {
-  button.addEventListener("click", () => teach({ do: button.dataset.walk }));
-}
-at("amount").addEventListener("change", () => {
-  teach({
-    do: "direction",
-    index: Number(at("direction").value || 1) - 1,
-    amount: Number(at("amount").value),
-  });
-});
 addEventListener("keydown", ({ key, target, ctrlKey, altKey, metaKey }) => {
   if (ctrlKey || altKey || metaKey || /^(INPUT|SELECT)$/.test(target.tagName)) return;
   if (key === "m" && !at("controls").disabled) document.querySelector("[data-switch=muted]").click();
   if (key === "p") location.href = "/";
 });
 
-setInterval(() => holds && teach({ do: "renew" }), RENEW_MS);
 buildMeters();
 const send = listen("/state", {
   onText: (message) => {
     if (message.kind === "energies") showEnergies(message);
     else if (message.kind === "report") showReport(message);
-    else if (message.kind === "public") at("doing").textContent = translated(message.state);
-    else if (message.linked) at("doing").textContent = t("voice_silent");
-    else at("doing").textContent = t("voice_gone");
+    else if (message.kind === "public") setText(at("doing"), translated(message.state));
+    else setText(at("doing"), t(message.linked ? "voice_silent" : "voice_gone"));
   },
   onLink: (up) => {
-    at("link").textContent = up ? "" : t("lost");
+    setText(at("link"), up ? "" : t("lost"));
     if (up) sendToken();
   },
 });

@@ -31,6 +31,7 @@ POSTURE = np.array([FEATURES.index(name) for name in REACH])
 PER_REACH = np.array([1.0 / reach for reach in REACH.values()], np.float32)
 NEAREST = 1e-6  # squared distance below which a face is the example
 SHORTEST = 1e-6  # vector that has a direction
+SMALLEST = 1e-30  # sum of weights that is divided by
 
 
 class Correction:
@@ -46,17 +47,23 @@ class Correction:
         self.directions = np.stack([_direction(pair.z) for pair in pairs])
         self.latent_dim = self.directions.shape[1]
 
-    def corrected(self, features: FeatureVector, z: FloatArray) -> FloatArray:
-        """The corrected z (latent_dim,), of the same norm; the same array far from all examples."""
+    def shares(self, features: FeatureVector) -> FloatArray:
+        """The share of each pair in the corrected z, (n,); the rest to 1 is the regressor's."""
         offset = self.positions - features[POSTURE] * PER_REACH
         squared = np.sum(np.square(offset), axis=1)
         near = np.exp(-0.5 * squared)
-        share = 1.0 - float(np.prod(1.0 - near))  # 1 at an example, 0 far from all
+        share = 1.0 - np.prod(1.0 - near)  # 1 at an example, 0 far from all
+        weight = near / (squared + NEAREST)
+        shares: FloatArray = share * weight / max(float(weight.sum()), SMALLEST)
+        return shares
+
+    def corrected(self, features: FeatureVector, z: FloatArray) -> FloatArray:
+        """The corrected z (latent_dim,), of the same norm; the same array far from all examples."""
+        shares = self.shares(features)
+        share = float(shares.sum())
         if share < 1e-3:
             return z
-        weight = near / (squared + NEAREST)
-        example = weight @ self.directions / weight.sum()
-        mixed = (1.0 - share) * _direction(z) + share * example
+        mixed = (1.0 - share) * _direction(z) + shares @ self.directions
         length = float(np.linalg.norm(mixed))
         if length < SHORTEST:  # opposite directions, exactly half way
             return z

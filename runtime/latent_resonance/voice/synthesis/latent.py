@@ -73,10 +73,15 @@ class LatentGlide:
 
     The jitter is an Ornstein-Uhlenbeck process of unit variance (Uhlenbeck & Ornstein 1930),
     discretised exactly, so that its spectrum is the same at any step length.
+
+    Attributes
+    ----------
+    anchors : (n, latent_dim), where a still face comes to rest
     """
 
     def __init__(self, anchors: NDArray[np.float32], settings: LatentSettings, seed: int) -> None:
-        self.anchors = anchors
+        self.anchors = self._own_anchors = anchors
+        self._further: tuple[Latent, ...] = ()
         self.settings = settings
         self.seed = seed
         self.drift = Drift(anchors.shape[1], seed)
@@ -85,10 +90,18 @@ class LatentGlide:
     def reset(self) -> None:
         """Reset to the first anchor and the start of the random sequence."""
         self.rng = np.random.default_rng(self.seed)
-        self.base: Latent = self.anchors[0].astype(np.float32).copy()
+        self.base: Latent = self._own_anchors[0].astype(np.float32).copy()
         self.deviation: Latent = np.zeros_like(self.base)
         self.anchor: Latent | None = None
         self.drift.reset()
+
+    def add_anchors(self, further: tuple[Latent, ...]) -> None:
+        """Set anchors besides the pack's own; those of another latent_dim are left out."""
+        if further is self._further:
+            return
+        self._further = further
+        fitting = [each for each in further if len(each) == self._own_anchors.shape[1]]
+        self.anchors = np.vstack([self._own_anchors, *fitting])
 
     def step(self, target: Latent, controls: Controls, dt_s: float) -> Latent:
         """Move by dt_s towards `target` (latent_dim,); return z, a new array."""

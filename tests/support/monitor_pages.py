@@ -12,6 +12,8 @@ import numpy as np
 from tests.support.monitor_server import TOKEN, Server, monitor_server
 from tests.support.status_reports import PLAYING, energies
 
+from latent_resonance.link.requests import Request
+
 LATENT_DIM = 8
 REPORT = replace(
     PLAYING,
@@ -30,6 +32,8 @@ class MonitorPages:
 
     def __init__(self, server: Server, chromium: Any) -> None:
         self.server, self.chromium = server, chromium
+        self.sent: list[Request] = []  # to the voice, by teaching
+        server.services.teaching.send = self.sent.append
         self.address = f"http://127.0.0.1:{server.port}"
 
     @contextmanager
@@ -55,6 +59,10 @@ class MonitorPages:
             page.wait_for_selector("#state dd")
             page.wait_for_function("document.getElementById('value-present').textContent")
             yield page
+
+    def last(self, kind: str) -> Any:
+        """The value of the last request of a kind."""
+        return [request.value for request in self.sent if request.kind == kind][-1]
 
     def publish(self, message: object) -> None:
         """Send a message as if the voice had."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.gallery_process import launch_browser, skip_without_browser
-from tests.support.staff_page import REPORT, MonitorPages, monitor_pages
+from tests.support.monitor_pages import REPORT, MonitorPages, monitor_pages
 
 from latent_resonance.monitor import http
 from latent_resonance.monitor.translations import LANGUAGES, read_strings
@@ -43,19 +41,6 @@ def unmarked(texts: list[str]) -> set[str]:
 
 def words(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text)
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    skip_without_browser()
-    with launch_browser() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def pages(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitorPages]:
-    with monitor_pages(tmp_path_factory.mktemp("monitor"), chromium) as running:
-        yield running
 
 
 def test_no_visible_text_bypasses_the_table(
