@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -17,8 +18,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+import onnx
+from tests.support.bad_networks import looping, with_network
 from tests.support.pulse_server import PATIENCE
 from tests.system.soaking.installation import Installation
+from tests.system.soaking.processes import processes_by_role
 
 CAMERA, EYE, SOUND, DATA, MACHINE = "camera", "eye", "sound", "data", "machine"
 End = Callable[[], None]
@@ -26,6 +30,7 @@ CAMERA_BACK_S = 3.0 * PATIENCE
 EYE_BACK_S = 12.0 * PATIENCE  # MediaPipe starts slowly on a busy machine
 SPEAKER_BACK_S = 3.5 * PATIENCE  # a new sink is suspended for two seconds
 AT_ONCE_S = 1.0 * PATIENCE
+DEADLINE_S = 5.0 * PATIENCE  # of a network's run
 GIVE_UP_AFTER = 1.5  # times the limit, so that a late recovery is measured too
 
 
@@ -109,6 +114,23 @@ def break_settings(installation: Installation) -> End:
     return lambda: installation.write_settings("")
 
 
+def name_no_pack(value: str) -> Callable[[Installation], End]:
+    """The settings name a pack by a value for which a library has an exception of its own."""
+
+    def begin(installation: Installation) -> End:
+        before = installation.base_settings
+        installation.base_settings = before.replace(f"pack: {installation.pack}", f"pack: {value}")
+        installation.write_settings("")
+
+        def end() -> None:
+            installation.base_settings = before
+            installation.write_settings("")
+
+        return end
+
+    return begin
+
+
 def replace_pack(installation: Installation) -> None:
     """The pack is replaced, and the voice receives SIGHUP."""
     installation.rename_pack("second" if installation.manifest["name"] != "second" else "first")
@@ -122,6 +144,30 @@ def truncate_generator(installation: Installation) -> End:
     network.write_bytes(whole[: len(whole) // 2])
     installation.send_signal(signal.SIGHUP)
     return lambda: network.write_bytes(whole) and None
+
+
+def make_network_endless(installation: Installation) -> End:
+    """The voice receives SIGHUP while its pack has a regressor that never returns."""
+    network, manifest = installation.pack / "regressor.onnx", installation.pack / "pack.yaml"
+    before = {path: path.read_bytes() for path in (network, manifest)}
+    with_network(installation.pack, network.name, looping(onnx.load(network), 2**62))
+    installation.send_signal(signal.SIGHUP)
+    return lambda: [path.write_bytes(content) for path, content in before.items()] and None
+
+
+def remove_socket(installation: Installation) -> None:
+    """The socket between eye and voice is removed."""
+    installation.socket_path.unlink()
+
+
+def exhaust_descriptors(installation: Installation) -> End | None:
+    """The voice may open no more files."""
+    voice = processes_by_role(installation.process.pid).get("voice")
+    if voice is None:
+        return None
+    soft, hard = resource.prlimit(voice, resource.RLIMIT_NOFILE)
+    resource.prlimit(voice, resource.RLIMIT_NOFILE, (8, hard))
+    return lambda: resource.prlimit(voice, resource.RLIMIT_NOFILE, (soft, hard)) and None
 
 
 def write_garbage(installation: Installation) -> End:
@@ -175,9 +221,23 @@ FAULTS = (
     Fault(
         "pack half copied", DATA, truncate_generator, (4, 6), AT_ONCE_S + 3, "playing on as before"
     ),
+    Fault(
+        "pack named by a user's home", DATA, name_no_pack("~nobody/cello"), (4, 8),
+        AT_ONCE_S + 3, "playing on as before",
+    ),
+    Fault(
+        "pack named by a YAML tag", DATA, name_no_pack("!!timestamp x"), (4, 8),
+        AT_ONCE_S + 3, "playing on as before",
+    ),
+    Fault(
+        "network that never returns", DATA, make_network_endless, (8, 10),
+        DEADLINE_S, "playing on as before",
+    ),
+    Fault("socket removed", DATA, remove_socket, (3, 3), AT_ONCE_S + 6, "it is made again"),
+    Fault("descriptors exhausted", MACHINE, exhaust_descriptors, (3, 6), EYE_BACK_S),
     Fault("garbage on the socket", DATA, write_garbage, (2, 5), AT_ONCE_S + 2),
     Fault("cores busy", MACHINE, load_cpu, (6, 12), EYE_BACK_S),
-)
+)  # fmt: skip
 
 
 class ActiveFault:
