@@ -106,6 +106,7 @@ def test_columns_of_the_wrong_length_are_rejected() -> None:
         {"standby": False},
         {"quiet": True},
         {"pack": "voices"},
+        {"pack": None},
         {"tone": 2.0},
         {"override": {"mouth_open": 0.4, "head_yaw": -0.25}},
         {"override": {}},

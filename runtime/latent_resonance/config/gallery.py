@@ -1,4 +1,4 @@
-"""The gallery's sections of the settings: opening hours, quiet hours and attract mode.
+"""The gallery's sections of the settings: opening hours, quiet hours, attract mode, packs by clock.
 
 Pure. `settings.py` adds them to the others; every field has a unit and a default.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from latent_resonance.config.timetable import (
     ALWAYS,
@@ -18,9 +18,10 @@ from latent_resonance.config.timetable import (
     parse_day_hours,
     parse_exceptions,
 )
-from latent_resonance.config.validation import Section
+from latent_resonance.config.validation import Section, as_tuple
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+MAX_PACKS = 64  # lines of the packs by the clock
 WEEKDAY_DESCRIPTION = "hours; blank is as daily"
 
 
@@ -95,3 +96,37 @@ class Attract(Section):
     level_db: float = Field(
         -8.0, ge=-60.0, le=-3.0, description="dB relative to a visitor's loudness, -60 to -3"
     )
+
+
+def _weekly(value: object) -> object:
+    """The hours of one day stand for every day."""
+    return value if isinstance(value, dict | WeeklyHours) else {"daily": value}
+
+
+class PackHours(Section):
+    """A pack, and when it plays."""
+
+    hours: Annotated[WeeklyHours, BeforeValidator(_weekly)]
+    pack: Annotated[str, Field(min_length=1)]
+
+    def timetable(self) -> Timetable:
+        """When it plays; never without hours."""
+        return self.hours.timetable(CLOSED)
+
+    def __str__(self) -> str:
+        days = (f"{name} {self._day(name)}" for name in ("daily", *WEEKDAYS) if self._day(name))
+        dates = (f"{day} {hours}" for day, hours in self.hours.exceptions.items())
+        return f"{self.pack} ({', '.join([*days, *dates]) or 'never'})"
+
+    def _day(self, name: str) -> DayHours | None:
+        day: DayHours | None = getattr(self.hours, name)
+        return day
+
+
+def _at_most(packs: tuple[PackHours, ...]) -> tuple[PackHours, ...]:
+    if len(packs) > MAX_PACKS:
+        raise ValueError(f"should be a list of at most {MAX_PACKS}")
+    return packs
+
+
+Packs = Annotated[tuple[PackHours, ...], BeforeValidator(as_tuple), AfterValidator(_at_most)]

@@ -27,7 +27,12 @@ def read_settings(config: Path | None, pack: str | None = None) -> Settings:
     from latent_resonance.config.settings import load_settings
 
     settings = load_settings(config)
-    return settings.model_copy(update={"pack": pack}) if pack else settings
+    return settings.model_copy(update=_only(pack))
+
+
+def _only(pack: str | None) -> dict[str, object]:
+    """What a pack from the command line changes: it plays at any time of day."""
+    return {"pack": pack, "packs": ()} if pack else {}
 
 
 class Initial(NamedTuple):
@@ -74,8 +79,7 @@ def _recovered(config: Path, pack: str | None, error: str, log: Callable[[str], 
     parts += ["the camera stays closed"] if found.camera_closed else []
     parts += ["the sound stays quiet"] if found.quiet else []
     log(f"{', '.join(parts)}, until the settings file is corrected")
-    update = {"pack": pack} if pack else {}
-    return Initial(found.settings.model_copy(update=update), error, found.camera_closed)
+    return Initial(found.settings.model_copy(update=_only(pack)), error, found.camera_closed)
 
 
 def shortened(messages: str) -> str:

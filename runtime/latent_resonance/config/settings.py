@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.boundary import boundary
-from latent_resonance.config.gallery import Attract, Quiet, WeeklyHours
+from latent_resonance.config.gallery import Attract, Packs, Quiet, WeeklyHours
 from latent_resonance.config.monitor import Monitor
 from latent_resonance.config.output import Output
 from latent_resonance.config.presets import Quality, apply_quality
@@ -284,6 +284,11 @@ class Settings(Section):
     """All settings."""
 
     pack: Name = Field("cello", description="name of a pack in models/, or a folder")
+    packs: Packs = Field(
+        (),
+        description="packs by the clock, the first whose hours apply, else pack: "
+        '[{hours: "10:00-14:00", pack: voices}]',
+    )
     socket_path: Annotated[Name | None, AfterValidator(_check_socket_path)] = Field(
         None,
         description="socket from eye to voice; blank is in a private folder under /run or /tmp",

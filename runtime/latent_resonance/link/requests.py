@@ -7,7 +7,7 @@ ranges are checked here, before any other code uses the request.
     {"muted": true}              silence immediately; the instrument keeps running
     {"standby": true}            as if closed
     {"quiet": true}              quiet-hours sound, at any time of day
-    {"pack": "voices"}           another pack in models/
+    {"pack": "voices"}           another pack, of those in the report; null is the settings' own
     {"tone": 2.0}                a reference tone, 0 to 10 seconds; 0 ends it
     {"override": {"mouth_open": 0.4}}   replaces features for OVERRIDE_TIMEOUT_S; {} ends it
     {"z": [0.1, …]}              replaces z for OVERRIDE_TIMEOUT_S; null ends it
@@ -125,9 +125,9 @@ def _boolean(value: object) -> bool:
     return value
 
 
-def _pack_name(value: object) -> str:
-    if not isinstance(value, str) or not PACK_NAME.fullmatch(value):
-        raise RequestError(f"{value!r:.80} should be the name of a pack in models/")
+def _pack_name_or_none(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and PACK_NAME.fullmatch(value)):
+        raise RequestError(f"{value!r:.80} should be the name of a pack, or null")
     return value
 
 
@@ -180,7 +180,7 @@ KINDS: dict[str, Callable[[object], Any]] = {
     "muted": _boolean,
     "standby": _boolean,
     "quiet": _boolean,
-    "pack": _pack_name,
+    "pack": _pack_name_or_none,
     "tone": _number_in(0.0, MAX_TONE_S),
     "override": _override,
     "z": _z_or_none,

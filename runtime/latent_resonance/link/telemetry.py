@@ -139,6 +139,7 @@ class Report:
     pairs: int  # number of taught examples in use
     held: bool  # whether a request sets z instead of the face
     overridden: tuple[str, ...]  # features set by a request instead of the face
+    chosen_pack: str | None = None  # by a request; None is the settings' own, or by the clock
     picture_hz: tuple[float, ...] = ()  # centre frequency of each band in the columns
     picture_range_db: float = 80.0
     columns_per_s: float = 0.0

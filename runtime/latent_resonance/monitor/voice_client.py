@@ -54,7 +54,7 @@ class VoiceClient:
             The voice is not connected, or does not read its requests.
         """
         report = self.broadcaster.report
-        if request.kind == "pack" and report and request.value not in report.packs:
+        if request.kind == "pack" and report and request.value not in (None, *report.packs):
             raise RequestError(f"{request.value!r} is not one of {', '.join(report.packs)}")
         if request.kind in PERSISTENT:
             self._persistent[request.kind] = request

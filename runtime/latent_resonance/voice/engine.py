@@ -11,12 +11,14 @@ Threads, all of them made here:
     main            supervises speaker, eye and load (`main.py`)
 
 A thread that fails goes on after a pause (`restart.py`); only `synthesise` ends the performance.
+Where a network never returns, `generate` is left alone and made anew (`abandoned.py`), a few times.
 PortAudio and its callback run in a process of their own (`output/portaudio_process.py`). Threads
 exchange data in two ways only: the slots of `State`, and the bounded ring.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -40,16 +42,20 @@ from latent_resonance.link.server import MonitorServer
 from latent_resonance.linux.realtime import WORKER_PRIORITY, request_realtime_priority
 from latent_resonance.linux.thermal import Thermometer
 from latent_resonance.score import attract_score
+from latent_resonance.voice.abandoned import MAX_ABANDONED, abandon, count_abandoned
+from latent_resonance.voice.abandoned import NAME as ABANDONED
 from latent_resonance.voice.generated import generated_column
 from latent_resonance.voice.load_shedding import spectrograms_per_s_at
 from latent_resonance.voice.output.recorder import Recording
 from latent_resonance.voice.output.writer import RingWriter
+from latent_resonance.voice.pack_choice import PackChoice
 from latent_resonance.voice.quiet_hours import schedule_state_of
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.restart import FailureLog, keep_running
 from latent_resonance.voice.state import State
 from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument
+from latent_resonance.voice.synthesis.run_deadline import is_stuck
 from latent_resonance.voice.synthesis.schedule import GenerationSchedule
 from latent_resonance.voice.telemetry import TelemetrySender
 
@@ -62,6 +68,7 @@ FLOOD = 8  # datagrams in one call; an eye sends one
 FLOOD_PAUSE_S = 0.0025  # per datagram of a flood: its senders block meanwhile
 MAX_FLOOD_PAUSE_S = 0.2
 MAINTAIN_INTERVAL_S = 1.0
+SCAN_INTERVAL_S = 5.0  # between two looks for packs
 MUTE_S = 0.03  # time constant of muting by remote control
 
 
@@ -97,18 +104,21 @@ class Engine:
         self.reference_tone = ReferenceTone(geometry.sample_rate, geometry.hop_length)
         self.silence = np.zeros(geometry.hop_length, np.float32)
         self.thermometer = Thermometer()
+        self.pack_choice = PackChoice()
+        self.scanned_s = -math.inf
+        self._scan_packs(time.monotonic())
         self.telemetry = TelemetrySender(geometry, server, self.state) if server else None
         self.recording: Recording | None = None
         self.silent_s = 0.0  # of the speaker, recorded so far
         self.stop = threading.Event()
         self.failure: Exception | None = None
         self.failures = FailureLog(reloader.log)
-        self.synthesis = threading.Thread()  # not started yet
+        self.synthesis = self.generation = threading.Thread()  # not started yet
 
     def start(self) -> None:
         """Start the threads."""
         self._start_thread("receive", self._receive)
-        self._start_thread("generate", self._generate)
+        self.generation = self._start_thread("generate", self._generate)
         self.synthesis = self._start_synthesis()
         if self.telemetry is not None:
             self._start_thread("send_telemetry", partial(self._send_telemetry, self.telemetry))
@@ -188,7 +198,8 @@ class Engine:
 
     def _generate(self) -> None:
         state, schedule, before_s = self.state, GenerationSchedule(), time.monotonic()
-        while not self.stop.wait(TICK_S):
+        this = threading.current_thread()
+        while not self.stop.wait(TICK_S) and this.name != ABANDONED:
             if self.fader.is_silent(state.gain_db):
                 continue
             instrument, features, now_s = state.instrument, state.features, time.monotonic()
@@ -240,15 +251,39 @@ class Engine:
     def _maintain(self) -> None:
         state, reloader = self.state, self.reloader
         while not self.stop.wait(MAINTAIN_INTERVAL_S):
+            self._replace_stuck_threads()
             state.thermal = self.thermometer.read()
-            before = reloader.settings
-            state.schedule = schedule_state_of(before, local_time())
-            instrument = reloader.step(state.features, quiet=state.quiet, pack=state.remote.pack)
+            before, now = reloader.settings, local_time()
+            state.schedule = schedule_state_of(before, now)
+            self._scan_packs(time.monotonic())
+            pack = self.pack_choice.pack(state.remote.pack, before, now)
+            instrument = reloader.step(state.features, quiet=state.quiet, pack=pack)
             state.settings_error = reloader.settings_error
             if instrument is not None:
                 state.instrument = instrument
             if reloader.settings is not before:
                 self._apply_visit_settings(reloader.settings)
+
+    def _scan_packs(self, now_s: float) -> None:
+        """Look for packs from time to time, and at once for one that is requested and unknown."""
+        choice, requested = self.pack_choice, self.state.remote.pack
+        known = requested is None or requested in choice.folders
+        if known and now_s - self.scanned_s < SCAN_INTERVAL_S:
+            return
+        self.scanned_s = now_s
+        choice.scan(self.reloader.own_pack, self.reloader.settings.packs)
+        self.state.packs = choice.folders
+
+    def _replace_stuck_threads(self) -> None:
+        """Generate on another thread if a network never returns; begin anew after several."""
+        if is_stuck(self.generation.ident):
+            abandon(self.generation)
+            self.generation = self._start_thread("generate", self._generate)
+        if count_abandoned() >= MAX_ABANDONED:
+            self.failure = PerformanceError(
+                f"{MAX_ABANDONED} runs of networks do not return; choose another pack"
+            )
+            self.stop.set()
 
     def _apply_visit_settings(self, settings: Settings) -> None:
         presence = self.state.presence

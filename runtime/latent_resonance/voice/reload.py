@@ -8,6 +8,7 @@ used is logged, and the performance goes on unchanged.
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.file_watcher import WatchedFile
@@ -17,15 +18,16 @@ from latent_resonance.config.source import SettingsSource
 from latent_resonance.config.validation import leaf_fields
 from latent_resonance.face_state import FeatureVector
 from latent_resonance.linux.realtime import return_freed_memory
-from latent_resonance.pack import Pack, models_folder
+from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.score import attract_score
-from latent_resonance.voice.pack_loader import open_in_time
+from latent_resonance.voice.pack_loader import in_time
 from latent_resonance.voice.quiet_hours import quiet_settings
 from latent_resonance.voice.synthesis.instrument import Instrument
+from latent_resonance.voice.synthesis.networks import load_networks
 
 READ_AT_START = ("socket_path",)
 OF_EYE = ("camera.", "eye.")  # the eye watches the file too
-OF_OTHERS = ("hours.", "quiet.", "attract.", "monitor.")
+OF_OTHERS = ("hours.", "quiet.", "attract.", "monitor.", "packs")
 NOT_OF_INSTRUMENT = (*READ_AT_START, *OF_EYE, *OF_OTHERS)
 AS_BEFORE = "playing on as before"
 WITH_DEFAULTS = "playing with the defaults"
@@ -49,6 +51,7 @@ class Reloader:
     ----------
     settings : those in force, as in the file
     settings_error : what is wrong with the file, in one line; empty if nothing is
+    own_pack : the settings' own pack, whatever plays instead
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Reloader:
         self.fallback = WITH_DEFAULTS if source.error else AS_BEFORE
         self.settings_error = error_line(source.error, self.fallback) if source.error else ""
         self.previous: Instrument | None = None  # kept while it fades out
+        self.own_pack = self.settings.pack
         self.pack: str | None = None  # requested instead of the settings' own
 
     def step(
@@ -78,7 +82,7 @@ class Reloader:
         Parameters
         ----------
         quiet : whether the settings for quiet hours apply
-        pack : name of a pack to play instead of the settings' own
+        pack : a pack to play instead of the settings' own; a folder, or a name in models/
         """
         self._free_previous()
         if self.instrument.networks.overdue and self.source.unattended:
@@ -107,12 +111,10 @@ class Reloader:
 
     def _replace_overdue(self, features: FeatureVector) -> Instrument | None:
         """An instrument with the bundled pack, in place of one whose network does not return."""
-        bundled, name = Settings().pack, self.settings.pack
-        if name == bundled:
-            return None
-        settings = self.settings.model_copy(update={"pack": bundled})
+        name = self.settings.pack
+        settings = self.settings.model_copy(update={"pack": Settings().pack})
         try:
-            instrument = self._open(settings, features, reopen=False)
+            instrument = self._open(settings, features, reopen=True)
         except LatentResonanceError as error:
             self._report_error(str(error))
             return None
@@ -126,9 +128,10 @@ class Reloader:
 
     def _read(self) -> Settings:
         settings = self.source.read()
+        self.own_pack = settings.pack
         if self.pack is None:
             return settings
-        return settings.model_copy(update={"pack": str(models_folder() / self.pack)})
+        return settings.model_copy(update={"pack": self.pack})
 
     def _free_previous(self) -> None:
         """Free the instrument replaced one step ago, here and not on the synthesis thread."""
@@ -150,9 +153,18 @@ class Reloader:
         if not changed and not reopen:
             return None
         same = not reopen and not any(key.startswith(("pack", "inference.")) for key in changed)
-        pack, networks = (before.pack, before.networks) if same else open_in_time(target)
-        instrument = Instrument(pack, networks, target, self.seed)
-        check_compatible(before.pack, instrument.pack)
+        return in_time(target.pack, partial(self._successor, target, features, same=same))
+
+    def _successor(self, settings: Settings, features: FeatureVector, *, same: bool) -> Instrument:
+        """An instrument that goes on from the one that plays, with the same networks or others.
+
+        It runs networks, so that it may hang.
+        """
+        before = self.instrument
+        pack = before.pack if same else open_pack(find_pack(settings.pack))
+        networks = before.networks if same else load_networks(pack, settings.inference)
+        check_compatible(before.pack, pack)
+        instrument = Instrument(pack, networks, settings, self.seed)
         instrument.follow(before, features)
         return instrument
 

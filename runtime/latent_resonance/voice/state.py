@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from latent_resonance.audio.loudness import SILENCE_DB
 from latent_resonance.face_state import FeatureVector, neutral_features
@@ -24,7 +26,7 @@ class State:
     thread       writes
     ===========  ===========================================================================
     receive      features, n_states, n_images, image_time_ns, n_rejected; steps `presence`
-    maintain     instrument, schedule, thermal, settings_error; the settings of `presence`
+    maintain     instrument, schedule, thermal, settings_error, packs; settings of `presence`
     synthesise   n_hops, busy_s
     telemetry    loudness_lufs; applies requests to `remote`
     main         tier, output_latency_s, report
@@ -34,6 +36,7 @@ class State:
     ----------
     instrument : the newest one; the synthesis may still cross-fade into it
     settings_error : what is wrong with the settings file, in one line; empty if nothing is
+    packs : folders of the packs that can be requested, by name
     image_time_ns : CLOCK_MONOTONIC at which the newest image was taken; 0 before the first
     n_states, n_images : face states received, and those that an image gave
     n_rejected : datagrams that were no face states
@@ -47,6 +50,7 @@ class State:
     schedule: ScheduleState
     settings_error: str = ""
     output_latency_s: float = 0.0
+    packs: Mapping[str, Path] = field(default_factory=dict)
     remote: RemoteControl = field(default_factory=RemoteControl)
     features: FeatureVector = field(default_factory=neutral_features)
     thermal: ThermalState = field(default_factory=ThermalState)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from latent_resonance import __version__
 from latent_resonance.audio.brightness import RANGE_DB
 from latent_resonance.link.telemetry import FLOOR_DB, Report
-from latent_resonance.pack import list_packs
+from latent_resonance.pack import Pack
 from latent_resonance.voice.state import State
 from latent_resonance.voice.supervisor import Supervisor, activity, load_of
 from latent_resonance.voice.telemetry import band_frequencies_hz, columns_per_s
@@ -29,7 +29,6 @@ class Reporter:
         self.began_s = self.reported_s = now_s
         self.log_lines: deque[tuple[float, str]] = deque(maxlen=MAX_LOG_LINES)
         self.previous = (0, 0.0)  # images and busy_s at the last report
-        self.packs = list_packs()
 
     def log(self, sentence: str) -> None:
         """Log a sentence, and keep it for the next reports (any thread)."""
@@ -56,8 +55,9 @@ class Reporter:
             uptime_s=round(now_s - self.began_s, 1),
             doing=_activity(state),
             scene=state.scene,
-            pack=instrument.pack.name,
-            packs=self.packs,
+            pack=_pack_name(state, instrument.pack),
+            packs=tuple(sorted(state.packs)),
+            chosen_pack=remote.pack,
             images_per_s=round((state.n_images - n_images) / elapsed_s, 1),
             visits=presence.visits,
             played_s=round(presence.played_s, 1),
@@ -87,6 +87,11 @@ class Reporter:
             columns_per_s=round(columns_per_s(geometry), 3),
             z=tuple(round(float(x), 4) for x in instrument.generator.z),
         )
+
+
+def _pack_name(state: State, pack: Pack) -> str:
+    """The name under which a pack can be requested, or else its own."""
+    return next((name for name, folder in state.packs.items() if folder == pack.folder), pack.name)
 
 
 def _activity(state: State) -> str:

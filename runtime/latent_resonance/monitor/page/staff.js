@@ -179,13 +179,14 @@ function showControls(r) {
     at("volume").value = r.volume_db;
     at("volume-value").textContent = `${r.volume_db} dB`;
   }
-  setOptions(at("pack"), r.packs, r.pack);
+  setOptions(at("pack"), ["", ...r.packs], r.chosen_pack ?? "");
   at("next").disabled = r.packs.length < 2;
 }
 
 function setOptions(list, names, selected) {
   const current = [...list.options].map((option) => option.value);
-  if (current.join() !== names.join()) list.replaceChildren(...names.map((name) => new Option(name)));
+  const options = () => names.map((name) => new Option(name || t("pack_of_settings"), name));
+  if (current.join() !== names.join()) list.replaceChildren(...options());
   if (document.activeElement !== list) list.value = selected;
 }
 
@@ -204,7 +205,7 @@ at("volume").addEventListener("change", async () => {
   setTimeout(() => (moving = false), 1000);
 });
 at("tone").addEventListener("click", () => control("tone", TONE_S));
-at("pack").addEventListener("change", () => control("pack", at("pack").value));
+at("pack").addEventListener("change", () => control("pack", at("pack").value || null));
 at("next").addEventListener("click", () => {
   const { packs, pack } = report;
   control("pack", packs[(packs.indexOf(pack) + 1) % packs.length]);
