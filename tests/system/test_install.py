@@ -108,7 +108,7 @@ def machine(tmp_path: Path) -> Path:
     The script is copied there, so that a private uv of this checkout is not used.
     """
     shutil.copy(ROOT / "setup", tmp_path)
-    for name in ("dpkg-query", "apt-get", "uv", "id", "sudo", "systemctl"):
+    for name in ("dpkg-query", "dpkg", "apt-get", "uv", "id", "sudo", "systemctl"):
         put(tmp_path / name, f'echo "{name} $*" >> "{tmp_path}/calls"')
     put(tmp_path / "dpkg-query", "exit 1")  # nothing is installed
     put(tmp_path / "id", "echo 0")  # root
@@ -236,7 +236,18 @@ def test_packages_that_cannot_be_installed_are_named_and_nothing_starts(machine:
     done = setup(machine, "play")
     assert done.returncode == 1
     assert "libportaudio2" in done.stderr.splitlines()[-1]
-    assert not (machine / "calls").exists()
+    assert calls(machine) == ["dpkg --configure -a"]
+
+
+def test_an_interrupted_installation_of_packages_is_completed_first(machine: Path) -> None:
+    repaired = machine / "repaired"
+    put(machine / "dpkg", f'echo "dpkg $*" >> "{machine}/calls"; touch "{repaired}"')
+    put(machine / "apt-get", f'case "$*" in *" install "*) [ -e "{repaired}" ] || exit 100 ;; esac')
+    done = setup(machine, "play")
+    assert done.returncode == 0, done.stderr
+    repair, perform = calls(machine)
+    assert repair == "dpkg --configure -a"
+    assert perform.startswith("uv run ")
 
 
 def test_without_a_recent_uv_it_installs_a_private_one(machine: Path) -> None:
