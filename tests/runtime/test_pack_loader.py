@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from pathlib import Path
@@ -9,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.audio_measures import settings_of
+from tests.support.pulse_server import until
 
 from latent_resonance.face_state import neutral_features
 from latent_resonance.pack import PackError, open_pack
 from latent_resonance.voice import pack_loader
-from latent_resonance.voice.pack_loader import PackLoader, open_in_time
+from latent_resonance.voice.abandoned import NAME, count_abandoned
+from latent_resonance.voice.pack_loader import PackLoader, in_time
 from latent_resonance.voice.synthesis.networks import load_networks
 
 
@@ -71,6 +74,30 @@ def test_a_pack_that_does_not_open_in_time_is_refused(
     let_go = threading.Event()
     monkeypatch.setattr(pack_loader, "OPEN_DEADLINE_S", 0.2)
     monkeypatch.setattr(pack_loader, hanging, lambda *_: let_go.wait(30))
+    settings = settings_of(pack_folder)
+    loader = PackLoader(settings)
     with pytest.raises(PackError, match=r"does not open within 0\.2 s"):
-        open_in_time(settings_of(pack_folder))
+        loader.networks(loader.pack(settings), settings.inference)
+    assert count_abandoned() == 1
     let_go.set()
+    until(lambda: count_abandoned() == 0, 2, "the thread has come back")
+
+
+def test_work_that_returns_in_time_gives_its_value_or_its_error() -> None:
+    assert in_time("cello", lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        in_time("cello", lambda: 1 // 0)
+
+
+def test_work_that_does_not_return_in_time_is_left_alone_at_the_lowest_priority(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    let_go = threading.Event()
+    monkeypatch.setattr(pack_loader, "OPEN_DEADLINE_S", 0.1)
+    with pytest.raises(PackError, match=r"pack cello: does not open within 0\.1 s"):
+        in_time("cello", lambda: let_go.wait(30))
+    (thread,) = [each for each in threading.enumerate() if each.name == NAME]
+    assert os.sched_getscheduler(thread.native_id) == os.SCHED_IDLE
+    let_go.set()
+    thread.join(2)
+    assert count_abandoned() == 0

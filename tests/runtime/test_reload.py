@@ -10,11 +10,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from tests.support.audio_measures import face
+from tests.support.bad_networks import looping_while_moving, with_network
 
 from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.config.source import SettingsSource
+from latent_resonance.voice import pack_loader
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
@@ -170,6 +173,19 @@ def test_a_damaged_pack_is_refused_and_the_old_one_goes_on(rig: Rig) -> None:
     assert "is not the file that pack.yaml describes" in rig.logged[0]
     hops = [rig.instrument.hop(FACE, 1) for _ in range(60)]
     assert np.abs(np.concatenate(hops)).max() > 0.01
+
+
+def test_a_network_that_hangs_for_the_present_face_does_not_hold_the_thread_that_maintains(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pack_loader, "OPEN_DEADLINE_S", 0.5)
+    regressor = onnx.load(rig.pack / "regressor.onnx")
+    endless = looping_while_moving(regressor, 500_000, empty=True)  # it ends after the test
+    with_network(rig.pack, "regressor.onnx", endless)
+    rig.reload_requested.set()
+    assert rig.reloader.step(FACE) is None
+    assert "does not open within 0.5 s" in rig.logged[0]
+    assert "playing on as before" in rig.reloader.settings_error
 
 
 def test_a_pack_with_another_hop_length_waits_for_the_next_start(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,8 @@ import numpy as np
 import onnx
 import pytest
 from tests.support.audio_measures import settings_of
-from tests.support.bad_networks import looping, with_network
+from tests.support.bad_networks import looping, stuck, with_network
+from tests.support.pulse_server import until
 
 from latent_resonance.pack import PackError, open_pack
 from latent_resonance.voice.synthesis import networks, run_deadline
@@ -19,7 +21,7 @@ from latent_resonance.voice.synthesis.networks import NetworkError, load_network
 
 @pytest.fixture
 def deadline_s(monkeypatch: pytest.MonkeyPatch) -> float:
-    monkeypatch.setattr(run_deadline.run_deadline.__wrapped__, "__defaults__", (0.3,))
+    monkeypatch.setattr(run_deadline, "DEADLINE_S", 0.3)
     return 0.3
 
 
@@ -54,3 +56,28 @@ def test_a_run_that_becomes_endless_raises_a_network_error_and_the_next_one_can_
     with pytest.raises(NetworkError, match=f"no result within {deadline_s} s"):
         networks._run(endless, "spectrogram", {"z": z})
     assert np.isfinite(good.spectrogram_of(z[0])).all()
+
+
+def test_a_run_that_cannot_be_ended_leaves_its_thread_stuck_and_its_late_result_unused(
+    make_pack: Callable[..., Path], deadline_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_deadline, "GRACE_S", 0.1)
+    folder, raised = make_pack(), []
+    with_network(folder, "regressor.onnx", stuck(onnx.load(folder / "regressor.onnx"), 400_000))
+    session = networks._session(folder / "regressor.onnx", settings_of(folder).inference)
+    features = {"features": np.ones((1, 16), np.float32)}
+
+    def run() -> None:
+        with pytest.raises(NetworkError, match=f"no result within {deadline_s} s") as error:
+            networks._run(session, "z", features)
+        raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    until(lambda: run_deadline.is_stuck(thread.ident), 5, "stuck")
+    assert run_deadline.is_overdue(session)
+    thread.join(60)
+    assert raised
+    assert not run_deadline.is_stuck(thread.ident)
+    with pytest.raises(NetworkError, match="is not run again"):
+        networks._run(session, "z", features)

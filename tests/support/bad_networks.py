@@ -27,10 +27,24 @@ def looping(model: onnx.ModelProto, n_steps: int) -> onnx.ModelProto:
     return _through_loop(model)
 
 
-def looping_while_moving(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A regressor that returns for a face whose features are all zero, and for no other one."""
+def stuck(model: onnx.ModelProto, n_steps: int) -> onnx.ModelProto:
+    """The same with a loop inside which ONNX Runtime does not look whether it is to end."""
+    model.graph.initializer.append(numpy_helper.from_array(np.array(n_steps), "n_steps"))
+    return _through_loop(model, empty=True)
+
+
+def looping_while_moving(
+    model: onnx.ModelProto, n_steps: float = 1e18, *, empty: bool = False
+) -> onnx.ModelProto:
+    """A regressor that returns for a face whose features are all zero, and for no other one.
+
+    Parameters
+    ----------
+    n_steps : for features whose magnitudes have the sum 1
+    empty : without a node inside the loop, so that its run cannot be ended
+    """
     name = model.graph.input[0].name
-    many = numpy_helper.from_array(np.array(1e18, np.float32), "many")
+    many = numpy_helper.from_array(np.array(n_steps, np.float32), "many")
     model.graph.initializer.append(many)
     counting = [
         helper.make_node("Abs", [name], ["absolute"]),
@@ -38,7 +52,7 @@ def looping_while_moving(model: onnx.ModelProto) -> onnx.ModelProto:
         helper.make_node("Mul", ["sum", "many"], ["product"]),
         helper.make_node("Cast", ["product"], ["n_steps"], to=TensorProto.INT64),
     ]
-    _through_loop(model)
+    _through_loop(model, empty=empty)
     for node in reversed(counting):
         model.graph.node.insert(0, node)
     return model
@@ -65,16 +79,18 @@ def hungry(model: onnx.ModelProto, gib: int) -> onnx.ModelProto:
     return model
 
 
-def _through_loop(model: onnx.ModelProto) -> onnx.ModelProto:
+def _through_loop(model: onnx.ModelProto, *, empty: bool = False) -> onnx.ModelProto:
     graph, name = model.graph, model.graph.input[0].name
     for node in graph.node:
         node.input[:] = ["looped" if i == name else i for i in node.input]
     scalar = helper.make_tensor_value_info
+    work = [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["x"], ["y"])]
+    on, y = ("go", "x") if empty else ("on", "y")
     body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Neg", ["x"], ["y"])],
+        [] if empty else work,
         "body",
         [scalar("i", TensorProto.INT64, []), scalar("go", TensorProto.BOOL, []), _any_size("x")],
-        [scalar("on", TensorProto.BOOL, []), _any_size("y")],
+        [scalar(on, TensorProto.BOOL, []), _any_size(y)],
     )
     graph.initializer.append(numpy_helper.from_array(np.array(True), "true"))
     loop = helper.make_node("Loop", ["n_steps", "true", name], ["looped"], body=body)

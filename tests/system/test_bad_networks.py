@@ -8,21 +8,24 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
+from scipy.io import wavfile
 from tests.support.bad_networks import hungry, looping, looping_while_moving, with_network
-from tests.support.pulse_server import PATIENCE, Voice, environment_in
+from tests.support.pulse_server import LOUD, PATIENCE, RATE, Voice, environment_in
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
-StartVoice = Callable[[Path], Voice]
+StartVoice = Callable[..., Voice]
 
 
 @pytest.fixture
 def start_voice(tmp_path: Path) -> Iterator[StartVoice]:
     started: list[Voice] = []
 
-    def start(pack: Path) -> Voice:
-        arguments = ("--unattended", "--pack", str(pack))
+    def start(pack: Path, *more: str) -> Voice:
+        arguments = ("--unattended", "--pack", str(pack), *more)
         started.append(Voice(tmp_path, environment_in(tmp_path), *arguments))
         return started[-1]
 
@@ -31,30 +34,48 @@ def start_voice(tmp_path: Path) -> Iterator[StartVoice]:
         voice.close()
 
 
-def test_a_network_that_hangs_while_it_plays_is_replaced_and_the_sound_goes_on(
-    make_pack: Callable[..., Path], start_voice: StartVoice
-) -> None:
-    pack = make_pack()
-    with_network(pack, "regressor.onnx", looping_while_moving(onnx.load(pack / "regressor.onnx")))
-    voice = start_voice(pack)
-    voice.says("networks on")
-    voice.says("did not return in time, and is not run again", 30 * PATIENCE)
-    voice.says("a network does not return in time; playing the pack that came with the program")
-    time.sleep(1.5)
-    assert " failed (" not in voice.leave()
-
-
-def test_a_signal_ends_the_voice_within_half_a_second_while_a_network_hangs(
-    make_pack: Callable[..., Path], start_voice: StartVoice
-) -> None:
-    pack = make_pack()
-    with_network(pack, "regressor.onnx", looping_while_moving(onnx.load(pack / "regressor.onnx")))
-    voice = start_voice(pack)
-    voice.says("networks on")
-    time.sleep(1.5)
+def leave_at_once(voice: Voice) -> str:
     began_s = time.monotonic()
-    voice.leave()
+    log = voice.leave()
     assert time.monotonic() - began_s < 0.5 * PATIENCE
+    return log
+
+
+def levels_of(recording: Path) -> NDArray[np.float64]:
+    """RMS of each whole second, full scale 1."""
+    sound = wavfile.read(recording)[1]
+    seconds = sound[: len(sound) // RATE * RATE].reshape(-1, RATE, *sound.shape[1:])
+    return np.sqrt(np.mean(np.square(seconds / np.iinfo(sound.dtype).max), axis=1))
+
+
+@pytest.fixture(params=[False, True], ids=["can be ended", "cannot be ended"])
+def hanging_pack(make_pack: Callable[..., Path], request: pytest.FixtureRequest) -> Path:
+    pack = make_pack()
+    regressor = onnx.load(pack / "regressor.onnx")
+    endless = looping_while_moving(regressor, empty=request.param)
+    return with_network(pack, "regressor.onnx", endless)
+
+
+def test_a_network_that_hangs_while_it_plays_is_replaced_and_the_sound_goes_on(
+    hanging_pack: Path, start_voice: StartVoice, tmp_path: Path
+) -> None:
+    voice = start_voice(hanging_pack, "--record", str(tmp_path / "take.wav"))
+    voice.says("networks on")
+    voice.says("a network does not return in time; playing the pack", 30 * PATIENCE)
+    time.sleep(1.5)
+    assert leave_at_once(voice).count(" failed (") == 0
+    levels = levels_of(tmp_path / "take.wav")
+    begun = int(np.argmax(levels > LOUD))  # it hangs before it has given its first sound
+    assert levels[begun:].min() > LOUD
+
+
+def test_a_signal_ends_the_voice_at_once_while_a_network_hangs(
+    hanging_pack: Path, start_voice: StartVoice
+) -> None:
+    voice = start_voice(hanging_pack)
+    voice.says("networks on")
+    time.sleep(1.5)
+    leave_at_once(voice)
 
 
 def test_a_signal_ends_the_voice_at_once_while_a_pack_is_being_opened(

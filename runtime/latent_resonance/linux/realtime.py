@@ -6,6 +6,7 @@ refuses priority or locking, the process runs without.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -42,6 +43,12 @@ def request_realtime_priority(
     except OSError:
         return False
     return True
+
+
+def request_idle_priority(thread_id: int) -> None:
+    """Let a thread of this process run only when no other one needs the core (SCHED_IDLE)."""
+    with contextlib.suppress(OSError):  # it has ended
+        os.sched_setscheduler(thread_id, os.SCHED_IDLE, os.sched_param(0))
 
 
 def has_realtime_priority(pid: int) -> bool:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from latent_resonance.config.settings import Inference, Settings
 from latent_resonance.linux.realtime import limit_memory
 from latent_resonance.pack import Pack, PackError, find_pack, open_pack
+from latent_resonance.voice.abandoned import abandon
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 OPEN_DEADLINE_S = 10.0  # a cold SD card and a slow board take 5 s
 MAX_MEMORY_BYTES = 1 << 30  # of a voice; with the cello's pack it has 0.2 GiB
+Value = TypeVar("Value")
 
 
 def limit_memory_of_networks(inference: Inference) -> None:
@@ -42,7 +44,8 @@ class PackLoader:
         self._end_s = time.monotonic() + OPEN_DEADLINE_S
         self._pack = _Result()
         self._networks = _Result()
-        self._start()
+        self._thread = threading.Thread(target=self._load, name="load", daemon=True)
+        _start(self._thread, settings.pack, self._pack, self._networks)
 
     def pack(self, settings: Settings) -> Pack:
         """The pack that these settings name.
@@ -72,41 +75,52 @@ class PackLoader:
         self._pack = _Result()
         return networks
 
-    def _start(self) -> None:
-        try:
-            threading.Thread(target=self._load, name="load", daemon=True).start()
-        except RuntimeError as error:  # Python raises no MemoryError for the stack of a thread
-            no_thread = PackError(
-                f"pack {self.settings.pack}: no memory or thread left to open it ({error}); "
-                "choose a smaller pack, or restart"
-            )
-            self._pack.fail(no_thread)
-            self._networks.fail(no_thread)
-
     def _in_time(self, result: _Result) -> Any:  # noqa: ANN401  what the function returned
-        if not result.done.wait(max(self._end_s - time.monotonic(), 0.0)):
-            raise PackError(
-                f"pack {self.settings.pack}: does not open within {OPEN_DEADLINE_S:g} s; choose "
-                "another one, or copy it to a faster disk"
-            )
-        return result.get()
+        return _wait(result, self._thread, self._end_s, self.settings.pack)
 
     def _load(self) -> None:
         self._pack.set(lambda: open_pack(find_pack(self.settings.pack)))
         self._networks.set(lambda: load_networks(self._pack.get(), self.settings.inference))
 
 
-def open_in_time(settings: Settings) -> tuple[Pack, Networks]:
-    """The pack that the settings name, and its networks.
+def in_time(pack: str, work: Callable[[], Value]) -> Value:
+    """What `work` returns, which opens or runs the networks of a pack, on a thread of its own.
 
     Raises
     ------
     PackError
-        They cannot be opened, or not within OPEN_DEADLINE_S.
+        It does not return within OPEN_DEADLINE_S.
+    Exception
+        Whatever `work` raises.
     """
-    loader = PackLoader(settings)
-    pack = loader.pack(settings)
-    return pack, loader.networks(pack, settings.inference)
+    result, end_s = _Result(), time.monotonic() + OPEN_DEADLINE_S
+    thread = threading.Thread(target=result.set, args=(work,), name="load", daemon=True)
+    _start(thread, pack, result)
+    value: Value = _wait(result, thread, end_s, pack)
+    return value
+
+
+def _start(thread: threading.Thread, pack: str, *results: _Result) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:  # Python raises no MemoryError for the stack of a thread
+        no_thread = PackError(
+            f"pack {pack}: no memory or thread left to open it ({error}); choose a smaller pack, "
+            "or restart"
+        )
+        for result in results:
+            result.fail(no_thread)
+
+
+def _wait(result: _Result, thread: threading.Thread, end_s: float, pack: str) -> Any:  # noqa: ANN401
+    """What `thread` puts into a result; after end_s it is left alone."""
+    if not result.done.wait(max(end_s - time.monotonic(), 0.0)):
+        abandon(thread)
+        raise PackError(
+            f"pack {pack}: does not open within {OPEN_DEADLINE_S:g} s; choose another one, or copy "
+            "it to a faster disk"
+        )
+    return result.get()
 
 
 class _Result:

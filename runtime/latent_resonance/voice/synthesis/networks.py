@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakSet
 
 import numpy as np
 
@@ -30,13 +29,12 @@ from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, PackError
 from latent_resonance.voice.synthesis.external_data import refers_to_other_files
 from latent_resonance.voice.synthesis.loop_span import LoopSpan
-from latent_resonance.voice.synthesis.run_deadline import DeadlineError, run_deadline
+from latent_resonance.voice.synthesis.run_deadline import is_overdue, run_deadline
 
 FloatArray = NDArray[np.float32]
 Inputs = Mapping[str, NDArray[Any]]
 PLACES = "places"  # optional input of a generator: the steps of its loop, with MARGIN around them
 MARGIN = 4  # steps at both ends of PLACES that are not in the output
-_OVERDUE: WeakSet[onnxruntime.InferenceSession] = WeakSet()  # a run of which had to be ended
 FATAL = 4  # severity of log messages: an ended run is reported by its exception alone
 
 onnxruntime.disable_telemetry_events()  # for builds that ignore the variable
@@ -64,8 +62,8 @@ class Networks:
 
     @property
     def overdue(self) -> bool:
-        """Whether a run of either had to be ended; that network is not run again."""
-        return self.regressor in _OVERDUE or self.generator in _OVERDUE
+        """Whether a run of either took too long; that network is not run again."""
+        return is_overdue(self.regressor) or is_overdue(self.generator)
 
     def z_of(self, features: FeatureVector) -> FloatArray:
         """(n_features,) -> (latent_dim,).
@@ -153,13 +151,11 @@ def _places(span: LoopSpan, step: int) -> NDArray[np.int64]:
 
 
 def _run(session: onnxruntime.InferenceSession, output: str, inputs: Inputs) -> FloatArray:
-    if session in _OVERDUE:
+    if is_overdue(session):
         raise NetworkError(f"{output}: its network did not return in time, and is not run again")
     try:
         return _run_in_time(session, output, inputs)
     except Exception as error:  # onnxruntime's own exceptions share no other base class
-        if isinstance(error, DeadlineError):
-            _OVERDUE.add(session)
         raise NetworkError(f"{output}: {str(error).splitlines()[0]}") from error
 
 
@@ -167,7 +163,7 @@ def _run_in_time(session: onnxruntime.InferenceSession, output: str, inputs: Inp
     """One output of a network; a run beyond its deadline is ended and raises DeadlineError."""
     options = onnxruntime.RunOptions()
     options.log_severity_level = FATAL
-    with run_deadline(options):
+    with run_deadline(session, options):
         result: FloatArray = session.run([output], inputs, options)[0]
     return result
 
