@@ -1,7 +1,7 @@
 """Threads that hang in native code: Python can end none, so they are left at the lowest priority.
 
-ONNX Runtime cannot end a run inside a single node, such as a loop whose body is empty. Such a thread
-keeps its network in memory; what it returns in the end, if anything, is not used.
+ONNX Runtime cannot end a run inside a single node, such as a loop whose body is empty. Such a
+thread keeps its network in memory; what it returns in the end, if anything, is not used.
 """
 
 from __future__ import annotations

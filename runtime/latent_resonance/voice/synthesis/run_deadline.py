@@ -38,7 +38,7 @@ class Run:
     Attributes
     ----------
     end_s : when it has to have ended
-    ended_s : when it was told to end; None until then
+    ended_s : when `terminate` was set; None until then
     """
 
     network: object
@@ -103,6 +103,6 @@ def is_overdue(network: object) -> bool:
 
 
 def is_stuck(thread: int | None) -> bool:
-    """Whether the run of a thread, given by its `ident`, does not end though told to."""
+    """Whether the run of a thread, given by its `ident`, goes on after `terminate` was set."""
     run = _watch().runs.get(thread or 0)
     return run is not None and run.ended_s is not None and time.monotonic() > run.ended_s + GRACE_S
