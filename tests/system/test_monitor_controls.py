@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -81,8 +82,9 @@ def test_the_next_pack_is_loaded(visit: Any, gallery: Gallery) -> None:
     opened.page.wait_for_selector("#state:has-text('beta')")
     assert "now pack = " in gallery.log_text()
     assert level_db(gallery.record(1.0)) > -45
-    opened.page.select_option("#pack", "alpha")
+    opened.page.select_option("#pack", "")
     opened.page.wait_for_selector("#state:has-text('alpha')")
+    assert opened.page.input_value("#pack") == ""
     assert opened.errors == []
 
 
@@ -93,13 +95,13 @@ def test_a_pair_is_recorded_applied_and_deleted_on_the_page(visit: Any, gallery:
     page.wait_for_selector("#value-present:text-is('face')")
     page.click("text=hold the face")
     page.wait_for_selector("#hold[aria-pressed=true]")
-    page.wait_for_selector("#state:has-text('mouth_open')")  # overridden
+    page.wait_for_selector("#state:has-text('mouth open')")  # overridden
     page.click("text=another sound")
     page.select_option("#direction", "2")
     page.locator("#amount").fill("1.5")
     page.wait_for_selector("#keep:enabled")
     page.click("#keep")
-    page.wait_for_selector("#pairs li")
+    page.wait_for_selector("#examples li")
     page.click("text=let go")
     page.wait_for_selector("#hold[aria-pressed=false]")
     (kept,) = (gallery.folder / "state" / "latent-resonance" / "taught").iterdir()
@@ -108,9 +110,27 @@ def test_a_pair_is_recorded_applied_and_deleted_on_the_page(visit: Any, gallery:
     page.wait_for_selector("#correct[aria-pressed=false]")
     page.click("text=apply saved pairs")
     page.wait_for_selector("#correct[aria-pressed=true]")
-    page.click("text=forget")
-    page.wait_for_selector("#pairs:not(:has(li))", state="attached")
+    page.click("#examples button:text-is('forget')")
+    page.wait_for_selector("#examples:not(:has(li))", state="attached")
     assert opened.errors == []
+
+
+def test_a_place_on_the_map_is_held_by_the_voice_until_it_is_let_go(gallery: Gallery) -> None:
+    def teach(**step: object) -> dict[str, Any]:
+        authorization = f"Bearer {gallery.token}"
+        status, body, _ = gallery.request("POST", "/teach", step, Authorization=authorization)
+        assert status == 200, body
+        return json.loads(body)
+
+    teach(do="open map")
+    teach(do="map", x=0.6, y=-0.3)
+    until(lambda: gallery.metric("latent_resonance_held") == 1, 10 * PATIENCE, "a held z")
+    state = teach(do="keep place", name="door")
+    assert state["map"]["present"] == pytest.approx([0.6, -0.3], abs=1e-3)
+    assert [each["name"] for each in state["map"]["places"]] == ["door"]
+    teach(do="undo")
+    teach(do="let go")
+    until(lambda: gallery.metric("latent_resonance_held") == 0, 10 * PATIENCE, "no held z")
 
 
 def test_a_controller_plays_by_osc(gallery: Gallery) -> None:
