@@ -245,8 +245,8 @@ def play_faces(folder: Path, settings: Settings, faces: list[Sound]) -> Sound:
 
 def test_an_open_and_a_closed_mouth_are_near_the_target_loudness(pack_folder: Path) -> None:
     target = Settings().output.loudness_lufs
-    opened = integrated_lufs(play(pack_folder, face(mouth_open=0.8)))
-    closed = integrated_lufs(play(pack_folder, face()))
+    opened = integrated_lufs(play(pack_folder, face(mouth_open=0.8), 4.0))
+    closed = integrated_lufs(play(pack_folder, face(), 4.0))
     assert opened == pytest.approx(target, abs=1.5)
     assert closed == pytest.approx(target, abs=1.5)
 

@@ -30,7 +30,7 @@ def settings_of(folder: object) -> Settings:
     return load_settings(None).model_copy(update={"pack": str(folder)})
 
 
-def play(folder: object, features: NDArray[np.float32], seconds: float = 4.0) -> Samples:
+def play(folder: object, features: NDArray[np.float32], seconds: float = 2.0) -> Samples:
     """The samples of one held face, after the first two seconds; the same for the same face."""
     return _play(str(folder), tuple(features.tolist()), seconds)
 
