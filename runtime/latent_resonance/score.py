@@ -39,6 +39,7 @@ from latent_resonance.linux.atomic_file import atomic_path
 RATE_HZ = 30.0  # of the states that a score yields
 MAX_BYTES = 64 * 1024 * 1024
 MAX_ROWS = 216_000  # two hours at RATE_HZ; some 250 MB while they are read
+MAX_DURATION_S = 86_400.0  # a day; beyond, a unit was mistaken, and a render would not end
 MAX_LINE_CHARACTERS = 4096
 SEPARATORS = (",", ";", "\t")
 ROUNDING_TOLERANCE = 1e-3  # by which a printed number may exceed its range
@@ -250,6 +251,13 @@ def _score_of(path: Path, header: list[str], rows: list[Row]) -> Score:
     if not (np.diff(time_s) > 0).all():
         row = rows[int(np.argmin(np.diff(time_s) > 0)) + 1]
         raise ScoreError(f"{path}, line {row.line}: time_s must rise from row to row")
+    late = time_s - time_s[0] > MAX_DURATION_S
+    if late.any():
+        row = rows[int(np.argmax(late))]
+        raise ScoreError(
+            f"{path}, line {row.line}: time_s is over {MAX_DURATION_S:.0f} seconds after the first "
+            "row, and a score lasts a day at most; give the time in seconds"
+        )
     features = np.tile(neutral_features().astype(np.float64), (len(rows), 1))
     for i, name in enumerate(FEATURES):
         if name in column:

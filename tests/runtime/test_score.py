@@ -13,6 +13,7 @@ from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURES, FaceState, clip_features, neutral_features
 from latent_resonance.score import (
     EXCERPT_S,
+    MAX_DURATION_S,
     MAX_ROWS,
     ScoreError,
     ScoreWalk,
@@ -144,6 +145,14 @@ def test_a_score_of_too_many_rows_is_refused_before_it_fills_the_memory(tmp_path
     path.write_text("time_s\n" + "0\n" * (MAX_ROWS + 1))
     with pytest.raises(ScoreError, match="rows; split the score"):
         read_score(path)
+
+
+def test_a_score_of_more_than_a_day_is_refused_with_its_line(tmp_path: Path) -> None:
+    long = make_score(tmp_path, "time_s\n1e9\n1000086400\n")
+    assert read_score(long).duration_s == MAX_DURATION_S
+    for end in ("86401", "1e12", "1e300"):
+        with pytest.raises(ScoreError, match="line 3: time_s is over 86400 seconds"):
+            read_score(make_score(tmp_path, f"time_s\n0\n{end}\n"))
 
 
 def test_a_line_that_never_ends_is_refused_at_its_beginning(tmp_path: Path) -> None:
