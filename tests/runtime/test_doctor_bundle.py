@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
-from tests.support.fuzz import fuzz
+from tests.support.fuzz import fuzz, fuzzed
 from tests.support.status_reports import PLAYING, energies
 
 from latent_resonance.config.settings import Settings
@@ -130,6 +130,7 @@ def test_a_bundle_that_cannot_be_written_names_the_remedy(
         write_bundle(tmp_path / "absent" / "machine.zip", settings, None, [], seconds=60.0)
 
 
+@fuzzed
 def test_no_secret_survives_in_any_text_around_it() -> None:
     def check(before: str, after: str) -> None:
         assert TOKEN not in redacted(f"{before}{TOKEN}{after}", [TOKEN])
@@ -137,6 +138,7 @@ def test_no_secret_survives_in_any_text_around_it() -> None:
     fuzz(check, st.text(max_size=40), st.text(max_size=40))
 
 
+@fuzzed
 def test_no_value_of_a_secret_s_key_survives_at_any_depth() -> None:
     leaf = st.just(TOKEN) | st.lists(st.just(TOKEN), max_size=2)
     key = st.sampled_from(["password", "mqtt_token", "API_KEY", "username", "Client-Secret"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from tests.conftest import generator_network
 from tests.support.audio_measures import settings_of
-from tests.support.fuzz import damaged, fuzz
+from tests.support.fuzz import damaged, fuzz, fuzzed
 
 from latent_resonance.pack import PackError, open_pack
 from latent_resonance.voice.synthesis.external_data import refers_to_other_files
@@ -89,6 +89,7 @@ def test_a_pack_with_weights_beside_its_network_is_refused_although_its_hashes_h
         load_networks(open_pack(folder), settings_of(folder).inference)
 
 
+@fuzzed
 def test_a_network_of_any_bytes_opens_or_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "generator.onnx"
     tensor = numpy_helper.from_array(np.ones(3, np.float32), "w")
@@ -104,6 +105,7 @@ def test_a_network_of_any_bytes_opens_or_is_refused_in_words(tmp_path: Path) -> 
     fuzz(check, damaged(small) | st.binary(max_size=100))
 
 
+@fuzzed
 def test_a_pack_whose_generator_is_damaged_at_random_is_played_or_refused_in_words(
     make_pack: Callable[..., Path],
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from hypothesis import strategies as st
-from tests.support.fuzz import NASTY, damaged, fuzz, yaml_bytes
+from tests.support.fuzz import NASTY, damaged, fuzz, fuzzed, yaml_bytes
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import DEFAULTS, Settings, SettingsError, load_settings
@@ -37,6 +37,7 @@ def refusal(read: Callable[[], object]) -> str | None:
     return None
 
 
+@fuzzed
 def test_a_settings_file_of_any_bytes_is_valid_or_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
 
@@ -64,6 +65,7 @@ def test_no_name_of_a_pack_or_score_raises_anything_else(name: str) -> None:
         assert "\n" not in str(caught.value)
 
 
+@fuzzed
 def test_a_manifest_of_any_bytes_is_valid_or_refused_in_words(
     make_pack: Callable[..., Path],
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_manifest_of_any_bytes_is_valid_or_refused_in_words(
     fuzz(check, yaml_bytes(keys, whole))
 
 
+@fuzzed
 def test_a_name_of_any_characters_finds_a_pack_or_none() -> None:
     def check(name: str) -> None:
         assert refusal(lambda: find_pack(name)) != ""
@@ -86,6 +89,7 @@ def test_a_name_of_any_characters_finds_a_pack_or_none() -> None:
     fuzz(check, st.text(max_size=400))
 
 
+@fuzzed
 def test_a_score_of_any_bytes_is_read_or_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "score.csv"
     whole = b"time_s,presence,mouth_open\n0,1,0\n1,1,0.5\n2,0,1e3\n"

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 from hypothesis import strategies as st
-from tests.support.fuzz import damaged, fuzz
+from tests.support.fuzz import damaged, fuzz, fuzzed
 
 from latent_resonance import face_state
 from latent_resonance.face_state import MESSAGE_BYTES, FaceState, neutral_features
@@ -23,6 +23,7 @@ JSON = st.recursive(
 )
 
 
+@fuzzed
 def test_a_datagram_of_any_bytes_is_a_valid_state_or_a_value_error() -> None:
     def check(data: bytes) -> None:
         with contextlib.suppress(ValueError):
@@ -33,6 +34,7 @@ def test_a_datagram_of_any_bytes_is_a_valid_state_or_a_value_error() -> None:
     fuzz(check, damaged(WHOLE) | any_bytes)
 
 
+@fuzzed
 def test_a_request_of_any_bytes_can_be_applied_or_is_refused() -> None:
     request = st.tuples(st.sampled_from(list(KINDS)), JSON).map(lambda pair: dict([pair]))
     texts = request.map(lambda each: json.dumps(each).encode())

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 from hypothesis import strategies as st
-from tests.support.fuzz import damaged, fuzz
+from tests.support.fuzz import damaged, fuzz, fuzzed
 from tests.support.monitor_server import TOKEN, Server, monitor_server, status_of
 from tests.support.status_reports import PLAYING, energies
 
@@ -131,6 +131,7 @@ def heads() -> st.SearchStrategy[bytes]:
     )
 
 
+@fuzzed
 def test_no_bytes_end_in_an_error_of_ours_or_in_the_journal(server: Server) -> None:
     refusals = server.services.refusals
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
-from tests.support.fuzz import damaged, fuzz
+from tests.support.fuzz import damaged, fuzz, fuzzed
 from tests.support.status_reports import PLAYING
 
 from latent_resonance.config.monitor import Osc
@@ -418,6 +418,7 @@ def fields() -> st.SearchStrategy[bytes]:
     return st.lists(text | number | st.binary(max_size=12), max_size=12).map(b"".join)
 
 
+@fuzzed
 def test_no_packet_raises_or_is_followed_by_silence() -> None:
     controller = Controller()
     valid = OscMessageBuilder("/latent/muted")

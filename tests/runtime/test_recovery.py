@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
-from tests.support.fuzz import fuzz, yaml_bytes
+from tests.support.fuzz import fuzz, fuzzed, yaml_bytes
 from tests.support.settings_files import at
 
 from latent_resonance.config.load import initial_settings
@@ -150,6 +150,7 @@ def test_a_process_starts_unattended_with_what_is_valid_and_says_so(file: Path) 
         initial_settings(file, "cello", unattended=False, log=logged.append)
 
 
+@fuzzed
 def test_any_bytes_give_settings_unattended(tmp_path: Path) -> None:
     path = tmp_path / "gallery.yaml"
     keys = [key for key, _ in leaf_fields(Settings)]
