@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -287,6 +288,26 @@ def test_the_latency_of_the_defaults_is_within_half_a_window_and_eight_hops() ->
 def test_a_harmonic_sound_is_reconstructed_from_its_magnitudes(geometry: Geometry) -> None:
     magnitude = magnitude_of(harmonic(geometry), geometry)
     assert convergence_db(griffin_lim(magnitude, geometry), magnitude, geometry) <= -30.0
+
+
+@pytest.mark.parametrize("geometry", [SMALL, UNEVEN, replace(UNEVEN, win_length=999)])
+def test_a_limit_above_all_partials_changes_neither_quality_nor_latency(
+    geometry: Geometry,
+) -> None:
+    magnitude = magnitude_of(harmonic(geometry), geometry)
+    limited = griffin_lim(magnitude, geometry, highest_hz=9_000.0)
+    change_db = convergence_db(limited, magnitude, geometry) - convergence_db(
+        griffin_lim(magnitude, geometry), magnitude, geometry
+    )
+    assert change_db < 1.0
+
+
+@pytest.mark.parametrize("highest_hz", [0.0, 3_000.0, 9_000.0])
+def test_magnitudes_above_the_limit_do_not_sound(highest_hz: float) -> None:
+    noise = np.ones((SMALL.n_bins, SMALL.n_frames), np.float32)
+    power = np.square(magnitude_of(griffin_lim(noise, SMALL, highest_hz=highest_hz), SMALL))
+    first_silent = int(highest_hz * SMALL.n_fft / SMALL.sample_rate) + 4
+    assert power[first_silent:, 20:-20].sum() < 1e-5 * power[:, 20:-20].sum()
 
 
 def test_each_part_of_the_method_improves_convergence() -> None:

@@ -94,6 +94,7 @@ def resynthesise(magnitude: FloatArray, geometry: Geometry, phase: Phase) -> Flo
         look_ahead=phase.look_ahead,
         iterations=phase.iterations,
         momentum=phase.momentum,
+        highest_hz=geometry.f_max_hz,
     )
 
 

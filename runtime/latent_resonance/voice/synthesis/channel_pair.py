@@ -57,6 +57,7 @@ class ChannelPair:
             seed=seed + 1,
             quadrature=quadrature,
             drift_hz=drift_hz,
+            highest_hz=geometry.f_max_hz,
         )
         self.seek(0.0)
 
