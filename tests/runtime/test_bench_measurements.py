@@ -66,6 +66,7 @@ def test_every_stage_of_a_synthesiser_is_timed(context: Context) -> None:
     assert stateful | within == {stage.rpartition(".")[0] for stage in STAGES}
 
 
+@pytest.mark.realtime
 def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(context: Context) -> None:
     found = {each.name: each.value for each in measure_family("voice", context)}
     for name in (*STAGES, "hop", "share_of_hop", "spectrogram"):
@@ -82,6 +83,7 @@ def test_the_voice_has_percentiles_that_rise_and_a_hop_of_all_its_stages(context
     )
 
 
+@pytest.mark.realtime
 def test_more_look_ahead_and_iterations_converge_further_along_the_curve(context: Context) -> None:
     settings = context.settings.model_copy(update={"phase": Phase(look_ahead=5, iterations=6)})
     points = itertools.islice(measure_family("phase", Context(settings, 0.01)), 2 + 3 * 5)

@@ -119,6 +119,7 @@ def clip_file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.realtime
 def test_a_clip_plays_at_its_own_rate_and_loops(clip_file: Path) -> None:
     camera = ClipCamera(clip_file, 30.0)
     started = time.monotonic()
@@ -230,6 +231,7 @@ def test_the_error_of_a_csi_program_that_ends_gives_the_remedy(rpicam: Callable[
     camera.close()
 
 
+@pytest.mark.realtime
 def test_a_csi_camera_that_stalls_raises_an_error(rpicam: Callable[..., None]) -> None:
     rpicam(images=1, then="time.sleep(60)")
     camera = open_rpicam(Camera(source="rpicam", width=64, height=48))

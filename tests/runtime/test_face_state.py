@@ -110,6 +110,7 @@ def test_the_newest_of_several_states_is_received(receiver: FaceReceiver, path: 
     sender.close()
 
 
+@pytest.mark.realtime
 def test_a_receiver_waits_no_longer_than_the_timeout(receiver: FaceReceiver) -> None:
     began = time.monotonic()
     assert receiver.receive(0.1) is None
@@ -134,6 +135,7 @@ def test_sending_without_a_receiver_neither_blocks_nor_fails(path: Path) -> None
     sender.close()
 
 
+@pytest.mark.realtime
 @pytest.mark.usefixtures("receiver")
 def test_a_voice_that_does_not_read_never_blocks_the_eye(path: Path) -> None:
     sender = FaceSender(path)

@@ -34,6 +34,7 @@ def test_a_loop_that_ends_is_played(make_pack: Callable[..., Path]) -> None:
     load_networks(pack, settings_of(pack.folder).inference)
 
 
+@pytest.mark.realtime
 @pytest.mark.parametrize("network", ["generator.onnx", "regressor.onnx"])
 def test_a_pack_with_an_endless_network_is_refused_within_its_deadline(
     make_pack: Callable[..., Path], network: str, deadline_s: float
@@ -45,6 +46,7 @@ def test_a_pack_with_an_endless_network_is_refused_within_its_deadline(
     assert time.monotonic() - began_s < deadline_s + 1.0
 
 
+@pytest.mark.realtime
 def test_a_run_that_becomes_endless_raises_a_network_error_and_the_next_one_can_play(
     make_pack: Callable[..., Path], deadline_s: float
 ) -> None:
@@ -58,6 +60,7 @@ def test_a_run_that_becomes_endless_raises_a_network_error_and_the_next_one_can_
     assert np.isfinite(good.spectrogram_of(z[0])).all()
 
 
+@pytest.mark.realtime
 def test_a_run_that_cannot_be_ended_leaves_its_thread_stuck_and_its_late_result_unused(
     make_pack: Callable[..., Path], deadline_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
