@@ -60,6 +60,11 @@ def test_a_status_is_one_line_and_sent_when_it_changes(systemd: Systemd) -> None
     assert systemd.received() == ["STATUS=playing for a visitor", "STATUS=no visitor"]
 
 
+def test_a_status_that_quotes_a_file_name_without_text_is_sent(systemd: Systemd) -> None:
+    notifier(systemd).status(os.fsdecode(b"pack \xff: not found"))
+    assert systemd.received() == ["STATUS=pack ?: not found"]
+
+
 def test_the_watchdog_is_fed_a_few_times_per_deadline(systemd: Systemd) -> None:
     service = notifier(systemd, WATCHDOG_USEC="400000", WATCHDOG_PID=str(os.getpid()))
     assert service.watchdog_s == 0.4

@@ -100,7 +100,7 @@ class Notifier:
         """Never blocks and never raises, even if the receiver is busy or gone."""
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                self._socket.send(message.encode())
+                self._socket.send(message.encode(errors="replace"))  # of file names
 
 
 def _connect(address: str) -> socket.socket | None:
