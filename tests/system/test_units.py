@@ -53,6 +53,10 @@ def test_systemd_analyze_verify_finds_no_fault(analyze: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_the_exposure_of_every_service_is_asserted() -> None:
+    assert set(MOST_EXPOSED) == {path.name for path in SYSTEMD.glob("*.service")}
+
+
 @pytest.mark.parametrize("name", MOST_EXPOSED)
 def test_the_exposure_of_a_unit_is_low(analyze: Path, name: str) -> None:
     threshold = f"--threshold={MOST_EXPOSED[name] * 10:.0f}"
