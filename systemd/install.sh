@@ -13,9 +13,13 @@ STATE=/var/lib/latent-resonance
 SETTINGS=/etc/latent-resonance/latent-resonance.yaml
 COMMAND=/usr/local/bin/latent-resonance
 UNITS=/etc/systemd/system
-NAMES="latent-resonance.target latent-resonance-eye.service latent-resonance-voice.service"
+WATCHDOG=/etc/systemd/system.conf.d/latent-resonance.conf
+WATCHDOG_S=15 # a Raspberry Pi's hardware counts 16 s at most
+QUALITY=latent-resonance-quality.service
+NAMES="latent-resonance.target latent-resonance-eye.service latent-resonance-voice.service $QUALITY"
 MONITOR=latent-resonance-monitor.service
 SCREEN=latent-resonance-screen.service
+MAINTENANCE="latent-resonance-maintenance.path latent-resonance-maintenance.service"
 TOKEN=/etc/latent-resonance/monitor-token
 GROUP=latent-resonance
 SCREEN_USER=latent-resonance-screen
@@ -37,9 +41,10 @@ Usage: sudo systemd/install.sh [--monitor | --screen | --rollback | --uninstall 
 
 It installs Debian packages with apt-get, the program with its packs and Python packages in
 /opt/latent-resonance, the settings in /etc/latent-resonance (existing ones stay unchanged),
-the command latent-resonance, the group latent-resonance and three systemd units. --monitor and
---screen add a unit each; the screen has its own user. An upgrade includes them once they are
-installed. An upgrade that does not play within a minute is undone. The quality measured for this machine is saved in /var/lib/latent-resonance.
+the command latent-resonance, the group latent-resonance and three systemd units. --monitor adds
+three units and --screen one more; the screen has its own user. An upgrade includes them once they are
+installed. An upgrade that does not play within a minute is undone. At the first boot of a machine it plays quality
+low until it has measured, in the background, what the machine can play (/var/lib/latent-resonance).
 Installation needs the network; the instrument does not.
 END
 }
@@ -127,7 +132,7 @@ install_packages() {
     [ -n "$missing" ] || return 0
     log "installing $missing"
     # WAIT and missing are lists of words
-    dpkg --configure -a >&2 || true # after a power cut in the middle of an installation
+    DEBIAN_FRONTEND=noninteractive dpkg --configure -a >&2 || true # after a power cut in the middle of an installation
     # shellcheck disable=SC2086
     apt-get -q $WAIT update >&2 || log "apt-get update failed; using the existing package lists"
     # shellcheck disable=SC2086
@@ -182,7 +187,7 @@ install_program() {
         mkdir -p "$release"
         cp -R models docs/install.md systemd/screen "$release"
         mkdir "$release/units"
-        cp systemd/*.service systemd/*.target "$release/units"
+        cp systemd/*.service systemd/*.target systemd/*.path "$release/units"
         extra=
         ! includes monitor || extra="--extra=monitor"
         # Without the models, which are copied above with the packs made on this machine.
@@ -254,7 +259,7 @@ create_token() {
 
 install_units() {
     getent group "$GROUP" >/dev/null || groupadd --system "$GROUP"
-    ! includes monitor || NAMES="$NAMES $MONITOR"
+    ! includes monitor || NAMES="$NAMES $MONITOR $MAINTENANCE"
     if includes screen; then
         NAMES="$NAMES $SCREEN"
         getent passwd "$SCREEN_USER" >/dev/null ||
@@ -267,6 +272,13 @@ install_units() {
     systemctl --quiet enable $NAMES
 }
 
+# The hardware restarts a machine whose kernel, or systemd, no longer runs; from the next boot on.
+install_watchdog() {
+    mkdir -p "$(dirname "$WATCHDOG")"
+    printf '[Manager]\nRuntimeWatchdogSec=%s\n' "$WATCHDOG_S" >"$WATCHDOG.new"
+    mv "$WATCHDOG.new" "$WATCHDOG"
+}
+
 # The units of the release in use; those of releases before 0.3 are not kept.
 copy_units() {
     for unit in $NAMES; do
@@ -274,15 +286,6 @@ copy_units() {
         cp "$CURRENT/units/$unit" "$UNITS/$unit.new"
         mv "$UNITS/$unit.new" "$UNITS/$unit"
     done
-}
-
-# Measured once; `sudo latent-resonance bench quality` measures again.
-choose_quality() {
-    [ -d /run/systemd/system ] || return 0 # not booted: an image is being built, for another machine
-    [ ! -e "$STATE/quality" ] || return 0
-    systemctl --quiet stop latent-resonance.target 2>/dev/null || true # it would distort the measurement
-    log "measuring which quality this machine can play"
-    "$COMMAND" bench quality --seconds 1 >&2 || log "the measurement failed; using the highest quality"
 }
 
 start() {
@@ -326,7 +329,7 @@ roll_back() {
     now=$(readlink "$CURRENT")
     point "$CURRENT" "$(readlink "$PREVIOUS")"
     point "$PREVIOUS" "$now"
-    for unit in $MONITOR $SCREEN; do
+    for unit in $MONITOR $MAINTENANCE $SCREEN; do
         [ ! -e "$UNITS/$unit" ] || NAMES="$NAMES $unit"
     done
     copy_units
@@ -349,7 +352,7 @@ install() {
     create_token
     install_command
     install_units
-    choose_quality
+    install_watchdog
     start
     confirm
     remove_old_releases
@@ -367,7 +370,7 @@ suggest_governor() {
 }
 
 uninstall() {
-    NAMES="$NAMES $MONITOR $SCREEN"
+    NAMES="$NAMES $MONITOR $MAINTENANCE $SCREEN"
     check_root
     check_machine
     if [ -d /run/systemd/system ]; then
@@ -380,7 +383,7 @@ uninstall() {
         rm -rf "${UNITS:?}/$unit"
     done
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
-    rm -rf "$PREFIX" "$COMMAND" "$STATE" "/var/lib/$SCREEN_USER" \
+    rm -rf "$PREFIX" "$COMMAND" "$STATE" "$WATCHDOG" "/var/lib/$SCREEN_USER" \
         /var/lib/latent-resonance-monitor /var/lib/private/latent-resonance-monitor
     ! getent passwd "$SCREEN_USER" >/dev/null || userdel "$SCREEN_USER"
     ! getent group "$GROUP" >/dev/null || groupdel "$GROUP"

@@ -14,6 +14,7 @@ from latent_resonance.bench.quality import save_quality
 from latent_resonance.config import presets
 from latent_resonance.config.presets import (
     QUALITIES,
+    UNMEASURED,
     apply_quality,
     machine_id,
     quality_record,
@@ -139,6 +140,15 @@ def test_auto_is_the_preset_saved_for_this_machine(file: Path, quality: str) -> 
     assert saved_quality() == quality
     for content in ("quality: auto", "quality:", ""):
         assert numbers(read(file, content)) == numbers(read(file, f"quality: {quality}"))
+
+
+def test_auto_is_the_units_preset_until_this_machine_is_measured(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(UNMEASURED, "low")
+    assert numbers(read(file, "")) == numbers(read(file, "quality: low\n"))
+    save_quality("medium")
+    assert numbers(read(file, "")) == numbers(read(file, "quality: medium\n"))
 
 
 def test_an_explicit_quality_ignores_the_saved_one(file: Path) -> None:

@@ -19,6 +19,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from latent_resonance.config.presets import quality_record
+
 ROOT = Path(__file__).parents[2]
 CHECKOUT = "/srv/latent-resonance"
 INSTALLED = ("pyproject.toml", "uv.lock", "runtime", "export", "models", "docs", "systemd")
@@ -108,10 +110,17 @@ class Machine:
         (units / "recorder.service").write_text(RECORDER_UNIT)
         self._offline("enable", "sink.service", "recorder.service")
         self.drop_in("latent-resonance-voice", "sink", VOICE_DROP_IN)
+        self.save_quality()
         settings = self.root / "etc/latent-resonance"
         settings.mkdir()
         (settings / "latent-resonance.yaml").write_text(SETTINGS)
         shutil.copy(clip, self.root / "srv/face.mp4")
+
+    def save_quality(self) -> None:
+        """Save quality low, as if it had been measured; otherwise the first boot measures it."""
+        state = self.root / "var/lib/latent-resonance"
+        state.mkdir(parents=True, exist_ok=True)
+        (state / "quality").write_text(quality_record("low"))
 
     def drop_in(self, service: str, name: str, text: str) -> Path:
         """Add a drop-in to a unit."""

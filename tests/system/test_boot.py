@@ -15,10 +15,14 @@ import numpy as np
 import pytest
 from tests.support import faces, systemd_container
 
+from latent_resonance.config.presets import QUALITIES, quality_record
+
 EYE, VOICE = "latent-resonance-eye", "latent-resonance-voice"
-MONITOR = "latent-resonance-monitor"
+MONITOR, QUALITY = "latent-resonance-monitor", "latent-resonance-quality"
 INSTALL = (f"{systemd_container.CHECKOUT}/systemd/install.sh",)
 SILENT_DB = -60.0  # quieter than any sound of the instrument, louder than an idle sink
+MEASURED_S = 300.0
+NOT_IDLE = "[Service]\nCPUSchedulingPolicy=other\nCPUWeight=100\n"  # other tests run beside it
 SYSTEM_S = 60.0  # a generous timeout for a small, busy machine
 
 # Alone: on two cores a neighbour can starve the speaker for a second, and it counts as lost.
@@ -287,6 +291,27 @@ def test_the_monitor_can_be_installed_and_its_page_answers(
     done = machine.run(*INSTALL)  # also upgrades the monitor, once installed
     assert "installing" not in done.stderr
     machine.until(MONITOR, "ActiveState", "active", SYSTEM_S)
+
+
+def test_a_machine_plays_low_until_it_has_measured_itself(
+    machine: systemd_container.Machine,
+) -> None:
+    saved = machine.root / "var/lib/latent-resonance/quality"
+    saved.write_text("medium\nanother machine\n")
+    machine.drop_in(QUALITY, "not_idle", NOT_IDLE)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "--no-block", "restart", "latent-resonance.target")
+    machine.until(QUALITY, "ActiveState", "activating", MEASURED_S)
+    wait_until_it_plays(machine)
+    voice = machine.show(VOICE, "MainPID")
+    assert "LATENT_RESONANCE_UNMEASURED=low" in machine.show(VOICE, "Environment")
+    machine.until(QUALITY, "ActiveState", "inactive", MEASURED_S)
+    assert machine.show(QUALITY, "Result") == "success", machine.log()
+    assert saved.read_text() in map(quality_record, QUALITIES)
+    wait_until_it_plays(machine)
+    assert machine.show(VOICE, "MainPID") == voice  # it exchanges its instrument as it plays
+    machine.run("systemctl", "start", QUALITY)
+    assert machine.show(QUALITY, "Result") == "exec-condition"  # measured once only
 
 
 def test_uninstalling_leaves_the_settings_and_purging_leaves_nothing(

@@ -9,19 +9,27 @@ from pathlib import Path
 
 import pytest
 
+from latent_resonance.config.presets import UNMEASURED
 from latent_resonance.config.settings import load_settings
+from latent_resonance.maintenance import FOLDER_VARIABLE, REQUEST
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
 PROGRAM = "/opt/latent-resonance/current/.venv/bin/latent-resonance"
+PYTHON = "/opt/latent-resonance/current/.venv/bin/python"
+QUALITY = "latent-resonance-quality.service"
 EYE, VOICE = "latent-resonance-eye.service", "latent-resonance-voice.service"
 MONITOR, SCREEN = "latent-resonance-monitor.service", "latent-resonance-screen.service"
-UNITS = ("latent-resonance.target", EYE, VOICE, MONITOR, SCREEN)
+MAINTENANCE = "latent-resonance-maintenance.service"
+REQUESTED = "latent-resonance-maintenance.path"
+UNITS = ("latent-resonance.target", EYE, VOICE, QUALITY, MONITOR, SCREEN, MAINTENANCE, REQUESTED)
 MOST_EXPOSED = {
     EYE: 1.0,
     VOICE: 1.2,
+    QUALITY: 1.5,
     MONITOR: 2.0,
     SCREEN: 2.5,
+    MAINTENANCE: 1.0,
 }  # of 10, on the scale of systemd-analyze
 
 
@@ -38,7 +46,7 @@ def analyze(tmp_path: Path) -> Path:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not installed: apt install systemd")
     for name in UNITS:
-        text = (SYSTEMD / name).read_text()
+        text = (SYSTEMD / name).read_text().replace(PYTHON, "/bin/true")
         (tmp_path / name).write_text(text.replace(PROGRAM, "/bin/true"))
     return tmp_path
 
@@ -51,6 +59,15 @@ def test_systemd_analyze_verify_finds_no_fault(analyze: Path) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_machine_is_measured_after_eye_and_voice_play_at_idle_priority() -> None:
+    measured = unit(QUALITY)
+    assert measured["After"] == "latent-resonance.target"  # which is then reached without it
+    assert measured["CPUSchedulingPolicy"] == "idle"
+    for name in (EYE, VOICE):
+        assert f"Environment={UNMEASURED}=low" in (SYSTEMD / name).read_text()
+        assert name in measured["ExecStartPost"]
 
 
 def test_the_exposure_of_every_service_is_asserted() -> None:
@@ -76,6 +93,16 @@ def test_systemd_restarts_the_installed_program_without_limit(name: str) -> None
     assert (keys["Restart"], keys["StartLimitIntervalSec"]) == ("always", "0")
     assert keys["Type"] == "notify"
     assert "After" not in keys  # neither waits for the other, nor for the network
+
+
+def test_the_monitor_writes_where_the_path_unit_looks_and_reads_where_maintenance_answers() -> None:
+    monitor, keys = unit(MONITOR), unit(MAINTENANCE)
+    state = f"/var/lib/private/{monitor['StateDirectory']}"
+    assert unit(REQUESTED)["PathExists"] == f"{state}/{REQUEST}"
+    assert f"--requests {state} --answers /run/{keys['RuntimeDirectory']}" in keys["ExecStart"]
+    environment = (SYSTEMD / MONITOR).read_text()
+    assert f"Environment={FOLDER_VARIABLE}=/run/{keys['RuntimeDirectory']}\n" in environment
+    assert keys["Group"] == monitor["Group"]
 
 
 @pytest.mark.parametrize("name", [EYE, VOICE, MONITOR])

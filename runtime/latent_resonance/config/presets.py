@@ -16,6 +16,7 @@ Quality = Literal["auto", "high", "medium", "low"]
 SectionDefaults = Mapping[str, float]
 
 AUTO, HIGH = "auto", "high"
+UNMEASURED = "LATENT_RESONANCE_UNMEASURED"  # the preset until this machine is measured
 # Defaults that each preset changes. Of images of 1280 × 720 the tracker costs little more than of
 # 640 × 480, but a USB camera compresses them, and decoding costs as much as tracking. Below
 # 640 × 480 nothing is saved. What 10 images/s lack is smoothed by `gallery/state_glide.py`.
@@ -44,7 +45,7 @@ def apply_quality(content: Mapping[Any, Any]) -> dict[Any, Any]:
     An invalid quality or section is left unchanged, for validation to report.
     """
     quality = content.get("quality") or AUTO
-    name = saved_quality() or HIGH if quality == AUTO else quality
+    name = saved_quality() or os.environ.get(UNMEASURED, HIGH) if quality == AUTO else quality
     preset = QUALITIES.get(name, {}) if isinstance(name, str) else {}
     return {**content, **{key: _fill(content.get(key), preset[key]) for key in preset}}
 
