@@ -67,7 +67,7 @@ export function setUpMap(teach) {
     rebuild(at("places"), state.places.map(({ name }) => name), (name, i) => placeItem(name, i, teach));
     if (!known) return;
     rebuild(at("anchors"), state.anchors, (place) => circle(place, 0.025));
-    rebuild(at("kept"), state.places.map((place) => place.at), (place) => circle(place, 0.045));
+    rebuild(at("kept"), state.places.map((place) => place.at), (place) => circle(place, 0.075));
     if (!sending) {
       present = state.present;
       setCircle(at("here"), present);
