@@ -21,6 +21,7 @@ MONITOR=latent-resonance-monitor.service
 SCREEN=latent-resonance-screen.service
 MAINTENANCE="latent-resonance-maintenance.path latent-resonance-maintenance.service"
 TOKEN=/etc/latent-resonance/monitor-token
+SIGNERS=/etc/latent-resonance/allowed_signers # as for ssh-keygen; if it exists, signed tags must match
 GROUP=latent-resonance
 SCREEN_USER=latent-resonance-screen
 PACKAGES="python3 python3-venv ca-certificates libportaudio2"
@@ -93,6 +94,25 @@ check_machine() {
             "sudo raspi-config nonint do_overlayfs 1; sudo reboot"
     fi
     command -v systemctl >/dev/null || fail "systemd is missing, which starts the instrument"
+}
+
+# A signed tag with a false signature is refused, and one of an unknown key if SIGNERS exists.
+verify_tag() {
+    command -v git >/dev/null || return 0
+    tag=$(trusting_git describe --exact-match 2>/dev/null) || return 0 # no checkout, or no tag
+    trusting_git cat-file tag "$tag" | grep -q '^-----BEGIN .*SIGNATURE-----' || return 0
+    if report=$(trusting_git verify-tag --raw "$tag" 2>&1); then
+        log "the signature of $tag is valid"
+    elif [ -e "$SIGNERS" ] || echo "$report" | grep -qi 'BADSIG\|incorrect signature'; then
+        fail "the signature of $tag is not valid ($report); fetch the program anew, or correct $SIGNERS"
+    else
+        log "$tag is signed, by a key that this machine does not know; to have it verified, write $SIGNERS"
+    fi
+}
+
+# Root may read a checkout of another user.
+trusting_git() {
+    git -c safe.directory="$PWD" -c gpg.ssh.allowedSignersFile="$SIGNERS" "$@"
 }
 
 # On aarch64 MediaPipe needs ARMv8.1 atomics on every core; without them the light tracker is used.
@@ -345,6 +365,7 @@ install() {
     choose_parts "$1"
     choose_tracker
     check_machine
+    verify_tag
     install_packages
     install_uv
     install_program
