@@ -13,8 +13,8 @@ from pathlib import Path
 from latent_resonance.config.monitor import Monitor
 from latent_resonance.config.settings import Settings
 from latent_resonance.monitor import app
-from latent_resonance.monitor.http import Services
 from latent_resonance.monitor.refusals import BoundedLog
+from latent_resonance.monitor.services import Services
 
 TOKEN = "a-token-of-some-length"
 TIMEOUT_S = 5.0

@@ -19,6 +19,7 @@ import click
 
 from latent_resonance import __version__
 from latent_resonance.cli.bench import bench
+from latent_resonance.cli.maintain import maintain
 from latent_resonance.cli.monitor import monitor
 from latent_resonance.cli.options import (
     FILE,
@@ -321,6 +322,7 @@ def settings() -> None:
 
 
 commands.add_command(bench)
+commands.add_command(maintain)
 commands.add_command(monitor)
 commands.add_command(packs)
 

@@ -51,4 +51,4 @@ def monitor(config: Path | None, socket: Path | None, unattended: bool, child: b
         raise MissingExtraError(
             f"the monitor needs {error.name}, which is missing; {remedy_here(INSTALL_MONITOR)}"
         ) from error
-    sys.exit(run(settings, socket, log))
+    sys.exit(run(settings, socket, log, config))

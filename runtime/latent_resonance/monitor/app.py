@@ -38,8 +38,9 @@ from latent_resonance.monitor.connections import (
     Connections,
     max_connections,
 )
-from latent_resonance.monitor.http import Services, application
+from latent_resonance.monitor.http import application
 from latent_resonance.monitor.identity import identity_of
+from latent_resonance.monitor.maintenance import Maintenance
 from latent_resonance.monitor.metrics import Metrics
 from latent_resonance.monitor.mqtt import MqttPublisher
 from latent_resonance.monitor.osc import (
@@ -51,6 +52,7 @@ from latent_resonance.monitor.osc import (
 )
 from latent_resonance.monitor.quota import Quota
 from latent_resonance.monitor.refusals import BoundedLog, Refusals
+from latent_resonance.monitor.services import Services
 from latent_resonance.monitor.teaching import Teaching
 from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
@@ -62,8 +64,17 @@ class MonitorError(LatentResonanceError):
     """The monitor cannot start."""
 
 
-def run(settings: Settings, socket: Path | None, log: Callable[[str], None]) -> int:
+def run(
+    settings: Settings,
+    socket: Path | None,
+    log: Callable[[str], None],
+    config: Path | None = None,
+) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code.
+
+    Parameters
+    ----------
+    config : the settings file, which the staff page may change
 
     Raises
     ------
@@ -71,13 +82,16 @@ def run(settings: Settings, socket: Path | None, log: Callable[[str], None]) -> 
         The port is in use, or the token can be neither read nor created.
     """
     path = socket or socket_path_of(settings)
-    return asyncio.run(_serve(settings, path, BoundedLog(log)))
+    return asyncio.run(_serve(settings, path, BoundedLog(log), config))
 
 
-async def _serve(settings: Settings, socket: Path, log: Callable[[str], None]) -> int:
+async def _serve(
+    settings: Settings, socket: Path, log: Callable[[str], None], config: Path | None
+) -> int:
     stop = _stop_event()
     log_loop_errors(log)
     services = make_services(settings, monitor_path(socket), log)
+    services.maintenance = Maintenance(config)
     monitor = settings.monitor
     with (
         _mqtt_publisher(monitor.mqtt, socket, log) as publisher,

@@ -12,7 +12,7 @@ import contextlib
 import json
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,21 @@ from aiohttp.typedefs import Handler, Middleware
 from latent_resonance.audio.brightness import GENERATED, SOUND
 from latent_resonance.link.requests import RequestError, parse_request
 from latent_resonance.link.telemetry import Columns, Energies, Message, Report
-from latent_resonance.monitor.addresses import Proxies, prefix_of
-from latent_resonance.monitor.auth import Authenticator, is_local_host, is_same_origin
-from latent_resonance.monitor.broadcast import Broadcaster
+from latent_resonance.monitor.access import (
+    MAX_BODY,
+    authorised_json,
+    body_of,
+    check_authorised,
+    check_token,
+)
+from latent_resonance.monitor.addresses import prefix_of
+from latent_resonance.monitor.auth import is_local_host, is_same_origin
 from latent_resonance.monitor.connections import Connection
 from latent_resonance.monitor.examples_exchange import MAX_BYTES as MAX_EXAMPLES_BYTES
 from latent_resonance.monitor.health import health_of, healthz
-from latent_resonance.monitor.metrics import Metrics
-from latent_resonance.monitor.quota import Quota
-from latent_resonance.monitor.refusals import Refusals
-from latent_resonance.monitor.teaching import Teaching, TeachingError
+from latent_resonance.monitor.maintenance_page import maintain
+from latent_resonance.monitor.services import Services
+from latent_resonance.monitor.teaching import TeachingError
 from latent_resonance.monitor.translations import (
     LANGUAGES,
     Table,
@@ -41,11 +46,9 @@ from latent_resonance.monitor.translations import (
     strings_of,
     translated_page,
 )
-from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
+from latent_resonance.monitor.voice_client import VoiceUnavailableError
 
 PAGE = Path(__file__).with_name("page")
-MAX_BODY = 8 * 1024  # bytes of a POST request
-BODY_TIMEOUT_S = 10.0  # for all of it to arrive
 MAX_PAGE_MESSAGE = 256  # bytes; pages have nothing to send on their sockets
 MAX_PAGE_MESSAGES = 8  # after which a socket is closed
 HEARTBEAT_S = 10.0
@@ -65,38 +68,6 @@ SECURITY = {
 }
 BRIGHTNESS = {"sound": SOUND.tolist(), "generated": GENERATED.tolist()}  # of each level
 Stream = Callable[["Page", "Services"], Coroutine[None, None, None]]
-
-
-@dataclass
-class Services:
-    """What the request handlers use.
-
-    Attributes
-    ----------
-    names : host names of this machine
-    pages : bounds the open pages
-    max_hz : top of the frequency axis of the live spectrogram
-    proxies : reverse proxies that are believed
-    refusals : counts what is refused
-    wall_language : of the live spectrogram's page; None is the browser's
-    """
-
-    broadcaster: Broadcaster
-    voice: VoiceClient
-    authenticator: Authenticator
-    teaching: Teaching
-    metrics: Metrics
-    names: frozenset[str]
-    pages: Quota
-    max_hz: float
-    proxies: Proxies = field(default_factory=Proxies)
-    refusals: Refusals = field(default_factory=Refusals)
-    wall_language: str | None = None
-
-    def client(self, request: web.BaseRequest) -> str:
-        """Address of the client, behind a trusted proxy too."""
-        forwarded_for = request.headers.getall("X-Forwarded-For", [])
-        return self.proxies.client(request.remote or "", forwarded_for)
 
 
 @dataclass
@@ -129,6 +100,7 @@ def application(services: Services) -> web.Application:
         site.router.add_get(path, _websocket(services, stream))
     site.router.add_post("/ask", _with(services, _control))
     site.router.add_post("/teach", _with(services, _teach))
+    site.router.add_post("/maintain", _with(services, maintain))
     site.router.add_get("/examples", _with(services, _export_examples))
     site.router.add_post("/examples", _with(services, _import_examples))
     site.router.add_get("/metrics", _with(services, _metrics))
@@ -241,7 +213,7 @@ def _websocket(services: Services, stream: Stream) -> Handler:
         page = Page(_page_socket(), services.client(request))
         authorization = request.headers.get("Authorization")
         if authorization is not None:
-            _check_token(authorization, page.client, services)
+            check_token(authorization, page.client, services)
             page.trusted = True
         with _place(services, page.client):
             await page.socket.prepare(request)
@@ -311,7 +283,7 @@ async def _read_until_closed(page: Page, streaming: asyncio.Task[None], services
 
 def _token_accepted(authorization: str, client: str, services: Services) -> bool:
     try:
-        _check_token(authorization, client, services)
+        check_token(authorization, client, services)
     except web.HTTPException as error:
         services.refusals.count("page", str(error.status), client)
         return False
@@ -392,6 +364,7 @@ def _report_content(services: Services, message: Report) -> dict[str, Any]:
         "kind": "report",
         "report": report,
         "teaching": services.teaching.state(),
+        "by_unit": services.maintenance.by_unit,
         "watching": services.pages.count,
         "damaged": services.voice.invalid_messages,
         "refused": services.refusals.counts.total(),
@@ -402,82 +375,9 @@ async def _send(sending: Awaitable[None]) -> None:
     await asyncio.wait_for(sending, SEND_TIMEOUT_S)
 
 
-def _check_token(authorization: str, client: str, services: Services) -> None:
-    """Compare a token.
-
-    Raises
-    ------
-    HTTPTooManyRequests, HTTPUnauthorized
-        The client has failed too often, or just now.
-    """
-    now_s = asyncio.get_running_loop().time()
-    retry_after_s = services.authenticator.retry_after_s(client, now_s)
-    if retry_after_s > 0.0:
-        raise web.HTTPTooManyRequests(
-            text=f"too many wrong tokens; wait {retry_after_s:.0f} s\n",
-            headers={"Retry-After": str(int(retry_after_s) + 1)},
-        )
-    if not services.authenticator.accepts(authorization, client, now_s):
-        raise web.HTTPUnauthorized(
-            text="the token is wrong; `sudo latent-resonance doctor` shows it\n",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-
-
-def _check_authorised(request: web.Request, services: Services) -> None:
-    """Refuse a request without the token, or from a page of another machine.
-
-    Raises
-    ------
-    HTTPException
-        It is not permitted.
-    """
-    if not is_same_origin(request.headers, required=False):
-        raise web.HTTPForbidden(text="not from one of this machine's own pages\n")
-    authorization = request.headers.get("Authorization", "")
-    _check_token(authorization, services.client(request), services)
-
-
-async def _authorised_json(request: web.Request, services: Services) -> dict[str, Any]:
-    """The body of a request with the token.
-
-    Raises
-    ------
-    HTTPException
-        The request is not permitted, or its body is not a JSON object.
-    """
-    _check_authorised(request, services)
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType(text="should be application/json\n")
-    try:
-        content = json.loads((await _body(request)).decode())
-    except (ValueError, RecursionError) as error:
-        raise web.HTTPBadRequest(text="not JSON in UTF-8\n") from error
-    if not isinstance(content, dict):
-        raise web.HTTPBadRequest(text="should be one JSON object\n")
-    return content
-
-
-async def _body(request: web.Request) -> bytes:
-    """The body. JSON is UTF-8 (RFC 8259, 8.1), whatever charset the header names.
-
-    Raises
-    ------
-    HTTPRequestTimeout, HTTPBadRequest
-        It does not arrive, in time or in one piece.
-    """
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            return await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout(text="the body has not arrived\n") from None
-    except (web.RequestPayloadError, ConnectionError):
-        raise web.HTTPBadRequest(text="the body is damaged\n") from None
-
-
 async def _control(request: web.Request, services: Services) -> web.Response:
     """A request to the voice; see `link/requests.py`."""
-    content = await _authorised_json(request, services)
+    content = await authorised_json(request, services)
     try:
         services.voice.send(parse_request(content))
     except RequestError as error:
@@ -489,7 +389,7 @@ async def _control(request: web.Request, services: Services) -> web.Response:
 
 async def _teach(request: web.Request, services: Services) -> web.Response:
     """A step of teaching, see `teaching.py`; responds with the new state."""
-    content = await _authorised_json(request, services)
+    content = await authorised_json(request, services)
     with _teaching_errors():
         await services.teaching.do(content)
     return web.json_response(services.teaching.state())
@@ -497,7 +397,7 @@ async def _teach(request: web.Request, services: Services) -> web.Response:
 
 async def _export_examples(request: web.Request, services: Services) -> web.Response:
     """What was taught for the present pack, as a file."""
-    _check_authorised(request, services)
+    check_authorised(request, services)
     with _teaching_errors():
         text = await services.teaching.export_file()
     headers = {"Content-Disposition": 'attachment; filename="examples.json"'}
@@ -506,8 +406,8 @@ async def _export_examples(request: web.Request, services: Services) -> web.Resp
 
 async def _import_examples(request: web.Request, services: Services) -> web.Response:
     """Replace what was taught by a file; responds with the new state."""
-    _check_authorised(request, services)
-    content = await _body(request.clone(client_max_size=MAX_EXAMPLES_BYTES))
+    check_authorised(request, services)
+    content = await body_of(request.clone(client_max_size=MAX_EXAMPLES_BYTES))
     with _teaching_errors():
         await services.teaching.import_file(content)
     return web.json_response(services.teaching.state())

@@ -1,6 +1,7 @@
 // The staff page: meters, state, controls, teaching. It receives numbers only, never an image.
 
 import { at, element, rebuild, setText } from "/page/dom.js";
+import { setUpMaintenance } from "/page/maintenance.js";
 import { setUpMap } from "/page/map.js";
 import { listen } from "/page/socket.js";
 import { setUpTeaching } from "/page/teaching.js";
@@ -49,6 +50,7 @@ function showTeaching(state) {
 
 const teaching = setUpTeaching(post, showTeaching);
 const showMap = setUpMap(teaching.teach);
+const showMaintenance = setUpMaintenance(post);
 
 function showError(text) {
   at("answer").textContent = text;
@@ -157,6 +159,7 @@ function showReport(message) {
   showLog(r.news);
   showControls(r);
   showTeaching(message.teaching);
+  showMaintenance(message.by_unit);
 }
 
 function showLog(messages) {
