@@ -210,10 +210,10 @@ install_program() {
         cp systemd/*.service systemd/*.target systemd/*.path "$release/units"
         extra=
         ! includes monitor || extra="--extra=monitor"
-        # Without the models, which are copied above with the packs made on this machine.
-        HATCH_BUILD_NO_HOOKS=1 UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
-            uv sync --quiet --frozen --no-editable --no-dev --reinstall-package latent-resonance \
+        UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
+            uv sync --quiet --frozen --no-dev --no-install-workspace \
             ${extra:+"$extra"} --python "$python"
+        install_runtime
         compile_program
         sync # to the disk, before the release is marked as complete
         touch "$release/complete"
@@ -224,6 +224,15 @@ install_program() {
         switched=yes
     fi
     point "$CURRENT" "$release"
+}
+
+# Built by the hatchling of build.txt, without the models, which are copied with the packs made here.
+install_runtime() {
+    HATCH_BUILD_NO_HOOKS=1 uv build --quiet --wheel --python "$python" --out-dir "$release/wheel" \
+        --build-constraints systemd/build.txt --require-hashes runtime
+    UV_LINK_MODE="${UV_LINK_MODE:-copy}" uv pip install --quiet --no-deps --python "$release/.venv/bin/python" \
+        "$release"/wheel/*.whl
+    rm -r "$release/wheel"
 }
 
 # Make a symbolic link, or change it, at once.
