@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.support.monitor_pages import MonitorPages
+from tests.support.monitor_server import TOKEN
 
 from latent_resonance.monitor.maintenance import Maintenance
 
@@ -55,3 +56,13 @@ def test_a_refused_setting_says_why_and_stays_to_be_corrected(page: Any, file: P
 def test_without_a_unit_there_is_a_sentence_in_place_of_the_restarts(page: Any) -> None:
     page.wait_for_selector("#no-unit:visible")
     assert not page.locator("[data-restart=machine]").is_visible()
+
+
+def test_the_link_of_the_terminal_unlocks_the_page_and_leaves_the_address_bar(
+    page: Any,
+) -> None:
+    opened = page.context.browser.new_page()
+    opened.goto(f"{page.url}#token={TOKEN}")
+    opened.wait_for_selector("#maintenance:enabled")
+    assert opened.url == page.url
+    opened.close()

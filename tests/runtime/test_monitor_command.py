@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import socket
 import subprocess
 import sys
@@ -134,3 +135,32 @@ def test_a_monitor_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     time.sleep(0.5)
     process.close()
     assert process.process.returncode == -9
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_the_link_with_the_token_is_printed_on_a_terminal_only(
+    tmp_path: Path, terminal: bool
+) -> None:
+    token_file = tmp_path / "token"
+    token_file.write_text("a-token-of-some-length")
+    token_file.chmod(0o600)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path / "gallery.yaml"
+    config.write_text(yaml.safe_dump({"monitor": {"port": port, "token_file": str(token_file)}}))
+    reading, writing = pty.openpty() if terminal else os.pipe()
+    command = [sys.executable, "-m", "latent_resonance", "monitor", "--child"]
+    with subprocess.Popen(
+        [*command, "--config", str(config), "--socket", str(tmp_path / "face.sock")],
+        env=environment_in(tmp_path),
+        stderr=writing,
+    ) as process:
+        os.close(writing)
+        printed = b""
+        while b"/staff" not in printed.partition(b"\n")[0] or b"\n" not in printed:
+            printed += os.read(reading, 4096)
+        process.terminate()
+    os.close(reading)
+    link = f"http://127.0.0.1:{port}/staff#token=a-token-of-some-length"
+    assert (link in printed.decode()) is terminal

@@ -51,4 +51,5 @@ def monitor(config: Path | None, socket: Path | None, unattended: bool, child: b
         raise MissingExtraError(
             f"the monitor needs {error.name}, which is missing; {remedy_here(INSTALL_MONITOR)}"
         ) from error
-    sys.exit(run(settings, socket, log, config))
+    on_terminal = child and sys.stderr.isatty()  # and not in a journal or a file
+    sys.exit(run(settings, socket, log, config, show_token=on_terminal))

@@ -14,6 +14,7 @@ import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -69,12 +70,15 @@ def run(
     socket: Path | None,
     log: Callable[[str], None],
     config: Path | None = None,
+    *,
+    show_token: bool = False,
 ) -> int:
     """Serve until SIGINT or SIGTERM; return the exit code.
 
     Parameters
     ----------
     config : the settings file, which the staff page may change
+    show_token : log the link of the staff page with its token, on the user's own terminal
 
     Raises
     ------
@@ -82,11 +86,16 @@ def run(
         The port is in use, or the token can be neither read nor created.
     """
     path = socket or socket_path_of(settings)
-    return asyncio.run(_serve(settings, path, BoundedLog(log), config))
+    return asyncio.run(_serve(settings, path, BoundedLog(log), config, show_token=show_token))
 
 
 async def _serve(
-    settings: Settings, socket: Path, log: Callable[[str], None], config: Path | None
+    settings: Settings,
+    socket: Path,
+    log: Callable[[str], None],
+    config: Path | None,
+    *,
+    show_token: bool,
 ) -> int:
     stop = _stop_event()
     log_loop_errors(log)
@@ -102,9 +111,18 @@ async def _serve(
             web_server(services, monitor, log) as address,
             _background(services.voice.run()),
         ):
-            log(f"spectrogram at {address}/, staff page at {address}/staff")
+            staff = staff_link(address, monitor, with_token=show_token)
+            log(f"spectrogram at {address}/, staff page at {staff}")
             await _run_until(stop, services, publisher, log)
     return 0
+
+
+def staff_link(address: str, monitor: Monitor, *, with_token: bool) -> str:
+    """Link of the staff page; the token is in the fragment, which a browser sends to no server."""
+    if not with_token:
+        return f"{address}/staff"
+    token = load_or_create_token(token_path(monitor.token_file))
+    return f"{address}/staff#token={quote(token)}"
 
 
 def _stop_event() -> asyncio.Event:

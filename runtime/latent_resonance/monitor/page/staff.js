@@ -14,9 +14,16 @@ const RANGES = {
   head_roll: [-1.57, 1.57], yaw_velocity: [-5, 5], pitch_velocity: [-5, 5], roll_velocity: [-5, 5],
   mouth_velocity: [-10, 10], brow_velocity: [-10, 10], motion: [0, 1], stillness: [0, 1],
 };
-let token = sessionStorage.getItem("token") ?? "";
+let token = tokenOfLink() ?? sessionStorage.getItem("token") ?? "";
 let report = null;
 let moving = false; // while the volume slider is in use
+
+// The token in the link that `perform --monitor` prints; it does not stay in the address bar.
+function tokenOfLink() {
+  const found = new URLSearchParams(location.hash.slice(1)).get("token");
+  if (found !== null) history.replaceState(null, "", location.pathname);
+  return found;
+}
 
 // POST an object as JSON, or a file as it is; GET without either. Null if it is refused.
 async function post(path, body) {
