@@ -1,12 +1,15 @@
-"""How tonal a sound is: the share of voiced frames, and spectral flatness. Pure."""
+"""How tonal a sound is: the share of voiced frames, and spectral flatness."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import librosa
 import numpy as np
 from numpy.typing import NDArray
+
+from latent_resonance_export.audition.compile_lock import compiling_alone, lock_file
 
 FloatArray = NDArray[np.float32]
 SAMPLE_RATE = 22_050  # Hz, of pitch detection
@@ -32,6 +35,19 @@ def measure_tonality(audio: FloatArray, sample_rate: int) -> tuple[NDArray[np.bo
     Voicing by pYIN (Mauch & Dixon 2014); flatness is the geometric over the
     arithmetic mean of the power spectrum, 0..11 kHz (Dubnov 2004).
     """
+    compile_librosa()
+    return _measure(audio, sample_rate)
+
+
+@cache
+def compile_librosa() -> None:
+    """Compiles what `_measure` calls, or loads it, while no other process does."""
+    turns = np.arange(2 * FRAME) * (220.0 / SAMPLE_RATE)
+    with compiling_alone(lock_file()):
+        _measure(np.sin(2 * np.pi * turns).astype(np.float32), SAMPLE_RATE)
+
+
+def _measure(audio: FloatArray, sample_rate: int) -> tuple[NDArray[np.bool_], FloatArray]:
     audio = librosa.resample(audio, orig_sr=sample_rate, target_sr=SAMPLE_RATE)
     loud = librosa.amplitude_to_db(librosa.feature.rms(y=audio, frame_length=FRAME, hop_length=HOP))
     sounding = loud[0] > max(float(loud.max()) - SOUNDING_DB, -80.0)
