@@ -28,6 +28,8 @@ A generator that was trained elsewhere is given by its code and its weights:
 The weights are a .pt that torch.save wrote, a .safetensors, or a local Hugging
 Face folder with one of them; prefixes of wrappers (module., _orig_mod.,
 generator., netG., ema.) are removed.
+A .pkl of StyleGAN2-ADA, or of StyleGAN3 with --cfg=stylegan2, needs no --factory:
+its averaged weights are read, and no code in it is executed.
 The function returns the network, which maps z to spectrograms: rows are mel
 bands from low to high, columns are time, values are linear in decibels. The
 first of two channels is used; three are averaged. The spectrograms are
@@ -42,6 +44,11 @@ def external_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--checkpoint", type=FOLDER, help="Weights of a generator trained elsewhere."),
         click.option(
             "--factory", help="Its code: package.module:function, called without arguments."
+        ),
+        click.option(
+            "--truncation",
+            type=click.FloatRange(0, 1, min_open=True),
+            help="StyleGAN's psi: below 1, sounds closer to the mean.  [default: 1]",
         ),
         click.option(
             "--trust", is_flag=True, help="Open the checkpoint even if that executes its code."
@@ -128,12 +135,17 @@ def convert(
 def check_arguments(
     run: Path | None, checkpoint: Path | None, factory: str | None, arguments: dict[str, Any]
 ) -> None:
-    """Requires either a run, or a checkpoint and its factory."""
+    """Requires either a run, or a checkpoint."""
     if (run is None) == (checkpoint is None):
         raise click.UsageError("name either a RUN or --checkpoint FILE with --factory")
-    if (checkpoint is None) != (factory is None):
-        raise click.UsageError("--checkpoint and --factory belong together")
-    external = ("geometry_file", "latent_dim", "channel", "upside_down", "value_range", "trust")
+    if checkpoint is None and factory is not None:
+        raise click.UsageError("--factory goes with --checkpoint FILE")
+    if factory is not None and arguments["truncation"] is not None:
+        raise click.UsageError("--truncation is of StyleGAN's files, which need no --factory")
+    external = (
+        *("geometry_file", "latent_dim", "channel", "upside_down", "value_range", "trust"),
+        "truncation",
+    )
     given = [key for key in external if arguments[key] is not None and arguments[key] is not False]
     if run is not None and given:
         option = {"geometry_file": "geometry", "value_range": "range"}.get(given[0], given[0])
@@ -162,6 +174,7 @@ def _convert_external(
         AdapterOptions(**{key: arguments[key] for key in keys}),
         trust=arguments["trust"],
         seed=arguments["seed"],
+        truncation=arguments["truncation"] or 1.0,
     )
     file = arguments["geometry_file"]
     geometry = read_geometry(file) if file else None

@@ -44,10 +44,11 @@ class ExternalGenerator:
     """A generator that was trained elsewhere, and how to adapt its output."""
 
     checkpoint: Path
-    factory: str  # package.module:function
+    factory: str | None  # package.module:function; None if the file contains its network
     adapter: AdapterOptions
     trust: bool = False
     seed: int = 0  # of the regressor
+    truncation: float = 1.0  # of StyleGAN's w
 
 
 def convert_run(
@@ -111,7 +112,12 @@ def convert_external(
     clips = read_clips(dataset_folder / CLIPS) if dataset_folder else []
     geometry = dataset.geometry if dataset else geometry or Geometry()
     external = replace(external, checkpoint=weights_file_in(external.checkpoint))
-    network, weights = load_external(external.checkpoint, external.factory, trust=external.trust)
+    network, weights = load_external(
+        external.checkpoint,
+        external.factory,
+        trust=external.trust,
+        truncation=external.truncation,
+    )
     generator = adapt(network, geometry, external.adapter)
     check_generator(generator, geometry)
     with AtomicFolder(output) as target:
@@ -155,12 +161,12 @@ def external_training_info(
     """What the manifest records about a generator that was trained elsewhere."""
     low, high = generator.value_range
     return {
-        "architecture": external.factory,
+        "architecture": external.factory or "StyleGAN2",
         "checkpoint_sha256": sha256_of(external.checkpoint),
         "weights": weights,
         "value_range": f"{low:g} to {high:g}",
         "cross_faded": generator.cross_faded,
-    }
+    } | ({"truncation_w": external.truncation} if external.truncation != 1.0 else {})
 
 
 def load_cached_regressor(
@@ -182,6 +188,6 @@ def cache_regressor(
 
 def cache_folder(work: Path, external: ExternalGenerator, geometry: Geometry) -> Path:
     """A folder named by a hash of everything that the regressor depends on."""
-    inputs = (sha256_of(external.checkpoint), external.factory, external.seed)
+    inputs = (sha256_of(external.checkpoint), external.factory, external.seed, external.truncation)
     text = json.dumps([*inputs, asdict(external.adapter), asdict(geometry)])
     return work / hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,5 +1,7 @@
 """Loads a generator that was trained elsewhere, from package.module:function and a checkpoint.
 
+Without the function, the file must contain the network in a form that is known: StyleGAN's.
+
 Wrappers leave prefixes in the names of weights (torch.compile `_orig_mod.`, DataParallel and
 AveragedModel `module.`, a training script `netG.`): they are removed where the rest then fits.
 
@@ -20,6 +22,7 @@ from torch import nn
 
 from latent_resonance_export.gan.models.custom import find_factory, summarise
 from latent_resonance_export.pack import ConversionError
+from latent_resonance_export.pack.stylegan_file import is_pickle, load_stylegan
 from latent_resonance_export.pack.weights_file import (
     is_safetensors,
     read_safetensors,
@@ -39,8 +42,15 @@ class Loaded(NamedTuple):
     weights: str
 
 
-def load_external(checkpoint: Path, factory: str, *, trust: bool = False) -> Loaded:
+def load_external(
+    checkpoint: Path, factory: str | None, *, trust: bool = False, truncation: float = 1.0
+) -> Loaded:
     """The network that a factory creates, with the weights of a checkpoint or its folder.
+
+    Parameters
+    ----------
+    factory : None for a file that contains its network
+    truncation : of w, for StyleGAN's files
 
     Raises
     ------
@@ -50,9 +60,27 @@ def load_external(checkpoint: Path, factory: str, *, trust: bool = False) -> Loa
     checkpoint = weights_file_in(checkpoint)
     if not checkpoint.is_file():
         raise ConversionError(f"there is no {checkpoint}: name a file that torch.save wrote")
+    if factory is None:
+        return load_self_contained(checkpoint, truncation)
     network = make_network(factory)
     content = read_checkpoint(checkpoint, trust=trust)
     return Loaded(network, load_weights(network, content, checkpoint, factory))
+
+
+def load_self_contained(path: Path, truncation: float) -> Loaded:
+    """The network of a file that contains it; no code of the file is executed.
+
+    Raises
+    ------
+    ConversionError
+        The file holds weights only, or is no such file.
+    """
+    refuse_what_is_no_checkpoint(path)
+    if is_pickle(path):
+        return Loaded(load_stylegan(path, truncation), "G_ema")
+    raise ConversionError(
+        f"{path} holds weights but no network: name its code with --factory package.module:function"
+    )
 
 
 def make_network(factory: str) -> nn.Module:

@@ -30,7 +30,7 @@ DTYPES = {
     "U8": torch.uint8,
     "BOOL": torch.bool,
 }
-SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")  # the preferred ones first
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".ckpt", ".pkl")  # the preferred ones first
 
 
 def weights_file_in(path: Path) -> Path:
