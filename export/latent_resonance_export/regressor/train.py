@@ -50,6 +50,7 @@ from latent_resonance_export.regressor.synthetic_motion import (
     composed_faces,
     held,
 )
+from latent_resonance_export.regressor.trim import trim_reach
 
 BATCH = 256  # rows of movement per step
 ROUNDS = 3
@@ -114,6 +115,8 @@ def train(
     check_contradictions(pairs, config.examples_file)
     targets, anchors = targets_of(pairs, choose_anchors(samples))
     regressor, samples = fit_regressor(targets, samples, sampler, config, progress)
+    if not pairs:  # examples state where faces go, and other weights would move them
+        trim_reach(regressor)
     anchors = shared_out(anchors, pairs, samples, regressor, config.seed)
     evaluation = evaluate(
         regressor,
