@@ -48,7 +48,7 @@ def columns_to_audio(
     columns: Iterable[FloatArray], geometry: Geometry, seed: int
 ) -> Iterator[FloatArray]:
     """Columns of mel amplitudes (n_mels,) -> hops of samples, without the latency at the start."""
-    stream = StreamingGriffinLim(geometry, seed=seed)
+    stream = StreamingGriffinLim(geometry, seed=seed, highest_hz=geometry.f_max_hz)
     n_latency = -(-stream.latency_samples // geometry.hop_length)
     silence = (np.zeros(geometry.n_mels, np.float32) for _ in range(n_latency))
     hops = (

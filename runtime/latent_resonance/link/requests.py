@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, clip_features
 
 FloatArray = NDArray[np.float32]
-MAX_BYTES = 128 * 1024  # MAX_PAIRS with the largest z fit
+MAX_BYTES = 128 * 1024  # MAX_PAIRS with a z of 128 numbers take 83 KiB
 OVERRIDE_TIMEOUT_S = 3.0  # an override is repeated before this, or it ends
 MIN_VOLUME_DB = -60.0
 MAX_TONE_S = 10.0

@@ -100,6 +100,7 @@ class Reloader:
         except LatentResonanceError as error:
             self.quiet = quiet is not quiet_changed  # as before: tried again at the next step
             self._report_error(str(error))
+            return_freed_memory()  # of a pack that was opened, and refused
             return None
         if reread:
             self._use(settings, instrument, reopened=reopen)
