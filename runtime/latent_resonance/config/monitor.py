@@ -70,6 +70,7 @@ ClientId = Annotated[str, AfterValidator(_client_id)]
 NamedHost = Annotated[str, AfterValidator(_named_host)]
 Topic = Annotated[str, Field(max_length=100), AfterValidator(_topic)]
 Language = Literal["en", "de", "fr", "es"]
+Palette = Literal["ember", "moon", "deep", "violet"]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -120,6 +121,9 @@ class Monitor(Section):
     )
     language: Language | None = Field(
         None, description="of the wall: en, de, fr or es; blank is the browser's"
+    )
+    palette: Palette | None = Field(
+        None, description="of the wall: ember, moon, deep or violet; blank is the one last chosen"
     )
     token_file: Name | None = Field(
         None, description="file of the controls' token; blank is the installation's, or a new one"

@@ -155,6 +155,7 @@ def make_services(settings: Settings, path: Path, log: Callable[[str], None]) ->
         proxies=Proxies(monitor.trusted_proxies),
         refusals=refusals,
         wall_language=monitor.language,
+        wall_palette=monitor.palette,
     )
 
 

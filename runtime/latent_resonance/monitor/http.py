@@ -89,7 +89,8 @@ def application(services: Services) -> web.Application:
     site = web.Application(middlewares=[_check_head(services)], client_max_size=MAX_BODY)
     site.on_response_prepare.append(_complete_response(services))
     strings = read_strings()
-    site.router.add_get("/", _page("picture.html", strings, services.wall_language))
+    wall = _page("picture.html", strings, services.wall_language, services.wall_palette)
+    site.router.add_get("/", wall)
     site.router.add_get("/staff", _page("staff.html", strings))
     for language in LANGUAGES:
         site.router.add_get(f"/page/strings-{language}.json", _table(strings, language))
@@ -182,10 +183,12 @@ def _file(name: str) -> Handler:
     return handler
 
 
-def _page(name: str, strings: Table, language: str | None = None) -> Handler:
+def _page(
+    name: str, strings: Table, language: str | None = None, palette: str | None = None
+) -> Handler:
     """A page in one language, or by default in the one that the browser asks for."""
     html = (PAGE / name).read_text(encoding="utf-8")
-    pages = {each: translated_page(html, strings, each) for each in LANGUAGES}
+    pages = {each: translated_page(html, strings, each, palette or "") for each in LANGUAGES}
 
     async def handler(request: web.Request) -> web.Response:
         chosen = language or preferred_language(request.headers.get("Accept-Language", ""))

@@ -29,6 +29,7 @@ class Services:
     proxies : reverse proxies that are believed
     refusals : counts what is refused
     wall_language : of the live spectrogram's page; None is the browser's
+    wall_palette : of the live spectrogram; None is the one last chosen in that browser
     maintenance : what the staff may do to the machine
     """
 
@@ -43,6 +44,7 @@ class Services:
     proxies: Proxies = field(default_factory=Proxies)
     refusals: Refusals = field(default_factory=Refusals)
     wall_language: str | None = None
+    wall_palette: str | None = None
     maintenance: Maintenance = field(default_factory=Maintenance)
 
     def client(self, request: web.BaseRequest) -> str:

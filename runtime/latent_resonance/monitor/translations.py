@@ -38,8 +38,8 @@ def preferred_language(accept_language: str) -> str:
     return language if weight > 0.0 else LANGUAGES[0]
 
 
-def translated_page(html: str, strings: Table, language: str) -> str:
-    """A page with each $key replaced by its label, and $lang by the language.
+def translated_page(html: str, strings: Table, language: str, palette: str = "") -> str:
+    """A page with each $key replaced by its label, $lang by the language, $wall_palette by a name.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def translated_page(html: str, strings: Table, language: str) -> str:
         A key has no label.
     """
     labels = {key: escape(each[language]) for key, each in strings["labels"].items()}
-    return Template(html).substitute(labels, lang=language)
+    return Template(html).substitute(labels, lang=language, wall_palette=palette)
 
 
 def strings_of(strings: Table, language: str) -> Table:

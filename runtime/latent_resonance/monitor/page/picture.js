@@ -21,7 +21,7 @@ let rate = 46.875; // columns a second
 let bands = 256; // of a column
 let shownBands = 256; // from the lowest, up to the top of the axis
 let brightness = { sound: new Uint8Array(256), generated: new Uint8Array(256) }; // of each level
-let colours = palette(localStorage.getItem("palette"));
+let colours = palette();
 let received = 0; // columns
 let shown = 0; // columns, at the right edge
 let receivedAt = 0; // ms
@@ -117,11 +117,15 @@ function setAxis(hz, maxHz) {
 }
 
 function choose(name) {
-  localStorage.setItem("palette", name);
   colours = palette(name);
   for (const button of document.querySelectorAll("#palettes button")) {
     button.setAttribute("aria-pressed", String(button.dataset.name === name));
   }
+}
+
+function keep(name) {
+  localStorage.setItem("palette", name);
+  choose(name);
 }
 
 function offerPalettes() {
@@ -132,12 +136,12 @@ function offerPalettes() {
     button.dataset.name = name;
     button.textContent = t(`palette_${name}`);
     button.title = String(i + 1);
-    button.addEventListener("click", () => choose(name));
+    button.addEventListener("click", () => keep(name));
     group.append(button);
   });
-  const requested = options.get("palette");
-  const saved = localStorage.getItem("palette");
-  choose([requested, saved].find((name) => NAMES.includes(name)) ?? NAMES[0]);
+  const { palette: setting } = document.body.dataset;
+  const choices = [options.get("palette"), setting, localStorage.getItem("palette")];
+  choose(choices.find((name) => NAMES.includes(name)) ?? NAMES[0]);
 }
 
 function fullScreen() {
@@ -157,7 +161,7 @@ function onKey({ key, ctrlKey, altKey, metaKey }) {
   const pressed = key.toLowerCase();
   if (pressed === "f") fullScreen();
   else if (pressed === "s") location.href = "/staff";
-  else if (NAMES[Number(pressed) - 1]) choose(NAMES[Number(pressed) - 1]);
+  else if (NAMES[Number(pressed) - 1]) keep(NAMES[Number(pressed) - 1]);
   showTools();
 }
 
