@@ -232,7 +232,7 @@ install_runtime() {
         --build-constraints systemd/build.txt --require-hashes runtime
     UV_LINK_MODE="${UV_LINK_MODE:-copy}" uv pip install --quiet --no-deps --python "$release/.venv/bin/python" \
         "$release"/wheel/*.whl
-    rm -r "$release/wheel"
+    rm -rf "$release/wheel"
 }
 
 # Make a symbolic link, or change it, at once.

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from latent_resonance.face_state import FEATURES, clip_features, neutral_features
+from latent_resonance.link.correction import Correction
 from latent_resonance.link.requests import Pair, Request
 from latent_resonance.voice.remote_control import RemoteControl
-from latent_resonance.voice.synthesis.correction import Correction
 
 DIM = 8
 MOUTH, MOTION = FEATURES.index("mouth_open"), FEATURES.index("motion")

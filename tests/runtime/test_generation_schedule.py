@@ -9,9 +9,9 @@ import pytest
 from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.face_state import FeatureVector
+from latent_resonance.link.correction import Correction
 from latent_resonance.link.requests import Pair
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.correction import Correction
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.latent import Latent, Target
 from latent_resonance.voice.synthesis.networks import NetworkError

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.monitor_server import TOKEN, monitor_server, status_of
 
-from latent_resonance.maintenance import (
+from latent_resonance.gallery.maintenance import (
     ANSWER,
     FOLDER_VARIABLE,
     JOURNAL,

@@ -27,7 +27,7 @@ METAPHORS = (
 PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 FORBIDDEN = re.compile("|".join(METAPHORS), re.IGNORECASE)
 SUNG = {"docs/voices.sh"}  # its words are the material of a pack
-EXCEPTION = re.compile(r"\bwords: \w|^WantedBy=")  # systemd's own key
+EXCEPTION = re.compile(r"\bwords: \w|^\s*WantedBy=")  # systemd's own key
 
 
 class Finding(NamedTuple):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from tests.support import systemd_container
 
-from latent_resonance.maintenance import Job
+from latent_resonance.gallery.maintenance import Job
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 EYE = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"

@@ -11,7 +11,7 @@ import pytest
 
 from latent_resonance.config.presets import UNMEASURED
 from latent_resonance.config.settings import load_settings
-from latent_resonance.maintenance import FOLDER_VARIABLE, REQUEST
+from latent_resonance.gallery.maintenance import FOLDER_VARIABLE, REQUEST
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"

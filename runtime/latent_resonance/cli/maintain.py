@@ -15,6 +15,6 @@ from latent_resonance.cli.options import FILE
 @click.option("--answers", type=FILE, required=True, help="The folder that the monitor reads.")
 def maintain(config: Path, requests: Path, answers: Path) -> None:
     """Carry out the request of the staff page, if there is one, and answer it."""
-    from latent_resonance.maintenance import serve_request
+    from latent_resonance.gallery.maintenance import serve_request
 
     serve_request(requests, answers, config)

@@ -1,7 +1,7 @@
 """The staff page's end of maintenance: carry a request out, or have it carried out.
 
 Runs in the monitor's event loop. In: requests of the staff page. Out: their answers. Which requests
-there are, and what becomes of them: `latent_resonance/maintenance.py`.
+there are, and what becomes of them: `latent_resonance/gallery/maintenance.py`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from latent_resonance.maintenance import (
+from latent_resonance.gallery.maintenance import (
     ANSWER,
     FOLDER_VARIABLE,
     REQUEST,

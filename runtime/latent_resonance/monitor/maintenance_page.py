@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from latent_resonance.maintenance import MaintenanceError
+from latent_resonance.gallery.maintenance import MaintenanceError
 from latent_resonance.monitor.access import authorised_json
 from latent_resonance.monitor.services import Services
 

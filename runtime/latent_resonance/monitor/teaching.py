@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from latent_resonance.face_state import FeatureVector
+from latent_resonance.link.correction import Correction
 from latent_resonance.link.requests import MAX_ANCHORS, FloatArray, Request, RequestError
 from latent_resonance.link.telemetry import Energies, Message, Report
 from latent_resonance.monitor.examples import (
@@ -41,7 +42,6 @@ from latent_resonance.monitor.latent_map import AnyFloats, LatentMap, rotated
 from latent_resonance.monitor.taught import Taught, Version
 from latent_resonance.monitor.voice_client import VoiceUnavailableError
 from latent_resonance.pack import PackError, find_pack, sha256_of
-from latent_resonance.voice.synthesis.correction import Correction
 
 NEAR_ANGLE = 0.35  # rad, of a step to a similar sound
 MAX_AMOUNT = 2.0  # along a direction; there z is the direction itself

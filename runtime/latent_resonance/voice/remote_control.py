@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
+from latent_resonance.link.correction import Correction
 from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, FloatArray, Pair, Request
-from latent_resonance.voice.synthesis.correction import Correction
 
 NS = 1_000_000_000
 NEVER_S = float("-inf")

@@ -1,4 +1,4 @@
-// A map of the pack's sounds: a finger on it is heard, and places are kept as anchors.
+// A map of the pack's sounds: what a finger touches sounds, and places are kept as anchors.
 
 import { at, button, element, rebuild, setText } from "/page/dom.js";
 import { t } from "/page/text.js";

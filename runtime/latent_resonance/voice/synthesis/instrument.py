@@ -16,10 +16,10 @@ from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.config.output import most_voice_channels, voice_channels
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURES, FeatureVector
+from latent_resonance.link.correction import Correction
 from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.voice.synthesis.channel_pair import channel_pairs
 from latent_resonance.voice.synthesis.controls import ControlGlide
-from latent_resonance.voice.synthesis.correction import Correction
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
 from latent_resonance.voice.synthesis.loop_frames import ends_in_rest, evening_margin, frames_of
 from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop

@@ -1,6 +1,7 @@
 """Correct the regressor by examples given on site: near an example its z, else the regressor's.
 
-Pure; runs on the generate thread, once per image. In: features and the regressor's z. Out: z.
+Pure; runs on the generate thread, once per image, and in the monitor, which shows the shares. In:
+features and the regressor's z. Out: z.
 
 Interpolation of scattered pairs by inverse distances within a Gaussian reach of each: Shepard 1968
 ("A two-dimensional interpolation function for irregularly-spaced data"), localised as by radial
