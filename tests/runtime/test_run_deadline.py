@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -18,6 +19,8 @@ from latent_resonance.pack import PackError, open_pack
 from latent_resonance.voice.synthesis import networks, run_deadline
 from latent_resonance.voice.synthesis.networks import NetworkError, load_networks
 
+FACE = {"features": np.ones((1, 16), np.float32)}
+
 
 @pytest.fixture
 def deadline_s(monkeypatch: pytest.MonkeyPatch) -> float:
@@ -27,6 +30,21 @@ def deadline_s(monkeypatch: pytest.MonkeyPatch) -> float:
 
 def with_loop(folder: Path, network: str, n_steps: int) -> Path:
     return with_network(folder, network, looping(onnx.load(folder / network), n_steps))
+
+
+def stuck_regressor(folder: Path, run_s: float) -> Any:
+    """A session whose run cannot be ended, and takes about `run_s` on this machine."""
+    path = folder / "regressor.onnx"
+    original, timed_steps = path.read_bytes(), 50_000
+
+    def session(n_steps: int) -> Any:
+        with_network(folder, path.name, stuck(onnx.load_from_string(original), n_steps))
+        return networks._session(path, settings_of(folder).inference)
+
+    timed = session(timed_steps)
+    began_s = time.monotonic()
+    timed.run(None, FACE)
+    return session(round(timed_steps * run_s / (time.monotonic() - began_s)))
 
 
 def test_a_loop_that_ends_is_played(make_pack: Callable[..., Path]) -> None:
@@ -65,14 +83,11 @@ def test_a_run_that_cannot_be_ended_leaves_its_thread_stuck_and_its_late_result_
     make_pack: Callable[..., Path], deadline_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_deadline, "GRACE_S", 0.1)
-    folder, raised = make_pack(), []
-    with_network(folder, "regressor.onnx", stuck(onnx.load(folder / "regressor.onnx"), 400_000))
-    session = networks._session(folder / "regressor.onnx", settings_of(folder).inference)
-    features = {"features": np.ones((1, 16), np.float32)}
+    session, raised = stuck_regressor(make_pack(), 3.0), []
 
     def run() -> None:
         with pytest.raises(NetworkError, match=f"no result within {deadline_s} s") as error:
-            networks._run(session, "z", features)
+            networks._run(session, "z", FACE)
         raised.append(error)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -83,4 +98,4 @@ def test_a_run_that_cannot_be_ended_leaves_its_thread_stuck_and_its_late_result_
     assert raised
     assert not run_deadline.is_stuck(thread.ident)
     with pytest.raises(NetworkError, match="is not run again"):
-        networks._run(session, "z", features)
+        networks._run(session, "z", FACE)
