@@ -66,11 +66,12 @@ def test_the_tools_are_hidden_until_the_mouse_moves(visit: Any) -> None:
 
 def test_a_palette_is_selected_by_a_key_and_saved(visit: Any) -> None:
     page = visit("/").page
-    page.keyboard.press("2")
     pressed = page.locator("#palettes button[aria-pressed=true]")
+    assert pressed.text_content() == "ember"  # waits for the script
+    page.keyboard.press("2")
     assert pressed.text_content() == "moon"
     page.reload()
-    assert page.locator("#palettes button[aria-pressed=true]").text_content() == "moon"
+    assert pressed.text_content() == "moon"
 
 
 def test_reduced_motion_shows_still_images_that_change_now_and_then(visit: Any) -> None:
