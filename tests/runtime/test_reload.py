@@ -13,11 +13,13 @@ import numpy as np
 import onnx
 import pytest
 from tests.support.audio_measures import face
-from tests.support.bad_networks import looping_while_moving, with_network
+from tests.support.bad_networks import empty_steps_in, looping_while_moving, with_network
+from tests.support.pulse_server import until
 
 from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.voice import pack_loader
+from latent_resonance.voice.abandoned import count_abandoned
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
@@ -180,12 +182,14 @@ def test_a_network_that_hangs_for_the_present_face_does_not_hold_the_thread_that
 ) -> None:
     monkeypatch.setattr(pack_loader, "OPEN_DEADLINE_S", 0.5)
     regressor = onnx.load(rig.pack / "regressor.onnx")
-    endless = looping_while_moving(regressor, 500_000, empty=True)  # it ends after the test
+    n_steps = empty_steps_in(3.0) / np.abs(FACE).sum()
+    endless = looping_while_moving(regressor, n_steps, empty=True)
     with_network(rig.pack, "regressor.onnx", endless)
     rig.reload_requested.set()
     assert rig.reloader.step(FACE) is None
     assert "does not open within 0.5 s" in rig.logged[0]
     assert "playing on as before" in rig.reloader.settings_error
+    until(lambda: not count_abandoned(), 60, "its end")
 
 
 def test_a_pack_with_another_hop_length_waits_for_the_next_start(

@@ -6,13 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from tests.support.audio_measures import settings_of
-from tests.support.bad_networks import looping, stuck, with_network
+from tests.support.bad_networks import empty_steps_in, looping, stuck, with_network
 from tests.support.pulse_server import until
 
 from latent_resonance.pack import PackError, open_pack
@@ -30,21 +29,6 @@ def deadline_s(monkeypatch: pytest.MonkeyPatch) -> float:
 
 def with_loop(folder: Path, network: str, n_steps: int) -> Path:
     return with_network(folder, network, looping(onnx.load(folder / network), n_steps))
-
-
-def stuck_regressor(folder: Path, run_s: float) -> Any:
-    """A session whose run cannot be ended, and takes about `run_s` on this machine."""
-    path = folder / "regressor.onnx"
-    original, timed_steps = path.read_bytes(), 50_000
-
-    def session(n_steps: int) -> Any:
-        with_network(folder, path.name, stuck(onnx.load_from_string(original), n_steps))
-        return networks._session(path, settings_of(folder).inference)
-
-    timed = session(timed_steps)
-    began_s = time.monotonic()
-    timed.run(None, FACE)
-    return session(round(timed_steps * run_s / (time.monotonic() - began_s)))
 
 
 def test_a_loop_that_ends_is_played(make_pack: Callable[..., Path]) -> None:
@@ -83,7 +67,10 @@ def test_a_run_that_cannot_be_ended_leaves_its_thread_stuck_and_its_late_result_
     make_pack: Callable[..., Path], deadline_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_deadline, "GRACE_S", 0.1)
-    session, raised = stuck_regressor(make_pack(), 3.0), []
+    folder, raised = make_pack(), []
+    endless = stuck(onnx.load(folder / "regressor.onnx"), empty_steps_in(3.0))
+    with_network(folder, "regressor.onnx", endless)
+    session = networks._session(folder / "regressor.onnx", settings_of(folder).inference)
 
     def run() -> None:
         with pytest.raises(NetworkError, match=f"no result within {deadline_s} s") as error:

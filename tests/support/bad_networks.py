@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import time
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import yaml
 from onnx import TensorProto, helper, numpy_helper
 
@@ -31,6 +34,23 @@ def stuck(model: onnx.ModelProto, n_steps: int) -> onnx.ModelProto:
     """The same with a loop inside which ONNX Runtime does not look whether it is to end."""
     model.graph.initializer.append(numpy_helper.from_array(np.array(n_steps), "n_steps"))
     return _through_loop(model, empty=True)
+
+
+def empty_steps_in(run_s: float) -> int:
+    """How many steps of a loop without a node take about so long on this machine."""
+    return round(run_s * _empty_steps_per_s())
+
+
+@functools.cache
+def _empty_steps_per_s() -> float:
+    n_steps, same = 200_000, helper.make_node("Identity", ["in"], ["out"])
+    graph = helper.make_graph([same], "same", [_any_size("in")], [_any_size("out")])
+    opset = helper.make_opsetid("", 17)
+    model = stuck(helper.make_model(graph, opset_imports=[opset], ir_version=9), n_steps)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    began_s = time.monotonic()
+    session.run(None, {"in": np.ones((1, 16), np.float32)})
+    return n_steps / (time.monotonic() - began_s)
 
 
 def looping_while_moving(
