@@ -285,4 +285,4 @@ def test_replacing_packs_repeatedly_does_not_leak_memory() -> None:
     log = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert log.count("now pack cello opened again") == 6
     first, last = (float(line.split()[1]) for line in log.splitlines() if line.startswith("MiB"))
-    assert last < first + 40  # 90 more if freed memory is not returned
+    assert last < first + 80  # up to 45 more as it is, 140 to 190 if freed memory is not returned
