@@ -53,6 +53,7 @@ class Pack:
     generator: Path
     regressor: Path
     metadata: dict[str, Any]
+    truncation: float = 1.0  # see voice/synthesis/truncation.py
 
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="64 hexadecimal digits")]
@@ -88,6 +89,9 @@ class _Manifest(Section):
     level_reference_db: float = Field(ge=-160.0, le=40.0, description="dB, -160 to 40")
     anchors: list[list[float]] = Field(
         min_length=1, description="z of pure tones, each a list of latent_dim numbers"
+    )
+    truncation: float = Field(
+        1.0, ge=0.0, le=2.0, description="calm to wild: 0 to 2, 1 is as trained"
     )
     sha256: _Hashes
     training: Any = Field(None, description="how it was trained")
@@ -156,6 +160,7 @@ def open_pack(folder: Path) -> Pack:
         generator=folder / "generator.onnx",
         regressor=folder / "regressor.onnx",
         metadata=manifest.model_dump(include={"licence", "sounds", "training", "quality"}),
+        truncation=manifest.truncation,
     )
 
 

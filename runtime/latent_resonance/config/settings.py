@@ -185,6 +185,13 @@ class Latent(Section):
     drift: float = Field(
         0.3, ge=0.0, le=3.0, description="amplitude in z of the drift when still, 0 (off) to 3"
     )
+    truncation: float | None = Field(
+        None,
+        ge=0.0,
+        le=2.0,
+        description="calm to wild: distance of z from the neutral face's, 0 (always its sound) to "
+        "1 (as trained) to 2; blank is the pack's",
+    )
 
 
 class Loop(Section):

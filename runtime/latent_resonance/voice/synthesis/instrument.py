@@ -15,17 +15,23 @@ from latent_resonance.audio.channels import joined
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.config.output import most_voice_channels, voice_channels
 from latent_resonance.config.settings import Settings
-from latent_resonance.face_state import FEATURES, FeatureVector
+from latent_resonance.face_state import FEATURES, FeatureVector, neutral_features
 from latent_resonance.link.correction import Correction
 from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.voice.synthesis.channel_pair import channel_pairs
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
-from latent_resonance.voice.synthesis.loop_frames import ends_in_rest, evening_margin, frames_of
+from latent_resonance.voice.synthesis.loop_frames import (
+    LoopFrames,
+    cuts_a_rest,
+    evening_margin,
+    frames_of,
+)
 from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
 from latent_resonance.voice.synthesis.panning import Panning
 from latent_resonance.voice.synthesis.tone import Tone
+from latent_resonance.voice.synthesis.truncation import Truncation
 
 HEAD_YAW = FEATURES.index("head_yaw")
 MOVED = 1e-3  # of z, in standard deviations; less is inaudible: the spectrogram is kept
@@ -85,7 +91,8 @@ class SpectrogramGenerator:
     ) -> None:
         self.networks = networks
         self.controls = ControlGlide(settings.controls)
-        self.glide = LatentGlide(pack.anchors, settings.latent, seed)
+        self.truncation = truncation_of(pack, networks, settings)
+        self.glide = LatentGlide(self.truncation(pack.anchors), settings.latent, seed)
         self.target = Target(self.glide.base)
         self.geometry, self.level_db = pack.geometry, pack.level_reference_db
         silence, whole = silent_spectrogram(pack.geometry), whole_loop(pack.geometry.n_frames)
@@ -168,6 +175,7 @@ class SpectrogramGenerator:
         if not np.isfinite(z).all():
             self.fault = "the regressor gave NaN or infinity"
             return self._mapped
+        z = self.truncation(z)
         self._mapped = self.correction.corrected(features, z) if self.correction else z
         return self._mapped
 
@@ -183,10 +191,10 @@ class SpectrogramGenerator:
         self.generated, self.begun = Generated(z, pixels, span), True
 
     def _pixels(self, z: Latent, span: LoopSpan) -> tuple[FloatArray, LoopSpan]:
-        """A part of a loop; the whole if it ends in a rest, for the playhead will pass the rest."""
+        """A part of a loop; the whole if it cuts a rest, which needs both ends to be passed."""
         if not span.is_whole:
             part = self.networks.part_of(z, span)
-            if not ends_in_rest(part, self.geometry, self.level_db):
+            if not cuts_a_rest(part, self.geometry, self.level_db):
                 return part, span
         return self.networks.spectrogram_of(z), whole_loop(self.geometry.n_frames)
 
@@ -202,6 +210,19 @@ class SpectrogramGenerator:
         if count >= n_frames:
             return whole_loop(n_frames)
         return LoopSpan(first % n_frames, count, n_frames)
+
+
+def truncation_of(pack: Pack, networks: SpectrogramNetworks, settings: Settings) -> Truncation:
+    """The settings' truncation, else the pack's, around the z of the neutral face.
+
+    Raises
+    ------
+    NetworkError
+        The regressor cannot be run.
+    """
+    amount = settings.latent.truncation
+    amount = pack.truncation if amount is None else amount
+    return Truncation(amount, networks.z_of(neutral_features()) if amount != 1.0 else None)
 
 
 def fault_of(spectrogram: FloatArray, is_whole: bool = True) -> str | None:
@@ -233,6 +254,7 @@ class Synthesiser:
         geometry = pack.geometry
         self.geometry, self.hop_s = geometry, geometry.hop_s
         self.level_db = pack.level_reference_db if settings.loop.even_levels else None
+        self.longest_rest = settings.loop.longest_rest_s / geometry.hop_s  # frames
         self.controls = ControlGlide(settings.controls)
         self.pairs = channel_pairs(geometry, settings, seed + 1, n_channels, self.level_db)
         self.panning = Panning(geometry.sample_rate) if settings.output.follow_yaw else None
@@ -269,15 +291,18 @@ class Synthesiser:
 
     def receive(self, spectrogram: FloatArray, span: LoopSpan | None = None) -> None:
         """Start to morph into a new spectrogram (n_mels, frames), by default a whole loop."""
-        frames = frames_of(spectrogram, self.geometry, self.level_db, span)
+        frames = self._frames(spectrogram, span)
         for pair in self.pairs:
             pair.loop.receive(frames)
 
     def complete(self, spectrogram: FloatArray) -> None:
         """Take the whole (n_mels, n_frames) of the loop of which a part is played."""
-        frames = frames_of(spectrogram, self.geometry, self.level_db)
+        frames = self._frames(spectrogram)
         for pair in self.pairs:
             pair.loop.complete(frames)
+
+    def _frames(self, spectrogram: FloatArray, span: LoopSpan | None = None) -> LoopFrames:
+        return frames_of(spectrogram, self.geometry, self.level_db, span, self.longest_rest)
 
     def hop(self, features: FeatureVector) -> FloatArray:
         """The next hop, float32 within the ceiling: (hop_length,), or (n_channels, hop_length)."""
