@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import wave
@@ -139,7 +140,12 @@ def test_a_pack_is_auditioned_and_stdout_holds_json_alone(
         "real.wav",
         "sheet.png",
         "steps.png",
+        "truncation.csv",
     ]
+    rows = list(csv.DictReader((folder / "truncation.csv").open()))
+    calm, wild = (float(rows[i]["diversity"]) for i in (0, -1))
+    assert calm < wild  # faces sound alike, and less alike
+    assert all(float(row["swd"]) > 0 for row in rows)
     for name in ("real", "generated"):
         with wave.open(str(folder / f"{name}.wav")) as sound:
             assert sound.getnframes() == 6 * RATE
@@ -162,6 +168,8 @@ def test_a_pack_without_its_dataset_is_auditioned_alone_and_missing_figures_are_
     assert "no dataset at datasets/tiny: name it by --dataset" in done.stderr
     assert "needs the dataset" in done.stdout
     assert "auditions/tiny/index.html" in done.stdout
+    table = done.stdout.partition("truncation  diversity")[2].splitlines()[1:7]
+    assert [line.split()[0] for line in table] == ["0.25", "0.5", "0.75", "1", "1.25", "1.5"]
     folder = tmp_path / "auditions" / "tiny"
     figures = json.loads((folder / "figures.json").read_text())
     missing = {key for key, value in figures.items() if value is None}
@@ -172,6 +180,7 @@ def test_a_pack_without_its_dataset_is_auditioned_alone_and_missing_figures_are_
     assert sorted(pack_folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_run_is_auditioned_in_pytorch_and_its_cost_measured_as_onnx(
     run_folder: Path,
 ) -> None:
@@ -188,6 +197,7 @@ def test_a_run_is_auditioned_in_pytorch_and_its_cost_measured_as_onnx(
     assert figures["swd_floor"] < figures["swd"] / 2
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(tiny: Subject, dataset: Dataset) -> None:
     one, again = (measure(tiny, dataset, clips=2, loops=2, seed=3) for _ in range(2))
     assert one | {"generator_ms": None} == again | {"generator_ms": None}
@@ -195,6 +205,7 @@ def test_the_same_seed_gives_the_same_figures(tiny: Subject, dataset: Dataset) -
     assert other["swd"] != one["swd"]
 
 
+@pytest.mark.slow
 def test_real_clips_are_at_the_floor_and_copies_are_detected(
     tiny: Subject, dataset: Dataset
 ) -> None:
@@ -221,6 +232,7 @@ def test_nan_is_refused_before_anything_is_written(tiny: Subject, tmp_path: Path
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_silent_generator_is_measured_and_its_figures_say_why_they_are_missing(
     tiny: Subject,
 ) -> None:
@@ -245,6 +257,7 @@ def test_the_untrained_network_is_always_the_same_and_leaves_the_global_rng_alon
     assert not np.array_equal(one, subject.generate(z))
 
 
+@pytest.mark.slow
 def test_code_that_a_pack_names_is_never_run(
     make_pack: Callable[..., Path], dataset: Dataset, tmp_path: Path
 ) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from latent_resonance_export.audition.summary import Line
+from latent_resonance_export.audition.truncation import Row
 from latent_resonance_export.report.template import fill
 
 
@@ -24,10 +26,12 @@ def page(
     sounds: list[tuple[str, str]],
     found: list[Line],
     sections: list[Section],
+    rows: Sequence[Row] = (),
 ) -> str:
     """The whole page.
 
     about : sentences under the heading; sounds : (kind, file name beside the page)
+    rows : calm to wild, if there is a regressor
     """
     title = f"{name}: audition"
     return fill(
@@ -38,4 +42,5 @@ def page(
         sounds=sounds,
         lines=found,
         sections=sections,
+        rows=rows,
     )

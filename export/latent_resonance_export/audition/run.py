@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 from latent_resonance_export.audition import figures
 from latent_resonance_export.audition.generator import AuditionError, Subject
@@ -11,6 +12,7 @@ from latent_resonance_export.audition.listening_clips import SECONDS, write_soun
 from latent_resonance_export.audition.metrics import MAX_CLIPS, MAX_LOOPS, Measurements, compare
 from latent_resonance_export.audition.report import Section, page
 from latent_resonance_export.audition.summary import lines
+from latent_resonance_export.audition.truncation import Row, as_csv, truncation_rows
 from latent_resonance_export.audition.verdict import verdict
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
@@ -18,6 +20,14 @@ from latent_resonance_export.progress import ProgressCallback, counted, no_progr
 
 PAGE = "index.html"
 FIGURES = "figures.json"
+TRUNCATION = "truncation.csv"
+
+
+class Audition(NamedTuple):
+    """What an audition found; `rows` say how calm or wild each truncation is."""
+
+    measurements: Measurements
+    rows: list[Row]
 
 
 def audition(
@@ -30,7 +40,7 @@ def audition(
     seconds: float = SECONDS,
     seed: int = 0,
     progress: ProgressCallback = no_progress,
-) -> Measurements:
+) -> Audition:
     """Writes an audition of a subject; without a dataset, only what needs none.
 
     Raises
@@ -40,6 +50,7 @@ def audition(
     """
     check_folder(folder)
     measurements = compare(subject, dataset, clips=clips, loops=loops, seed=seed, progress=progress)
+    rows = truncation_rows(subject, dataset, clips=clips, seed=seed, progress=progress)
     with AtomicFolder(folder) as output:
         part = output.new
         sounds = write_sounds(
@@ -47,11 +58,12 @@ def audition(
         )
         sections = list(_draw(measurements, subject, dataset, part, seed, progress))
         found = lines(measurements.figures, measurements.why_missing)
-        text = page(subject.name, _about(measurements, dataset), sounds, found, sections)
+        text = page(subject.name, _about(measurements, dataset), sounds, found, sections, rows)
         (part / PAGE).write_text(text, encoding="utf-8")
         (part / FIGURES).write_text(json_of(measurements), encoding="utf-8")
+        (part / TRUNCATION).write_text(as_csv(rows), encoding="utf-8")
         output.commit()
-    return measurements
+    return Audition(measurements, rows)
 
 
 def check_folder(folder: Path) -> None:

@@ -59,8 +59,8 @@ def audition(
 ) -> None:
     """Compare generated clips with real ones: plots, sound and figures.
 
-    Writes a folder with index.html, its plots, real.wav, generated.wav and
-    figures.json. Prints the figures and a verdict, which names what fails.
+    Writes a folder with index.html, its plots, real.wav, generated.wav,
+    figures.json and truncation.csv. Prints the figures and a verdict, which names what fails.
     The exit code is 0 whatever the figures.
     Without its dataset a pack is auditioned alone.
     """
@@ -68,6 +68,7 @@ def audition(
     from latent_resonance_export.audition.run import PAGE, json_of
     from latent_resonance_export.audition.run import audition as run_audition
     from latent_resonance_export.audition.summary import lines, table
+    from latent_resonance_export.audition.truncation import FACES, as_text
     from latent_resonance_export.audition.verdict import verdict
 
     opened = open_subject(subject)
@@ -79,7 +80,7 @@ def audition(
             err=True,
         )
     with stages() as show:
-        measurements = run_audition(
+        measurements, rows = run_audition(
             opened,
             dataset,
             folder,
@@ -93,4 +94,7 @@ def audition(
         click.echo(json_of(measurements), nl=False)
         return
     click.echo(table(lines(measurements.figures, measurements.why_missing)))
+    if rows:
+        click.echo(f"\ncalm to wild (latent.truncation), of {FACES} faces or fewer:")
+        click.echo(as_text(rows))
     click.echo(f"\n{verdict(measurements.figures)}\n{folder / PAGE}")
