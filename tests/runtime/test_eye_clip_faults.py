@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 import warnings
 from itertools import pairwise
@@ -19,6 +20,7 @@ from latent_resonance.eye.camera.camera import (
     duration_of_clip_s,
     images_of_clip,
 )
+from latent_resonance.eye.camera.clip_loss import ClipLoss, Repetition
 from latent_resonance.eye.camera.container import missing_bytes
 
 N_IMAGES = 45
@@ -47,6 +49,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "film.mp4"
 
 
+@pytest.mark.slow
 def test_interlaced_video_is_refused_with_the_command_that_converts_it(
     tmp_path: Path, film: Path
 ) -> None:
@@ -100,6 +103,107 @@ def test_one_damaged_image_does_not_end_a_clip_and_is_said(tmp_path: Path, film:
     assert 0.5 * N_IMAGES < len(images) < N_IMAGES
     assert all(one.time_ns < other.time_ns for one, other in pairwise(images))
     assert images[-1].time_ns == pytest.approx((N_IMAGES - 1) / 30 * 1e9, abs=4e7)
+
+
+def loss_of(times_s: list[float], declared: int, *, is_exact: bool = False) -> int:
+    loss = ClipLoss(declared, 30.0, is_exact=is_exact)
+    for time_s in times_s:
+        loss.add(time_s)
+    return loss.missing
+
+
+REGULAR = [i / 30 for i in range(60)]
+
+
+def test_an_image_that_a_decoder_leaves_out_is_missing_in_the_times() -> None:
+    assert loss_of(REGULAR, 60) == 0
+    assert loss_of(REGULAR[:20] + REGULAR[21:], 60) == 1
+    assert loss_of(REGULAR[:20] + REGULAR[21:], 60, is_exact=True) == 1
+
+
+def test_a_clip_that_ends_long_before_its_declared_end_lacks_the_rest() -> None:
+    assert loss_of(REGULAR[:20], 60) == 40
+    assert loss_of(REGULAR, 63) == 0  # its sound is a little longer
+    assert loss_of(REGULAR, 63, is_exact=True) == 3
+
+
+def test_a_clip_without_a_constant_rate_lacks_nothing_by_its_times() -> None:
+    times_s = list(np.cumsum(np.random.default_rng(0).uniform(0.02, 0.1, 60)))
+    assert loss_of(times_s, 1000) == 0
+
+
+def test_images_that_repeat_are_found_unless_they_are_black() -> None:
+    rng = np.random.default_rng(0)
+    moving = [rng.integers(0, 255, (48, 64, 3), np.uint8) for _ in range(20)]
+    repetition = Repetition()
+    for i, pixels in enumerate([*[moving[0] * 0] * 30, *moving]):
+        repetition.add(pixels, i / 30)
+    assert not repetition.is_suspicious
+    for i in range(20):
+        repetition.add(moving[-1], 2 + i / 30)
+    assert repetition.is_suspicious
+    assert repetition.start_s == pytest.approx(49 / 30)
+
+
+def test_a_clip_that_stands_still_is_read_and_the_reason_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "still.avi"
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30.0, (64, 48))
+    for _ in range(20):
+        video.write(np.full((48, 64, 3), 90, np.uint8))
+    video.release()
+    images = images_of_clip(path)
+    with pytest.warns(ClipWarning, match="20 images from 0.0 s on are the same.*interlaced"):
+        assert len(list(images)) == 20
+
+
+@pytest.fixture
+def avi(tmp_path: Path) -> Path:
+    """Twenty images of noise as MJPG."""
+    path = tmp_path / "film.avi"
+    rng = np.random.default_rng(0)
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 30.0, (64, 48))
+    for _ in range(20):
+        video.write(rng.integers(0, 255, (48, 64, 3), np.uint8))
+    video.release()
+    return path
+
+
+@pytest.mark.parametrize("error", [8, 4096, -7, -10_000])
+def test_an_avi_whose_declared_length_is_wrong_is_read_whole(avi: Path, error: int) -> None:
+    data = bytearray(avi.read_bytes())
+    data[4:8] = struct.pack("<I", len(data) - 8 + error)
+    avi.write_bytes(data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(list(images_of_clip(avi))) == 20
+
+
+def test_an_avi_of_two_parts_is_truncated_where_the_second_one_is(tmp_path: Path) -> None:
+    def part(form: bytes) -> bytes:
+        movie = b"LIST" + struct.pack("<I", 104) + b"movi" + bytes(100)
+        return b"RIFF" + struct.pack("<I", 4 + len(movie)) + form + movie
+
+    path = tmp_path / "opendml.avi"
+    path.write_bytes((part(b"AVI ") + part(b"AVIX"))[:-30])
+    assert missing_bytes(path) == 30
+
+
+def test_a_damaged_image_of_an_avi_is_said(avi: Path) -> None:
+    data = bytearray(avi.read_bytes())
+    begin = data.index(b"00dc", len(data) // 2) + 8
+    data[begin : begin + 400] = b"U" * 400
+    avi.write_bytes(data)
+    with pytest.warns(ClipWarning, match="1 of 20 images cannot be read; copy the clip"):
+        assert len(list(images_of_clip(avi))) == 19
+
+
+@pytest.mark.parametrize("kind", [b"free", b"uuid", b"skip"])
+def test_an_incomplete_box_that_holds_no_images_is_no_sign_of_truncation(
+    tmp_path: Path, film: Path, kind: bytes
+) -> None:
+    path = tmp_path / "film.mp4"
+    path.write_bytes(film.read_bytes() + struct.pack(">I", 5000) + kind + bytes(100))
+    assert missing_bytes(path) == 0
 
 
 def test_a_whole_clip_gives_no_warning(film: Path) -> None:

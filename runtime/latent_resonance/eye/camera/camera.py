@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import Camera as CameraSettings
+from latent_resonance.eye.camera.clip_loss import ClipLoss, Repetition
 from latent_resonance.eye.camera.container import counts_images, is_still_picture, missing_bytes
 from latent_resonance.eye.camera.rate_limit import RateLimit
 from latent_resonance.linux.device_access import forbidden, forbidden_message
@@ -240,8 +241,8 @@ class RotatedCamera:
 def images_of_clip(path: Path) -> Iterator[Image]:
     """Every image of a video file, as fast as it can be read, with the clip's own times.
 
-    A damaged image is left out, and a `ClipWarning` at the end says how many were. Pixels that are
-    not square are made so.
+    A damaged image is left out, and a `ClipWarning` at the end says how many were, or where the
+    clip stands still. Pixels that are not square are made so.
 
     Raises
     ------
@@ -405,26 +406,39 @@ def _is_converted(path: Path, first: Image) -> bool:
 
 def _not_converted(path: Path) -> CameraError:
     return CameraError(
-        f"{path} shows nothing; OpenCV cannot convert interlaced video, so convert it first: "
-        f"ffmpeg -i {path.name} -vf yadif deinterlaced.mp4"
+        f"{path} shows nothing; OpenCV cannot convert interlaced video, so {_convert(path)}"
     )
+
+
+def _convert(path: Path) -> str:
+    return f"convert it first: ffmpeg -i {path.name} -vf yadif deinterlaced.mp4"
 
 
 def _pictures(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
     """Every picture that can be decoded, up to the end that the container declares."""
-    declared, is_exact = _declared_images(path, capture), counts_images(path)
-    count = failed = unreadable = 0
-    while failed <= max(min(declared - count - unreadable, _MAX_UNREADABLE), 0):
+    declared, rate = _declared_images(path, capture), capture.get(cv2.CAP_PROP_FPS)
+    loss = ClipLoss(declared, rate, is_exact=counts_images(path))
+    repetition, failed = Repetition(), 0
+    while failed <= max(min(declared - loss.count - loss.unreadable, _MAX_UNREADABLE), 0):
         received, pixels = capture.read()
         if not received:
             failed += 1
             continue
-        count, unreadable, failed = count + 1, unreadable + failed, 0
+        loss.unreadable, failed = loss.unreadable + failed, 0
+        time_s = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        loss.add(time_s)
+        repetition.add(cast("Pixels", pixels), time_s)
         yield cast("Pixels", pixels)
-    missing = max(unreadable, declared - count if is_exact else 0)
-    if missing:
-        lost = f"{missing} of {count + missing} images cannot be read"
+    if loss.missing:
+        lost = f"{loss.missing} of {loss.count + loss.missing} images cannot be read"
         warnings.warn(f"{path}: {lost}; copy the clip again", ClipWarning, stacklevel=2)
+    if repetition.is_suspicious:
+        warnings.warn(
+            f"{path}: {repetition.longest} images from {repetition.start_s:.1f} s on are the same, "
+            f"as where OpenCV cannot convert interlaced video; if so, {_convert(path)}",
+            ClipWarning,
+            stacklevel=2,
+        )
 
 
 def _pixel_aspect(capture: cv2.VideoCapture) -> float:

@@ -13,11 +13,12 @@ from typing import BinaryIO
 _EBML = b"\x1a\x45\xdf\xa3"  # the first bytes of Matroska and WebM (RFC 8794)
 _SEGMENT = b"\x18\x53\x80\x67"
 _FIRST_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")  # ISO/IEC 14496-12
-# Boxes that a clip can lack the end of. Others at its end are records of a camera's maker.
-_BOXES = (*_FIRST_BOXES, b"moof", b"mfra", b"sidx", b"styp", b"uuid", b"meta", b"emsg")
+_BOXES = (b"moov", b"mdat", b"moof")  # that images need; others may be incomplete
 # JPEG, PNG, BMP, GIF, TIFF of either byte order
 _STILL_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"GIF8", b"II*\0", b"MM\0*")
-_UNKNOWN_SIZES = (0, 0x7FFF_FFFF, 0xFFFF_FFFF)  # of a RIFF that was written to a pipe
+_UNKNOWN_SIZES = (0, 0x7FFF_FFFF, 0xFFFF_FFFF)  # of a list that was written to a pipe
+
+_MAX_LISTS = 1000  # of an AVI of any length; more are not lists but other bytes
 
 
 def missing_bytes(path: Path) -> int:
@@ -29,9 +30,10 @@ def missing_bytes(path: Path) -> int:
 
 
 def counts_images(path: Path) -> bool:
-    """Whether the container counts its images (MP4, MOV); for others their number is estimated."""
+    """Whether the container counts its images (MP4, MOV, AVI); for others it is estimated."""
     with path.open("rb") as file:
-        return file.read(8)[4:] in _FIRST_BOXES
+        start = file.read(12)
+    return start[4:8] in _FIRST_BOXES or (start[:4] == b"RIFF" and start[8:] == b"AVI ")
 
 
 def is_still_picture(path: Path) -> bool:
@@ -46,9 +48,8 @@ def _declared_size(file: BinaryIO, size: int) -> int:
     file.seek(0)
     if start[:4] == _EBML:
         return _matroska_end(file)
-    if start[:4] == b"RIFF" and len(start) == 8:
-        declared = int(struct.unpack("<I", start[4:])[0])
-        return 0 if declared in _UNKNOWN_SIZES else 8 + declared
+    if start[:4] == b"RIFF":
+        return _last_movie_list_end(file, size)
     if start[4:8] in _FIRST_BOXES:
         return _last_box_end(file, size)
     return 0
@@ -72,6 +73,28 @@ def _variable_integer(file: BinaryIO) -> int | None:
     bits = 7 * (n_more + 1)
     value = int.from_bytes(bytes([first]) + file.read(n_more), "big") & ((1 << bits) - 1)
     return None if n_more > 7 or value == (1 << bits) - 1 else value
+
+
+def _last_movie_list_end(file: BinaryIO, size: int) -> int:
+    """Where the last list of images of an AVI ends (OpenDML has several); 0 if that is unknown.
+
+    The lengths of the whole file and of an index may be wrong in a clip that plays.
+    """
+    end = position = 0
+    for _ in range(_MAX_LISTS):
+        if position + 12 > size:
+            break
+        file.seek(position)
+        kind, length, form = struct.unpack("<4sI4s", file.read(12))
+        if kind == b"RIFF":
+            position += 12
+            continue
+        if form == b"movi":
+            if length in _UNKNOWN_SIZES:
+                return 0
+            end = position + 8 + length
+        position += 8 + length + length % 2
+    return end
 
 
 def _last_box_end(file: BinaryIO, size: int) -> int:
