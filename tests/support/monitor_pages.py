@@ -32,8 +32,8 @@ class MonitorPages:
 
     def __init__(self, server: Server, chromium: Any) -> None:
         self.server, self.chromium = server, chromium
-        self.sent: list[Request] = []  # to the voice, by teaching
-        server.services.teaching.send = self.sent.append
+        self.sent: list[Request] = []  # to the voice, by teaching and takes
+        server.services.teaching.send = server.services.takes.send = self.sent.append
         self.address = f"http://127.0.0.1:{server.port}"
 
     @contextmanager

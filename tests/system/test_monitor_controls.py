@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+import wave
 from typing import Any
 
+import numpy as np
 import pytest
 from pythonosc.udp_client import SimpleUDPClient
 from tests.support.gallery_process import Gallery, level_at_db, level_db
@@ -144,3 +146,24 @@ def test_a_controller_plays_by_osc(gallery: Gallery) -> None:
     controller.send_message("/latent/muted", 0)
     time.sleep(0.8)
     assert level_db(gallery.record(0.5)) > -45
+
+
+def test_a_take_holds_what_the_loudspeaker_plays(gallery: Gallery) -> None:
+    folder = gallery.folder / "state" / "latent-resonance" / "takes"
+
+    def takes(step: str) -> None:
+        authorization = f"Bearer {gallery.token}"
+        status, body, _ = gallery.request(
+            "POST", "/takes", {"do": step}, Authorization=authorization
+        )
+        assert status == 200, body
+
+    takes("start")
+    played = gallery.record(3.0)
+    takes("stop")
+    until(lambda: bool(list(folder.glob("take-*.wav"))), 10 * PATIENCE, "a complete take")
+    with wave.open(str(next(folder.iterdir()))) as file:
+        assert (file.getnchannels(), file.getframerate()) == (2, 48_000)
+        assert file.getnframes() > 2 * 48_000
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32_768
+    assert level_db(samples.astype(np.float32)) == pytest.approx(level_db(played), abs=4.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import struct
 from pathlib import Path
@@ -13,6 +14,7 @@ from latent_resonance.audio.spectrogram import FloatArray
 BYTES = 2  # of a sample
 # RIFF, a chunk with room for sizes of 64 bits, the format, and the head of the data.
 WAV_HEADER = struct.Struct("<4sI4s 4sIQQQI 4sIHHIIHH 4sI")
+FORMAT = slice(12, 14)  # channels and sample rate, of the fields of a header
 SIZES_BYTES = 28  # of the second chunk
 MAX_RIFF_BYTES = 0xFFFF_FFFF  # a longer file is RF64 (EBU Tech 3306)
 
@@ -22,12 +24,17 @@ class WavFile:
 
     The header is written first and completed in place, so that a full disk leaves a
     playable file.
+
+    Parameters
+    ----------
+    path : file to write, or an open descriptor, which it then closes
+    sample_rate : Hz
     """
 
-    def __init__(self, path: Path, sample_rate: int, n_channels: int = 1) -> None:
+    def __init__(self, path: Path | int, sample_rate: int, n_channels: int = 1) -> None:
         self.rng = np.random.default_rng(0)
         self.sample_rate, self.n_channels = sample_rate, n_channels
-        self.file = path.open("wb", buffering=0)
+        self.file = open(path, "wb", buffering=0)  # noqa: PTH123, SIM115  or a descriptor
         self.file.write(_wav_header(0, sample_rate, n_channels))
 
     def write(self, block: FloatArray) -> None:
@@ -41,12 +48,53 @@ class WavFile:
     def close(self) -> None:
         """Complete the header with the number of bytes on disk, and close the file."""
         try:
-            n_bytes = os.fstat(self.file.fileno()).st_size - WAV_HEADER.size
-            n_bytes -= n_bytes % (BYTES * self.n_channels)
-            self.file.seek(0)
-            self.file.write(_wav_header(n_bytes, self.sample_rate, self.n_channels))
+            _complete_header(self.file, self.sample_rate, self.n_channels)
         finally:
             self.file.close()
+
+
+def wav_seconds(path: Path) -> float:
+    """Seconds that a file of `WavFile` holds, whether or not its header is complete.
+
+    Raises
+    ------
+    OSError, ValueError
+        It cannot be read, or has no such header.
+    """
+    with path.open("rb") as file:
+        n_channels, sample_rate = _format_of(file.read(WAV_HEADER.size))
+        n_bytes = os.fstat(file.fileno()).st_size - WAV_HEADER.size
+    return n_bytes / (BYTES * n_channels * sample_rate)
+
+
+def complete_wav(path: Path) -> None:
+    """Complete the header of a file whose writer may have ended without.
+
+    Raises
+    ------
+    OSError, ValueError
+        It cannot be written, or has no header of `WavFile`.
+    """
+    with path.open("r+b", buffering=0) as file:
+        n_channels, sample_rate = _format_of(file.read(WAV_HEADER.size))
+        _complete_header(file, sample_rate, n_channels)
+
+
+def _format_of(head: bytes) -> tuple[int, int]:
+    """(channels, sample rate) of a header, both above zero."""
+    if len(head) == WAV_HEADER.size and head[8:12] == b"WAVE":
+        n_channels, sample_rate = WAV_HEADER.unpack(head)[FORMAT]
+        if n_channels and sample_rate:
+            return n_channels, sample_rate
+    raise ValueError("no header of a recording")
+
+
+def _complete_header(file: io.FileIO, sample_rate: int, n_channels: int) -> None:
+    """Write the header for the whole frames that the file holds."""
+    n_bytes = os.fstat(file.fileno()).st_size - WAV_HEADER.size
+    n_bytes -= n_bytes % (BYTES * n_channels)
+    file.seek(0)
+    file.write(_wav_header(n_bytes, sample_rate, n_channels))
 
 
 def _wav_header(n_bytes: int, sample_rate: int, n_channels: int) -> bytes:

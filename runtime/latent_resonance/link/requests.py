@@ -9,6 +9,8 @@ ranges are checked here, before any other code uses the request.
     {"quiet": true}              quiet-hours sound, at any time of day
     {"pack": "voices"}           another pack, of those in the report; null is the settings' own
     {"tone": 2.0}                a reference tone, 0 to 10 seconds; 0 ends it
+    {"take": 600.0}              records the sound for at most so many seconds, into the file that
+                                 is passed with the message; 0 ends it
     {"override": {"mouth_open": 0.4}}   replaces features for OVERRIDE_TIMEOUT_S; {} ends it
     {"z": [0.1, …]}              replaces z for OVERRIDE_TIMEOUT_S; null ends it
     {"pairs": [[16 features, z], …]}    taught examples; [] removes them
@@ -34,6 +36,8 @@ MAX_BYTES = 128 * 1024  # MAX_PAIRS with a z of 128 numbers take 83 KiB
 OVERRIDE_TIMEOUT_S = 3.0  # an override is repeated before this, or it ends
 MIN_VOLUME_DB = -60.0
 MAX_TONE_S = 10.0
+MAX_TAKE_S = 600.0
+MAX_TAKE_BYTES = 256 * 1024 * 1024  # 233 s of eight channels
 MAX_ABS_Z = 8.0  # standard deviations
 MAX_LATENT_DIM = 512
 ROUNDING_TOLERANCE = 1e-4  # by which a number printed in decimal may exceed its range
@@ -56,10 +60,18 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """A valid request: its kind, a key of KINDS, and its value."""
+    """A valid request.
+
+    Attributes
+    ----------
+    kind : a key of KINDS
+    value : as its kind has it
+    file : open descriptor that is passed with it, or None; whoever takes the request closes it
+    """
 
     kind: str
     value: Any
+    file: int | None = None
 
     def encode(self) -> bytes:
         """The request as a message."""
@@ -182,6 +194,7 @@ KINDS: dict[str, Callable[[object], Any]] = {
     "quiet": _boolean,
     "pack": _pack_name_or_none,
     "tone": _number_in(0.0, MAX_TONE_S),
+    "take": _number_in(0.0, MAX_TAKE_S),
     "override": _override,
     "z": _z_or_none,
     "pairs": _pairs,

@@ -10,7 +10,9 @@ import contextlib
 import os
 import select
 import socket
+from array import array
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from latent_resonance.link.requests import MAX_BYTES, Request, RequestError, decode
@@ -103,11 +105,18 @@ class MonitorServer:
     def requests(self) -> Iterator[Request]:
         """The requests received; those that break a rule are counted and dropped."""
         for monitor in list(self._monitors):
-            for data in self._messages(monitor):
+            for data, files in self._messages(monitor):
                 try:
-                    yield decode(data)
+                    request = decode(data)
                 except RequestError:
                     self.rejected += 1
+                    _close(files)
+                    continue
+                if request.kind == "take" and files:
+                    yield replace(request, file=files[0])
+                else:
+                    _close(files)
+                    yield request
 
     def close(self) -> None:
         """Close all connections, and remove the socket file if it is still this server's own."""
@@ -118,18 +127,37 @@ class MonitorServer:
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
 
-    def _messages(self, monitor: socket.socket) -> Iterator[bytes]:
+    def _messages(self, monitor: socket.socket) -> Iterator[tuple[bytes, list[int]]]:
+        """Messages, and the descriptors that came with each: at most one."""
         with contextlib.suppress(BlockingIOError):
             for _ in range(MAX_REQUESTS):
-                try:
-                    data = monitor.recv(MAX_BYTES + 1)
-                except ConnectionError:
-                    data = b""
+                data, files = _receive(monitor)
                 if not data:
+                    _close(files)
                     self._disconnect(monitor)
                     return
-                yield data
+                yield data, files
 
     def _disconnect(self, monitor: socket.socket) -> None:
         monitor.close()
         self._monitors.remove(monitor)
+
+
+def _receive(monitor: socket.socket) -> tuple[bytes, list[int]]:
+    """A message and its descriptors; nothing at the end.
+
+    Not by `socket.recv_fds`, which ignores the flag that keeps them from child processes.
+    """
+    room = socket.CMSG_LEN(array("i").itemsize)
+    try:
+        data, ancillary, _flags, _address = monitor.recvmsg(
+            MAX_BYTES + 1, room, socket.MSG_CMSG_CLOEXEC
+        )
+    except ConnectionError:
+        return b"", []
+    return data, [file for _level, _type, held in ancillary for file in array("i", held)]
+
+
+def _close(files: list[int]) -> None:
+    for file in files:
+        os.close(file)

@@ -140,6 +140,7 @@ class Report:
     held: bool  # whether a request sets z instead of the face
     overridden: tuple[str, ...]  # features set by a request instead of the face
     chosen_pack: str | None = None  # by a request; None is the settings' own, or by the clock
+    take_s: float | None = None  # seconds that a take holds so far; None if none is recorded
     picture_hz: tuple[float, ...] = ()  # centre frequency of each band in the columns
     picture_range_db: float = 80.0
     columns_per_s: float = 0.0

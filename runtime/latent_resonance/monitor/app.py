@@ -54,6 +54,7 @@ from latent_resonance.monitor.osc import (
 from latent_resonance.monitor.quota import Quota
 from latent_resonance.monitor.refusals import BoundedLog, Refusals
 from latent_resonance.monitor.services import Services
+from latent_resonance.monitor.takes import Takes
 from latent_resonance.monitor.teaching import Teaching
 from latent_resonance.monitor.voice_client import VoiceClient, VoiceUnavailableError
 
@@ -143,11 +144,13 @@ def make_services(settings: Settings, path: Path, log: Callable[[str], None]) ->
     token = load_or_create_token(token_path(monitor.token_file))
     voice = VoiceClient(path, broadcaster, log)
     broadcaster.add_observer(teaching := Teaching(examples_folder(), voice.send))
+    broadcaster.add_observer(takes := Takes(takes_folder(), voice.send))
     return Services(
         broadcaster=broadcaster,
         voice=voice,
         authenticator=Authenticator(token),
         teaching=teaching,
+        takes=takes,
         metrics=metrics,
         names=local_host_names(monitor.names),
         pages=Quota(monitor.viewers),
@@ -277,8 +280,19 @@ def examples_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """Folder of the pairs recorded on site: the unit's state, or the user's."""
     if unit := environment.get("STATE_DIRECTORY"):  # systemd.exec(5)
         return Path(unit)
+    return _users_state(environment) / "taught"
+
+
+def takes_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """Folder of the takes of the sound: within the unit's state, or the user's."""
+    if unit := environment.get("STATE_DIRECTORY"):
+        return Path(unit) / "takes"
+    return _users_state(environment) / "takes"
+
+
+def _users_state(environment: Mapping[str, str]) -> Path:
     state = environment.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "latent-resonance" / "taught"
+    return Path(state) / "latent-resonance"
 
 
 def _server_logger(log: Callable[[str], None]) -> logging.Logger:

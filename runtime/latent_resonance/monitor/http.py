@@ -37,6 +37,7 @@ from latent_resonance.monitor.examples_exchange import MAX_BYTES as MAX_EXAMPLES
 from latent_resonance.monitor.health import health_of, healthz
 from latent_resonance.monitor.maintenance_page import maintain
 from latent_resonance.monitor.services import Services
+from latent_resonance.monitor.takes_page import do_with_takes, download_take
 from latent_resonance.monitor.teaching import TeachingError
 from latent_resonance.monitor.translations import (
     LANGUAGES,
@@ -104,6 +105,8 @@ def application(services: Services) -> web.Application:
     site.router.add_post("/maintain", _with(services, maintain))
     site.router.add_get("/examples", _with(services, _export_examples))
     site.router.add_post("/examples", _with(services, _import_examples))
+    site.router.add_post("/takes", _with(services, do_with_takes))
+    site.router.add_get("/takes/{name}", _with(services, download_take))
     site.router.add_get("/metrics", _with(services, _metrics))
     site.router.add_get("/healthz", _with(services, _health))
     return site
@@ -367,6 +370,7 @@ def _report_content(services: Services, message: Report) -> dict[str, Any]:
         "kind": "report",
         "report": report,
         "teaching": services.teaching.state(),
+        "takes": services.takes.state(),
         "by_unit": services.maintenance.by_unit,
         "watching": services.pages.count,
         "damaged": services.voice.invalid_messages,

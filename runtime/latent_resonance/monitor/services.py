@@ -13,6 +13,7 @@ from latent_resonance.monitor.maintenance import Maintenance
 from latent_resonance.monitor.metrics import Metrics
 from latent_resonance.monitor.quota import Quota
 from latent_resonance.monitor.refusals import Refusals
+from latent_resonance.monitor.takes import Takes
 from latent_resonance.monitor.teaching import Teaching
 from latent_resonance.monitor.voice_client import VoiceClient
 
@@ -31,12 +32,14 @@ class Services:
     wall_language : of the live spectrogram's page; None is the browser's
     wall_palette : of the live spectrogram; None is the one last chosen in that browser
     maintenance : what the staff may do to the machine
+    takes : recordings of the sound
     """
 
     broadcaster: Broadcaster
     voice: VoiceClient
     authenticator: Authenticator
     teaching: Teaching
+    takes: Takes
     metrics: Metrics
     names: frozenset[str]
     pages: Quota

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -44,18 +45,20 @@ class VoiceClient:
         self._queue: asyncio.Queue[Request] = asyncio.Queue(QUEUE_LENGTH)
 
     def send(self, request: Request) -> None:
-        """Queue a request; never blocks.
+        """Queue a request; never blocks. A file that it has is closed once it has been passed on.
 
         Raises
         ------
         RequestError
-            The voice has no such pack.
+            The voice has no such pack, or a take has no file.
         VoiceUnavailableError
             The voice is not connected, or does not read its requests.
         """
         report = self.broadcaster.report
         if request.kind == "pack" and report and request.value not in (None, *report.packs):
             raise RequestError(f"{request.value!r} is not one of {', '.join(report.packs)}")
+        if request.kind == "take" and request.value and request.file is None:
+            raise RequestError("a take needs a file to record into; it begins by POST /takes")
         if request.kind in PERSISTENT:
             self._persistent[request.kind] = request
         if not self.broadcaster.linked:
@@ -103,7 +106,7 @@ class VoiceClient:
     def _requeue_persistent(self) -> None:
         """Discard outdated requests; queue the persistent settings."""
         while not self._queue.empty():
-            self._queue.get_nowait()
+            _close_file(self._queue.get_nowait())
         for request in self._persistent.values():
             self._queue.put_nowait(request)
 
@@ -123,4 +126,25 @@ class VoiceClient:
         loop = asyncio.get_running_loop()
         while True:
             request = await self._queue.get()
-            await loop.sock_sendall(connection, request.encode())
+            if request.file is None:
+                await loop.sock_sendall(connection, request.encode())
+            else:
+                await _send_with_file(connection, request, request.file)
+
+
+async def _send_with_file(connection: socket.socket, request: Request, file: int) -> None:
+    """Pass an open file on with a request (SCM_RIGHTS, unix(7)), and close it here."""
+    try:
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    socket.send_fds(connection, [request.encode()], [file])
+                    return
+                await asyncio.sleep(RETRY_S / 10)
+    finally:
+        os.close(file)
+
+
+def _close_file(request: Request) -> None:
+    if request.file is not None:
+        os.close(request.file)

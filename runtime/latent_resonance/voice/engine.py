@@ -7,7 +7,7 @@ Threads, all of them made here:
     synthesise      spectrogram, features -> samples -> ring
     maintain        changed settings and packs, opening hours, temperature: whatever may block
     send_telemetry  samples and state -> monitors, if any is connected; requests -> state
-    record          samples -> disk, if requested
+    record, take    samples -> disk, if requested
     main            supervises speaker, eye and load (`main.py`)
 
 A thread that fails goes on after a pause (`restart.py`); only `synthesise` ends the performance.
@@ -38,6 +38,7 @@ from latent_resonance.gallery.opening_hours import local_time
 from latent_resonance.gallery.standby import StandbyFile
 from latent_resonance.gallery.state_glide import StateGlide
 from latent_resonance.gallery.visit import Presence
+from latent_resonance.link.requests import Request
 from latent_resonance.link.server import MonitorServer
 from latent_resonance.linux.realtime import WORKER_PRIORITY, request_realtime_priority
 from latent_resonance.linux.thermal import Thermometer
@@ -47,6 +48,7 @@ from latent_resonance.voice.abandoned import NAME as ABANDONED
 from latent_resonance.voice.generated import generated_column
 from latent_resonance.voice.load_shedding import spectrograms_per_s_at
 from latent_resonance.voice.output.recorder import Recording
+from latent_resonance.voice.output.take import Take
 from latent_resonance.voice.output.writer import RingWriter
 from latent_resonance.voice.pack_choice import PackChoice
 from latent_resonance.voice.quiet_hours import schedule_state_of
@@ -107,7 +109,11 @@ class Engine:
         self.pack_choice = PackChoice()
         self.scanned_s = -math.inf
         self._scan_packs(time.monotonic())
-        self.telemetry = TelemetrySender(geometry, server, self.state) if server else None
+        self.take = Take(geometry, partial(self._start_thread, "take"), reloader.log)
+        self.state.take = self.take
+        self.telemetry = (
+            TelemetrySender(geometry, server, self.state, self._apply) if server else None
+        )
         self.recording: Recording | None = None
         self.silent_s = 0.0  # of the speaker, recorded so far
         self.stop = threading.Event()
@@ -137,8 +143,10 @@ class Engine:
     def fill_gaps(self, silent_s: float) -> None:
         """Record the silence of the speaker; `silent_s` is its total so far (main thread)."""
         gap_s, self.silent_s = silent_s - self.silent_s, silent_s
-        if gap_s > 0.0 and self.recording is not None:
-            self.recording.fill_gap(gap_s)
+        if gap_s > 0.0:
+            self.take.fill_gap(gap_s)
+            if self.recording is not None:
+                self.recording.fill_gap(gap_s)
 
     def _start_thread(self, name: str, loop: Callable[[], None]) -> threading.Thread:
         """A thread that may fail, and then goes on; the process ends without waiting for it."""
@@ -243,6 +251,7 @@ class Engine:
         self.state.n_hops += 1
         if self.recording is not None:
             self.recording.offer(block)
+        self.take.offer(block)
         if self.telemetry is not None:
             playing = self.cross_fade.instrument
             geometry, gain = playing.pack.geometry, self.fader.gain
@@ -289,6 +298,13 @@ class Engine:
         presence = self.state.presence
         presence.score = attract_score(settings)
         presence.grace_s, presence.attract = settings.eye.absence_s, settings.attract
+
+    def _apply(self, request: Request) -> None:
+        """Apply a request of a monitor (telemetry thread)."""
+        if request.kind == "take":
+            self.take.apply(request, self.writer.n_channels)
+        else:
+            self.state.remote.apply(request, time.monotonic())
 
     def _send_telemetry(self, telemetry: TelemetrySender) -> None:
         while not self.stop.is_set():

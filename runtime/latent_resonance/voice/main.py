@@ -161,6 +161,7 @@ def _supervise(
         _play_out(engine, speaker, children)
     finally:
         engine.stop.set()
+        engine.take.close()
     log(supervisor.summary(time.monotonic()))
     log(supervisor.last_line())
     if engine.failure is not None:

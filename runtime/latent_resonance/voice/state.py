@@ -14,6 +14,7 @@ from latent_resonance.gallery.opening_hours import OpeningState, ScheduleState
 from latent_resonance.gallery.visit import Presence
 from latent_resonance.link.telemetry import FLOOR_DB, Report
 from latent_resonance.linux.thermal import ThermalState
+from latent_resonance.voice.output.take import Take
 from latent_resonance.voice.remote_control import RemoteControl
 from latent_resonance.voice.synthesis.instrument import Instrument
 
@@ -41,6 +42,7 @@ class State:
     n_states, n_images : face states received, and those that an image gave
     n_rejected : datagrams that were no face states
     busy_s : time spent in synthesis
+    take : what is recorded for the staff
     loudness_lufs : momentary loudness; FLOOR_DB while no monitor is connected
     output_latency_s : from synthesis to loudspeaker
     """
@@ -63,6 +65,7 @@ class State:
     busy_s: float = 0.0
     loudness_lufs: float = FLOOR_DB
     report: Report | None = None
+    take: Take | None = None  # set once, before the threads start
 
     @property
     def closed(self) -> bool:
@@ -80,6 +83,11 @@ class State:
         if self.remote.muted or self.closed:
             return SILENCE_DB
         return self.presence.gain_db + self.remote.volume_db
+
+    @property
+    def take_s(self) -> float | None:
+        """Seconds that the take holds so far; None while none is recorded."""
+        return None if self.take is None else self.take.seconds
 
     @property
     def scene(self) -> str:

@@ -58,6 +58,7 @@ class Reporter:
             pack=_pack_name(state, instrument.pack),
             packs=tuple(sorted(state.packs)),
             chosen_pack=remote.pack,
+            take_s=_rounded(state.take_s),
             images_per_s=round((state.n_images - n_images) / elapsed_s, 1),
             visits=presence.visits,
             played_s=round(presence.played_s, 1),
@@ -99,3 +100,7 @@ def _activity(state: State) -> str:
         return "on standby"
     words = activity(state.presence, state.schedule)
     return f"{words}, muted" if state.remote.muted else words
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from latent_resonance.audio.generated_mel import GeneratedColumn, GeneratedMel
 from latent_resonance.audio.loudness import MOMENTARY_S, KWeighting, LoudnessWindow
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, mel_frequencies
 from latent_resonance.audio.streaming_mel import StreamingMel
+from latent_resonance.link.requests import Request
 from latent_resonance.link.server import MonitorServer
 from latent_resonance.link.telemetry import FLOOR_DB, Columns, Energies, Report
 from latent_resonance.voice.state import State
@@ -50,8 +51,14 @@ class Picture:
 class TelemetrySender:
     """The voice's end of the link to the monitors."""
 
-    def __init__(self, geometry: Geometry, server: MonitorServer, state: State) -> None:
-        self.server, self.state = server, state
+    def __init__(
+        self,
+        geometry: Geometry,
+        server: MonitorServer,
+        state: State,
+        apply: Callable[[Request], None],
+    ) -> None:
+        self.server, self.state, self.apply = server, state, apply
         self.hops: deque[Hop] = deque(maxlen=MAX_BLOCKS)
         self.picture = Picture(geometry)
         self.k_weighting = KWeighting(geometry.sample_rate)
@@ -74,7 +81,7 @@ class TelemetrySender:
         if self.server.accept():
             self.sent_report = None  # a new monitor gets the report at once
         for request in self.server.requests():
-            self.state.remote.apply(request, time.monotonic())
+            self.apply(request)
         if not self.server.connected:
             self.hops.clear()
             return

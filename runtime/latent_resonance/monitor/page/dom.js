@@ -26,3 +26,10 @@ export function button(text, onClick, label = text) {
   made.addEventListener("click", onClick);
   return made;
 }
+
+// Have the browser save a blob as a file.
+export function save(blob, name) {
+  const url = URL.createObjectURL(blob);
+  element("a", { href: url, download: name }).click();
+  URL.revokeObjectURL(url);
+}

@@ -4,6 +4,7 @@ import { at, element, rebuild, setText } from "/page/dom.js";
 import { setUpMaintenance } from "/page/maintenance.js";
 import { setUpMap } from "/page/map.js";
 import { listen } from "/page/socket.js";
+import { setUpTakes } from "/page/takes.js";
 import { setUpTeaching } from "/page/teaching.js";
 import { number, t, translated } from "/page/text.js";
 
@@ -58,6 +59,7 @@ function showTeaching(state) {
 const teaching = setUpTeaching(post, showTeaching);
 const showMap = setUpMap(teaching.teach);
 const showMaintenance = setUpMaintenance(post);
+const showTakes = setUpTakes(post);
 
 function showError(text) {
   at("answer").textContent = text;
@@ -87,9 +89,11 @@ at("key").addEventListener("submit", async (event) => {
   }
 });
 
-// A step without effect shows whether the token is right.
+// A step without effect shows whether the token is right, and what teaching is about to show.
 async function tokenAccepted() {
-  return (await post("/teach", { do: "nothing" })) !== null;
+  const answer = await post("/teach", { do: "nothing" });
+  if (answer) showTeaching(await answer.json());
+  return answer !== null;
 }
 
 function showList(list, entries) {
@@ -166,6 +170,7 @@ function showReport(message) {
   showLog(r.news);
   showControls(r);
   showTeaching(message.teaching);
+  showTakes(message.takes);
   showMaintenance(message.by_unit);
 }
 

@@ -1,6 +1,6 @@
 // Teaching: hold a face, choose a sound, keep the pair; and the list of what is kept.
 
-import { at, button, element, rebuild, setText } from "/page/dom.js";
+import { at, button, element, rebuild, save, setText } from "/page/dom.js";
 import { number, t, translated } from "/page/text.js";
 
 const RENEW_MS = 10000; // the monitor lets go after 45 s, as when this page is closed
@@ -105,9 +105,7 @@ function setUpFiles(post, showState) {
   at("export").addEventListener("click", async () => {
     const answer = await post("/examples");
     if (!answer) return;
-    const url = URL.createObjectURL(await answer.blob());
-    element("a", { href: url, download: `examples-${at("pack").value}.json` }).click();
-    URL.revokeObjectURL(url);
+    save(await answer.blob(), `examples-${at("pack").value}.json`);
   });
   at("import").addEventListener("click", () => at("file").click());
   at("file").addEventListener("change", async () => {

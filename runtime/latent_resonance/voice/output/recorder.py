@@ -29,7 +29,7 @@ class Recording:
 
     Parameters
     ----------
-    path : file to write
+    path : file to write, or an open descriptor
     sample_rate : Hz
     block_s : duration of each offered block, seconds
     n_channels : of the file, whatever the voice has at the moment
@@ -37,7 +37,7 @@ class Recording:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | int,
         sample_rate: int,
         block_s: float,
         log: Callable[[str], None],
