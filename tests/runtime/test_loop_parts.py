@@ -13,7 +13,7 @@ from latent_resonance.audio.spectrogram import FloatArray
 from latent_resonance.pack import Pack, open_pack
 from latent_resonance.voice.synthesis.instrument import Instrument
 from latent_resonance.voice.synthesis.latent import Latent
-from latent_resonance.voice.synthesis.loop_frames import ends_in_rest, evening_margin, frames_of
+from latent_resonance.voice.synthesis.loop_frames import cuts_a_rest, evening_margin, frames_of
 from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
@@ -119,11 +119,13 @@ def in_parts_and_whole(
     return in_parts, whole
 
 
+@pytest.mark.slow
 def test_parts_change_nothing_in_what_is_played(pack: Pack, networks: Networks) -> None:
     in_parts, whole = in_parts_and_whole(pack, networks, shaken=False)
     np.testing.assert_allclose(in_parts, whole, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_head_that_starts_to_shake_within_a_morph_changes_hardly_anything(
     pack: Pack, networks: Networks
 ) -> None:
@@ -131,6 +133,7 @@ def test_a_head_that_starts_to_shake_within_a_morph_changes_hardly_anything(
     assert np.abs(in_parts - whole).sum() < 0.03 * whole.sum()
 
 
+@pytest.mark.slow
 def test_a_moving_face_gets_parts_and_a_still_one_the_whole_once() -> None:
     pack = open_pack(MODELS / "voices")  # no rests: a part that ends in one is not enough
     settings = settings_of(pack.folder)
@@ -147,12 +150,26 @@ def test_a_moving_face_gets_parts_and_a_still_one_the_whole_once() -> None:
     assert recorded.lengths.count(pack.geometry.n_frames) == 1
 
 
-def test_a_part_that_ends_in_a_rest_is_not_enough(pack: Pack, networks: Networks) -> None:
-    spectrogram = networks.spectrogram_of(z_of(pack, 1)).copy()
-    margin = evening_margin(pack.geometry)
-    assert not ends_in_rest(spectrogram, pack.geometry, pack.level_reference_db - 20.0)
-    spectrogram[:, -margin - 1] = -1.0
-    assert ends_in_rest(spectrogram, pack.geometry, pack.level_reference_db)
+def test_a_part_that_cuts_a_rest_is_not_enough(pack: Pack, networks: Networks) -> None:
+    geometry, level_db = pack.geometry, pack.level_reference_db
+    spectrogram = networks.spectrogram_of(z_of(pack, 1))
+    assert not cuts_a_rest(spectrogram, geometry, level_db - 20.0)
+    for end in (0, -evening_margin(geometry) - 1, -1):
+        cut = spectrogram.copy()
+        cut[:, end] = -1.0
+        assert cuts_a_rest(cut, geometry, level_db)
+
+
+def test_a_rest_within_a_part_is_bridged_as_in_the_whole(pack: Pack, networks: Networks) -> None:
+    geometry, span = pack.geometry, LoopSpan(488, 96, pack.geometry.n_frames)
+    spectrogram = np.roll(networks.spectrogram_of(z_of(pack, 1)), -span.first, axis=1)
+    spectrogram[:, [0, 95]], spectrogram[:, 40:60] = spectrogram.max(), -1.0
+    evened = {"level_db": pack.level_reference_db, "longest_rest": 9.0}
+    whole = frames_of(np.roll(spectrogram, span.first, axis=1), geometry, **evened)
+    part = frames_of(spectrogram[:, : span.length], geometry, span=span, **evened)
+    places = np.arange(part.span.first, part.span.first + part.span.length)
+    np.testing.assert_allclose(part.amplitude, whole.frames(places), rtol=1e-3, atol=1e-7)
+    assert part.amplitude[28:48].max(axis=1).min() > 0.0
 
 
 def test_a_playhead_that_outruns_its_part_holds_the_last_frame(

@@ -1,4 +1,4 @@
-"""A generated spectrogram as the loop plays it: amplitudes, evened out in level.
+"""A generated spectrogram as the loop plays it: amplitudes, without gaps, evened out in level.
 
 Pure. A generator gives some of its spectrograms 15 dB more level than others, by chance, and some
 passages of a loop 20 dB more than others. A leveller behind the sound would follow too late, or
@@ -7,27 +7,21 @@ pump; here the frames that come are known before they are played.
 
 from __future__ import annotations
 
-from functools import lru_cache
+import math
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.audio.loudness import k_power
 from latent_resonance.audio.moving_window import moving_mean
-from latent_resonance.audio.spectrogram import (
-    FloatArray,
-    Geometry,
-    mel_frequencies,
-    pixels_to_amplitude,
-)
+from latent_resonance.audio.spectrogram import FloatArray, Geometry, pixels_to_amplitude
+from latent_resonance.voice.synthesis.frame_power import frame_power
 from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop
+from latent_resonance.voice.synthesis.rests import bridge_rests, rest_power
 
-REST_DB = -24.0  # relative to the pack's level; frames below it are a rest
 MAX_EVENING_DB = 20.0
 RATIO = 8.0  # of differences in level, in dB, to what is left of them
 SWELL_S = 0.12  # the shortest swell that is evened out; notes keep their attacks
-SINUSOID_POWER = 0.5 / 1.5  # of amplitude 1: half its square, spread over 1.5 bins by the window
 
 
 class LoopFrames(NamedTuple):
@@ -68,6 +62,7 @@ def frames_of(
     geometry: Geometry,
     level_db: float | None = None,
     span: LoopSpan | None = None,
+    longest_rest: float = math.inf,
 ) -> LoopFrames:
     """The loop, or the part of it, that a spectrogram (n_mels, frames) in [-1, 1] holds.
 
@@ -75,14 +70,15 @@ def frames_of(
     ----------
     level_db : loudness around which its frames are evened out; None leaves them as they are
     span : which frames these are; of a part, the outermost `evening_margin` are not returned
+    longest_rest : frames; if the frames are evened out, longer rests are bridged
     """
     span = span or whole_loop(geometry.n_frames)
-    amplitude, power = _amplitude_and_power(spectrogram, geometry)
+    amplitude = pixels_to_amplitude(np.ascontiguousarray(spectrogram.T), geometry.range_db)
+    power = frame_power(amplitude, geometry)
     if level_db is not None:
-        gain = _evening_gain(power, level_db, geometry, "wrap" if span.is_whole else "nearest")
-        amplitude *= gain[:, None]
         rests = power < rest_power(level_db)
-        power *= np.square(gain)
+        bridge_rests(amplitude, rests, longest_rest)
+        power = _evened(amplitude, level_db, geometry, "wrap" if span.is_whole else "nearest")
         power[rests] = 0.0
     if span.is_whole:
         return LoopFrames(amplitude, power, span)
@@ -90,24 +86,11 @@ def frames_of(
     return LoopFrames(amplitude[inner], power[inner], span.within(evening_margin(geometry)))
 
 
-def ends_in_rest(spectrogram: FloatArray, geometry: Geometry, level_db: float) -> bool:
-    """Whether the last frame that `frames_of` returns of a part of a loop is a rest."""
-    last = spectrogram.shape[1] - evening_margin(geometry) - 1
-    _, power = _amplitude_and_power(spectrogram[:, last : last + 1], geometry)
-    return float(power[0]) < rest_power(level_db)
-
-
-def _amplitude_and_power(
-    spectrogram: FloatArray, geometry: Geometry
-) -> tuple[FloatArray, FloatArray]:
-    """(frames, n_mels) and (frames,), K-weighted, of a spectrogram (n_mels, frames)."""
-    amplitude = pixels_to_amplitude(np.ascontiguousarray(spectrogram.T), geometry.range_db)
-    return amplitude, np.square(amplitude) @ _band_power(geometry)
-
-
-def rest_power(level_db: float) -> float:
-    """The power below which a frame of a pack of this level is a rest."""
-    return float(10.0 ** ((level_db + REST_DB) / 10.0))
+def cuts_a_rest(spectrogram: FloatArray, geometry: Geometry, level_db: float) -> bool:
+    """Whether a part of a loop starts or ends in a rest, or `frames_of` returns one that does."""
+    ends = [0, -evening_margin(geometry) - 1, -1]
+    amplitude = pixels_to_amplitude(spectrogram[:, ends].T, geometry.range_db)
+    return bool((frame_power(amplitude, geometry) < rest_power(level_db)).any())
 
 
 def evening_margin(geometry: Geometry) -> int:
@@ -117,6 +100,17 @@ def evening_margin(geometry: Geometry) -> int:
 
 def _half_swell(geometry: Geometry) -> int:
     return round(SWELL_S / geometry.hop_s / 2)
+
+
+def _evened(
+    amplitude: FloatArray, level_db: float, geometry: Geometry, ends: Literal["wrap", "nearest"]
+) -> FloatArray:
+    """Even frames (n, n_mels) out, in place; their power (n,) then."""
+    power = frame_power(amplitude, geometry)
+    gain = _evening_gain(power, level_db, geometry, ends)
+    amplitude *= gain[:, None]
+    power *= np.square(gain)
+    return power
 
 
 def _evening_gain(
@@ -132,11 +126,3 @@ def _evening_gain(
     gain_db = np.clip(apart_db * (1.0 - 1.0 / RATIO), -MAX_EVENING_DB, MAX_EVENING_DB)
     gain: FloatArray = (10.0 ** (gain_db / 20.0)).astype(np.float32)
     return gain
-
-
-@lru_cache(maxsize=8)
-def _band_power(geometry: Geometry) -> FloatArray:
-    """K-weighted power of the sound in each mel band at amplitude 1: (n_mels,)."""
-    edges = mel_frequencies(geometry)
-    bins = (edges[2:] - edges[:-2]) / 2.0 * geometry.n_fft / geometry.sample_rate
-    return (bins * k_power(edges[1:-1], geometry.sample_rate) * SINUSOID_POWER).astype(np.float32)

@@ -4,7 +4,8 @@ Runs on the synthesis thread. In: the frames of a spectrogram, whenever one is g
 rate every hop. Out: one column of mel amplitudes per hop.
 
 Columns are blended in amplitude. In decibels, a partial that only one of them has would be
-inaudible half way, at the mean of its level and silence, and every morph would be a dip.
+inaudible half way, at the mean of its level and silence, and every morph would be a dip. What a
+blend of different partials lacks in power, a gain makes up for.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import numpy as np
 
 from latent_resonance.audio.spectrogram import FloatArray, Geometry
 from latent_resonance.config.settings import Loop
-from latent_resonance.voice.synthesis.loop_frames import LoopFrames, rest_power, silent_frames
+from latent_resonance.voice.synthesis.frame_power import power_between, with_level_between
+from latent_resonance.voice.synthesis.loop_frames import LoopFrames, silent_frames
 from latent_resonance.voice.synthesis.pitch_glide import PitchGlide
 from latent_resonance.voice.synthesis.playhead import Playhead
+from latent_resonance.voice.synthesis.rests import rest_power
 
 SPARE_RATE = 1.0  # frames per hop by which the rate may rise within a morph
 INTERVAL_HOPS = 6  # of a morph, after which the interval between both loops is found again
@@ -101,16 +104,16 @@ class SpectrogramLoop:
         if self.morph >= 1.0:
             return newest
         if self.glide is None or self.octaves == 0.0:
-            return _blended(previous, newest, self.morph)
-        return self.glide.between(previous, newest, self.morph, self.octaves)
+            between = _blended(previous, newest, self.morph)
+        else:
+            between = self.glide.between(previous, newest, self.morph, self.octaves)
+        return with_level_between(between, previous, newest, self.morph, self.geometry)
 
     def _power(self) -> FloatArray:
         """(n_frames,) of the loop on the way."""
         if self.morph >= 1.0:
             return self.newest_power
-        share = np.float32(self.morph)
-        power: FloatArray = self.previous_power * (1 - share) ** 2 + self.newest_power * share**2
-        return power
+        return power_between(self.previous_power, self.newest_power, self.morph)
 
     def _previous_column(self) -> FloatArray:
         offset = (int(self.playhead.position) - self.kept_from) % self.geometry.n_frames
