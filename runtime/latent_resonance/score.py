@@ -2,8 +2,8 @@
 
 Columns `time_s`, `presence` (0 or 1) and any of the features by name; a missing column is
 neutral, rows may have any spacing and are interpolated. Spreadsheets' own CSV is read too: with
-semicolons or tabs, decimal commas, UTF-16, and empty columns at the end. A score is recorded from
-a clip, or composed; in attract mode, the instrument plays one without a visitor.
+semicolons or tabs, decimal commas, a first line `sep=;`, UTF-16, and empty columns. A score is
+recorded from a clip, or composed; in attract mode, the instrument plays one without a visitor.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import codecs
 import csv
 import difflib
 import itertools
+import re
 import stat
 import warnings
 from collections.abc import Iterable, Iterator
@@ -179,7 +180,11 @@ def read_score(path: Path) -> Score:
             raise ScoreError(f"{path}: larger than 64 MiB; split the score")
         with path.open(newline="", encoding=encoding_of(path)) as file:
             rows = list(islice(_numbered_rows(path, file), MAX_ROWS + 1))
-    except (OSError, UnicodeError, csv.Error) as error:
+    except UnicodeError as error:
+        raise ScoreError(
+            f"{path}: cannot be read as a CSV ({error}); export it as CSV, in UTF-8"
+        ) from error
+    except (OSError, csv.Error) as error:
         raise ScoreError(f"{path}: cannot be read as a CSV ({error})") from error
     if len(rows) > MAX_ROWS:
         raise ScoreError(f"{path}: more than {MAX_ROWS} rows; split the score")
@@ -196,26 +201,39 @@ class Row(NamedTuple):
 
 
 def _numbered_rows(path: Path, file: TextIO) -> Iterator[Row]:
-    """The rows of a CSV, separated as its first line is; European ones have decimal commas."""
+    """The rows of a CSV, separated as its first line is, or as `sep=;` there says."""
     lines = _lines(path, file)
-    first = next(lines, "")
-    separator = separator_of(first)
-    reader = csv.reader(itertools.chain((first,), lines), delimiter=separator)
+    head = _head(lines)
+    named = re.fullmatch(r'"?sep=(.)"?[;,\s]*', head[-1], re.IGNORECASE)  # of Excel
+    reader = csv.reader(
+        itertools.chain(head, lines), delimiter=named[1] if named else separator_of(head[-1])
+    )
     for cells in reader:
-        if any(cell.strip() for cell in cells):
-            yield Row(reader.line_num, [_plain(cell, separator) for cell in cells])
+        is_heading = named is not None and reader.line_num == len(head)
+        if not is_heading and any(cell.strip() for cell in cells):
+            # European spreadsheets have decimal commas, in quotes if commas separate columns too
+            yield Row(reader.line_num, [cell.strip().replace(",", ".") for cell in cells])
 
 
-def _plain(cell: str, separator: str) -> str:
-    """A cell without spaces around it, and with a decimal point."""
-    return cell.strip() if separator == "," else cell.strip().replace(",", ".")
+def _head(lines: Iterator[str]) -> list[str]:
+    """The lines up to the first that is not blank."""
+    head = [""]
+    while not head[-1].strip() and (line := next(lines, None)) is not None:
+        head.append(line)
+    return head[1:] or [""]
 
 
 def encoding_of(path: Path) -> str:
-    """Encoding of a text file by its byte order mark; UTF-8 without one."""
+    """Encoding of a text file by its byte order mark, or by zeros; UTF-8 without either."""
     with path.open("rb") as file:
-        mark = file.read(2)
-    return "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+        start = file.read(4)
+    if start == codecs.BOM_UTF32_LE:
+        return "utf-32"
+    if start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    return {b"\0\1": "utf-16-be", b"\1\0": "utf-16-le"}.get(
+        bytes(map(bool, start[:2])), "utf-8-sig"
+    )
 
 
 def separator_of(line: str) -> str:
@@ -243,9 +261,10 @@ def _lines(path: Path, file: TextIO) -> Iterator[str]:
 
 
 def _score_of(path: Path, header: list[str], rows: list[Row]) -> Score:
-    names = _without_trailing_blanks(header)
+    columns = _without_trailing_blanks(header)
+    names = [name for name in columns if name]
     _check_names(path, names)
-    table = np.array([_numbers(path, row, names) for row in rows])
+    table = np.array([_numbers(path, row, columns) for row in rows])
     column = {name: table[:, i] for i, name in enumerate(names)}
     time_s = column["time_s"]
     if not (np.diff(time_s) > 0).all():
@@ -304,17 +323,29 @@ def _check_names(path: Path, names: list[str]) -> None:
         raise ScoreError(f"{path}: a column is named twice")
 
 
-def _numbers(path: Path, row: Row, names: list[str]) -> list[float]:
-    cells = row.cells[: len(names)] + _without_trailing_blanks(row.cells[len(names) :])
-    if len(cells) != len(names):
-        raise ScoreError(f"{path}, line {row.line}: {len(cells)} values for {len(names)} columns")
-    try:
-        values = [float(cell) for cell in cells]
-    except ValueError as error:
-        raise ScoreError(f"{path}, line {row.line}: not a number ({error})") from error
+def _numbers(path: Path, row: Row, columns: list[str]) -> list[float]:
+    """The values of a row below the names of `columns`; what has no name has to be empty."""
+    place = f"{path}, line {row.line}"
+    cells = row.cells[: len(columns)] + _without_trailing_blanks(row.cells[len(columns) :])
+    if len(cells) != len(columns):
+        raise ScoreError(f"{place}: {len(cells)} values for {len(columns)} columns")
+    pairs = list(zip(columns, cells, strict=True))
+    if stray := [cell for name, cell in pairs if cell and not name]:
+        raise ScoreError(f"{place}: {stray[0]!r} is in a column without a name; name or empty it")
+    values = [_number(place, cell) for name, cell in pairs if name]
     if not np.isfinite(values).all():
-        raise ScoreError(f"{path}, line {row.line}: a value is not finite")
+        raise ScoreError(f"{place}: a value is not finite")
     return values
+
+
+def _number(place: str, cell: str) -> float:
+    try:
+        if "_" in cell:  # Python's own notation for thousands
+            raise ValueError
+        return float(cell)
+    except ValueError as error:
+        shown = repr(cell) if cell else "an empty cell"
+        raise ScoreError(f"{place}: not a number ({shown}); write it like 12.5") from error
 
 
 def write_score(path: Path, states: Iterable[FaceState]) -> int:

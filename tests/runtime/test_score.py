@@ -61,6 +61,10 @@ def test_a_score_survives_a_round_trip(tmp_path: Path) -> None:
         ("time_s,mouth_open\n0,1\n1,wide\n", "line 3: not a number"),
         ("time_s,mouth_open\n0,1\n1,nan\n", "line 3: a value is not finite"),
         ("time_s,mouth_open\n0,1\n1\n", "line 3: 1 values for 2 columns"),
+        ("sep=;\n\ntime_s;mouth_open\n0;1\n1;wide\n", "line 5: not a number"),
+        ("time_s,mouth_open\n0,1\n1,0_5\n", "line 3: not a number .*write it like"),
+        ("time_s,mouth_open\n0,1\n1,\n", "line 3: not a number .an empty cell"),
+        ("time_s,,mouth_open\n0,,1\n1,2,1\n", "line 3: '2' is in a column without a name"),
         ("time_s,time_s\n0,1\n1,2\n", "named twice"),
         ("time_s,mouth_open\n\n0,1\n\n\n1,wide\n", "line 6: not a number"),
         ("time_s,mouth_open\n\n0,1\n\n0,1\n", "line 5: time_s must rise"),
@@ -93,6 +97,19 @@ GERMAN = "time_s;presence;mouth_open\n0;0;0\n0,5;1;0,5\n1;1;0,25\n"
         GERMAN.replace(",", ".").replace(";", ",").replace("\n", ",,\n").encode(),
         GERMAN.replace("0,5", '"0,5"').encode(),
         GERMAN.replace("\n1;1", "\n;;\n \n1;1").encode(),
+        b"sep=;\r\n" + GERMAN.encode(),
+        b'"sep=\t"\r\n' + GERMAN.replace(";", "\t").encode(),
+        b"\n \r\n\n" + GERMAN.encode(),
+        b";;\n" + GERMAN.encode(),
+        GERMAN.replace("0,5", '"0.5"').replace("0,25", '"0.25"').replace(";", ",").encode(),
+        GERMAN.replace("0,5", '"0_5"')
+        .replace("0,25", '"0_25"')
+        .replace(";", ",")
+        .replace("0_", "0,")
+        .encode(),
+        GERMAN.replace(";p", ";;p").replace(";0;", ";;0;").replace(";1;", ";;1;").encode(),
+        GERMAN.encode("utf-16-le"),
+        GERMAN.encode("utf-32"),
     ],
 )
 def test_the_csv_of_spreadsheets_is_read(tmp_path: Path, content: bytes) -> None:
@@ -140,6 +157,7 @@ def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
             read_score(path)
 
 
+@pytest.mark.slow
 def test_a_score_of_too_many_rows_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text("time_s\n" + "0\n" * (MAX_ROWS + 1))
@@ -169,6 +187,7 @@ def walk() -> ScoreWalk:
     return score
 
 
+@pytest.mark.slow
 def test_attract_mode_does_not_repeat_itself_in_a_day(walk: ScoreWalk) -> None:
     starts = np.arange(1, 86_400 / EXCERPT_S) * EXCERPT_S
     within = np.linspace(3, 13, 5)  # of an excerpt, after its cross-fade
@@ -192,6 +211,7 @@ def test_a_walk_begins_as_the_score_does_and_leaves_its_rows_alone(walk: ScoreWa
         assert np.array_equal(ours.features, bundled.features)
 
 
+@pytest.mark.slow
 def test_a_walk_moves_no_faster_than_a_face_and_stays_within_the_ranges(walk: ScoreWalk) -> None:
     path = np.array([walk.at_looped(t) for t in np.arange(0, 300, 1 / 30)])
     score = read_score(bundled_score())
