@@ -22,6 +22,10 @@ def read(folder: Path, text: str) -> object:
         ("camera:\n  source: C\u200b920\n", "line 2: column 12", "U+200B ZERO WIDTH SPACE"),
         ("pack: cello\u3000\n", "line 1: column 12", "U+3000 IDEOGRAPHIC SPACE"),
         ("pack: \u202ecello\n", "line 1: column 7", "U+202E RIGHT-TO-LEFT OVERRIDE"),
+        ("pack: cello\u3164\n", "line 1: column 12", "U+3164 HANGUL FILLER"),
+        ("pack: cello\u2800\n", "line 1: column 12", "U+2800 BRAILLE PATTERN BLANK"),
+        ("pack: cello\ufe0f\n", "line 1: column 12", "U+FE0F VARIATION SELECTOR-16"),
+        ("pack: cello\U000e0041\n", "line 1: column 12", "U+E0041 TAG LATIN CAPITAL LETTER A"),
     ],
 )
 def test_an_invisible_character_is_named_with_line_and_column(

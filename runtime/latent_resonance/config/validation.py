@@ -87,6 +87,8 @@ def _section_in(field: FieldInfo) -> type[Section] | None:
 
 
 def _message(key: str, detail: ErrorDetails, model: type[Section]) -> str:
+    if detail["type"] == "invalid_key":
+        return f"{shown(repr(detail['input']))} is no key; keys are words such as `pack`"
     if detail["type"] == "extra_forbidden":
         return f"{key}: unknown key; {_suggestion(key, model)}"
     if detail["type"] == "missing":

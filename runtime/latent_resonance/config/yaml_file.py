@@ -117,7 +117,9 @@ def _read_text(path: Path, max_bytes: int) -> str:
             )
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise YamlError(f"{path}: not text in UTF-8 (byte {error.start})") from error
+        raise YamlError(
+            f"{path}: not text in UTF-8 (byte {error.start}); save it in that encoding"
+        ) from error
     except OSError as error:
         raise YamlError(
             f"{path}: cannot be read ({error.strerror}); check its permissions"
