@@ -10,6 +10,7 @@ PREFIX=/opt/latent-resonance
 CURRENT=$PREFIX/current # symbolic link to a release
 PREVIOUS=$PREFIX/previous # to the one before
 STATE=/var/lib/latent-resonance
+PACKS=/srv/packs # packs that were added; also in the units
 SETTINGS=/etc/latent-resonance/latent-resonance.yaml
 COMMAND=/usr/local/bin/latent-resonance
 UNITS=/etc/systemd/system
@@ -42,9 +43,9 @@ Usage: sudo systemd/install.sh [--monitor | --screen | --rollback | --uninstall 
 
 It installs Debian packages with apt-get, the program with its packs and Python packages in
 /opt/latent-resonance, the settings in /etc/latent-resonance (existing ones stay unchanged),
-the command latent-resonance, the group latent-resonance and three systemd units. --monitor adds
-three units and --screen one more; the screen has its own user. An upgrade includes them once they are
-installed. An upgrade that does not play within a minute is undone. At the first boot of a machine it plays quality
+the command latent-resonance, the folder /srv/packs for packs of your own (which stays), the group
+latent-resonance and three systemd units. --monitor adds three units and --screen one more; the
+screen has its own user. An upgrade includes them once they are installed. An upgrade that does not play within a minute is undone. At the first boot of a machine it plays quality
 low until it has measured, in the background, what the machine can play (/var/lib/latent-resonance).
 Installation needs the network; the instrument does not.
 END
@@ -272,10 +273,17 @@ install_command() {
     cat >"$COMMAND.new" <<END
 #!/bin/sh
 export LATENT_RESONANCE_MODELS="\${LATENT_RESONANCE_MODELS:-$CURRENT/models}"
+export LATENT_RESONANCE_PACKS="\${LATENT_RESONANCE_PACKS:-$PACKS}"
 exec $CURRENT/.venv/bin/latent-resonance "\$@"
 END
     chmod 755 "$COMMAND.new"
     mv "$COMMAND.new" "$COMMAND"
+}
+
+# Packs that the machine's owner adds; never removed, since they may be the only copies.
+report_packs() {
+    mkdir -p "$PACKS"
+    "$COMMAND" packs list >&2 || log "the packs in $PACKS could not be listed; run: latent-resonance packs verify"
 }
 
 # The token for the staff's controls; created once, readable by root only.
@@ -381,6 +389,7 @@ install() {
     install_settings
     create_token
     install_command
+    report_packs
     install_units
     install_watchdog
     start
@@ -415,6 +424,7 @@ uninstall() {
     [ ! -d /run/systemd/system ] || systemctl daemon-reload
     rm -rf "$PREFIX" "$COMMAND" "$STATE" "$WATCHDOG" "/var/lib/$SCREEN_USER" \
         /var/lib/latent-resonance-monitor /var/lib/private/latent-resonance-monitor
+    rmdir "$PACKS" 2>/dev/null || true # packs in it stay
     ! getent passwd "$SCREEN_USER" >/dev/null || userdel "$SCREEN_USER"
     ! getent group "$GROUP" >/dev/null || groupdel "$GROUP"
     if [ "$1" = purge ]; then

@@ -33,6 +33,7 @@ MANIFEST = "pack.yaml"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024  # bytes; 256 anchors of 512 numbers are 3 MB
 MAX_NETWORK_BYTES = 1024 * 1024 * 1024  # bytes
 MODELS_VARIABLE = "LATENT_RESONANCE_MODELS"
+ADDED_VARIABLE = "LATENT_RESONANCE_PACKS"
 
 
 class PackError(LatentResonanceError):
@@ -110,9 +111,24 @@ def models_folder() -> Path:
     return Path(str(resources.files("latent_resonance") / "models"))
 
 
+def added_packs_folder() -> Path:
+    """Folder of the packs that were added: $LATENT_RESONANCE_PACKS, /srv/packs as installed.
+
+    Without it, `models_folder()`. An upgrade replaces that, and leaves this one alone.
+    """
+    configured = os.environ.get(ADDED_VARIABLE)
+    return Path(configured) if configured else models_folder()
+
+
+def named_pack(name: str) -> Path | None:
+    """The folder of a pack by its name, those that came with the program first; None if none."""
+    folders = (models_folder() / name, added_packs_folder() / name)
+    return next((folder for folder in folders if (folder / MANIFEST).is_file()), None)
+
+
 @boundary(PackError, "give the name of a pack in models/, or a folder that can be read")
 def find_pack(name: str | Path) -> Path:
-    """The folder of a pack, given that folder or a name in `models_folder()`.
+    """The folder of a pack, given that folder or a name that `list_packs()` has.
 
     Raises
     ------
@@ -122,8 +138,8 @@ def find_pack(name: str | Path) -> Path:
     folder, models = Path(name).expanduser(), models_folder()
     if (folder / MANIFEST).is_file():
         return folder
-    if len(folder.parts) == 1 and (models / folder / MANIFEST).is_file():
-        return models / folder
+    if len(folder.parts) == 1 and (found := named_pack(str(folder))):
+        return found
     if folder.is_dir():
         raise PackError(f"{folder}: not a pack, for it has no {MANIFEST}; choose another folder")
     names = list_packs()
@@ -248,9 +264,10 @@ def _check_file(path: Path, sha256: str) -> None:
 
 
 def list_packs() -> tuple[str, ...]:
-    """Names of the packs in models/, without opening them."""
-    manifests = models_folder().glob(f"*/{MANIFEST}")
-    return tuple(sorted(manifest.parent.name for manifest in manifests))
+    """Names of the packs in models/ and of those that were added, without opening them."""
+    folders = (models_folder(), added_packs_folder())
+    manifests = (manifest for folder in folders for manifest in folder.glob(f"*/{MANIFEST}"))
+    return tuple(sorted({manifest.parent.name for manifest in manifests}))
 
 
 def sha256_of(path: Path) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
+import subprocess
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from latent_resonance.cli.pack_archive import add_pack, remove_pack
 from latent_resonance.cli.packs import packs
-from latent_resonance.pack import PackError, list_packs
+from latent_resonance.pack import ADDED_VARIABLE, PackError, find_pack, list_packs
 
 
 @pytest.fixture
@@ -134,3 +137,111 @@ def test_a_broken_pack_is_listed_as_broken_and_fails_to_verify(
     assert "broken: " in asked("list").stdout
     assert asked("verify", "mine").exit_code == 1
     assert list_packs() == ("mine",)
+
+
+def key_pair(folder: Path, name: str) -> Path:
+    """A private key; its public one is beside it."""
+    key = folder / name
+    command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "an artist", "-f", str(key)]
+    subprocess.run(command, check=True)
+    return key
+
+
+def signed(archive: Path, key: Path, namespace: str = "latent-resonance-pack") -> Path:
+    command = ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", namespace, str(archive)]
+    subprocess.run(command, check=True, capture_output=True)
+    return archive
+
+
+@pytest.fixture
+def archive(pack_folder: Path, tmp_path: Path) -> Path:
+    return zipped(tmp_path / "a.zip", pack_folder)
+
+
+@pytest.mark.usefixtures("models")
+def test_a_pack_signed_with_the_key_is_added(archive: Path, tmp_path: Path) -> None:
+    key = key_pair(tmp_path, "key")
+    done = asked("add", signed(archive, key), "--key", f"{key}.pub")
+    assert done.exit_code == 0, done.output
+    assert "signed with the key" in done.stdout
+    assert list_packs() == ("mine",)
+
+
+def tamper(archive: Path, _key: Path) -> None:
+    archive.write_bytes(archive.read_bytes() + b"x")
+
+
+def sign_with_another(archive: Path, _key: Path) -> None:
+    Path(f"{archive}.sig").unlink()
+    signed(archive, key_pair(archive.parent, "another"))
+
+
+def sign_for_git(archive: Path, key: Path) -> None:
+    Path(f"{archive}.sig").unlink()
+    signed(archive, key, "git")
+
+
+def remove_signature(archive: Path, _key: Path) -> None:
+    Path(f"{archive}.sig").unlink()
+
+
+def damage_signature(archive: Path, _key: Path) -> None:
+    Path(f"{archive}.sig").write_text("-----BEGIN SSH SIGNATURE-----")
+
+
+def give_the_private_key(_archive: Path, key: Path) -> None:
+    shutil.copyfile(key, f"{key}.pub")
+
+
+@pytest.mark.usefixtures("models")
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (tamper, "no signature of it"),
+        (sign_with_another, "no signature of it"),
+        (sign_for_git, "no signature of it"),
+        (damage_signature, "no signature of it"),
+        (remove_signature, "is missing"),
+        (give_the_private_key, "not one public SSH key"),
+    ],
+)
+def test_without_a_valid_signature_by_the_key_nothing_is_added(
+    archive: Path, tmp_path: Path, fault: Callable[[Path, Path], None], said: str
+) -> None:
+    key = key_pair(tmp_path, "key")
+    signed(archive, key)
+    fault(archive, key)
+    refused = asked("add", archive, "--key", f"{key}.pub")
+    assert refused.exit_code == 1
+    assert said in str(refused.exception)
+    assert "\n" not in str(refused.exception)
+    assert list_packs() == ()
+
+
+@pytest.mark.usefixtures("models")
+def test_where_ssh_keygen_is_missing_a_signature_counts_as_unverified(
+    archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = key_pair(tmp_path, "key")
+    signed(archive, key)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "openssh-client" in str(asked("add", archive, "--key", f"{key}.pub").exception)
+    assert list_packs() == ()
+
+
+def test_packs_of_the_machine_are_found_beside_those_of_the_program_and_hide_none(
+    models: Path, archive: Path, pack_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(pack_folder, models / "cello")
+    added = tmp_path / "srv"
+    monkeypatch.setenv(ADDED_VARIABLE, str(added))
+    assert list_packs() == ("cello",)
+    assert add_pack(archive) == added / "mine"
+    assert list_packs() == ("cello", "mine")
+    assert find_pack("mine") == added / "mine"
+    with pytest.raises(PackError, match="has that name already"):
+        add_pack(zipped(tmp_path / "b.zip", pack_folder, "cello/"))
+    shutil.copytree(pack_folder, added / "cello")
+    assert find_pack("cello") == models / "cello"
+    assert asked("remove", "mine", "--yes").exit_code == 0
+    assert list_packs() == ("cello",)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 
-from latent_resonance.pack import MANIFEST, PackError, models_folder, open_pack
+from latent_resonance.pack import MANIFEST, PackError, added_packs_folder, named_pack, open_pack
 
 ALLOWED = re.compile(r"[\w][\w.-]*\.(onnx|yaml|md|txt|png|jpg|json|csv|html|wav|mp3)|LICEN[CS]E")
 NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
@@ -33,13 +33,12 @@ def add_pack(archive: Path, models: Path | None = None) -> Path:
     PackError
         It is no ZIP of a pack, or there is a pack of that name; nothing was added.
     """
-    models = models or models_folder()
+    models = models or added_packs_folder()
     try:
         with zipfile.ZipFile(archive) as file:
             members = _checked_members(archive, file)
             target = models / _pack_name(archive, members)
-            if target.exists() or target.is_symlink():
-                raise PackError(f"{target}: exists; remove it first (packs remove {target.name})")
+            _refuse_existing(target)
             with _work_folder(models) as work:
                 folder = work / target.name
                 _extract(file, members, folder)
@@ -52,6 +51,19 @@ def add_pack(archive: Path, models: Path | None = None) -> Path:
     return target
 
 
+def _refuse_existing(target: Path) -> None:
+    """Refuses a name that is taken, also by a pack that came with the program.
+
+    Raises
+    ------
+    PackError
+    """
+    if target.exists() or target.is_symlink():
+        raise PackError(f"{target}: exists; remove it first (packs remove {target.name})")
+    if bundled := named_pack(target.name):
+        raise PackError(f"{bundled}: has that name already; give the ZIP's folder another one")
+
+
 def remove_pack(name: str, models: Path | None = None) -> Path:
     """Removes a pack by the name of its folder; returns the folder that was removed.
 
@@ -60,7 +72,7 @@ def remove_pack(name: str, models: Path | None = None) -> Path:
     PackError
         There is no such pack, or it cannot be removed.
     """
-    models = models or models_folder()
+    models = models or added_packs_folder()
     folder = models / name
     if not NAME.fullmatch(name) or folder.is_symlink() or not (folder / MANIFEST).is_file():
         raise PackError(f"{folder}: is no pack, so nothing was removed; packs list names them")

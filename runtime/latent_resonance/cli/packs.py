@@ -16,17 +16,19 @@ from latent_resonance.cli.terminal import log
 def packs() -> None:
     """Manage the packs in models/, or in the folder that LATENT_RESONANCE_MODELS names.
 
-    A pack is shared as a ZIP of its folder.
+    A pack is shared as a ZIP of its folder. On an installed machine packs are added to
+    /srv/packs (LATENT_RESONANCE_PACKS), which upgrades leave alone.
     """
 
 
 @packs.command("list", short_help="Name, licence and sounds of each pack.")
 def list_all() -> None:
     """List the packs: folder, megabytes, licence, sounds."""
-    from latent_resonance.pack import list_packs, models_folder, open_pack
+    from latent_resonance.pack import list_packs, named_pack, open_pack
 
     for name in list_packs():
-        folder = models_folder() / name
+        if (folder := named_pack(name)) is None:
+            continue  # removed meanwhile
         size_mb = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         try:
             about = open_pack(folder).metadata
@@ -38,13 +40,22 @@ def list_all() -> None:
 
 @packs.command(short_help="Add a pack from a ZIP.")
 @click.argument("archive", type=FILE)
-def add(archive: Path) -> None:
+@click.option(
+    "--key",
+    type=FILE,
+    help="The publisher's public SSH key: ARCHIVE.sig must be its signature of ARCHIVE.",
+)
+def add(archive: Path, key: Path | None) -> None:
     """Unpack ARCHIVE, a ZIP of a pack, verify it, and add it.
 
     Only the files of a pack are accepted, and nothing is added unless it can be played.
     """
     from latent_resonance.cli.pack_archive import add_pack
+    from latent_resonance.cli.pack_signature import verify_signature
 
+    if key is not None:
+        verify_signature(archive, key)
+        click.echo(f"{archive}: signed with the key of {key}")
     click.echo(f"{add_pack(archive)}: added; to play it, write `pack: NAME` into the settings")
 
 

@@ -14,7 +14,7 @@ from latent_resonance.config.gallery import PackHours
 from latent_resonance.config.settings import Settings
 from latent_resonance.gallery.opening_hours import clock_error_of
 from latent_resonance.link.requests import PACK_NAME
-from latent_resonance.pack import MANIFEST, list_packs, models_folder
+from latent_resonance.pack import MANIFEST, list_packs, models_folder, named_pack
 
 
 def pack_by_clock(packs: Iterable[PackHours], now: datetime) -> str | None:
@@ -44,9 +44,9 @@ class PackChoice:
         packs : those by the clock
         """
         named = (own, *(each.pack for each in packs))
-        models = models_folder()
         others = {folder.name: folder for folder in map(_folder_of, named) if _offered(folder)}
-        self.folders = others | {name: models / name for name in list_packs()}
+        listed = {name: folder for name in list_packs() if (folder := named_pack(name))}
+        self.folders = others | listed
 
     def pack(self, requested: str | None, settings: Settings, now: datetime) -> str | None:
         """What plays instead of the settings' own pack; None if nothing does.
