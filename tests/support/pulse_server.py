@@ -166,9 +166,10 @@ class Voice:
         environment: dict[str, str],
         *arguments: str,
         before: tuple[str, ...] = (),
+        module: str = "latent_resonance",
     ) -> None:
         self.screen = folder / f"said-{time.monotonic_ns()}"
-        command = [*before, sys.executable, "-m", "latent_resonance", "voice", *arguments]
+        command = [*before, sys.executable, "-m", module, "voice", *arguments]
         with self.screen.open("wb") as file:
             self.process = subprocess.Popen(command, env=environment, stderr=file)
 

@@ -24,9 +24,9 @@ StartVoice = Callable[..., Voice]
 def start_voice(tmp_path: Path) -> Iterator[StartVoice]:
     started: list[Voice] = []
 
-    def start(pack: Path, *more: str) -> Voice:
+    def start(pack: Path, *more: str, module: str = "latent_resonance") -> Voice:
         arguments = ("--unattended", "--pack", str(pack), *more)
-        started.append(Voice(tmp_path, environment_in(tmp_path), *arguments))
+        started.append(Voice(tmp_path, environment_in(tmp_path), *arguments, module=module))
         return started[-1]
 
     yield start
@@ -67,6 +67,23 @@ def test_a_network_that_hangs_while_it_plays_is_replaced_and_the_sound_goes_on(
     levels = levels_of(tmp_path / "take.wav")
     begun = int(np.argmax(levels > LOUD))  # it hangs before it has given its first sound
     assert levels[begun:].min() > LOUD
+
+
+@pytest.mark.parametrize("hanging_pack", [True], ids=["cannot be ended"], indirect=True)
+def test_a_voice_ends_after_three_runs_that_cannot_be_ended_and_plays_when_it_is_started_again(
+    hanging_pack: Path, start_voice: StartVoice
+) -> None:
+    voice = start_voice(hanging_pack, module="tests.support.hasty_command")
+    voice.says("a network does not return in time; playing the pack", 15 * PATIENCE)
+    voice.process.send_signal(signal.SIGHUP)  # opens the same pack again
+    voice.says("does not open within", 10 * PATIENCE)
+    voice.process.send_signal(signal.SIGHUP)
+    assert voice.process.wait(10 * PATIENCE) == 1  # and systemd starts it again
+    last = voice.said().splitlines()[-1]
+    assert "3 runs of networks do not return; choose another pack" in last
+    again = start_voice(hanging_pack)
+    again.says("networks on", 15 * PATIENCE)
+    leave_at_once(again)
 
 
 def test_a_signal_ends_the_voice_at_once_while_a_network_hangs(
