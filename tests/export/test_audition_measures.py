@@ -164,6 +164,7 @@ def test_a_grain_that_is_printed_on_every_picture_shows_as_a_comb() -> None:
     assert profile[::8].min() > 2 * np.median(profile)
 
 
+@pytest.mark.slow
 def test_a_tone_is_voiced_and_noise_is_not_after_the_gallerys_inversion() -> None:
     geometry = Geometry()
     audio = {}

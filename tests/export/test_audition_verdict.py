@@ -108,6 +108,7 @@ def figures(dataset: Dataset) -> Callable[[str], MetricValues]:
     return figures_of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["stripes", "noise", "copies", "the same"])
 def test_a_worthless_generator_fails_by_name(
     figures: Callable[[str], MetricValues], name: str
@@ -117,12 +118,14 @@ def test_a_worthless_generator_fails_by_name(
     assert any(failure.startswith(name) for failure in found.failures), str(found)
 
 
+@pytest.mark.slow
 def test_what_is_like_the_recordings_and_new_passes(
     figures: Callable[[str], MetricValues],
 ) -> None:
     assert verdict(figures("good")).passed, str(verdict(figures("good")))
 
 
+@pytest.mark.slow
 def test_noise_earns_nothing_by_being_far_from_the_training_clips(
     figures: Callable[[str], MetricValues],
 ) -> None:

@@ -121,6 +121,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> W
     return Written(output, convert_run(run, output, options))
 
 
+@pytest.mark.slow
 def test_the_runtime_opens_and_plays_a_converted_pack(written: Written) -> None:
     pack = open_pack(written.folder)
     networks = load_networks(pack, Inference())
@@ -134,6 +135,7 @@ def test_the_runtime_opens_and_plays_a_converted_pack(written: Written) -> None:
     np.testing.assert_allclose(pack.anchors, tiny_regressor().anchors, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_manifest_is_complete_and_contains_no_paths(
     written: Written, dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -157,6 +159,7 @@ def test_the_manifest_is_complete_and_contains_no_paths(
         assert b".py" not in (written.folder / name).read_bytes()  # no source paths
 
 
+@pytest.mark.slow
 def test_the_folder_contains_only_the_pack(written: Written) -> None:
     found = {path.name for path in written.folder.iterdir()}
     kept = {f"generator.{v.precision}.onnx" for v in written.result.variants if v.is_worthwhile}
@@ -165,6 +168,7 @@ def test_the_folder_contains_only_the_pack(written: Written) -> None:
     assert [path.name for path in written.folder.parent.iterdir()] == ["tones"]
 
 
+@pytest.mark.slow
 def test_the_networks_use_the_fixed_opset_and_folded_constants(
     written: Written,
 ) -> None:
@@ -180,6 +184,7 @@ def test_the_networks_use_the_fixed_opset_and_folded_constants(
             assert is_folded or is_cast_at_load, f"{node.name} is constant"
 
 
+@pytest.mark.slow
 def test_a_worthwhile_precision_is_kept_and_recorded(written: Written) -> None:
     fp16, int8 = written.result.variants
     assert not fp16.is_worthwhile
@@ -195,6 +200,7 @@ def test_a_worthwhile_precision_is_kept_and_recorded(written: Written) -> None:
     assert f"`{name}`" in (written.folder / "README.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_a_second_conversion_gives_the_same_networks_and_replaces_the_pack(
     written: Written, run: Path, tmp_path: Path
 ) -> None:
@@ -281,6 +287,7 @@ def test_a_folder_that_is_no_pack_is_not_replaced(run: Path, tmp_path: Path) -> 
     assert (tmp_path / "other.txt").read_text() == "not a pack"
 
 
+@pytest.mark.slow
 def test_the_card_shows_the_results_of_an_audition(dataset_folder: Path, tmp_path: Path) -> None:
     run = write_run(tmp_path / "run", dataset_folder, swelling_generator)
     result = convert_run(run, tmp_path / "tones", ConvertOptions(name="Tones", licence="MIT"))

@@ -63,6 +63,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@pytest.mark.slow
 def test_the_dataset_contains_every_format_and_folder(curated: Path) -> None:
     clips = read_clips(curated / "clips.csv")
     sources = {clip.source for clip in clips}
@@ -75,6 +76,7 @@ def test_the_dataset_contains_every_format_and_folder(curated: Path) -> None:
     assert all(pixels.std() > 10 for pixels in dataset.pixels)
 
 
+@pytest.mark.slow
 def test_clips_start_every_half_loop_and_record_their_offset(curated: Path) -> None:
     of_a = sorted(c.offset_s for c in read_clips(curated / "clips.csv") if c.source == "a.wav")
     steps = np.diff(of_a) / (SMALL.loop_s / 2)
@@ -90,6 +92,7 @@ def expected_spectrogram(sound: np.ndarray, clip: Clip) -> np.ndarray:
     return loop_to_spectrogram(normalise_peak(loop, SMALL, 0.0), SMALL)
 
 
+@pytest.mark.slow
 def test_the_pixels_are_the_runtimes_spectrogram_of_the_loop(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     sound = play(8.0, RATE, 3)
@@ -104,6 +107,7 @@ def test_the_pixels_are_the_runtimes_spectrogram_of_the_loop(tmp_path: Path, pla
         )
 
 
+@pytest.mark.slow
 def test_held_out_clips_share_no_sample_with_training_clips(curated: Path) -> None:
     clips = read_clips(curated / "clips.csv")
     length_s = SETTINGS.source_length / RATE
@@ -114,6 +118,7 @@ def test_held_out_clips_share_no_sample_with_training_clips(curated: Path) -> No
     assert all(abs(a.offset_s - b.offset_s) >= length_s - 1e-3 for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_the_same_recordings_give_the_same_bytes_on_any_number_of_cores(
     sounds: Path, curated: Path, tmp_path: Path
 ) -> None:
@@ -121,6 +126,7 @@ def test_the_same_recordings_give_the_same_bytes_on_any_number_of_cores(
     assert files_in(tmp_path / "again") == files_in(curated)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_levels(sounds: Path, curated: Path, tmp_path: Path) -> None:
     curate(sounds, tmp_path / "other", replace(SETTINGS, seed=8))
     peaks = [
@@ -130,6 +136,7 @@ def test_another_seed_gives_other_levels(sounds: Path, curated: Path, tmp_path: 
     assert min(map(min, peaks)) >= 256 - 9 / SMALL.range_db * 256 - 2
 
 
+@pytest.mark.slow
 def test_no_temporary_file_is_left(curated: Path) -> None:
     assert [path.name for path in curated.parent.iterdir()] == ["dataset"]
     assert sorted(files_in(curated)) == [
@@ -176,6 +183,7 @@ def test_after_a_kill_the_next_run_resumes_with_the_same_bytes(
     assert files_in(tmp_path / "out") == files_in(curated)
 
 
+@pytest.mark.slow
 def test_workers_exit_when_the_run_is_killed(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     for i in range(3):
@@ -205,6 +213,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_incomplete_work_is_repeated(sounds: Path, curated: Path, tmp_path: Path) -> None:
     """As after a power cut: files exist, but their content is incomplete."""
     work = tmp_path / "out.part"
@@ -224,6 +233,7 @@ def test_incomplete_work_is_repeated(sounds: Path, curated: Path, tmp_path: Path
     assert files_in(tmp_path / "out") == files_in(curated)
 
 
+@pytest.mark.slow
 def test_work_of_other_settings_is_not_used(sounds: Path, curated: Path, tmp_path: Path) -> None:
     def stop(stage: str, done: int, total: int) -> None:
         if stage == "extracting" and done == total:
@@ -237,6 +247,7 @@ def test_work_of_other_settings_is_not_used(sounds: Path, curated: Path, tmp_pat
     assert not (tmp_path / "out.part").exists()
 
 
+@pytest.mark.slow
 def test_two_runs_cannot_write_the_same_dataset(sounds: Path, tmp_path: Path) -> None:
     (tmp_path / "out.part").mkdir()
     with (tmp_path / "out.part" / "lock").open("w") as lock:
@@ -246,6 +257,7 @@ def test_two_runs_cannot_write_the_same_dataset(sounds: Path, tmp_path: Path) ->
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_table_contains_level_and_flatness_of_every_loop(curated: Path) -> None:
     with (curated / "clips.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 import soxr
 from tests.support.small_loops import RATE, SETTINGS, SMALL, Play
@@ -20,6 +21,7 @@ from latent_resonance_export.dataset.loops import close_loop, normalise_peak
 from latent_resonance_export.dataset.settings import CurationSettings
 
 
+@pytest.mark.slow
 def test_a_recording_at_another_rate_gives_the_same_spectrograms(
     tmp_path: Path, play: Play
 ) -> None:
@@ -35,6 +37,7 @@ def test_a_recording_at_another_rate_gives_the_same_spectrograms(
     assert (difference > 1.0).mean() < 0.01
 
 
+@pytest.mark.slow
 def test_the_round_trip_to_audio_adds_only_the_error_of_the_inversion(
     tmp_path: Path, play: Play
 ) -> None:
@@ -62,6 +65,7 @@ def inversion_error(spectrogram: np.ndarray, truth: np.ndarray, geometry: Geomet
     return float(np.abs(inverted - truth)[audible].mean() * geometry.range_db / 2)
 
 
+@pytest.mark.slow
 def test_a_short_recording_is_sustained_and_a_shorter_one_rejected(
     tmp_path: Path, play: Play
 ) -> None:
@@ -78,6 +82,7 @@ def test_a_short_recording_is_sustained_and_a_shorter_one_rejected(
     assert "shorter.wav" in [c.source for c in read_clips(tmp_path / "all" / "clips.csv")]
 
 
+@pytest.mark.slow
 def test_cut_by_onset_loops_start_at_onsets(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     begins = [0.5, 2.25, 4.1, 6.0, 7.7]
@@ -93,6 +98,7 @@ def test_cut_by_onset_loops_start_at_onsets(tmp_path: Path, play: Play) -> None:
     assert max(nearest) < 0.06
 
 
+@pytest.mark.slow
 def test_of_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     for i in range(12):

@@ -276,6 +276,7 @@ def fail(_: int) -> int:
     raise OSError(28, "No space left on device")
 
 
+@pytest.mark.slow
 def test_an_exception_in_a_worker_is_raised_in_the_parent() -> None:
     with WorkerPool(2) as workers, pytest.raises(OSError, match="No space left") as caught:
         list(workers.map_unordered(fail, [1, 2]))

@@ -254,6 +254,7 @@ def test_clipped_eight_bits_are_clipping(play: Play) -> None:
     assert len(find_clipped(coarse[:, None], is_lossy=False)) / len(coarse) > 0.05
 
 
+@pytest.mark.slow
 def test_dc_changes_no_pixel_and_loses_no_loop(tmp_path: Path, play: Play) -> None:
     sound = play(5.0, RATE, 5)
     pixels = []
@@ -265,6 +266,7 @@ def test_dc_changes_no_pixel_and_loses_no_loop(tmp_path: Path, play: Play) -> No
     assert np.abs(pixels[0].astype(int) - pixels[1]).max() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("one_shots", ["repeat", "hold"])
 def test_short_sounds_become_loops_by_an_option(tmp_path: Path, play: Play, one_shots: str) -> None:
     (tmp_path / "in").mkdir()
@@ -294,6 +296,7 @@ def test_a_laid_out_loop_is_filled_and_closes(play: Play) -> None:
     assert np.abs(held[-1] - held[0]) < 4 * np.abs(np.diff(held)).max()
 
 
+@pytest.mark.slow
 def test_every_file_of_the_folder_is_in_the_table(tmp_path: Path, play: Play) -> None:
     folder = tmp_path / "in"
     (folder / "sub" / ".git").mkdir(parents=True)

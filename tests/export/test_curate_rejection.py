@@ -78,6 +78,7 @@ def reasons(curated: CurationResult, source: str) -> Counter[Reason]:
     return Counter(r.reason for r in curated.rejected if r.source == source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -114,6 +115,7 @@ def test_each_fault_is_rejected_for_its_reason(
         assert set(reasons(curated, name)) == {reason}
 
 
+@pytest.mark.slow
 def test_good_recordings_are_kept_completely(
     curated: tuple[Path, CurationResult],
 ) -> None:
@@ -184,6 +186,7 @@ def test_the_report_shows_counts_reasons_limits_and_hostile_names(
     assert "text.mp3 at 0.0 s: not a recognised audio format" in page.text
 
 
+@pytest.mark.slow
 def test_a_name_of_any_bytes_is_escaped(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     name = os.fsdecode(b"caf\xe9 \xff.wav")
@@ -194,6 +197,7 @@ def test_a_name_of_any_bytes_is_escaped(tmp_path: Path, play: Play) -> None:
     assert {c.source for c in read_clips(tmp_path / "out" / "clips.csv")} == {r"caf\xe9 \xff.wav"}
 
 
+@pytest.mark.slow
 def test_the_original_of_a_lossy_copy_is_kept_whatever_their_names(
     tmp_path: Path, play: Play
 ) -> None:
@@ -206,6 +210,7 @@ def test_the_original_of_a_lossy_copy_is_kept_whatever_their_names(
     assert kept["a.mp3"] <= 1  # its last loop may have no counterpart
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 6])
 def test_full_scale_tones_are_not_clipped(tmp_path: Path, channels: int) -> None:
     """In 16 bits the peak of a low tone, like a clipped one, is several equal samples."""
@@ -237,6 +242,7 @@ def test_a_missing_or_empty_folder_and_a_file_are_named(tmp_path: Path) -> None:
     assert "is a file; name the folder" in error_message(tmp_path / "a.wav", tmp_path)
 
 
+@pytest.mark.slow
 def test_for_noise_only_the_error_has_count_and_remedy(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     noise = np.random.default_rng(3).normal(size=5 * RATE) * 0.1
@@ -246,6 +252,7 @@ def test_for_noise_only_the_error_has_count_and_remedy(tmp_path: Path) -> None:
     assert "8 noise-like (a higher --max-flatness accepts it)" in message
 
 
+@pytest.mark.slow
 def test_a_single_clip_is_too_few(tmp_path: Path, play: Play) -> None:
     (tmp_path / "in").mkdir()
     soundfile.write(tmp_path / "in" / "one.wav", play(1.3, RATE, 1), RATE)

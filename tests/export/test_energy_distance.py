@@ -78,6 +78,7 @@ def test_it_sees_a_wrong_level_a_wrong_contrast_and_a_wrong_grain(side: int) -> 
         assert energy_loss(real, wrong, rng()).item() > 5 * alike
 
 
+@pytest.mark.slow
 def test_following_it_downhill_finds_the_level() -> None:
     real, base = 0.2 * randn(8, 1, 32, 32, seed=1) - 0.5, 0.2 * randn(8, 1, 32, 32, seed=2)
     level = torch.zeros((), requires_grad=True)

@@ -311,6 +311,7 @@ class External(nn.Module):
 """
 
 
+@pytest.mark.slow
 def test_a_gan_from_elsewhere_becomes_a_pack_and_an_interruption_costs_no_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dataset_folder: Path
 ) -> None:

@@ -76,6 +76,7 @@ def test_no_two_loops_are_alike(loops: np.ndarray) -> None:
             assert np.abs(np.corrcoef(loops[i], loops[j])[0, 1]) < 0.9
 
 
+@pytest.mark.slow
 @needs_fluidsynth
 def test_the_same_seed_gives_the_same_samples_and_another_seed_others(
     loops: np.ndarray, tmp_path: Path

@@ -74,6 +74,7 @@ def test_clips_of_different_sizes_are_joined(media: ModuleType, tmp_path: Path) 
     assert (video["width"], video["height"], video["nb_read_frames"]) == (640, 480, "24")
 
 
+@pytest.mark.slow
 def test_half_a_minute_of_a_pack_is_less_than_a_megabyte(media: ModuleType, tmp_path: Path) -> None:
     media.sound_of_pack("cello", tmp_path / "cello.mp4", seconds=1.0)
     audio = streams_of(tmp_path / "cello.mp4")["audio"]

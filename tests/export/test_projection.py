@@ -37,6 +37,7 @@ def tiny_generator() -> LoopGenerator:
     return generator.eval().requires_grad_(False)
 
 
+@pytest.mark.slow
 def test_a_generated_spectrogram_is_found_again_after_a_roll() -> None:
     generator = tiny_generator()
     samples = sample_generator(

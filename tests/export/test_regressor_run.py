@@ -142,6 +142,7 @@ class TestBadInput:
         with pytest.raises(ExamplesError, match=message):
             train_run(run, examples=tmp_path / "p.yaml")
 
+    @pytest.mark.slow
     def test_a_disk_that_is_full_leaves_the_older_regressor(
         self, run: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

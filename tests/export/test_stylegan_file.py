@@ -215,6 +215,7 @@ def test_every_protocol_of_pickle_is_read(protocol: int, tmp_path: Path) -> None
     assert torch.equal(const, generator().get_parameter("synthesis.b4.const"))
 
 
+@pytest.mark.slow
 def test_the_networks_of_onnx_and_pytorch_agree_on_64_z_through_the_geometry(
     tmp_path: Path,
 ) -> None:

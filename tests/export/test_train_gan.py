@@ -114,6 +114,7 @@ def test_bands_that_no_clip_uses_are_silent_from_the_first_step_on(
         assert (picture[:, :, :40] > -1.0).any(dim=3).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_four_steps_and_four_more_are_eight_bit_for_bit(
     make_setup: Callable[..., TrainingSetup], name: str, tmp_path: Path
@@ -134,6 +135,7 @@ def test_four_steps_and_four_more_are_eight_bit_for_bit(
     assert last[0] == last[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "n_steps", "rate"),
     [("loop", 20, 1e-3), ("dcgan", 30, 1e-3), ("stylegan2", 15, 2e-3), ("own", 20, 1.6e-2)],
@@ -208,6 +210,7 @@ def test_ranks_draw_different_numbers_and_rank_zero_the_same_as_a_single_process
     assert drawn[0][2] == np.random.default_rng((0, 7)).random()
 
 
+@pytest.mark.slow
 def test_a_run_writes_a_log_a_curve_and_contact_sheets(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
@@ -224,6 +227,7 @@ def test_a_run_writes_a_log_a_curve_and_contact_sheets(
     assert not list(tmp_path.glob("*.part*"))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_early_leaves_its_first_step_and_logs_step_0_once(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
@@ -252,6 +256,7 @@ def test_a_run_that_is_killed_early_leaves_its_first_step_and_logs_step_0_once(
     assert evaluated() == [0, 1]
 
 
+@pytest.mark.slow
 def test_training_ends_on_a_plateau_and_reports_it(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
@@ -262,6 +267,7 @@ def test_training_ends_on_a_plateau_and_reports_it(
     assert read(tmp_path / "checkpoint.pt", CPU)["step"] == ended.step
 
 
+@pytest.mark.slow
 def test_a_run_that_diverges_stops_and_keeps_its_checkpoint(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:
@@ -280,6 +286,7 @@ def test_each_diverged_loss_is_named(tmp_path: Path) -> None:
         check_finite(losses, 7, tmp_path / "checkpoint.pt")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_network_is_refused_and_left_alone(
     make_setup: Callable[..., TrainingSetup], tmp_path: Path
 ) -> None:

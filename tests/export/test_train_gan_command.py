@@ -50,6 +50,7 @@ def step_of(run: Path) -> int:
     return read(run / "checkpoint.pt", torch.device("cpu"))["step"]
 
 
+@pytest.mark.slow
 def test_a_run_is_begun_and_resumed_but_not_changed(tiny_folder: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     begun = asked(tiny_folder, "-o", run, "--steps", 1, "--batch", 4, "--precision", "fp32")
@@ -85,6 +86,7 @@ def test_a_run_is_begun_and_resumed_but_not_changed(tiny_folder: Path, tmp_path:
     assert asked(tiny_folder, "-o", run, "--steps", 2).stdout == f"{run}: step 2\n"
 
 
+@pytest.mark.slow
 def test_a_run_is_warm_started_from_another_and_records_it(
     tiny_folder: Path, tmp_path: Path
 ) -> None:

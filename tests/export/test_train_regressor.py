@@ -84,6 +84,7 @@ def distance(a: Tensor, b: Tensor) -> float:
 
 
 class TestWhatIsLearnt:
+    @pytest.mark.slow
     def test_an_open_mouth_is_brighter_and_a_tense_brow_noisier(
         self, outcome: tuple[Trained, Evaluation]
     ) -> None:
@@ -91,6 +92,7 @@ class TestWhatIsLearnt:
         assert table["mouth_open"]["centroid"] > 0.5
         assert table["brow_tension"]["flatness"] > 0.5
 
+    @pytest.mark.slow
     def test_different_faces_make_different_sounds_all_over_the_prior(
         self, outcome: tuple[Trained, Evaluation]
     ) -> None:
@@ -100,6 +102,7 @@ class TestWhatIsLearnt:
         assert 0.6 < evaluation.variance < 1.1
         assert 4 < evaluation.directions <= 16
 
+    @pytest.mark.slow
     def test_no_small_movement_makes_a_large_change(
         self, outcome: tuple[Trained, Evaluation]
     ) -> None:
@@ -111,6 +114,7 @@ class TestWhatIsLearnt:
         way = ((track[1:] - track[:-1]) * trained.regressor.scale).norm(dim=1)
         assert (steps <= evaluation.slope["max"] * way * 1.05 + 1e-4).all()
 
+    @pytest.mark.slow
     def test_the_still_face_rests_on_the_first_of_the_pure_anchors(
         self, outcome: tuple[Trained, Evaluation]
     ) -> None:
@@ -135,6 +139,7 @@ class TestWhatIsLearnt:
         steepest = float(ratio.max()) / 8**0.5
         assert 0.7 * found < steepest < 1.02 * found
 
+    @pytest.mark.slow
     def test_the_same_seed_gives_the_same_bits_and_another_seed_others(self) -> None:
         """Also beside the global generator, and while the progress is reported."""
         config = replace(QUICK, steps=30, n_samples=64)
@@ -164,6 +169,7 @@ class TestWhatIsLearnt:
         with pytest.raises(RegressorError, match="NaN or infinite values: continue train-gan"):
             train(generator, CONFIG, step=1)
 
+    @pytest.mark.slow
     def test_recorded_movement_is_learnt_from_and_measured_on(self) -> None:
         track = compose_movement(60, 5)
         track[:, FEATURES.index("head_yaw")] += 0.7  # this visitor looks to the left
@@ -196,6 +202,7 @@ def with_examples(pairs: list[Example]) -> tuple[Trained, Evaluation]:
 
 
 class TestExamples:
+    @pytest.mark.slow
     def test_an_example_s_face_makes_its_sound_and_would_not_without_it(
         self,
         pairs: list[Example],
@@ -209,6 +216,7 @@ class TestExamples:
             assert example_result.distance < 0.15
             assert example_result.line == pair.line
 
+    @pytest.mark.slow
     def test_it_also_makes_its_sound_while_it_moves(
         self, pairs: list[Example], with_examples: tuple[Trained, Evaluation]
     ) -> None:
@@ -219,6 +227,7 @@ class TestExamples:
             z = torch.from_numpy(pair.sound.z)
             assert distance(with_examples[0].regressor(moving[None])[0], z) < 0.3
 
+    @pytest.mark.slow
     def test_the_other_losses_stay_small(self, with_examples: tuple[Trained, Evaluation]) -> None:
         evaluation = with_examples[1]
         assert evaluation.slope["max"] <= MAX_SLOPE
@@ -226,6 +235,7 @@ class TestExamples:
         assert evaluation.rest_to_nearest < 0.15
         assert evaluation.correlation["brow_tension"]["flatness"] > 0.2
 
+    @pytest.mark.slow
     def test_its_sound_is_an_anchor_so_that_a_held_face_stays_with_it(
         self, pairs: list[Example], with_examples: tuple[Trained, Evaluation]
     ) -> None:
@@ -241,6 +251,7 @@ class TestExamples:
         assert torch.equal(targets.rest, pair.z)
         assert len(anchors) == 13
 
+    @pytest.mark.slow
     def test_one_face_with_two_sounds_is_refused_by_both_lines(self, pairs: list[Example]) -> None:
         other = replace(pairs[0], line=9, sound=pairs[1].sound)
         config = replace(
@@ -250,6 +261,7 @@ class TestExamples:
             train(Synthesiser(), config, step=7)
 
 
+@pytest.mark.slow
 def test_a_page_says_whether_each_target_is_met(
     outcome: tuple[Trained, Evaluation],
 ) -> None:
@@ -258,6 +270,7 @@ def test_a_page_says_whether_each_target_is_met(
     assert '<td class="missed">not met</td>' in page("a", [], steep, GEOMETRY)
 
 
+@pytest.mark.slow
 def test_a_regressor_is_read_back_as_it_was(
     outcome: tuple[Trained, Evaluation], tmp_path: Path
 ) -> None:

@@ -56,6 +56,7 @@ def asked(*arguments: object) -> Result:
     return CliRunner().invoke(train_gan, [*map(str, (*arguments, *quick))])
 
 
+@pytest.mark.slow
 def test_a_network_s_weights_come_back_from_its_onnx_file(
     generator: LoopGenerator, written: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_network_s_weights_come_back_from_its_onnx_file(
         torch.testing.assert_close(theirs[name], ours, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.slow
 def test_the_bundled_pack_can_be_begun_from(cello: LoopGenerator) -> None:
     assert cello.seed.isfinite().all()
 
@@ -85,6 +87,7 @@ def test_a_network_of_other_weights_by_the_same_names_is_refused(
         load_loop_generator(path, GEOMETRY)
 
 
+@pytest.mark.slow
 def test_a_run_is_warm_started_from_a_pack_and_records_it(
     cello: LoopGenerator, dataset_folder: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +101,7 @@ def test_a_run_is_warm_started_from_a_pack_and_records_it(
     assert again.exit_code == 0, again.exception
 
 
+@pytest.mark.slow
 def test_a_pack_that_does_not_fit_is_refused_before_anything_is_written(
     tiny_folder: Path, dataset_folder: Path, pack_folder: Path, tmp_path: Path
 ) -> None:

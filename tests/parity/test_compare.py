@@ -124,6 +124,7 @@ def test_targets_apply_to_quality_and_to_cost() -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_short_comparison_writes_its_measurements_rows_and_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -83,12 +83,14 @@ def test_more_work_costs_more() -> None:
     assert tracker_cost_of_faces("light", 4, 0.2) > 2.0 * tracker_cost_of_faces("light", 0, 0.2)
 
 
+@pytest.mark.slow
 def test_time_and_memory_of_a_render_are_measured() -> None:
     take = render_cost(1.0)
     assert take.cpu_s > 0.5
     assert 60.0 < take.resident_mib < 1000.0
 
 
+@pytest.mark.slow
 def test_the_command_writes_points_and_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

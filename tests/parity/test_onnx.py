@@ -70,6 +70,7 @@ def randn(*shape: int) -> np.ndarray:
     return np.random.default_rng(shape).standard_normal(shape).astype(np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", BATCHES)
 def test_the_generator_agrees_in_batches_of_any_size(exported: ExportedNetworks, n: int) -> None:
     ours, theirs = exported.run_both("generator", randn(n, 128))
@@ -112,6 +113,7 @@ def test_each_network_is_one_file_with_the_specified_names(exported: ExportedNet
         assert ends_found[0].shape[1] == width
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(registry.ARCHITECTURES))
 def test_every_architecture_exports_faithfully_as_a_closed_loop(name: str, tmp_path: Path) -> None:
     geometry = Geometry(n_mels=32, n_frames=32)
@@ -140,6 +142,7 @@ def error_of(network: Any, examples: Any, path: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_network_that_computes_something_else_is_rejected(tmp_path: Path) -> None:
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
     message = error_of(ExportsAnOffset(4, 8), examples, tmp_path / "regressor.onnx")
@@ -153,6 +156,7 @@ class DataDependent(torch.nn.Linear):
         return super().forward(x) if float(x.sum()) > 0 else x
 
 
+@pytest.mark.slow
 def test_an_export_failure_is_reported_in_one_line(tmp_path: Path) -> None:
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
     message = error_of(DataDependent(4, 4), examples, tmp_path / "regressor.onnx")
@@ -166,6 +170,7 @@ class FixesTheBatch(torch.nn.Linear):
         return super().forward(x) + self.bias.expand(len(x), -1)
 
 
+@pytest.mark.slow
 def test_a_network_that_fixes_the_batch_is_rejected_with_the_remedy(tmp_path: Path) -> None:
     examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
     message = error_of(FixesTheBatch(4, 4), examples, tmp_path / "regressor.onnx")

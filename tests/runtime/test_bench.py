@@ -106,6 +106,7 @@ def test_a_missing_pack_exits_with_1_and_one_message_per_family() -> None:
     assert all("no pack 'nowhere'" in line for line in errors)
 
 
+@pytest.mark.slow
 def test_measurements_are_printed_and_written_as_json(tmp_path: Path, pack_folder: Path) -> None:
     file = tmp_path / "figures.json"
     done = bench("networks", "--seconds", 1, "--pack", pack_folder, "--json", file)
@@ -124,6 +125,7 @@ def test_measurements_are_printed_and_written_as_json(tmp_path: Path, pack_folde
     assert list(tmp_path.iterdir()) == [file]  # no quality is saved: it was not measured
 
 
+@pytest.mark.slow
 def test_a_missed_target_exits_with_1_and_is_named(tmp_path: Path, pack_folder: Path) -> None:
     folder = tmp_path / "heavy"
     folder.mkdir()
@@ -189,6 +191,7 @@ def quality(pack_folder: Path) -> list[Measurement]:
     return measurements
 
 
+@pytest.mark.slow
 def test_the_best_quality_with_headroom_is_saved(
     quality: list[Measurement], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -201,6 +204,7 @@ def test_the_best_quality_with_headroom_is_saved(
     assert headrooms[0] < headrooms[2]
 
 
+@pytest.mark.slow
 def test_an_unwritable_state_folder_is_an_error_with_a_remedy(
     quality: list[Measurement], tmp_path: Path
 ) -> None:

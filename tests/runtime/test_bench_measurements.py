@@ -101,6 +101,7 @@ def test_more_look_ahead_and_iterations_converge_further_along_the_curve(context
 # The synthetic face.
 
 
+@pytest.mark.slow
 def test_mediapipe_finds_the_synthetic_face_beside_the_tracker(context: Context) -> None:
     images = images_of(None)
     assert 0 < mediapipe_cpu_s(images, context.settings.eye, 0.2) < 1
@@ -108,6 +109,7 @@ def test_mediapipe_finds_the_synthetic_face_beside_the_tracker(context: Context)
     assert mediapipe_cpu_s(images[:1], light, 0.01) is not None  # whatever ours is
 
 
+@pytest.mark.slow
 def test_the_tracker_detects_the_synthetic_face_and_none_in_an_empty_room() -> None:
     settings = Settings()
     with tracker_of(settings) as tracker:

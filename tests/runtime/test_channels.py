@@ -168,6 +168,7 @@ def mono(pack_folder: Path) -> np.ndarray:
     return sound_of(synthesiser_of(pack_folder, 1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_channels", [2, 3, 6])
 def test_any_number_of_channels_is_as_loud_as_one(
     pack_folder: Path, mono: np.ndarray, n_channels: int
@@ -185,6 +186,7 @@ def test_two_channels_of_the_voice_are_uncorrelated_and_alike_in_level(pack_fold
     assert 10 * np.log10(power(left + right) / (2 * power(left))) == pytest.approx(0.0, abs=0.2)
 
 
+@pytest.mark.slow
 def test_pairs_start_apart_in_the_loop_and_stay_there_after_a_reset(pack_folder: Path) -> None:
     synthesiser = synthesiser_of(pack_folder, 5)
     assert [pair.n_channels for pair in synthesiser.pairs] == [2, 2, 1]
@@ -195,6 +197,7 @@ def test_pairs_start_apart_in_the_loop_and_stay_there_after_a_reset(pack_folder:
     assert np.abs(np.corrcoef(first)[np.triu_indices(5, 1)]).max() < 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("yaw", "loud", "soft"), [(0.6, 0, 1), (-0.6, 1, 0)])
 def test_the_sound_follows_the_head_if_asked(
     pack_folder: Path, yaw: float, loud: int, soft: int

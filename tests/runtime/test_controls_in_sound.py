@@ -39,12 +39,14 @@ def any_pack(request: pytest.FixtureRequest, pack_folder: Path) -> Path:
     return pack_folder if request.param == "tiny" else find_pack("cello")
 
 
+@pytest.mark.slow
 def test_an_open_mouth_at_least_doubles_the_spectral_centroid(any_pack: Path) -> None:
     closed = centroid_hz(play(any_pack, face()))
     opened = centroid_hz(play(any_pack, face(mouth_open=0.8, jaw_open=0.7)))
     assert opened >= 2.0 * closed
 
 
+@pytest.mark.slow
 def test_an_open_mouth_brightens_the_cello_from_every_pose() -> None:
     ratios = []
     for pose in POSES:
@@ -55,12 +57,14 @@ def test_an_open_mouth_brightens_the_cello_from_every_pose() -> None:
     assert min(ratios) >= 1.5
 
 
+@pytest.mark.slow
 def test_a_tense_brow_raises_the_spectral_flatness(any_pack: Path) -> None:
     resting = flatness(play(any_pack, face(mouth_open=0.8)))
     tense = flatness(play(any_pack, face(mouth_open=0.8, brow_tension=0.8)))
     assert tense > 3.0 * resting
 
 
+@pytest.mark.slow
 def test_stillness_lowers_the_flatness_below_the_resting_value() -> None:
     resting = flatness(play(find_pack("cello"), face(mouth_open=0.8)))
     still = flatness(play(find_pack("cello"), face(mouth_open=0.8, stillness=1.0)))
@@ -95,6 +99,7 @@ def tempo_and_pitch(pack_folder: Path, yaw_velocity: float) -> tuple[float, floa
     return beats_hz, peak_hz(np.concatenate(hops)[2 * RATE :], 1100.0, within=0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("yaw_velocity", [0.9, 1.6, -2.5])
 def test_a_turning_head_changes_the_tempo_and_not_the_pitch(
     pack_folder: Path, yaw_velocity: float

@@ -179,6 +179,7 @@ def test_a_played_tone_has_a_remedy_in_case_it_was_not_audible() -> None:
     assert "systemctl stop" not in check_tone(failed, in_use=False).remedy
 
 
+@pytest.mark.slow
 def test_the_doctors_own_process_imports_no_heavy_library(
     tmp_path: Path, pack_folder: Path
 ) -> None:

@@ -60,6 +60,7 @@ def test_interlaced_video_is_refused_with_the_command_that_converts_it(
         list(images_of_clip(path))
 
 
+@pytest.mark.slow
 def test_a_film_that_begins_black_is_no_interlaced_film(tmp_path: Path, film: Path) -> None:
     path = tmp_path / "fade.mp4"
     ffmpeg("-i", film, "-vf", "fade=in:0:30", "-pix_fmt", "yuv420p", path)

@@ -175,6 +175,7 @@ def test_a_grey_clip_is_tracked(tmp_path: Path, clip_file: Path) -> None:
     assert all(state.present for state in states(path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", ["gbrp10le", "yuv444p16le", "gray16le"])
 def test_a_clip_of_more_than_eight_bits_is_tracked(
     tmp_path: Path, clip_file: Path, depth: str
@@ -184,6 +185,7 @@ def test_a_clip_of_more_than_eight_bits_is_tracked(
     assert all(state.present for state in states(path))
 
 
+@pytest.mark.slow
 def test_a_clip_of_variable_rate_keeps_its_own_times(tmp_path: Path, clip_file: Path) -> None:
     """Ten images 33 ms apart, then five 100 ms apart."""
     stretch = "setpts='if(lt(N,10),N/30,10/30+(N-10)/10)/TB'"
@@ -209,6 +211,7 @@ def ffmpeg(*arguments: str) -> None:
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
+@pytest.mark.slow
 @needs_clips
 @pytest.mark.parametrize("name", ["face-yes.mkv", "face-sorry.mkv", "face-again.mkv"])
 def test_a_real_person_is_tracked_all_the_time_and_moves(name: str) -> None:
@@ -221,6 +224,7 @@ def test_a_real_person_is_tracked_all_the_time_and_moves(name: str) -> None:
     assert 0.05 < features[:, FEATURES.index("motion")].max() <= 1.0
 
 
+@pytest.mark.slow
 @needs_clips
 def test_hands_that_pass_before_a_face_do_not_end_a_visit() -> None:
     seen = states(clip("face-please.mkv"))
@@ -242,6 +246,7 @@ def test_a_face_covered_for_longer_is_held_and_then_absent_with_neutral_features
     assert_states_valid(seen)
 
 
+@pytest.mark.slow
 def test_a_mouth_that_opens_in_a_clip_opens_in_the_states(tmp_path: Path) -> None:
     """The baseline is learned from two seconds at rest; then the mouth opens wide."""
     rest, opened = faces.photograph(), faces.mouth_opened(0.25)

@@ -96,6 +96,7 @@ def assert_same_face(image: faces.Pixels) -> None:
     assert features["brow_raise"] == features["brow_tension"] == 0.0
 
 
+@pytest.mark.slow
 def test_the_wider_the_mouth_is_opened_the_more_it_is_open() -> None:
     opened = [features_of(faces.mouth_opened(by))["mouth_open"] for by in (0, 0.05, 0.1, 0.2, 0.3)]
     assert np.all(np.diff(opened) > 0.06)

@@ -87,6 +87,7 @@ def n_found(
     return sum(bool(check.find(image)) for image in images)
 
 
+@pytest.mark.slow
 def test_an_inverted_camera_is_detected_within_seconds_and_so_is_its_return(
     tracker: Tracker,
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_second_look_confirms_a_face_of_any_size_and_place_and_nothing_beside_
     assert not detector.confirms(pixels, replace(roi, x=-10 * roi.width))
 
 
+@pytest.mark.slow
 def test_a_second_look_does_not_confirm_the_texture_that_both_networks_take_for_a_face(
     network: Network,
 ) -> None:

@@ -206,6 +206,7 @@ def faces_in_noise(tracker: Tracker, images: int, seed: int) -> int:
     return sum(tracker.find(Image(noise(rng), time_ns)) is not None for time_ns in times_ns)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_thousands_of_images_of_noise_contain_no_face(tracker: Tracker) -> None:
     assert faces_in_noise(tracker, N_NOISE, seed=2) == 0

@@ -52,6 +52,7 @@ def gaps_of(result: tracker_compare.Agreement) -> dict[str, float]:
     return dict(zip(FEATURES, gaps.tolist(), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scene", tracker_compare.scenes())
 def test_the_trackers_agree_on_a_scene_of_a_gallery(scene: str) -> None:
     film = tracker_compare.as_clip(faces.drifting(tracker_compare.scenes()[scene](), 48))
@@ -71,6 +72,7 @@ def test_two_different_clips_do_not_agree() -> None:
     assert np.percentile(tracker_compare.distances(one, other), 95) > PERCENTILE_95
 
 
+@pytest.mark.slow
 @needs_clips
 @pytest.mark.parametrize("name", ["yes", "sorry", "again", "please"])
 def test_the_trackers_agree_on_a_real_person(name: str) -> None:

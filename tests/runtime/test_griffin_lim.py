@@ -113,6 +113,7 @@ def test_a_sine_becomes_a_sine_and_its_cosine(look_ahead: int) -> None:
     assert envelope.std() < 0.05 * envelope.mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift_hz", [0.4, 1.2])
 def test_a_drift_shifts_both_channels_in_frequency_and_keeps_their_level(drift_hz: float) -> None:
     frame, sounds = sine_column(700.0), []

@@ -133,6 +133,7 @@ def test_parts_do_not_import_each_other_in_a_cycle() -> None:
     TopologicalSorter(graph).prepare()  # raises CycleError with the cycle
 
 
+@pytest.mark.slow
 def test_every_module_of_the_runtime_can_be_imported_without_export() -> None:
     program = WITHOUT_EXPORT + "for name in sys.argv[1:]: importlib.import_module(name)"
     done = subprocess.run(
@@ -151,6 +152,7 @@ def test_the_blocker_of_the_test_above_works(name: str) -> None:
     assert "is blocked" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("package", "importers"),
     [
@@ -187,6 +189,7 @@ def test_the_voice_loads_no_module_that_handles_images() -> None:
     assert not [name for name in loaded if name.startswith("latent_resonance.eye.")]
 
 
+@pytest.mark.slow
 def test_the_monitor_loads_neither_camera_nor_audio_libraries() -> None:
     program = "import sys\nimport latent_resonance.monitor.app\nprint(*sys.modules, sep='\\n')"
     done = subprocess.run(

@@ -25,6 +25,7 @@ def test_the_glide_is_the_same_at_any_step() -> None:
     assert repeated == pytest.approx(once, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dt_s", [0.01, 0.1])
 def test_tension_jitters_z_by_the_amount_set_at_any_step(dt_s: float) -> None:
     glide = LatentGlide(ANCHORS, Latent(jitter=0.5), seed=0)

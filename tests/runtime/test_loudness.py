@@ -164,6 +164,7 @@ SOUNDS = (quiet_and_bursts, clicks, beating_tones, long_silences, square, swell)
 SETTINGS = ({"volume_db": 12.0, "loudness_lufs": -16.0}, {"volume_db": 12.0, "expected_db": -60.0})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("settings", SETTINGS, ids=["loudest", "misjudged"])
 @pytest.mark.parametrize("make_sound", SOUNDS, ids=lambda make_sound: make_sound.__name__)
@@ -214,6 +215,7 @@ def random_faces(seconds: float) -> list[Sound]:
     return faces
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("volume_db", [0.0, 12.0])
 def test_random_faces_exceed_neither_limit_and_are_near_the_target(
@@ -243,6 +245,7 @@ def play_faces(folder: Path, settings: Settings, faces: list[Sound]) -> Sound:
     return np.concatenate(hops)
 
 
+@pytest.mark.slow
 def test_an_open_and_a_closed_mouth_are_near_the_target_loudness(pack_folder: Path) -> None:
     target = Settings().output.loudness_lufs
     opened = integrated_lufs(play(pack_folder, face(mouth_open=0.8), 4.0))
@@ -251,6 +254,7 @@ def test_an_open_and_a_closed_mouth_are_near_the_target_loudness(pack_folder: Pa
     assert closed == pytest.approx(target, abs=1.5)
 
 
+@pytest.mark.slow
 def test_quiet_hours_are_quieter_darker_and_without_noise(pack_folder: Path) -> None:
     settings = settings_of(pack_folder)
     faces = [face(mouth_open=0.8, brow_tension=0.8)] * 450

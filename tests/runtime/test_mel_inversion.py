@@ -38,6 +38,7 @@ def test_a_tone_comes_back_closer_than_by_interpolation(pitch_hz: float) -> None
     assert error_db(inverted, true) < error_db(interpolated, true) - 4.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("pitch_hz", "limit_db"), [(98.0, -28.0), (196.0, -26.0)])
 def test_the_magnitudes_of_a_tone_are_those_of_a_sound(pitch_hz: float, limit_db: float) -> None:
     spectrogram = loop_to_spectrogram(harmonic_sound(pitch_hz), GEOMETRY)

@@ -81,6 +81,7 @@ def test_a_wav_goes_through_mel_and_back(tmp_path: Path) -> None:
     assert np.argmax(spectrum) * 4 == pytest.approx(440, abs=8)
 
 
+@pytest.mark.slow
 def test_a_z_gives_sound(tmp_path: Path, pack_folder: Path) -> None:
     run(EXAMPLES / "z_to_sound.py", pack_folder, tmp_path / "out.wav", 3)
     rate, sound = wavfile.read(tmp_path / "out.wav")
@@ -88,6 +89,7 @@ def test_a_z_gives_sound(tmp_path: Path, pack_folder: Path) -> None:
     assert np.abs(sound).max() == pytest.approx(0.5)
 
 
+@pytest.mark.slow
 def test_a_score_gives_an_array(tmp_path: Path, pack_folder: Path) -> None:
     (tmp_path / "score.csv").write_text(SCORE)
     run(EXAMPLES / "score_to_array.py", tmp_path / "score.csv", pack_folder, tmp_path / "out.npy")
@@ -103,6 +105,7 @@ def cells_of(notebook: Path) -> list[str]:
     return ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_from_top_to_bottom_and_makes_three_sounds(tmp_path: Path) -> None:
     notebook = EXAMPLES / "latent_resonance.ipynb"
     (tmp_path / "notebook.py").write_text("\n\n".join(cells_of(notebook)))

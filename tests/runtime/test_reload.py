@@ -217,6 +217,7 @@ def bends(sound: np.ndarray) -> np.ndarray:
     return np.abs(np.diff(sound, n=2))[: len(sound) // 512 * 512 - 512].reshape(-1, 512).max(axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("yaml", ["output: {volume_db: -9}", "phase: {look_ahead: 2}"])
 def test_between_two_instruments_there_is_neither_gap_nor_click(rig: Rig, yaml: str) -> None:
     for _ in range(400):  # until the leveller has found its gain
@@ -242,6 +243,7 @@ def test_between_two_instruments_there_is_neither_gap_nor_click(rig: Rig, yaml: 
     assert loudness[0] > 0.6 * loudness[2]
 
 
+@pytest.mark.slow
 def test_the_mixture_of_two_instruments_keeps_below_the_ceiling(rig: Rig) -> None:
     cross_fade = CrossFade(rig.instrument)
     ceiling = 10 ** (rig.instrument.settings.output.ceiling_dbtp / 20)
@@ -279,6 +281,7 @@ print("MiB", read_usage(os.getpid()).resident_mib)
 """
 
 
+@pytest.mark.slow
 def test_replacing_packs_repeatedly_does_not_leak_memory() -> None:
     cello = Path(__file__).parents[2] / "models" / "cello"
     command = [sys.executable, "-c", EXCHANGES, str(cello)]

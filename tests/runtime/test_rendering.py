@@ -31,6 +31,7 @@ def samples_of(path: Path) -> np.ndarray:
     return np.frombuffer(data, "<i2").astype(np.float32) / 32768
 
 
+@pytest.mark.slow
 def test_the_same_source_and_seed_give_the_same_bytes(
     tmp_path: Path, pack_folder: Path, score: Path
 ) -> None:
@@ -42,6 +43,7 @@ def test_the_same_source_and_seed_give_the_same_bytes(
     assert first != other
 
 
+@pytest.mark.slow
 def test_the_sound_changes_when_the_face_does(
     tmp_path: Path, pack_folder: Path, score: Path
 ) -> None:
@@ -55,6 +57,7 @@ def test_the_sound_changes_when_the_face_does(
     assert bends.max() < 0.5 * np.abs(sound).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_take_of_several_channels_is_a_wav_of_as_many(
     tmp_path: Path, pack_folder: Path, score: Path, channels: int
@@ -70,6 +73,7 @@ def test_a_take_of_several_channels_is_a_wav_of_as_many(
     assert np.abs(written - samples).max() < 3 / 32767
 
 
+@pytest.mark.slow
 def test_without_a_visitor_the_attract_score_plays(tmp_path: Path, pack_folder: Path) -> None:
     empty = tmp_path / "empty.csv"
     empty.write_text("time_s,presence\n0,0\n6,0\n")
@@ -78,11 +82,13 @@ def test_without_a_visitor_the_attract_score_plays(tmp_path: Path, pack_folder: 
     assert report.rms_db > -40
 
 
+@pytest.mark.slow
 def test_a_plot_of_the_take_is_written(tmp_path: Path, pack_folder: Path, score: Path) -> None:
     render(score, tmp_path / "a.wav", settings_of(pack_folder), plot=tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_after_the_score_the_attract_score_plays_on(
     tmp_path: Path, pack_folder: Path, score: Path
 ) -> None:
@@ -104,6 +110,7 @@ def test_an_output_that_cannot_be_written_leaves_nothing(
     assert not Path("/dev/null").is_file()
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_leaves_no_half_file(
     tmp_path: Path, pack_folder: Path, score: Path
 ) -> None:

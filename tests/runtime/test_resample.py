@@ -34,6 +34,7 @@ def test_frequencies_above_the_lower_nyquist_do_not_alias() -> None:
     assert 20 * np.log10(np.std(output[1000:-1000])) < -80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", [1, 37, 512, 4096])
 def test_the_block_length_changes_no_sample(length: int) -> None:
     noise = np.random.default_rng(1).uniform(-1, 1, 8192).astype(np.float32)

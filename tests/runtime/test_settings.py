@@ -223,6 +223,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.sampled_from([*KEYS, *Settings.model_fields]), JSON, min_size=1))
 def test_any_content_gives_settings_or_messages(content: dict[str, object]) -> None:
     from latent_resonance.config.validation import error_messages

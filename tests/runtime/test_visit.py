@@ -239,6 +239,7 @@ def click_ratio(sound: np.ndarray) -> float:
     return float(differences.max() / np.percentile(differences, 99))
 
 
+@pytest.mark.slow
 def test_without_attract_mode_the_sound_fades_in_and_out_without_clicks(
     pack_folder: Path,
 ) -> None:
@@ -253,6 +254,7 @@ def test_without_attract_mode_the_sound_fades_in_and_out_without_clicks(
     assert click_ratio(sound) < 4.0
 
 
+@pytest.mark.slow
 def test_attract_mode_is_quieter_than_a_visit_and_has_no_clicks(
     pack_folder: Path,
 ) -> None:

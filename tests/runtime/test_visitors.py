@@ -50,57 +50,70 @@ def assert_film(name: str, tracker: TrackerName) -> None:
     assert_due(films.LIMITS[name], reading, films.FILMS[name].window_s)
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_visitor_who_stands_still_is_clear_calm_and_closed(tracker: TrackerName) -> None:
     assert_film("rest, still", tracker)
 
 
+@pytest.mark.slow
 def test_dim_light_and_its_noise_move_nothing() -> None:
     assert_film("rest, dim", LIGHT)
 
 
+@pytest.mark.slow
 def test_flickering_light_and_a_step_of_exposure_move_nothing() -> None:
     assert_film("flicker", LIGHT)
 
 
+@pytest.mark.slow
 def test_blinks_move_nothing() -> None:
     assert_film("blinks", MEDIAPIPE)
 
 
+@pytest.mark.slow
 def test_a_person_who_stands_turned_is_still_while_their_neutral_face_is_learned() -> None:
     assert_film("stands turned", LIGHT)
 
 
+@pytest.mark.slow
 def test_silent_speech_is_not_stillness() -> None:
     assert_film("silent speech", LIGHT)
 
 
+@pytest.mark.slow
 def test_a_wide_mouth_opens_the_filter_and_sets_off_no_noise() -> None:
     assert_film("wide mouth", LIGHT)
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_frown_sets_off_noise_and_opens_nothing(tracker: TrackerName) -> None:
     assert_film("frown", tracker)
 
 
+@pytest.mark.slow
 def test_raised_brows_are_raised_and_set_off_no_noise() -> None:
     assert_film("brows up", MEDIAPIPE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["slow turn", "shake", "nod"])
 def test_a_moving_head_is_not_still_and_sets_off_no_noise(name: str) -> None:
     assert_film(name, LIGHT)
 
 
+@pytest.mark.slow
 def test_a_turn_that_is_held_is_rest() -> None:
     assert_film("held turn", MEDIAPIPE)
 
 
+@pytest.mark.slow
 def test_whoever_arrives_turned_is_at_rest_three_seconds_after_facing_the_camera() -> None:
     assert_film("arrives turned", LIGHT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["wide mouth", "frown"])
 def test_mouth_and_brows_are_the_same_from_a_metre_and_a_half(name: str) -> None:
     """Further away brows are seen to move less: docs/benchmarks.md, "Visitors"."""
@@ -113,6 +126,7 @@ def test_mouth_and_brows_are_the_same_from_a_metre_and_a_half(name: str) -> None
         assert due.met(visitors.statistic(apart, due.statistic)), sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", films.PLACES[1:4:2])
 def test_a_small_face_is_found_within_half_a_second_in_a_corner(place: film_pictures.Point) -> None:
     film = replace(films.film("rest, still", film_pictures.View(16, place)), seconds=2.0)
@@ -120,6 +134,7 @@ def test_a_small_face_is_found_within_half_a_second_in_a_corner(place: film_pict
     assert_due(due, read(film.images(RATE), settings(LIGHT)))
 
 
+@pytest.mark.slow
 def test_a_portrait_on_the_wall_lets_go_after_ten_seconds() -> None:
     portrait = composed_films.portraits(composed_films.talking())["portrait alone"]
     film = replace(portrait.film, seconds=13.0)
@@ -127,6 +142,7 @@ def test_a_portrait_on_the_wall_lets_go_after_ten_seconds() -> None:
     assert_due(("presence share from 11 to 13 ≤ 0",), reading)
 
 
+@pytest.mark.slow
 def test_the_nearer_of_two_people_plays() -> None:
     film = composed_films.people(*composed_films.photographs())["two people"]
     short = replace(film.film, seconds=5.0)
@@ -136,6 +152,7 @@ def test_the_nearer_of_two_people_plays() -> None:
     assert alike(one, other, (2.0, 5.0)) >= limit(visitors.ALIKE).bound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "seconds"), [("moving objects", 3.0), ("shadows", 3.0), ("things with texture", 8.0)]
 )
@@ -171,6 +188,7 @@ def test_a_film_is_the_same_twice() -> None:
 # --- clips of real people ---------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @clips.needs_clips
 @BOTH
 @pytest.mark.parametrize("name", ["face-yes", "face-sorry"])
@@ -180,6 +198,7 @@ def test_a_visitor_is_seen_from_the_first_image_to_the_last(
     assert_clip(name, tracker)
 
 
+@pytest.mark.slow
 @clips.needs_clips
 @BOTH
 @pytest.mark.parametrize("name", ["head-male", "head-female-and-male"])

@@ -66,6 +66,7 @@ def read(folder: Path, *, mjpg: str | None = None, rate: int = 30, **settings: o
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_large_images_are_requested_as_mjpg(folder: Path) -> None:
     found = read(folder, mjpg="images.jpegs")
     assert found["shapes"] == [[720, 1280, 3]] * 3

@@ -116,12 +116,14 @@ def hour_of(mib_per_h: float) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_an_hour_of_a_voice_that_does_not_grow_passes(tmp_path: Path) -> None:
     code, output = judged(tmp_path, *HOUR, *hour_of(0.5), END)
     assert code == 0, output
     assert "all well" in output
 
 
+@pytest.mark.slow
 def test_a_voice_that_grows_by_eight_mebibytes_an_hour_leaks(tmp_path: Path) -> None:
     code, output = judged(tmp_path, *HOUR, *hour_of(8.0), END)
     assert code == 1
@@ -133,6 +135,7 @@ def silence(lasts_s: float, *, abrupt: bool, excused: bool) -> dict[str, Any]:
     return {"kind": "silence", "at_s": 1000.0, "during": None, **more}
 
 
+@pytest.mark.slow
 def test_only_a_gap_without_a_fault_of_a_speaker_is_a_failure(tmp_path: Path) -> None:
     explained = silence(3.0, abrupt=True, excused=True)
     faded = silence(0.5, abrupt=False, excused=False)
@@ -144,11 +147,13 @@ def test_only_a_gap_without_a_fault_of_a_speaker_is_a_failure(tmp_path: Path) ->
     assert "wrong: 0.30 s of silence (gap) with no fault of a speaker" in output
 
 
+@pytest.mark.slow
 def test_a_soak_that_was_aborted_or_measured_nothing_fails(tmp_path: Path) -> None:
     assert "cut off before its end" in judged(tmp_path, *HOUR, *hour_of(0.0))[1]
     assert "nothing was measured" in judged(tmp_path, *HOUR, END)[1]
 
 
+@pytest.mark.slow
 def test_results_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "soak.jsonl").write_text("")
     process = soak("--output", tmp_path)

@@ -56,6 +56,7 @@ def run(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.slow
 def test_the_wheel_has_the_packs_the_models_and_their_licences(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert len(names) == len(set(names))
@@ -65,6 +66,7 @@ def test_the_wheel_has_the_packs_the_models_and_their_licences(wheel: zipfile.Zi
     assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
 
 
+@pytest.mark.slow
 def test_its_metadata_has_a_page_and_no_requirement_for_a_second_opencv(
     wheel: zipfile.ZipFile,
 ) -> None:
@@ -75,6 +77,7 @@ def test_its_metadata_has_a_page_and_no_requirement_for_a_second_opencv(
     assert not any("mediapipe" in each for each in metadata.get_all("Requires-Dist"))
 
 
+@pytest.mark.slow
 def test_the_installed_program_renders_with_its_own_pack(site: Path, tmp_path: Path) -> None:
     (tmp_path / "score.csv").write_text(SCORE)
     done = run(site, tmp_path, "render", "score.csv", "-o", "a.wav", "--pack", "voices")
@@ -84,6 +87,7 @@ def test_the_installed_program_renders_with_its_own_pack(site: Path, tmp_path: P
     assert np.abs(sound).max() > 1000  # of 32767
 
 
+@pytest.mark.slow
 def test_a_damaged_face_model_is_found_and_reinstalled_by_pip(site: Path, tmp_path: Path) -> None:
     path = site / "latent_resonance/models/face_landmarks.onnx"
     content = path.read_bytes()
