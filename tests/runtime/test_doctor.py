@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from latent_resonance.doctor import run_checks
+from latent_resonance.config.gallery import PackHours
+from latent_resonance.config.settings import Settings
+from latent_resonance.doctor import probes, run_checks
 from latent_resonance.doctor.check import FAIL, OK, WARN, Check, ProbeResult, run_command, run_probe
 from latent_resonance.doctor.devices import (
     camera_from_status,
@@ -28,6 +32,7 @@ from latent_resonance.doctor.software import (
     check_tracker,
     check_versions,
 )
+from latent_resonance.pack import PackError
 
 # The line that differs between a Raspberry Pi 4 (Cortex-A72) and a Pi 5 (Cortex-A76).
 PI_4 = "Features\t: fp asimd evtstrm crc32 cpuid\n"
@@ -118,6 +123,18 @@ def test_a_probe_reports_a_pack_or_its_fault(tmp_path: Path, pack_folder: Path) 
     config.write_text("pack: nowhere")
     assert run_probe("pack", config).code == 1
     assert "no pack 'nowhere'" in run_probe("pack", config).line
+
+
+def test_the_packs_by_the_clock_are_probed_too(
+    tmp_path: Path, make_pack: Callable[..., Path]
+) -> None:
+    own, night = make_pack(), shutil.copytree(make_pack(), tmp_path / "night")
+    by_clock = [PackHours.model_validate({"hours": "18:00-24:00", "pack": str(night)})]
+    settings = Settings(pack=str(own), packs=tuple(by_clock))
+    assert probes.pack(settings).endswith(f"; by the clock {night}")
+    (night / "generator.onnx").write_bytes(b"damaged")
+    with pytest.raises(PackError, match="night"):
+        probes.pack(settings)
 
 
 def test_a_probe_that_crashes_is_reported_by_its_last_line() -> None:

@@ -146,3 +146,21 @@ def test_a_pack_that_is_missing_at_its_hours_is_reported_once_and_the_other_play
     assert [rig.plays(FRIDAY) for _ in range(3)] == [models / "cello"] * 3
     assert len(rig.logged) == 2
     assert "nowhere" in rig.logged[0]
+
+
+def test_a_pack_by_the_clock_that_comes_later_or_is_copied_again_is_played_then(
+    models: Path, tmp_path: Path
+) -> None:
+    night, config = tmp_path / "packs" / "night", tmp_path / "gallery.yaml"
+    config.write_text(f"packs: [{{hours: always, pack: {night}}}]\n")
+    rig = Rig(config)
+    assert rig.plays(FRIDAY) == models / "cello"
+    shutil.copytree(models / "cello", night)
+    whole = (night / "generator.onnx").read_bytes()
+    (night / "generator.onnx").write_bytes(whole[:-100])  # a copy that broke
+    assert [rig.plays(FRIDAY) for _ in range(3)] == [models / "cello"] * 3
+    n_logged = len(rig.logged)
+    (night / "generator.onnx").write_bytes(whole)
+    assert [rig.plays(FRIDAY) for _ in range(3)] == [models / "cello", night, night]
+    assert len(rig.logged) == n_logged + 2  # the settings can be used again; the pack
+    assert rig.reloader.settings_error == ""

@@ -55,13 +55,20 @@ def tracker(settings: Settings) -> str:
 
 
 def pack(settings: Settings) -> str:
-    """Whether the pack opens and its networks have the expected inputs and outputs."""
+    """Whether the pack and those by the clock open, and their networks can be run."""
     from latent_resonance.pack import find_pack, open_pack
+    from latent_resonance.voice.reload import check_compatible
     from latent_resonance.voice.synthesis.networks import load_networks
 
     opened = open_pack(find_pack(settings.pack))
     networks = load_networks(opened, settings.inference)
-    return f"{opened.folder}, {len(opened.anchors)} pure anchors, on {networks.provider}"
+    by_clock = dict.fromkeys(each.pack for each in settings.packs if each.pack != settings.pack)
+    for name in by_clock:
+        other = open_pack(find_pack(name))
+        load_networks(other, settings.inference)
+        check_compatible(opened, other)
+    also = f"; by the clock {', '.join(by_clock)}" if by_clock else ""
+    return f"{opened.folder}, {len(opened.anchors)} pure anchors, on {networks.provider}{also}"
 
 
 def camera(settings: Settings) -> str:

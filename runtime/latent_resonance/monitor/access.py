@@ -35,7 +35,8 @@ def check_token(authorization: str, client: str, services: Services) -> None:
         )
     if not services.authenticator.accepts(authorization, client, now_s):
         raise web.HTTPUnauthorized(
-            text="the token is wrong; `sudo latent-resonance doctor` shows it\n",
+            text="the token is wrong; it is in the link that `perform --monitor` prints, or, on an "
+            "installation, shown by `sudo latent-resonance doctor`\n",
             headers={"WWW-Authenticate": "Bearer"},
         )
 

@@ -2,7 +2,7 @@
 
 Runs on the maintain thread, which may block. In: the settings file, checked every second; SIGHUP,
 which also reopens the pack; quiet hours. Out: another instrument to cross-fade to. What cannot be
-used is logged, and the performance goes on unchanged.
+used is logged, and the performance goes on unchanged; a pack is tried again once its files change.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.score import attract_score
 from latent_resonance.voice.pack_loader import in_time
 from latent_resonance.voice.quiet_hours import quiet_settings
+from latent_resonance.voice.refused_pack import RefusedPack
 from latent_resonance.voice.synthesis.instrument import Instrument
 from latent_resonance.voice.synthesis.networks import load_networks
 
@@ -73,6 +74,7 @@ class Reloader:
         self.previous: Instrument | None = None  # kept while it fades out
         self.own_pack = self.settings.pack
         self.pack: str | None = None  # requested instead of the settings' own
+        self.refused: RefusedPack | None = None
 
     def step(
         self, features: FeatureVector, *, quiet: bool = False, pack: str | None = None
@@ -87,7 +89,8 @@ class Reloader:
         self._free_previous()
         if self.instrument.networks.overdue and self.source.unattended:
             return self._replace_overdue(features)
-        reopen = self.reload_requested.is_set()
+        mended = self.refused is not None and self.refused.changed()
+        reopen = self.reload_requested.is_set() or (mended and pack == self.pack)
         self.reload_requested.clear()
         reread = self.file.changed() or reopen or pack != self.pack
         self.pack = pack
@@ -100,9 +103,11 @@ class Reloader:
         except LatentResonanceError as error:
             self.quiet = quiet is not quiet_changed  # as before: tried again at the next step
             self._report_error(str(error))
+            self.refused = RefusedPack(pack or self.own_pack)
             return_freed_memory()  # of a pack that was opened, and refused
             return None
         if reread:
+            self.refused = None
             self._use(settings, instrument, reopened=reopen)
         if quiet_changed:
             self.log("quiet hours: softer from now on" if quiet else "the quiet hours are over")
