@@ -14,13 +14,14 @@ import onnx
 import pytest
 from tests.support.audio_measures import face
 from tests.support.bad_networks import empty_steps_in, looping_while_moving, with_network
+from tests.support.instruments import open_instrument
 
 from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.voice import pack_loader
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.synthesis.crossfade import CrossFade
-from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
+from latent_resonance.voice.synthesis.instrument import Instrument
 
 FACE = face(mouth_open=0.5, head_yaw=0.3)
 
@@ -34,7 +35,7 @@ class Rig:
         self.logged: list[str] = []
         self.reload_requested = threading.Event()
         self.write("")
-        self.instrument = open_instrument(self.read(), seed=0)
+        self.instrument = open_instrument(self.read())
         self.instrument.generate(FACE, 0.1)
         self.source = SettingsSource(self.read, self.config, log=self.logged.append)
         self.reloader = Reloader(self.instrument, self.source, self.reload_requested, 0)
@@ -259,13 +260,13 @@ from latent_resonance.face_state import neutral_features
 from latent_resonance.config.settings import Settings
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.linux.process_usage import read_usage
-from latent_resonance.voice.synthesis.instrument import open_instrument
+from tests.support.instruments import open_instrument
 from latent_resonance.linux.realtime import prepare_realtime_process
 from latent_resonance.voice.reload import Reloader
 
 prepare_realtime_process()
 settings, reload_requested = Settings(pack=sys.argv[1]), threading.Event()
-first = open_instrument(settings, 0)
+first = open_instrument(settings)
 first.follow(first, neutral_features())
 reloader = Reloader(first, SettingsSource(lambda: settings), reload_requested, 0)
 del first
@@ -283,9 +284,10 @@ print("MiB", read_usage(os.getpid()).resident_mib)
 
 @pytest.mark.slow
 def test_replacing_packs_repeatedly_does_not_leak_memory() -> None:
-    cello = Path(__file__).parents[2] / "models" / "cello"
-    command = [sys.executable, "-c", EXCHANGES, str(cello)]
-    log = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", EXCHANGES, str(root / "models" / "cello")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    log = done.stdout
     assert log.count("now pack cello opened again") == 6
     first, last = (float(line.split()[1]) for line in log.splitlines() if line.startswith("MiB"))
     assert last < first + 80  # up to 45 more as it is, 140 to 190 if freed memory is not returned

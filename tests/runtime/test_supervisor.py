@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.audio_measures import settings_of
+from tests.support.instruments import open_instrument
 
 from latent_resonance.config.gallery import Attract
 from latent_resonance.config.settings import Settings
@@ -28,7 +29,6 @@ from latent_resonance.voice.supervisor import (
     Supervisor,
     activity,
 )
-from latent_resonance.voice.synthesis.instrument import open_instrument
 
 LATENCY_S = 0.03  # requested from the device
 
@@ -54,7 +54,7 @@ class Rig:
 
     def __init__(self, folder: Path) -> None:
         settings = settings_of(folder)
-        instrument = open_instrument(settings, seed=0)
+        instrument = open_instrument(settings)
         self.writer = RingWriter(instrument.pack.geometry, 0.03)
         self.state = State(instrument, Presence(attract_score(settings)), ScheduleState())
         self.logged: list[str] = []

@@ -91,27 +91,12 @@ def test_the_watchdog_of_another_process_is_not_fed(systemd: Systemd) -> None:
     assert systemd.received() == []
 
 
-def test_a_reload_starts_with_the_time_and_ends_with_ready(systemd: Systemd) -> None:
-    service = notifier(systemd)
-    service.ready()
-    before_us = time.monotonic_ns() // 1000
-    service.reloading()
-    service.ready()
-    service.stopping()
-    first, reloading, ready, stopping = systemd.received()
-    assert (first, ready, stopping) == ("READY=1", "READY=1", "STOPPING=1")
-    what, time_us = reloading.split("\nMONOTONIC_USEC=")
-    assert what == "RELOADING=1"
-    assert before_us <= int(time_us) <= time.monotonic_ns() // 1000
-
-
 @pytest.mark.parametrize("address", [None, "", "relative", "/nowhere/at/all", "vsock:2:1"])
 def test_without_systemd_nothing_happens(address: str | None) -> None:
     service = Notifier({} if address is None else {"NOTIFY_SOCKET": address})
     assert not service.connected
     service.ready()
     service.alive()
-    service.reloading()
     service.stopping()
     service.close()
     service.status("not received")

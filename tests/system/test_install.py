@@ -210,10 +210,11 @@ def test_all_cores_are_used_only_for_tests_without_timing(machine: Path) -> None
     ]
 
 
-def test_the_quick_tests_are_those_without_a_clock(machine: Path) -> None:
+def test_the_quick_tests_neither_wait_for_a_clock_nor_compute_for_long(machine: Path) -> None:
     assert setup(machine, "test", "--quick", "tests/export").returncode == 0
     assert calls(machine)[-1] == (
-        "uv run --all-packages pytest -n auto --dist worksteal -m not realtime tests/export"
+        "uv run --all-packages pytest -n auto --dist worksteal"
+        " -m not realtime and not slow tests/export"
     )
 
 

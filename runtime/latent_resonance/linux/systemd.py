@@ -81,11 +81,6 @@ class Notifier:
             self._fed_s = now_s
             self._send("WATCHDOG=1")
 
-    def reloading(self) -> None:
-        """Settings are being reloaded, until the next `ready`."""
-        self._ready = False
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
-
     def stopping(self) -> None:
         """The service exits on purpose."""
         self._send("STOPPING=1")

@@ -17,7 +17,7 @@ from latent_resonance.config.output import most_voice_channels, voice_channels
 from latent_resonance.config.settings import Settings
 from latent_resonance.face_state import FEATURES, FeatureVector, neutral_features
 from latent_resonance.link.correction import Correction
-from latent_resonance.pack import Pack, find_pack, open_pack
+from latent_resonance.pack import Pack
 from latent_resonance.voice.synthesis.channel_pair import channel_pairs
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
@@ -28,7 +28,7 @@ from latent_resonance.voice.synthesis.loop_frames import (
     frames_of,
 )
 from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop
-from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
+from latent_resonance.voice.synthesis.networks import NetworkError, Networks
 from latent_resonance.voice.synthesis.panning import Panning
 from latent_resonance.voice.synthesis.tone import Tone
 from latent_resonance.voice.synthesis.truncation import Truncation
@@ -382,17 +382,3 @@ def reach_hops(settings: Settings, geometry: Geometry) -> float:
     """Hops that a part of a loop must last: until the next one is there, and its morph is done."""
     interval_s = 1.0 / settings.inference.spectrograms_per_s
     return (INTERVALS_AHEAD * interval_s + settings.loop.morph_s) / geometry.hop_s
-
-
-def open_instrument(settings: Settings, seed: int, before: Instrument | None = None) -> Instrument:
-    """Open the pack that the settings name, or take pack and networks from `before`.
-
-    Raises
-    ------
-    PackError
-        The pack cannot be played.
-    """
-    if before is not None:
-        return Instrument(before.pack, before.networks, settings, seed)
-    pack = open_pack(find_pack(settings.pack))
-    return Instrument(pack, load_networks(pack, settings.inference), settings, seed)
