@@ -11,14 +11,14 @@ def _base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-_ENVIRONMENT = Environment(
+ENVIRONMENT = Environment(
     loader=PackageLoader(__package__),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_ENVIRONMENT.filters["base64"] = _base64
+ENVIRONMENT.filters["base64"] = _base64
 
 
 def fill(template: str, **values: object) -> str:
@@ -29,4 +29,4 @@ def fill(template: str, **values: object) -> str:
     jinja2.UndefinedError
         The template uses a value that is missing.
     """
-    return _ENVIRONMENT.get_template(template).render(values)
+    return ENVIRONMENT.get_template(template).render(values)
