@@ -29,7 +29,8 @@ The weights are a .pt that torch.save wrote, a .safetensors, or a local Hugging
 Face folder with one of them; prefixes of wrappers (module., _orig_mod.,
 generator., netG., ema.) are removed.
 A .pkl of StyleGAN2-ADA, or of StyleGAN3 with --cfg=stylegan2, needs no --factory:
-its averaged weights are read, and no code in it is executed.
+its averaged weights are read, and no code in it is executed. Nor does a TorchScript
+archive (torch.jit.save): its graph is read by a process with limits, and interpreted.
 The function returns the network, which maps z to spectrograms: rows are mel
 bands from low to high, columns are time, values are linear in decibels. The
 first of two channels is used; three are averaged. The spectrograms are

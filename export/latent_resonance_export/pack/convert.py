@@ -19,7 +19,7 @@ from latent_resonance_export.gan.run import Run, open_run
 from latent_resonance_export.pack import ConversionError
 from latent_resonance_export.pack.adapter import AdaptedGenerator, AdapterOptions, adapt
 from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
-from latent_resonance_export.pack.external_generator import load_external
+from latent_resonance_export.pack.external_generator import TORCHSCRIPT, load_external
 from latent_resonance_export.pack.model_card import UNKNOWN, licence_of, sounds_of
 from latent_resonance_export.pack.weights_file import weights_file_in
 from latent_resonance_export.pack.writer import (
@@ -161,7 +161,8 @@ def external_training_info(
     """What the manifest records about a generator that was trained elsewhere."""
     low, high = generator.value_range
     return {
-        "architecture": external.factory or "StyleGAN2",
+        "architecture": external.factory
+        or (TORCHSCRIPT if weights == TORCHSCRIPT else "StyleGAN2"),
         "checkpoint_sha256": sha256_of(external.checkpoint),
         "weights": weights,
         "value_range": f"{low:g} to {high:g}",

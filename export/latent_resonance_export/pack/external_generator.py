@@ -1,6 +1,7 @@
 """Loads a generator that was trained elsewhere, from package.module:function and a checkpoint.
 
-Without the function, the file must contain the network in a form that is known: StyleGAN's.
+Without the function, the file must contain the network in a form that is known: StyleGAN's, or
+TorchScript's.
 
 Wrappers leave prefixes in the names of weights (torch.compile `_orig_mod.`, DataParallel and
 AveragedModel `module.`, a training script `netG.`): they are removed where the rest then fits.
@@ -23,6 +24,7 @@ from torch import nn
 from latent_resonance_export.gan.models.custom import find_factory, summarise
 from latent_resonance_export.pack import ConversionError
 from latent_resonance_export.pack.stylegan_file import is_pickle, load_stylegan
+from latent_resonance_export.pack.torchscript_file import is_torchscript, load_torchscript
 from latent_resonance_export.pack.weights_file import (
     is_safetensors,
     read_safetensors,
@@ -31,6 +33,7 @@ from latent_resonance_export.pack.weights_file import (
 )
 
 PREFIXES = ("_orig_mod.", "module.", "generator.", "netG.", "ema.", "g_ema.", "G.", "model.")
+TORCHSCRIPT = "TorchScript"
 COUNTERS = {"n_averaged"}  # of torch.optim.swa_utils.AveragedModel, beside the weights
 EMA_NAMES = ("g_ema", "ema", "generator_ema", "average", "G_ema", "netG_ema")
 
@@ -78,6 +81,8 @@ def load_self_contained(path: Path, truncation: float) -> Loaded:
     refuse_what_is_no_checkpoint(path)
     if is_pickle(path):
         return Loaded(load_stylegan(path, truncation), "G_ema")
+    if is_torchscript(path):
+        return Loaded(load_torchscript(path), TORCHSCRIPT)
     raise ConversionError(
         f"{path} holds weights but no network: name its code with --factory package.module:function"
     )
@@ -119,6 +124,10 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:  # noqa: ANN401  # whate
     refuse_what_is_no_checkpoint(path)
     if is_safetensors(path):
         return read_safetensors(path)
+    if is_torchscript(path):
+        raise ConversionError(
+            f"{path} is a TorchScript archive, which holds its network: leave out --factory"
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # a pickle may raise anything
