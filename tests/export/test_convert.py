@@ -151,7 +151,8 @@ def test_the_manifest_is_complete_and_contains_no_paths(
         "dataset_sha256": dataset.sha256,
     }
     figures = {"generator_disagreement", "regressor_disagreement", "generator_ms", "generator_mb"}
-    assert manifest["quality"].keys() == {"coverage_of_z"} | figures
+    rooms = {"room_pi4", "room_pi5"}
+    assert manifest["quality"].keys() == {"coverage_of_z"} | figures | rooms
     for name in ("pack.yaml", "README.md"):
         text = (written.folder / name).read_text(encoding="utf-8")
         assert str(tmp_path_factory.getbasetemp()) not in text

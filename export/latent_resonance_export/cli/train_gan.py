@@ -44,7 +44,8 @@ architecture, the batch and the dataset of a run cannot change.
 \b
 Architectures:
   loop        mel bands as channels, convolutions over time, with an encoder:
-              the default, and the quickest to sound right
+              the default, and the quickest to sound right; loop-pi5 and
+              loop-pi4 (--preset) are narrower, for boards
   dcgan       the classic baseline (Radford 2016), transposed convolutions
   stylegan2   mapping network, modulated convolutions, noise (Karras 2020)
   PACKAGE.MODULE:FACTORY
@@ -63,6 +64,11 @@ Architectures:
     "--architecture",
     metavar="NAME",
     help="loop, dcgan, stylegan2, or package.module:factory.  [default: the run's, else loop]",
+)
+@click.option(
+    "--preset",
+    type=click.Choice(["pi4", "pi5", "desktop"]),
+    help="The widths of loop for the machine that will play: narrower for a Raspberry Pi.",
 )
 @click.option(
     "--begin-from",
@@ -146,6 +152,7 @@ def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
             "the discriminator compares clips in groups of 4",
             param_hint="--batch",
         )
+    options["architecture"] = architecture_in(options.pop("preset"), options["architecture"])
     from latent_resonance.pack import why_unplayable
     from latent_resonance_export.dataset.dataset import open_dataset
     from latent_resonance_export.gan.device import launch
@@ -166,6 +173,23 @@ def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
             precision=options["precision"],
         )
     report(result, output)
+
+
+def architecture_in(preset: str | None, architecture: str | None) -> str | None:
+    """The architecture that the options name; a preset is one of them, of loop.
+
+    Raises
+    ------
+    click.UsageError
+        They name two.
+    """
+    if preset is None:
+        return architecture
+    if architecture is not None:
+        raise click.UsageError("--preset sets the widths of loop: leave out --architecture")
+    from latent_resonance_export.gan.models.registry import PRESETS
+
+    return PRESETS[preset]
 
 
 def config_of(dataset: Dataset, folder: Path, output: Path, options: dict[str, Any]) -> RunConfig:

@@ -14,10 +14,10 @@ import torch
 from onnx import numpy_helper
 
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.pack import MANIFEST, open_pack
+from latent_resonance.pack import MANIFEST, Pack, open_pack
 from latent_resonance_export.gan.checkpoint import CHECKPOINT, Training, load_networks
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
-from latent_resonance_export.gan.models.registry import loop_generator
+from latent_resonance_export.gan.models.registry import WIDTH_FACTORS, loop_generator
 from latent_resonance_export.gan.run import RunError, read_config
 from latent_resonance_export.pack.onnx_export import N_EXAMPLES, TOLERANCE, max_difference
 
@@ -32,8 +32,8 @@ def check_warm_start(folder: Path, architecture: str, geometry: Geometry) -> Non
     """
     if (folder / MANIFEST).exists():
         pack = open_pack(folder)
-        load_loop_generator(pack.generator, pack.geometry)
-        found = ("loop", pack.geometry)
+        load_loop_generator(pack.generator, pack.geometry, architecture_in(pack))
+        found = (architecture_in(pack), pack.geometry)
     else:
         config = read_config(folder)
         found = (config.architecture, config.geometry)
@@ -56,12 +56,22 @@ def load_warm_start(training: Training, folder: Path, device: torch.device) -> N
         load_networks(training, folder / CHECKPOINT, device)
         return
     pack = open_pack(folder)
-    state = load_loop_generator(pack.generator, pack.geometry).state_dict()
+    begun = load_loop_generator(pack.generator, pack.geometry, architecture_in(pack))
+    state = begun.state_dict()
     for generator in (training.generator, training.ema):
         generator.load_state_dict(state)
 
 
-def load_loop_generator(path: Path, geometry: Geometry) -> LoopGenerator:
+def architecture_in(pack: Pack) -> str:
+    """The architecture that a pack's manifest names, if it is of the default kind, else loop."""
+    training = pack.metadata.get("training")
+    named = training.get("architecture") if isinstance(training, dict) else None
+    return named if named in WIDTH_FACTORS else "loop"
+
+
+def load_loop_generator(
+    path: Path, geometry: Geometry, architecture: str = "loop"
+) -> LoopGenerator:
     """The default generator with the weights of the ONNX file that `convert` made from it.
 
     Raises
@@ -70,7 +80,7 @@ def load_loop_generator(path: Path, geometry: Geometry) -> LoopGenerator:
         The file holds another network: both must generate the same from the same z.
     """
     constants = constants_of(onnx.load(path).graph)
-    generator = loop_generator(geometry).eval()
+    generator = loop_generator(geometry, architecture).eval()
     try:
         generator.load_constants(constants)
         rng = torch.Generator().manual_seed(0)

@@ -43,6 +43,8 @@ MEANINGS = {
     "rarest_anchor": "share of held faces at the anchor that fewest go to",
     "generator_ms": "milliseconds per spectrogram, on one thread of the machine that measured it",
     "generator_mb": "size of generator.onnx in MB",
+    "room_pi4": "how many times its generation fits on a Pi 4 at quality low; predicted",
+    "room_pi5": "how many times its generation fits on a Pi 5 at quality high; predicted",
     "generator_disagreement": "largest difference between PyTorch and ONNX Runtime, in [-1, 1]",
     "regressor_disagreement": "largest difference between PyTorch and ONNX Runtime, in z",
     "rank_correlation_mouth_centroid": "Spearman, mouth_open and the spectral centroid",

@@ -32,6 +32,7 @@ from latent_resonance_export.pack.onnx_export import (
     write_network,
 )
 from latent_resonance_export.pack.quantize import Variant, write_variant
+from latent_resonance_export.pack.room import room
 from latent_resonance_export.progress import ProgressCallback
 from latent_resonance_export.regressor.model import Trained
 from latent_resonance_export.report.contact_sheet import contact_sheet
@@ -160,6 +161,7 @@ def write_networks(contents: PackContents, folder: Path) -> dict[str, float]:
         ),
         "generator_ms": milliseconds([path], latent_dim_of(contents.generator))[0],
         "generator_mb": megabytes(path),
+        **room(contents.generator, latent_dim_of(contents.generator)),
     }
 
 

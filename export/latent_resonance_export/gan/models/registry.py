@@ -27,6 +27,8 @@ from latent_resonance_export.gan.models.protocol import Discriminator
 from latent_resonance_export.gan.models.stylegan2 import StyleDiscriminator, StyleGenerator
 
 __all__ = ["ARCHITECTURES", "Architecture", "ArchitectureError", "architecture_of"]
+WIDTH_FACTORS = {"loop": 1.0, "loop-pi5": 0.8, "loop-pi4": 0.6}  # of the generator's channels
+PRESETS = {"desktop": "loop", "pi5": "loop-pi5", "pi4": "loop-pi4"}  # see pack/room.py
 SMALLEST, LARGEST = 32, 4096  # of bands and of frames
 
 
@@ -45,9 +47,10 @@ class Architecture:
     encoder: Callable[[Geometry], nn.Module] | None = None
 
 
-def loop_generator(geometry: Geometry) -> LoopGenerator:
+def loop_generator(geometry: Geometry, architecture: str = "loop") -> LoopGenerator:
     """A generator with one level for each doubling of the seed."""
-    widths = fitted(WIDTHS, n_halvings(geometry.n_frames) + 1)
+    scaled = tuple(round(width * WIDTH_FACTORS[architecture]) for width in WIDTHS)
+    widths = fitted(scaled, n_halvings(geometry.n_frames) + 1)
     return LoopGenerator(n_mels=geometry.n_mels, widths=widths)
 
 
@@ -63,10 +66,14 @@ def loop_discriminator(geometry: Geometry) -> LoopDiscriminator:
     return LoopDiscriminator(geometry.n_mels, widths)
 
 
+def loop_architecture(name: str) -> Architecture:
+    """The default, at one of WIDTH_FACTORS."""
+    make = partial(loop_generator, architecture=name)
+    return Architecture(make, loop_discriminator, HINGE, Hyperparameters(), loop_encoder)
+
+
 ARCHITECTURES: dict[str, Architecture] = {
-    "loop": Architecture(
-        loop_generator, loop_discriminator, HINGE, Hyperparameters(), loop_encoder
-    ),
+    "loop": loop_architecture("loop"),
     "dcgan": Architecture(
         lambda geometry: DcganGenerator(geometry.n_mels, geometry.n_frames),
         lambda geometry: DcganDiscriminator(geometry.n_mels, geometry.n_frames),
@@ -86,6 +93,7 @@ ARCHITECTURES: dict[str, Architecture] = {
             penalty_interval=16,
         ),
     ),
+    **{name: loop_architecture(name) for name in WIDTH_FACTORS if name != "loop"},
 }
 
 
