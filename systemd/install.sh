@@ -303,10 +303,23 @@ install_units() {
             useradd --system --home-dir "/var/lib/$SCREEN_USER" --groups render "$SCREEN_USER"
         # Version 0.2.0 put it into the group of the cameras.
         ! id -nG "$SCREEN_USER" | grep -qw video || gpasswd --delete "$SCREEN_USER" video >/dev/null
+        limit_screen
     fi
     copy_units
     # shellcheck disable=SC2086 # several units
     systemctl --quiet enable $NAMES
+}
+
+# PAM moves the display's processes from the unit's control group to that of a session.
+limit_screen() {
+    limits=$(screen_limits)
+    mkdir -p "${limits%/*}"
+    cp systemd/screen-slice.conf "$limits.new"
+    mv "$limits.new" "$limits"
+}
+
+screen_limits() {
+    echo "$UNITS/user-$(id -u "$SCREEN_USER").slice.d/latent-resonance.conf"
 }
 
 # The hardware restarts a machine whose kernel, or systemd, no longer runs; from the next boot on.
@@ -425,7 +438,11 @@ uninstall() {
     rm -rf "$PREFIX" "$COMMAND" "$STATE" "$WATCHDOG" "/var/lib/$SCREEN_USER" \
         /var/lib/latent-resonance-monitor /var/lib/private/latent-resonance-monitor
     rmdir "$PACKS" 2>/dev/null || true # packs in it stay
-    ! getent passwd "$SCREEN_USER" >/dev/null || userdel "$SCREEN_USER"
+    if getent passwd "$SCREEN_USER" >/dev/null; then
+        rm -f "$(screen_limits)"
+        rmdir --ignore-fail-on-non-empty "$(dirname "$(screen_limits)")" 2>/dev/null || true
+        userdel "$SCREEN_USER"
+    fi
     ! getent group "$GROUP" >/dev/null || groupdel "$GROUP"
     if [ "$1" = purge ]; then
         rm -rf "$(dirname "$SETTINGS")"

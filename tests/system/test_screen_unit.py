@@ -23,6 +23,19 @@ PAGE_UNIT = """\
 [Service]
 ExecStart=/usr/bin/python3 -u -m http.server --bind 127.0.0.1 --directory /srv/page 8765
 """
+SESSION_UNIT = """\
+[Service]
+User=latent-resonance-screen
+PAMName=login
+ExecStart=/bin/sleep infinity
+"""
+LIMITS = (
+    "MemoryMax",
+    "CPUWeight",
+    "DevicePolicy",
+    "IPAddressAllow",
+    "IPAddressDeny",
+)
 # A container has neither a console nor a session: a virtual screen, and no PAM.
 NO_CONSOLE = """\
 [Unit]
@@ -51,6 +64,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[systemd_contai
         units = machine.root / "etc/systemd/system"
         shutil.copy(SYSTEMD / UNIT, units)
         (units / "page.service").write_text(PAGE_UNIT)
+        (units / "session.service").write_text(SESSION_UNIT)
         machine.drop_in("latent-resonance-screen", "console", NO_CONSOLE)
         for folder in (machine.root / PROGRAM, machine.root / "srv/page"):
             folder.mkdir(parents=True)
@@ -88,3 +102,35 @@ def test_it_sees_no_camera_however_it_is_numbered(machine: systemd_container.Mac
     assert visible == ""
     outside = machine.run("/usr/bin/python3", "-I", str(probe), "screen").stdout
     assert outside.count("can open /dev/") == 4  # the probe can fail
+
+
+def installed_limits() -> str:
+    """The part of install.sh that limits the user's slice, as a script."""
+    lines = (SYSTEMD / "install.sh").read_text().splitlines()
+    begins = (lines.index("limit_screen() {"), lines.index("screen_limits() {"))
+    functions = [line for begin in begins for line in lines[begin : lines.index("}", begin) + 1]]
+    names = ("UNITS=", "SCREEN_USER=")
+    return "\n".join(["set -eu", *filter(lambda line: line.startswith(names), lines), *functions])
+
+
+def test_its_limits_hold_in_the_session_to_which_pam_moves_its_processes(
+    machine: systemd_container.Machine,
+) -> None:
+    checkout = machine.root / "srv/checkout/systemd"
+    checkout.mkdir(parents=True)
+    shutil.copy(SYSTEMD / "screen-slice.conf", checkout)
+    script = f"cd /srv/checkout\n{installed_limits()}\nlimit_screen"
+    machine.run("sh", "-c", script)
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "session.service")
+    pid = machine.show("session.service", "MainPID")
+    user_slice = f"user-{machine.run('id', '-u', 'latent-resonance-screen').stdout.strip()}.slice"
+
+    def group() -> str:
+        return machine.run("cat", f"/proc/{pid}/cgroup").stdout
+
+    until(lambda: f"/{user_slice}/session-" in group(), 10 * PATIENCE, "a session's control group")
+    for limit in LIMITS:
+        assert machine.show(user_slice, limit) == machine.show(UNIT, limit) != "", limit
+    devices = [set(machine.show(each, "DeviceAllow").splitlines()) for each in (user_slice, UNIT)]
+    assert devices[0] <= devices[1]  # which ProtectClock= gives the clock, to read
