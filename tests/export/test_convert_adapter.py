@@ -55,6 +55,21 @@ def played(draw: Callable[[Tensor], object], **reading: object) -> np.ndarray:
     return spectrograms[:, 0]
 
 
+def test_a_loop_that_just_closes_is_cross_faded_since_other_z_may_not_close() -> None:
+    waving = waves(64, 96)
+
+    def draw(z: Tensor) -> Tensor:
+        seam = torch.zeros(96)
+        seam[-1] = 0.066
+        return waving(z) * 0.8 + seam
+
+    assert loop_closes(draw(Z).numpy()), "this one closes"
+    assert not loop_closes(draw(Z).numpy(), 0.5), "but by less than half"
+    adapted = adapt(FunctionNetwork(draw), GEOMETRY, AdapterOptions())
+    assert adapted.cross_faded
+    assert loop_closes(adapted(Z).numpy(), 0.5)
+
+
 @pytest.mark.parametrize("size", [(64, 96), (32, 48), (128, 256), (80, 33), (16, 16)])
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_any_size_and_channel_count_is_converted_to_the_geometry(

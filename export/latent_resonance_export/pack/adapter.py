@@ -30,6 +30,7 @@ from latent_resonance_export.pack.onnx_export import loop_closes
 
 MIN_SIDE = 16  # rows and columns; an output with fewer is a waveform or a list of numbers
 FADE = 1 / 8  # of the width
+CLOSED = 0.5  # of the limit for a seam: loops of other z, which are checked later, differ a little
 N_SAMPLES = 64  # spectrograms from which the value range is estimated
 LATENT_DIM_NAMES = ("latent_dim", "z_dim", "nz", "dim_latent", "latent_size")
 Range = tuple[float, float]
@@ -126,7 +127,7 @@ def adapt(network: nn.Module, geometry: Geometry, options: AdapterOptions) -> Ad
         levels = torch.cat([select_channel(o, options.channel) for o in outputs]).numpy()
     value_range = options.value_range or value_range_of(levels, geometry.range_db)
     rows = row_matrix(levels.shape[1], geometry.n_mels, upside_down=options.upside_down)
-    fade = not loop_closes(levels[:, None] / (np.ptp(levels) / 2))
+    fade = not loop_closes(levels[:, None] / (np.ptp(levels) / 2), CLOSED)
     columns = column_matrix(levels.shape[2], geometry.n_frames, fade=fade)
     adapted = AdaptedGenerator(
         network,

@@ -246,11 +246,14 @@ def check_spectrograms(spectrograms: NDArray[np.float32], shape: tuple[int, ...]
         raise ConversionError("the loop does not close: its last frame does not meet its first")
 
 
-def loop_closes(spectrograms: NDArray[np.float32]) -> bool:
-    """Whether the step from the last frame to the first is no larger than other large steps."""
+def loop_closes(spectrograms: NDArray[np.float32], share: float = 1.0) -> bool:
+    """Whether the step from the last frame to the first is no larger than other large steps.
+
+    share : of the limit; below 1 for loops that others of the same network will follow
+    """
     steps = np.abs(np.diff(spectrograms, axis=3, append=spectrograms[..., :1])).mean(axis=(0, 1, 2))
     factor, offset = MAX_SEAM
-    return bool(steps[-1] <= factor * np.quantile(steps[:-1], 0.99) + offset)
+    return bool(steps[-1] <= share * (factor * np.quantile(steps[:-1], 0.99) + offset))
 
 
 def open_session(path: Path) -> onnxruntime.InferenceSession:
