@@ -117,7 +117,7 @@ def written(tmp_path_factory: pytest.TempPathFactory, dataset_folder: Path) -> W
     """The pack of the tiny run, with every precision."""
     folder = tmp_path_factory.mktemp("convert")
     run, output = write_run(folder / "run", dataset_folder), folder / "models" / "tones"
-    options = ConvertOptions(precisions=("fp16", "int8"), audition=False)
+    options = ConvertOptions(precisions=("fp16", "int8"), audition=False, truncation=0.6)
     return Written(output, convert_run(run, output, options))
 
 
@@ -133,6 +133,7 @@ def test_the_runtime_opens_and_plays_a_converted_pack(written: Written) -> None:
     theirs = tiny_regressor().regressor(torch.from_numpy(features)[None]).detach().numpy()[0]
     np.testing.assert_allclose(networks.z_of(features), theirs, atol=1e-4)
     np.testing.assert_allclose(pack.anchors, tiny_regressor().anchors, atol=1e-5)
+    assert pack.truncation == 0.6
 
 
 @pytest.mark.slow

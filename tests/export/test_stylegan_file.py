@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.pack import ConversionError
 from latent_resonance_export.pack.adapter import AdapterOptions, adapt
-from latent_resonance_export.pack.external_generator import load_external
+from latent_resonance_export.pack.external_generator import has_own_truncation, load_external
 from latent_resonance_export.pack.inert_pickle import MAX_OPCODES, read_inert_pickle
 from latent_resonance_export.pack.onnx_export import N_EXAMPLES, write_network
 from latent_resonance_export.pack.stylegan_file import tensors_in
@@ -363,6 +363,14 @@ def test_modules_that_contain_themselves_are_visited_once(tmp_path: Path) -> Non
     content = read_inert_pickle(path)["G_ema"]
     content.state["_modules"]["again"] = content
     assert len(dict(tensors_in(content))) == len(network.state_dict())
+
+
+def test_only_a_stylegan_file_truncates_w_itself(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.pkl", generator())
+    assert has_own_truncation(path, None)
+    assert not has_own_truncation(path, "package.module:function")
+    torch.save({"weight": torch.zeros(3)}, tmp_path / "model.pt")
+    assert not has_own_truncation(tmp_path / "model.pt", None)
 
 
 def test_a_file_of_weights_alone_needs_its_code(tmp_path: Path) -> None:

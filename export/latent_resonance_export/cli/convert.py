@@ -48,8 +48,9 @@ def external_options(command: Callable[..., None]) -> Callable[..., None]:
         ),
         click.option(
             "--truncation",
-            type=click.FloatRange(0, 1, min_open=True),
-            help="StyleGAN's psi: below 1, sounds closer to the mean.  [default: 1]",
+            type=click.FloatRange(0, 2),
+            help="Calm to wild: distance of z from the neutral face's, as latent.truncation of the "
+            "settings, which can change it; of a StyleGAN file its psi, fixed.  [default: 1]",
         ),
         click.option(
             "--trust", is_flag=True, help="Open the checkpoint even if that executes its code."
@@ -116,19 +117,24 @@ def convert(
     if dataset and arguments["geometry_file"]:
         raise click.UsageError("--geometry and --dataset exclude each other: a dataset has its own")
     from latent_resonance_export.pack.convert import convert_run
+    from latent_resonance_export.pack.external_generator import has_own_truncation
     from latent_resonance_export.pack.writer import ConvertOptions
 
+    truncation = 1.0 if arguments["truncation"] is None else arguments["truncation"]
+    in_network = checkpoint is not None and has_own_truncation(checkpoint, factory)
     options = ConvertOptions(
         name=arguments["name"],
         licence=arguments["licence"],
         precisions=tuple(p for p in dict.fromkeys(arguments["precisions"]) if p != "fp32"),
         audition=not arguments["quick"],
+        truncation=1.0 if in_network else truncation,
     )
     with stages() as show:
         if run is not None:
             result = convert_run(run, output, options, dataset, show)
         else:
             arguments |= {"checkpoint": checkpoint, "factory": factory}
+            arguments["truncation"] = truncation if in_network else 1.0
             result = _convert_external(output, options, dataset, show, arguments)
     print_result(result, output)
 
@@ -141,12 +147,7 @@ def check_arguments(
         raise click.UsageError("name either a RUN or --checkpoint FILE with --factory")
     if checkpoint is None and factory is not None:
         raise click.UsageError("--factory goes with --checkpoint FILE")
-    if factory is not None and arguments["truncation"] is not None:
-        raise click.UsageError("--truncation is of StyleGAN's files, which need no --factory")
-    external = (
-        *("geometry_file", "latent_dim", "channel", "upside_down", "value_range", "trust"),
-        "truncation",
-    )
+    external = ("geometry_file", "latent_dim", "channel", "upside_down", "value_range", "trust")
     given = [key for key in external if arguments[key] is not None and arguments[key] is not False]
     if run is not None and given:
         option = {"geometry_file": "geometry", "value_range": "range"}.get(given[0], given[0])
@@ -175,7 +176,7 @@ def _convert_external(
         AdapterOptions(**{key: arguments[key] for key in keys}),
         trust=arguments["trust"],
         seed=arguments["seed"],
-        truncation=arguments["truncation"] or 1.0,
+        truncation=arguments["truncation"],
     )
     file = arguments["geometry_file"]
     geometry = read_geometry(file) if file else None

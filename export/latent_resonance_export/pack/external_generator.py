@@ -70,6 +70,12 @@ def load_external(
     return Loaded(network, load_weights(network, content, checkpoint, factory))
 
 
+def has_own_truncation(checkpoint: Path, factory: str | None) -> bool:
+    """Whether the network truncates w itself, as StyleGAN does, so that the pack need not."""
+    path = weights_file_in(checkpoint)
+    return factory is None and path.is_file() and is_pickle(path)
+
+
 def load_self_contained(path: Path, truncation: float) -> Loaded:
     """The network of a file that contains it; no code of the file is executed.
 

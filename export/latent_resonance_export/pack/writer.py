@@ -48,12 +48,14 @@ class ConvertOptions:
     """Options of a conversion; None is derived from the folder's name or from the dataset.
 
     audition : compare the pack with the dataset's held-out clips, for the model card
+    truncation : calm to wild, the pack's own; see voice/synthesis/truncation.py
     """
 
     name: str | None = None
     licence: str | None = None
     precisions: tuple[str, ...] = ()
     audition: bool = True
+    truncation: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ def manifest_of(
         "latent_dim": latent_dim_of(contents.generator),
         "features": list(FEATURES),
         "anchors": anchors,
+        **({"truncation": options.truncation} if options.truncation != 1.0 else {}),
         "sha256": {name: sha256_of(output.new / name) for name in (GENERATOR, REGRESSOR)},
         "training": training,
     }
