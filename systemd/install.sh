@@ -5,6 +5,7 @@
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
+. systemd/remedies.sh
 
 PREFIX=/opt/latent-resonance
 CURRENT=$PREFIX/current # symbolic link to a release
@@ -97,6 +98,12 @@ check_machine() {
     command -v systemctl >/dev/null || fail "systemd is missing, which starts the instrument"
 }
 
+check_prefix() {
+    mkdir -p "$PREFIX" 2>/dev/null || true
+    [ -w "$PREFIX" ] ||
+        fail "$PREFIX cannot be written, as on a read-only system; run: sudo mount -o remount,rw /"
+}
+
 # A signed tag with a false signature is refused, and one of an unknown key if SIGNERS exists.
 verify_tag() {
     command -v git >/dev/null || return 0
@@ -153,12 +160,14 @@ install_packages() {
     [ -n "$missing" ] || return 0
     log "installing $missing"
     # WAIT and missing are lists of words
-    DEBIAN_FRONTEND=noninteractive dpkg --configure -a >&2 || true # after a power cut in the middle of an installation
+    export DEBIAN_FRONTEND=noninteractive
+    dpkg --configure -a >&2 || true # after a power cut in the middle of an installation
     # shellcheck disable=SC2086
-    apt-get -q $WAIT update >&2 || log "apt-get update failed; using the existing package lists"
+    reported apt-get -q $WAIT update ||
+        log "apt-get update failed, so the existing package lists are used: $(reason)"
     # shellcheck disable=SC2086
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y $WAIT --no-install-recommends install $missing >&2 ||
-        fail "apt-get could not install these packages (its error is above): $missing"
+    reported apt-get -q -y $WAIT --no-install-recommends install $missing ||
+        fail "apt-get could not install these packages: $missing($(reason))"
 }
 
 install_uv() {
@@ -168,8 +177,8 @@ install_uv() {
         return
     fi
     log "installing uv into $PREFIX/tools"
-    python3 -m venv "$PREFIX/tools"
-    "$PREFIX/tools/bin/python" -m pip install --quiet --require-hashes --requirement systemd/uv.txt
+    installing python3 -m venv "$PREFIX/tools"
+    installing "$PREFIX/tools/bin/python" -m pip install --quiet --require-hashes --requirement systemd/uv.txt
 }
 
 # A Python that every user can run; uv's own only if the system's is too old (Ubuntu 22.04).
@@ -211,8 +220,9 @@ install_program() {
         cp systemd/*.service systemd/*.target systemd/*.path "$release/units"
         extra=
         ! includes monitor || extra="--extra=monitor"
-        UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
-            uv sync --quiet --frozen --no-dev --no-install-workspace \
+        export UV_PROJECT_ENVIRONMENT="$release/.venv" UV_LINK_MODE="${UV_LINK_MODE:-copy}" \
+            HATCH_BUILD_NO_HOOKS=1 # the models are copied with the packs made here
+        installing uv sync --quiet --frozen --no-dev --no-install-workspace \
             ${extra:+"$extra"} --python "$python"
         install_runtime
         compile_program
@@ -227,13 +237,18 @@ install_program() {
     point "$CURRENT" "$release"
 }
 
-# Built by the hatchling of build.txt, without the models, which are copied with the packs made here.
+# Built by the hatchling of build.txt.
 install_runtime() {
-    HATCH_BUILD_NO_HOOKS=1 uv build --quiet --wheel --python "$python" --out-dir "$release/wheel" \
+    installing uv build --quiet --wheel --python "$python" --out-dir "$release/wheel" \
         --build-constraints systemd/build.txt --require-hashes runtime
-    UV_LINK_MODE="${UV_LINK_MODE:-copy}" uv pip install --quiet --no-deps --python "$release/.venv/bin/python" \
+    installing uv pip install --quiet --no-deps --python "$release/.venv/bin/python" \
         "$release"/wheel/*.whl
     rm -rf "$release/wheel"
+}
+
+# A step of the installation; nothing that is in use has been changed before its end.
+installing() {
+    reported "$@" || fail "the installation stopped, and nothing has changed: $(reason)"
 }
 
 # Make a symbolic link, or change it, at once.
@@ -259,6 +274,10 @@ remove_old_releases() {
         *) rm -rf "$release" ;;
         esac
     done
+}
+
+# What uv has downloaded, some 600 MB; after a failure it is kept for the next attempt.
+remove_cache() {
     [ -z "$cache" ] || rm -rf "$cache"
 }
 
@@ -397,8 +416,10 @@ install() {
     check_machine
     verify_tag
     install_packages
+    check_prefix
     install_uv
     install_program
+    remove_cache
     install_settings
     create_token
     install_command

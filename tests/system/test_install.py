@@ -108,6 +108,8 @@ def machine(tmp_path: Path) -> Path:
     The script is copied there, so that a private uv of this checkout is not used.
     """
     shutil.copy(ROOT / "setup", tmp_path)
+    (tmp_path / "systemd").mkdir()
+    shutil.copy(ROOT / "systemd/remedies.sh", tmp_path / "systemd")
     for name in ("dpkg-query", "dpkg", "apt-get", "uv", "id", "sudo", "systemctl"):
         put(tmp_path / name, f'echo "{name} $*" >> "{tmp_path}/calls"')
     put(tmp_path / "dpkg-query", "exit 1")  # nothing is installed
@@ -142,7 +144,8 @@ def calls(machine: Path) -> list[str]:
 def test_a_bare_machine_installs_packages_and_then_performs(machine: Path) -> None:
     done = setup(machine, "play")
     assert done.returncode == 0, done.stderr
-    update, install, perform = calls(machine)
+    update, install, sync, perform = calls(machine)
+    assert sync == "uv sync --inexact"
     assert update.startswith("apt-get ")
     assert update.endswith(" update")
     assert install.startswith("apt-get ")
@@ -162,9 +165,9 @@ def test_a_board_without_atomics_does_not_install_mediapipe(
     cpuinfo = machine / "cpuinfo"
     cpuinfo.write_text(f"Features\t: {features}\n" * 4)
     assert setup(machine, "play", CPUINFO=str(cpuinfo)).returncode == 0
-    _, install, perform = [call for call in calls(machine) if not call.endswith("cache")]
+    _, install, *of_uv = [call for call in calls(machine) if not call.endswith("cache")]
     assert ("libegl1" in install.split()) == (left_out == "")
-    assert perform == f"uv [{left_out}] run"
+    assert of_uv == [f"uv [{left_out}] sync", f"uv [{left_out}] run"]
 
 
 def test_a_download_is_announced_before_anything_is_installed(machine: Path) -> None:
@@ -184,7 +187,7 @@ def test_a_board_announces_its_smaller_download(machine: Path) -> None:
 
 def test_testing_installs_more_and_passes_arguments_on(machine: Path) -> None:
     assert setup(machine, "test", "-k", "pack").returncode == 0
-    _, install, _, test = calls(machine)
+    _, install, *_, test = calls(machine)
     assert {*PACKAGES_TO_PLAY, "fluidsynth", "sox", "strace", "pulseaudio"} <= set(install.split())
     assert test == "uv run --all-packages pytest -k pack"
 
@@ -227,7 +230,7 @@ def test_a_complete_machine_stays_unchanged(machine: Path) -> None:
 def test_without_root_it_uses_sudo(machine: Path) -> None:
     put(machine / "id", "echo 1000")
     assert setup(machine, "play").returncode == 0
-    update, install, _ = calls(machine)
+    update, install, *_ = calls(machine)
     assert update.startswith("sudo apt-get ")
     assert install.startswith("sudo env DEBIAN_FRONTEND=noninteractive apt-get ")
 
@@ -246,7 +249,7 @@ def test_an_interrupted_installation_of_packages_is_completed_first(machine: Pat
     put(machine / "apt-get", f'case "$*" in *" install "*) [ -e "{repaired}" ] || exit 100 ;; esac')
     done = setup(machine, "play")
     assert done.returncode == 0, done.stderr
-    repair, perform = calls(machine)
+    repair, _, perform = calls(machine)
     assert repair == "dpkg --configure -a"
     assert perform.startswith("uv run ")
 

@@ -27,6 +27,8 @@ def checkout(tmp_path: Path) -> Path:
     git(tmp_path, "tag", "--sign", "--message", "Version 1", "v1")
     functions, _, _ = INSTALL.read_text().partition('\ncase "$*" in')
     (tmp_path / "functions").write_text(functions.replace('cd "$(dirname "$0")/.."', ""))
+    (tmp_path / "systemd").mkdir()
+    shutil.copy(INSTALL.with_name("remedies.sh"), tmp_path / "systemd")
     return tmp_path
 
 
