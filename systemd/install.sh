@@ -5,6 +5,7 @@
 set -eu
 umask 022
 cd "$(dirname "$0")/.."
+# shellcheck disable=SC1091 # checked by itself
 . systemd/remedies.sh
 
 PREFIX=/opt/latent-resonance

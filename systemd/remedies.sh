@@ -4,14 +4,15 @@
 #   reported COMMAND …    run it; what it prints is shown, and kept in $report
 #   reason                from $report: what is wrong, and what to do
 
-report=$(mktemp)
+report=
 trap forget_report EXIT
 
 forget_report() {
-    rm -f "$report"
+    [ -z "$report" ] || rm -f "$report"
 }
 
 reported() {
+    [ -n "$report" ] || report=$(mktemp)
     status=$({ { if "$@" 2>&1; then echo 0 >&4; else echo $? >&4; fi; } | tee "$report" >&2; } 4>&1)
     return "${status:-1}" # none if it exits the shell
 }
