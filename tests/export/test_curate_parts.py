@@ -15,7 +15,7 @@ import pytest
 from latent_resonance_export.dataset.advice import MIXED
 from latent_resonance_export.dataset.clip_measures import fingerprint, flatness_db
 from latent_resonance_export.dataset.duplicates import find_duplicates
-from latent_resonance_export.dataset.kinds import separation
+from latent_resonance_export.dataset.kinds import Unlike, most_unlike
 from latent_resonance_export.dataset.licences import Attribution, LicenceTables
 from latent_resonance_export.dataset.recordings import Recording
 from latent_resonance_export.dataset.segment import detect_onsets, onset_starts, stride_starts
@@ -221,10 +221,21 @@ def test_folders_of_other_sounds_are_separated_and_takes_of_one_are_not() -> Non
     kinds = ["birds", "drums", "speech"] * 20
     around = {kind: rng.normal(-40, 12, 32) for kind in set(kinds)}
     noise = rng.normal(0, 6, (60, 32))
-    unlike = np.array([around[kind] for kind in kinds]) + noise
-    assert separation(unlike.astype(np.float32), kinds) > MIXED
-    assert separation(noise.astype(np.float32), kinds) < 0.1
-    assert separation(unlike.astype(np.float32), ["."] * 60) == 0.0
+    unlike = (np.array([around[kind] for kind in kinds]) + noise).astype(np.float32)
+    takes = [f"{kind}/take {i}/{i}.wav" for i, kind in enumerate(kinds)]  # a folder for each
+    found = most_unlike(unlike, takes)
+    assert found.separation > MIXED
+    assert set(found.folders) < set(kinds)
+    assert most_unlike(noise.astype(np.float32), takes).separation < 0.1
+    assert most_unlike(unlike, [f"{i}.wav" for i in range(60)]) == Unlike()
+
+
+def test_a_folder_of_few_loops_counts_as_much_as_one_of_many() -> None:
+    rng = np.random.default_rng(8)
+    speech, music = rng.normal(-40, 6, (190, 32)), rng.normal(-28, 6, (10, 32))
+    spectra = np.concatenate([speech, music]).astype(np.float32)
+    sources = [f"speech/{i}.wav" for i in range(190)] + [f"music/{i}.wav" for i in range(10)]
+    assert most_unlike(spectra, sources).separation > MIXED
 
 
 def test_licences_that_say_nothing_are_unknown(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from latent_resonance_export.dataset.extract import (
     load_result,
     n_samples,
 )
-from latent_resonance_export.dataset.kinds import kind_of, mean_spectrum, separation
+from latent_resonance_export.dataset.kinds import Unlike, kind_of, mean_spectrum, most_unlike
 from latent_resonance_export.dataset.licences import Attribution
 from latent_resonance_export.dataset.recordings import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection
@@ -165,10 +165,10 @@ def about_of(sounds: str, clips: list[Clip]) -> dict[str, str]:
     }
 
 
-def separation_of_folders(candidates: list[Candidate]) -> float:
-    """How unlike the folders sound, see kinds.separation."""
+def most_unlike_folders(candidates: list[Candidate]) -> Unlike:
+    """The folders that sound unlike each other the most."""
     spectra = np.array([candidate.spectrum for candidate in candidates])
-    return separation(spectra, [kind_of(candidate.source) for candidate in candidates])
+    return most_unlike(spectra, [candidate.source for candidate in candidates])
 
 
 def unique_seconds(candidates: list[Candidate]) -> float:

@@ -28,7 +28,7 @@ from latent_resonance_export.dataset.collect import (
     about_of,
     clip_table,
     iter_pixels,
-    separation_of_folders,
+    most_unlike_folders,
     unique_seconds,
 )
 from latent_resonance_export.dataset.dataset import (
@@ -115,7 +115,7 @@ def curate(
             unused_rows=[f"{row.table}: {row.pattern}" for row in licences.unused],
             read_s=collection.seconds,
             kept_s=unique_seconds(training + held_out),
-            separation=separation_of_folders(training + held_out),
+            unlike=most_unlike_folders(training + held_out),
             notes=collection.notes,
             examples=_examples(recordings, clips, rejected, settings, workers),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from latent_resonance_export.dataset.dataset import Clip
+from latent_resonance_export.dataset.kinds import NO_KINDS, Unlike
 from latent_resonance_export.dataset.recordings import Recording
 from latent_resonance_export.dataset.rejection import Rejection
 from latent_resonance_export.dataset.settings import CurationSettings
@@ -34,7 +35,7 @@ class CurationResult:
     unused_rows: list[str]  # of the tables of licences
     read_s: float  # seconds of audio that were read
     kept_s: float  # seconds of the recordings that are part of a loop
-    separation: float = 0.0  # how unlike the folders sound, see kinds.separation
+    unlike: Unlike = NO_KINDS  # the folders that sound unlike each other the most
     notes: Mapping[str, list[str]] = field(default_factory=dict)  # how recordings were read
     examples: list[Example] = field(default_factory=list)
 
