@@ -12,6 +12,7 @@ import pytest
 from latent_resonance.config.presets import UNMEASURED
 from latent_resonance.config.settings import load_settings
 from latent_resonance.gallery.maintenance import FOLDER_VARIABLE, REQUEST
+from latent_resonance.pack import ADDED_VARIABLE, MODELS_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SYSTEMD = ROOT / "systemd"
@@ -68,6 +69,17 @@ def test_the_machine_is_measured_after_eye_and_voice_play_at_idle_priority() -> 
     for name in (EYE, VOICE):
         assert f"Environment={UNMEASURED}=low" in (SYSTEMD / name).read_text()
         assert name in measured["ExecStartPost"]
+
+
+def test_whatever_opens_packs_finds_those_that_the_machine_s_owner_added() -> None:
+    line = f"{ADDED_VARIABLE}=/srv/packs"
+    opens = [f for f in SYSTEMD.glob("*.service") if MODELS_VARIABLE in f.read_text()]
+    assert len(opens) == 4
+    for file in opens:
+        assert (f"Environment={line}" in file.read_text()) == (file.name != EYE), file.name
+    installer = (SYSTEMD / "install.sh").read_text()
+    assert "PACKS=/srv/packs " in installer
+    assert f"{ADDED_VARIABLE}:-$PACKS" in installer
 
 
 def test_the_exposure_of_every_service_is_asserted() -> None:
