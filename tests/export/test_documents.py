@@ -30,6 +30,9 @@ def commands_in(document: Path) -> Iterator[tuple[str, list[str]]]:
 
 
 def options_of(command: click.Command) -> set[str]:
+    """Of a command, and of those of a group."""
+    if isinstance(command, click.Group):
+        return set().union(*map(options_of, command.commands.values()))
     return {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {
         "-h",
         "--help",
