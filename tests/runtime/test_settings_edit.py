@@ -66,6 +66,7 @@ def test_every_editable_key_can_be_set_and_set_back(key: str, text: str, file: P
         "volume_db": "-3.5",
         "level_db": "-20",
         "enabled": "false",
+        "palette": "deep",
         "packs": '[{hours: {monday: always}, pack: voices}, {hours: "9:00-10:00", pack: cello}]',
     }.get(key.rpartition(".")[2], "9:00-10:00, 22:00-02:00")
     old = editable_values(file)

@@ -24,7 +24,7 @@ DAYS = ("daily", *WEEKDAYS, "exceptions")
 EDITABLE = (
     *(f"hours.{day}" for day in DAYS),
     *(f"quiet.when.{day}" for day in DAYS),
-    *("output.volume_db", "attract.enabled", "attract.level_db", "packs"),
+    *("output.volume_db", "attract.enabled", "attract.level_db", "packs", "monitor.palette"),
 )
 MAX_CHARACTERS = 4096  # of one value
 

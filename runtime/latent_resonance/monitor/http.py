@@ -90,9 +90,8 @@ def application(services: Services) -> web.Application:
     site = web.Application(middlewares=[_check_head(services)], client_max_size=MAX_BODY)
     site.on_response_prepare.append(_complete_response(services))
     strings = read_strings()
-    wall = _page("picture.html", strings, services.wall_language, services.wall_palette)
-    site.router.add_get("/", wall)
-    site.router.add_get("/staff", _page("staff.html", strings))
+    site.router.add_get("/", _page("picture.html", strings, services, services.wall_language))
+    site.router.add_get("/staff", _page("staff.html", strings, services))
     for language in LANGUAGES:
         site.router.add_get(f"/page/strings-{language}.json", _table(strings, language))
     for file in sorted(PAGE.iterdir()):
@@ -186,17 +185,15 @@ def _file(name: str) -> Handler:
     return handler
 
 
-def _page(
-    name: str, strings: Table, language: str | None = None, palette: str | None = None
-) -> Handler:
+def _page(name: str, strings: Table, services: Services, language: str | None = None) -> Handler:
     """A page in one language, or by default in the one that the browser asks for."""
     html = (PAGE / name).read_text(encoding="utf-8")
-    pages = {each: translated_page(html, strings, each, palette or "") for each in LANGUAGES}
 
     async def handler(request: web.Request) -> web.Response:
         chosen = language or preferred_language(request.headers.get("Accept-Language", ""))
+        text = translated_page(html, strings, chosen, services.wall_palette or "")
         headers = {"Content-Language": chosen, "Vary": "Accept-Language"}
-        return web.Response(text=pages[chosen], content_type="text/html", headers=headers)
+        return web.Response(text=text, content_type="text/html", headers=headers)
 
     return handler
 
@@ -302,19 +299,20 @@ async def _stream_columns(page: Page, services: Services) -> None:
     with services.broadcaster.subscribe(Columns) as columns:
         while True:
             message = await columns.next()
-            column_format = _column_format(services.broadcaster.report, services.max_hz)
+            column_format = _column_format(services)
             if column_format != sent:
                 sent = column_format
                 await _send(page.socket.send_str(json.dumps(column_format)))
             await _send(page.socket.send_bytes(message.encode()))
 
 
-def _column_format(report: Report | None, max_hz: float) -> dict[str, Any]:
-    """Rate, frequencies and brightness with which a page draws the columns."""
-    of_levels = {"max_hz": max_hz, "brightness": BRIGHTNESS}
+def _column_format(services: Services) -> dict[str, Any]:
+    """Rate, frequencies, brightness and palette with which a page draws the columns."""
+    report, palette = services.broadcaster.report, services.wall_palette
+    always = {"max_hz": services.max_hz, "brightness": BRIGHTNESS, "palette": palette}
     if report is None:
-        return of_levels
-    return of_levels | {"columns_per_s": report.columns_per_s, "hz": report.picture_hz}
+        return always
+    return always | {"columns_per_s": report.columns_per_s, "hz": report.picture_hz}
 
 
 async def _stream_state(page: Page, services: Services) -> None:

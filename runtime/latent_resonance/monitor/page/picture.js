@@ -95,6 +95,7 @@ function draw(now) {
 
 function setFormat(format) {
   brightness = format.brightness;
+  usePaletteOfSettings(format.palette ?? "");
   if (format.columns_per_s && format.columns_per_s !== rate) {
     rate = format.columns_per_s;
     clear();
@@ -139,9 +140,21 @@ function offerPalettes() {
     button.addEventListener("click", () => keep(name));
     group.append(button);
   });
+  chooseFirst();
+}
+
+// The palette of the address, else of the settings, else the one last chosen in this browser.
+function chooseFirst() {
   const { palette: setting } = document.body.dataset;
   const choices = [options.get("palette"), setting, localStorage.getItem("palette")];
   choose(choices.find((name) => NAMES.includes(name)) ?? NAMES[0]);
+}
+
+// The staff may change it while this page is open.
+function usePaletteOfSettings(name) {
+  if (name === document.body.dataset.palette) return;
+  document.body.dataset.palette = name;
+  chooseFirst();
 }
 
 function fullScreen() {
