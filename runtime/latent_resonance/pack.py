@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
@@ -79,9 +79,18 @@ class _Hashes(Section):
     regressor: Hash = Field(alias="regressor.onnx", description="sha256 of the file")
 
 
+def _one_line(text: str) -> str:
+    """A text that is written into a log and a page as it is."""
+    if not text.isprintable():
+        raise ValueError("should be one line of text, without control characters")
+    return text
+
+
 class _Manifest(Section):
     format: Literal[1] = Field(description="1 is the format that this version reads")
-    name: str = Field(min_length=1, description="the pack's name")
+    name: Annotated[str, AfterValidator(_one_line)] = Field(
+        min_length=1, max_length=200, description="the pack's name, of 200 characters at most"
+    )
     licence: str = Field(min_length=1, description="under which others may use it")
     sounds: Any = Field(None, description="where the sounds came from")
     geometry: _Geometry

@@ -89,9 +89,11 @@ def test_a_malformed_head_is_answered_in_one_short_line(server: Server, name: st
 
 
 def test_a_probe_without_host_is_answered_and_a_page_without_host_is_not(server: Server) -> None:
-    probe = server.exchange(b"GET /healthz HTTP/1.0\r\n\r\n")
-    assert status_of(probe) == UNAVAILABLE
-    assert b"no report from the voice" in probe
+    for head in (b"GET /healthz HTTP/1.0", b"GET /healthz HTTP/1.1\r\nHost:"):
+        probe = server.exchange(head + b"\r\n\r\n")
+        assert status_of(probe) == UNAVAILABLE
+        assert b"no report from the voice" in probe
+    assert status_of(server.exchange(b"GET /staff HTTP/1.1\r\nHost:\r\n\r\n")) == 421
     assert status_of(server.exchange(b"GET /staff HTTP/1.0\r\n\r\n")) == 400
     assert status_of(server.exchange(b"GET /metrics HTTP/1.0\r\nHost: evil.example\r\n\r\n")) == 421
 

@@ -95,6 +95,8 @@ def test_different_z_give_different_harmonic_spectrograms(pack: Pack) -> None:
         ("sha256/../../secret.onnx", "0" * 64, "sha256.../../secret.onnx: unknown key"),
         ("sha256/generator.onnx", "0" * 64, "is not the file that pack.yaml describes"),
         ("sha256", ["x"], "sha256: ['x'] should be a section"),
+        ("name", "cello\nvoice: failed", "should be one line of text"),
+        ("name", "x" * 201, "of 200 characters at most"),
     ],
 )
 def test_an_invalid_manifest_is_rejected_with_the_rule(

@@ -139,7 +139,7 @@ def _require_host(request: web.Request, names: frozenset[str]) -> None:
     One without any cannot come from a browser; load balancers ask `/healthz` in HTTP/1.0.
     """
     hosts = request.headers.getall("Host", [])
-    if not hosts and request.path == "/healthz":
+    if hosts in ([], [""]) and request.path == "/healthz":  # HTTP/1.1 has an empty one then
         return
     if len(hosts) != 1:
         raise web.HTTPBadRequest(text="should name one Host\n")
