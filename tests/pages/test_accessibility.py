@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.support.monitor_pages import REPORT, MonitorPages
 from tests.support.pulse_server import until
+from tests.support.status_reports import energies
 
 from latent_resonance.monitor.translations import LANGUAGES
 
@@ -106,14 +107,15 @@ def test_a_report_without_a_change_changes_no_live_region(staff: Any, pages: Mon
         """() => {
           window.changes = [];
           const observer = new MutationObserver((all) => window.changes.push(...all));
-          for (const each of document.querySelectorAll("[role=status], [role=alert]")) {
+          for (const each of document.querySelectorAll("[role=status], [role=alert], output")) {
             observer.observe(each, { childList: true, characterData: true, subtree: true });
           }
         }"""
     )
-    for _ in range(4):
+    for latency_s in (0.06, 0.07, 0.08, 0.09):
         pages.publish(REPORT)
-        staff.wait_for_timeout(50)
+        pages.publish(energies(latency_s))
+        staff.wait_for_timeout(150)  # energies are sent ten times a second
     assert staff.evaluate("window.changes.length") == 0
     pages.publish(REPORT.__class__(**{**REPORT.__dict__, "doing": "greeting"}))
     until(lambda: staff.evaluate("window.changes.length") == 1, 5, "an announcement")

@@ -114,6 +114,7 @@ function showEnergies({ features, level_db, latency_s, present }) {
   at("value-present").textContent = t(present ? "face" : "no_face");
 }
 
+// Numbers that change all the time are in no <output>, which is a live region.
 function buildMeters() {
   const rows = [["level", [-80, 0]], ...Object.entries(RANGES)].flatMap(([name, [low, high]]) => {
     const label = document.createElement("label");
@@ -121,17 +122,13 @@ function buildMeters() {
     label.htmlFor = `meter-${name}`;
     const meter = document.createElement("meter");
     Object.assign(meter, { id: `meter-${name}`, min: low, max: high, value: low });
-    const output = document.createElement("output");
-    output.id = `value-${name}`;
-    return [label, meter, output];
+    return [label, meter, element("span", { id: `value-${name}`, className: "value" })];
   });
   const names = [["visitor", "present"], ["latency", "latency"]];
   const extra = names.flatMap(([key, id]) => {
     const label = document.createElement("span");
     label.textContent = t(key);
-    const output = document.createElement("output");
-    output.id = `value-${id}`;
-    return [label, document.createElement("span"), output];
+    return [label, element("span"), element("span", { id: `value-${id}`, className: "value" })];
   });
   at("energies").replaceChildren(...extra, ...rows);
 }
@@ -192,7 +189,7 @@ function showControls(r) {
   }
   if (!moving) {
     at("volume").value = r.volume_db;
-    at("volume-value").textContent = `${r.volume_db} dB`;
+    setText(at("volume-value"), `${r.volume_db} dB`);
   }
   setOptions(at("pack"), ["", ...r.packs], r.chosen_pack ?? "");
   at("next").disabled = r.packs.length < 2;
