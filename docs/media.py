@@ -2,8 +2,9 @@
 
     uv run --all-packages python docs/media.py CLIP... [--output docs/media]
 
-The clips show faces; several are played one after another. The film shows the plot of the take,
-the features and the spectrogram, and no image of the clips. It needs ffmpeg, and some two minutes.
+The clips show faces; several are played one after another, in the README's film face-yes,
+face-sorry and head-male. The film shows the plot of the take, the features and the spectrogram, and
+no image of the clips. It needs ffmpeg, and some two minutes.
 """
 
 from __future__ import annotations
