@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.pages.test_accessibility import violations
 from tests.support.monitor_pages import REPORT, MonitorPages
 from tests.support.monitor_server import TOKEN, status_of
 
@@ -68,6 +69,17 @@ def test_its_length_is_shown_while_it_is_recorded(page: Any, pages: MonitorPages
     assert page.locator("#take").get_attribute("aria-pressed") == "true"
     pages.publish(REPORT)
     page.wait_for_selector("#take[aria-pressed=false]")
+
+
+def test_axe_finds_nothing_while_one_take_is_recorded_and_one_listed(
+    page: Any, pages: MonitorPages
+) -> None:
+    record(page, pages, 0.1)
+    pages.publish(replace(REPORT, take_s=3.0))
+    page.wait_for_selector("#take[aria-pressed=true]")
+    page.wait_for_selector("#takes li")
+    assert violations(page) == []
+    pages.publish(REPORT)
 
 
 def test_a_take_is_downloaded_with_the_token_only(page: Any, pages: MonitorPages) -> None:
