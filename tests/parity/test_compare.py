@@ -102,6 +102,13 @@ def test_every_signal_has_finite_magnitudes_and_every_name_is_unique() -> None:
     assert len({method.name for method in methods()}) == len(list(methods()))
 
 
+def test_no_signal_reaches_above_the_highest_frequency_of_a_pack() -> None:
+    above = np.arange(GEOMETRY.n_bins) * GEOMETRY.sample_rate > GEOMETRY.f_max_hz * GEOMETRY.n_fft
+    for signal in signals(GEOMETRY, None, modelled=True):
+        power = np.square(signal.magnitude, dtype=np.float64).sum(axis=1)
+        assert power[above].sum() < 1e-6 * power.sum(), signal.name
+
+
 def test_a_cost_ratio_is_taken_within_a_turn_and_not_between_medians() -> None:
     turns = [(1.0, 4.0), (10.0, 20.0), (0.1, 1.0)]  # the machine was ten times slower in one
     rows = [row("ours 7-7", "noise", own, turn=turn) for turn, (own, _) in enumerate(turns)]

@@ -82,7 +82,12 @@ def streaming(
 ) -> FloatArray:
     """The streaming reconstruction of `perform`, `render` and `audition`."""
     return griffin_lim(
-        magnitude, geometry, look_ahead=look_ahead, iterations=iterations, momentum=momentum
+        magnitude,
+        geometry,
+        look_ahead=look_ahead,
+        iterations=iterations,
+        momentum=momentum,
+        highest_hz=geometry.f_max_hz,  # as `ChannelPair` does
     )
 
 

@@ -37,6 +37,7 @@ SENTENCE = (
     "The machine turns the energy of that movement into a point in the latent space,"
     " and the sound follows the face of the visitor, who has not said a word."
 )
+MAIN_LOBE = 2  # bins on either side of a frequency, of the Hann window
 FORMANTS_HZ = (700.0, 1200.0, 2600.0)  # of an open vowel
 CLICK_RATE_HZ = 10.0
 N_POINTS = 3  # random z of the pack
@@ -69,14 +70,27 @@ def signals(geometry: Geometry, pack: Path | None, *, modelled: bool) -> Iterato
     """
     sounds = list(modelled_sounds(geometry) if modelled else rendered_sounds(geometry))
     for name, source, loop in sounds:
-        yield Signal(name, "tonal", source, np.abs(stft_circular(loop, geometry)))
+        yield Signal(name, "tonal", source, magnitude_in_band(loop, geometry))
     for name, loop in test_sounds(geometry):
-        yield Signal(name, "test", "computed", np.abs(stft_circular(loop, geometry)))
+        yield Signal(name, "test", "computed", magnitude_in_band(loop, geometry))
     for name, source, loop in sounds:
         spectrogram = loop_to_spectrogram(loop, geometry)
         yield Signal(f"{name}, mel", "mel", source, spectrogram_to_magnitude(spectrogram, geometry))
     if pack:
         yield from pack_signals(pack)
+
+
+def magnitude_in_band(loop: FloatArray, geometry: Geometry) -> FloatArray:
+    """|STFT| (n_bins, n_frames) of what a loop has up to the pack's highest frequency.
+
+    A spectrogram of the pack holds no more, and the voice reconstructs no more.
+    """
+    hz = np.fft.rfftfreq(len(loop), 1.0 / geometry.sample_rate)
+    highest_hz = geometry.f_max_hz - MAIN_LOBE * geometry.sample_rate / geometry.n_fft
+    spectrum = np.where(hz <= highest_hz, np.fft.rfft(loop), 0.0)
+    in_band = np.fft.irfft(spectrum, len(loop)).astype(np.float32)
+    magnitude: FloatArray = np.abs(stft_circular(in_band, geometry))
+    return magnitude
 
 
 def rendered_sounds(geometry: Geometry) -> Iterator[tuple[str, str, FloatArray]]:
