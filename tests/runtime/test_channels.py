@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.audio_measures import face, settings_of
+from tests.support.instruments import open_instrument
 
 from latent_resonance.audio.channels import mix, spread, spread_gains
 from latent_resonance.audio.loudness import MAX_LUFS, MOMENTARY_S, Fader, KWeighting, LoudnessWindow
@@ -18,7 +19,7 @@ from latent_resonance.config.settings import BandPass as BandPassSettings
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.band_pass import BandPass
 from latent_resonance.voice.synthesis.crossfade import CrossFade
-from latent_resonance.voice.synthesis.instrument import Instrument, Synthesiser, open_instrument
+from latent_resonance.voice.synthesis.instrument import Instrument, Synthesiser
 from latent_resonance.voice.synthesis.leveller import Leveller
 from latent_resonance.voice.synthesis.limiter import Limiter
 from latent_resonance.voice.synthesis.panning import pan_gains
@@ -216,7 +217,7 @@ def test_panning_keeps_the_power(n_channels: int, position: float) -> None:
 
 
 def test_a_voice_is_stereo_only_where_the_device_is(pack_folder: Path) -> None:
-    instrument = open_instrument(settings_of(pack_folder), seed=0)
+    instrument = open_instrument(settings_of(pack_folder))
     neutral = face()
     assert instrument.hop(neutral, 1, device_channels=1).shape == (HOP,)
     assert instrument.hop(neutral, 1, device_channels=2).shape == (2, HOP)
@@ -228,7 +229,7 @@ def test_a_cross_fade_joins_instruments_with_different_channels(pack_folder: Pat
     def with_channels(channels: object) -> Instrument:
         output = Output(channels=channels)
         settings = settings_of(pack_folder).model_copy(update={"output": output})
-        return open_instrument(settings, seed=0)
+        return open_instrument(settings)
 
     before, after = with_channels("mono"), with_channels(4)
     cross_fade, held = CrossFade(before), face(mouth_open=1.0)

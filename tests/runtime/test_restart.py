@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.audio_measures import settings_of
+from tests.support.instruments import open_instrument
 
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.face_state import FaceReceiver, FaceState
@@ -16,7 +17,6 @@ from latent_resonance.voice.engine import Engine
 from latent_resonance.voice.output.writer import RingWriter
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.restart import FailureLog, keep_running
-from latent_resonance.voice.synthesis.instrument import open_instrument
 
 
 class FailingLoop:
@@ -81,7 +81,7 @@ def make_engine(pack_folder: Path) -> tuple[MakeEngine, list[str]]:
     settings = settings_of(pack_folder)
 
     def make(receiver: FaceReceiver) -> Engine:
-        instrument = open_instrument(settings, seed=0)
+        instrument = open_instrument(settings)
         source = SettingsSource(lambda: settings, log=logged.append)
         reloader = Reloader(instrument, source, threading.Event(), 0)
         writer = RingWriter(instrument.pack.geometry, 0.1, settings.output, logged.append)
