@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.audio_measures import face
+from tests.support.instruments import open_instrument
 
 from latent_resonance.config.load import read_settings
 from latent_resonance.config.settings import Settings, SettingsError, load_settings
@@ -17,7 +18,7 @@ from latent_resonance.config.source import SettingsSource
 from latent_resonance.pack import MODELS_VARIABLE
 from latent_resonance.voice.pack_choice import PackChoice, pack_by_clock
 from latent_resonance.voice.reload import Reloader
-from latent_resonance.voice.synthesis.instrument import Instrument, open_instrument
+from latent_resonance.voice.synthesis.instrument import Instrument
 
 FACE = face(mouth_open=0.5)
 FRIDAY, SATURDAY = datetime(2026, 11, 27, 12, tzinfo=UTC), datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -103,7 +104,7 @@ class Rig:
         self.source = SettingsSource(lambda: load_settings(config), config, log=self.log)
         self.logged: list[str] = []
         self.choice = PackChoice()
-        instrument = open_instrument(load_settings(config), seed=0)
+        instrument = open_instrument(load_settings(config))
         instrument.generate(FACE, 0.1)
         self.reloader = Reloader(instrument, self.source, threading.Event(), 0)
 
