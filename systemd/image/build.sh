@@ -72,7 +72,8 @@ mount_root() {
     mount -t tmpfs tmpfs "$root/tmp"
 }
 
-# As on a machine, by install.sh, for any 64-bit ARM processor: with the ONNX tracker.
+# As on a machine, by install.sh, for any 64-bit ARM processor: with the ONNX tracker. This machine's
+# certificates are used meanwhile, which may be those of the proxy of a company.
 install_instrument() {
     log "the instrument"
     rm -rf "${root:?}/$CHECKOUT"
@@ -86,7 +87,9 @@ install_instrument() {
     cp /sys/devices/system/cpu/possible /sys/devices/system/cpu/present /sys/devices/system/cpu/online \
         "$root/sys/devices/system/cpu"
     cp /etc/resolv.conf "$root/etc/resolv.conf"
+    cp "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" "$root/tmp/certificates"
     chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 \
+        ${https_proxy:+"https_proxy=$https_proxy"} SSL_CERT_FILE=/tmp/certificates PIP_CERT=/tmp/certificates \
         CPUINFO=/tmp/cpuinfo "/$CHECKOUT/systemd/install.sh"
     rm -rf "${root:?}/sys/devices" "${root:?}/$CHECKOUT"
 }
