@@ -82,7 +82,7 @@ def test_a_spectrogram_that_comes_again_changes_nothing() -> None:
     for i in range(100):
         if i == 20:
             again.receive(frames_of(harmonic(196.0), GEOMETRY))
-        np.testing.assert_allclose(again.column(1.0), once.column(1.0), rtol=1e-5, atol=1e-8)
+        np.testing.assert_array_equal(again.column(1.0), once.column(1.0))
 
 
 CHORDS = ((100, 141, 187), (122, 166, 233), (90, 130, 210))

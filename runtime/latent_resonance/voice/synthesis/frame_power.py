@@ -15,7 +15,7 @@ from latent_resonance.audio.loudness import k_power
 from latent_resonance.audio.spectrogram import FloatArray, Geometry, mel_frequencies
 
 SINUSOID_POWER = 0.5 / 1.5  # of amplitude 1: half its square, spread over 1.5 bins by the window
-SILENCE = 1e-12  # power below which there is nothing to keep
+SILENCE = 1e-12  # RMS amplitude; only columns of zeros have less
 MOST_GAIN = 2.0  # without a warp, none needs more than the square root of 2
 
 
@@ -30,10 +30,12 @@ def with_level_between(
 ) -> FloatArray:
     """A blend of columns a and b, its RMS amplitude at `share` (0..1) of the way: (..., n_mels).
 
-    Equal spectra need no gain, whatever their levels.
+    Equal spectra need no gain, whatever their levels, and equal columns stay the same bits: the
+    phase reconstruction amplifies the last one.
     """
-    due = power_between(frame_power(a, geometry), frame_power(b, geometry), share)
-    gain = np.sqrt(due / np.maximum(frame_power(blend, geometry), SILENCE))
+    before, after, now = (np.sqrt(frame_power(each, geometry)) for each in (a, b, blend))
+    due = before + (after - before) * np.float32(share)
+    gain = due / np.maximum(now, np.float32(SILENCE))
     levelled: FloatArray = blend * np.minimum(gain, np.float32(MOST_GAIN))[..., None]
     return levelled
 
