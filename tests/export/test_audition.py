@@ -118,6 +118,7 @@ def working_in(folder: Path) -> Iterator[None]:
         os.chdir(before)
 
 
+@pytest.mark.slow
 def test_a_pack_is_auditioned_and_stdout_holds_json_alone(
     workshop: Workshop, pack_folder: Path, dataset_folder: Path, tmp_path: Path
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_pack_is_auditioned_and_stdout_holds_json_alone(
     assert str(dataset_folder) not in text
 
 
+@pytest.mark.slow
 def test_a_pack_without_its_dataset_is_auditioned_alone_and_missing_figures_are_explained(
     workshop: Workshop, pack_folder: Path, tmp_path: Path
 ) -> None:

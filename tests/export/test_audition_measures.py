@@ -179,6 +179,7 @@ def test_a_tone_is_voiced_and_noise_is_not_after_the_gallerys_inversion() -> Non
     assert audio["tone"].flatness_db < audio["noise"].flatness_db - 20
 
 
+@pytest.mark.slow
 def test_silence_is_neither_voiced_nor_flat() -> None:
     silence = np.zeros(48_000, np.float32)
     assert tonality.pool([tonality.measure_tonality(silence, 48_000)]) is None

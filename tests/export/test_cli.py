@@ -193,6 +193,7 @@ def test_a_checkpoint_that_executes_code_is_opened_only_with_trust(
     assert not (tmp_path / "models").exists()
 
 
+@pytest.mark.slow
 @needs_fluidsynth
 def test_a_dataset_is_composed_rendered_and_written(workshop: Workshop, tmp_path: Path) -> None:
     options = ("--clips", 8, "--held-out", 2, "--sounds", "a test")
@@ -206,6 +207,7 @@ def test_a_dataset_is_composed_rendered_and_written(workshop: Workshop, tmp_path
     assert all(pixels.std() > 5 for pixels in written.pixels)
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_and_resumed(
     workshop: Workshop, dataset_folder: Path, tmp_path: Path
 ) -> None:

@@ -47,6 +47,7 @@ def test_the_help_explains_every_option_in_few_columns(workshop: Workshop) -> No
         assert label in done.stdout
 
 
+@pytest.mark.slow
 def test_a_folder_becomes_a_dataset_and_two_lines_report_it(
     workshop: Workshop, tmp_path: Path, geometry: Path, play: Play
 ) -> None:

@@ -127,6 +127,7 @@ def test_good_recordings_are_kept_completely(
     assert len(open_dataset(folder).pixels) == sum(kept.values())
 
 
+@pytest.mark.slow
 def test_nothing_outside_the_folder_is_read(curated: tuple[Path, CurationResult]) -> None:
     folder, curated = curated
     assert not any("private" in clip.source for clip in curated.clips)
@@ -156,6 +157,7 @@ class Page(HTMLParser):
         self.text += data
 
 
+@pytest.mark.slow
 def test_the_report_loads_and_runs_nothing(
     curated: tuple[Path, CurationResult],
 ) -> None:

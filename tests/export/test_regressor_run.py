@@ -66,6 +66,7 @@ Workshop = Callable[..., object]
 
 
 class TestTheCommand:
+    @pytest.mark.slow
     def test_it_writes_the_regressor_and_a_page_that_needs_nothing_else(
         self, run: Path, tmp_path: Path, workshop: Workshop
     ) -> None:

@@ -106,6 +106,7 @@ def test_an_operator_that_reaches_files_is_refused_before_the_archive_is_opened(
     assert not (tmp_path / "canary").exists()
 
 
+@pytest.mark.slow
 def test_an_operator_that_is_no_arithmetic_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
     torch.jit.script(Draws()).save(str(path))
@@ -147,6 +148,7 @@ def test_no_way_of_writing_hides_an_operator(hidden: str, tmp_path: Path) -> Non
         load_external(other, None)
 
 
+@pytest.mark.slow
 def test_a_broken_archive_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "network.pt"
     with zipfile.ZipFile(path, "w") as archive:

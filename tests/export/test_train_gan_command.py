@@ -147,6 +147,7 @@ def test_ctrl_c_finishes_the_step_saves_and_leaves_with_130(
     )
 
 
+@pytest.mark.slow
 def test_a_generator_of_ones_own_is_trained_by_its_name(
     workshop: Workshop, tiny_folder: Path, tmp_path: Path
 ) -> None:

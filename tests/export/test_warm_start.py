@@ -70,6 +70,7 @@ def test_the_bundled_pack_can_be_begun_from(cello: LoopGenerator) -> None:
     assert cello.seed.isfinite().all()
 
 
+@pytest.mark.slow
 def test_a_network_of_other_weights_by_the_same_names_is_refused(
     written: Path, tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def test_the_generator_agrees_in_batches_of_any_size(exported: ExportedNetworks,
     assert np.abs(ours - theirs).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", BATCHES)
 def test_the_regressor_agrees_in_batches_of_any_size(exported: ExportedNetworks, n: int) -> None:
     ours, theirs = exported.run_both("regressor", randn(n, len(FEATURES)))
@@ -88,6 +89,7 @@ def test_the_regressor_agrees_in_batches_of_any_size(exported: ExportedNetworks,
     assert np.abs(ours - theirs).max() < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("length", LENGTHS)
 def test_both_agree_on_short_and_long_inputs(exported: ExportedNetworks, length: float) -> None:
     for name, width in (("generator", 128), ("regressor", len(FEATURES))):
@@ -95,6 +97,7 @@ def test_both_agree_on_short_and_long_inputs(exported: ExportedNetworks, length:
         assert np.abs(ours - theirs).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_reported_differences_of_64_inputs_are_within_tolerance(
     exported: ExportedNetworks,
 ) -> None:
@@ -103,6 +106,7 @@ def test_the_reported_differences_of_64_inputs_are_within_tolerance(
     assert all(0.0 < difference <= 1e-4 for difference in exported.differences)
 
 
+@pytest.mark.slow
 def test_each_network_is_one_file_with_the_specified_names(exported: ExportedNetworks) -> None:
     assert sorted(p.name for p in exported.folder.iterdir()) == ["generator.onnx", "regressor.onnx"]
     for name, (width, ends) in INTERFACES.items():
@@ -178,6 +182,7 @@ def test_a_network_that_fixes_the_batch_is_rejected_with_the_remedy(tmp_path: Pa
     assert "x.shape[0]" in message
 
 
+@pytest.mark.slow
 def test_disagreement_counts_nan_and_other_shapes_as_the_worst(exported: ExportedNetworks) -> None:
     path = exported.folder / "regressor.onnx"
     examples = torch.zeros(onnx_file.N_EXAMPLES, len(FEATURES))

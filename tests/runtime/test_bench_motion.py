@@ -151,6 +151,7 @@ def camera(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_the_mouth_opens_at_the_logged_times_and_only_after_the_start(
     camera: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-SECONDS = float(os.environ.get("LATENT_RESONANCE_FUZZ_S", "2"))
+SECONDS = float(os.environ.get("LATENT_RESONANCE_FUZZ_S", "1"))
 FIRST_SEED = int(os.environ.get("LATENT_RESONANCE_FUZZ_SEED", "0"))
 SHRINK_S = 300.0  # in which Hypothesis simplifies an example that fails
 EXAMPLES = 50  # of one seed
