@@ -104,6 +104,11 @@ class MqttPublisher:
         if (state != self._last_state or now_s >= self._due_s) and self._publish_state(payload):
             self._last_state, self._due_s = state, now_s + STATE_S
 
+    @property
+    def online(self) -> bool:
+        """Whether the broker is connected."""
+        return self._online
+
     def close(self) -> None:
         """Publish `offline` and disconnect, within CLOSE_TIMEOUT_S."""
         if self._online:
