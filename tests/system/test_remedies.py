@@ -139,7 +139,7 @@ def test_a_read_only_clone_is_named_before_anything_is_downloaded(checkout: Path
 
 
 class Index(BaseHTTPRequestHandler):
-    """An index of packages that nobody may read."""
+    """An index of packages that refuses every request."""
 
     def do_GET(self) -> None:
         self.send_error(403)
