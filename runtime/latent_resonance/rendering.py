@@ -138,7 +138,7 @@ def states_of(source: Path | None, settings: Settings) -> tuple[Iterator[FaceSta
     if source is None or is_score(source):
         score = read_score(source) if source else attract_score(settings)
         return score.states(), score.duration_s
-    from latent_resonance.eye.camera.camera import duration_of_clip_s
+    from latent_resonance.eye.camera.clip import duration_of_clip_s
     from latent_resonance.eye.main import states_of_clip
 
     return run_ahead(states_of_clip(source, settings)), duration_of_clip_s(source)

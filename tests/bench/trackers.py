@@ -26,7 +26,8 @@ sys.path.insert(0, str(ROOT))  # as pytest does for the tests
 from tests.support import faces, tracker_compare  # noqa: E402  the path comes first
 
 from latent_resonance.audio.spectrogram import Geometry, stft_circular  # noqa: E402
-from latent_resonance.eye.camera.camera import Image, images_of_clip  # noqa: E402
+from latent_resonance.eye.camera.clip import images_of_clip  # noqa: E402
+from latent_resonance.eye.camera.image import Image  # noqa: E402
 from latent_resonance.face_state import FEATURES  # noqa: E402
 
 TRACKERS = ("mediapipe", "light")
@@ -40,7 +41,8 @@ import json, sys, time
 from pathlib import Path
 from latent_resonance.config.settings import Eye
 from latent_resonance.eye.tracking.select import open_tracker
-from latent_resonance.eye.camera.camera import Image, images_of_clip
+from latent_resonance.eye.camera.clip import images_of_clip
+from latent_resonance.eye.camera.image import Image
 before_s = time.process_time()
 if sys.argv[4] == "plain":
     import mediapipe

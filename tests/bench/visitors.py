@@ -38,7 +38,7 @@ from tests.support.readings import (  # noqa: E402
 from tests.support.sized_clips import Clip, at_eyes_px, clip_of  # noqa: E402
 
 from latent_resonance.config.settings import Settings, TrackerName  # noqa: E402
-from latent_resonance.eye.camera.camera import Image  # noqa: E402
+from latent_resonance.eye.camera.image import Image  # noqa: E402
 
 TRACKERS: tuple[TrackerName, ...] = ("mediapipe", "light")
 SIZES = (40, 32, 24, 20, 16)  # pixels between the outer corners of the eyes

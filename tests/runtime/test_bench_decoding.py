@@ -6,7 +6,7 @@ import numpy as np
 
 from latent_resonance.bench.decoding import camera_s, decode_s, noisy_face
 from latent_resonance.config.settings import Camera
-from latent_resonance.eye.camera.camera import jpeg_of, rgb_from_jpeg
+from latent_resonance.eye.camera.image import jpeg_of, rgb_from_jpeg
 
 VGA = Camera(width=640, height=480)
 

@@ -16,7 +16,7 @@ from latent_resonance.bench.processes import PerformFailedError, running_perform
 from latent_resonance.bench.voice import STAGES, hop_player, timed_stage
 from latent_resonance.bench.yardsticks import mediapipe_cpu_s
 from latent_resonance.config.settings import Phase, Settings, load_settings
-from latent_resonance.eye.camera.camera import images_of_clip
+from latent_resonance.eye.camera.clip import images_of_clip
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.face_state import FEATURES
 from latent_resonance.voice.single_instance import lock_speaker

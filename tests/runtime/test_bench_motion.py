@@ -29,7 +29,7 @@ from latent_resonance.bench.motion import MIN_GESTURES, OVERRIDES, deep_merge
 from latent_resonance.bench.onnx_file import fields, message
 from latent_resonance.bench.processes import PerformFailedError
 from latent_resonance.config.settings import Inference, Settings
-from latent_resonance.eye.camera.camera import Image, rgb_from_i420
+from latent_resonance.eye.camera.image import Image, rgb_from_i420
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.pack import PackError, open_pack

@@ -13,14 +13,9 @@ import numpy as np
 import pytest
 
 from latent_resonance.config.settings import Camera
-from latent_resonance.eye.camera.camera import (
-    MAX_SIDE,
-    CameraError,
-    ClipCamera,
-    V4l2Camera,
-    downscaled,
-    rgb_from_i420,
-)
+from latent_resonance.eye.camera.camera import CameraError, V4l2Camera
+from latent_resonance.eye.camera.clip import ClipCamera
+from latent_resonance.eye.camera.image import MAX_SIDE, downscaled, rgb_from_i420
 from latent_resonance.eye.camera.rpicam import open_rpicam
 from latent_resonance.eye.camera.select import find_device, open_camera
 from latent_resonance.eye.camera.v4l2 import Device

@@ -14,12 +14,8 @@ import numpy as np
 import pytest
 from tests.support import faces
 
-from latent_resonance.eye.camera.camera import (
-    CameraError,
-    ClipWarning,
-    duration_of_clip_s,
-    images_of_clip,
-)
+from latent_resonance.eye.camera.camera import CameraError
+from latent_resonance.eye.camera.clip import ClipWarning, duration_of_clip_s, images_of_clip
 from latent_resonance.eye.camera.clip_loss import ClipLoss, Repetition
 from latent_resonance.eye.camera.container import missing_bytes
 

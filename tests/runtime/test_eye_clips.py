@@ -18,7 +18,9 @@ from tests.support import faces
 from tests.support.clips import clip, needs_clips
 
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.camera.camera import MAX_SIDE, CameraError, images_of_clip
+from latent_resonance.eye.camera.camera import CameraError
+from latent_resonance.eye.camera.clip import images_of_clip
+from latent_resonance.eye.camera.image import MAX_SIDE
 from latent_resonance.eye.features.extractor import HOLD_S
 from latent_resonance.eye.main import states_of_clip
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.support.known_networks import HEIGHT, WIDTH, canonical_face
 
-from latent_resonance.eye.camera.camera import Image, Pixels
+from latent_resonance.eye.camera.image import Image, Pixels
 from latent_resonance.eye.tracking.face_tracker import MAX_STEP, OTHERS_S, SEARCH_S, FaceTracker
 from latent_resonance.eye.tracking.player_selection import HIDDEN_S, PICTURE_S, TAKEOVER_S
 from latent_resonance.eye.tracking.roi import Roi, roi_from_landmarks

@@ -14,7 +14,8 @@ import pytest
 from tests.support import faces
 
 from latent_resonance.config.settings import Camera, Eye, Settings
-from latent_resonance.eye.camera.camera import CameraError, Image
+from latent_resonance.eye.camera.camera import CameraError
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.camera.reader import CameraReader
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.memory_limit import EXIT_RESTART, MemoryLimit, RestartRequiredError

@@ -10,8 +10,9 @@ import pytest
 from tests.support import faces
 
 from latent_resonance.config.settings import Eye
-from latent_resonance.eye.camera.camera import CameraError, Image
+from latent_resonance.eye.camera.camera import CameraError
 from latent_resonance.eye.camera.frame_checks import FROZEN_S, FreezeDetector, identical, is_black
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.orientation import OrientationCheck
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Tracker

@@ -12,7 +12,7 @@ from tests.support import faces
 from tests.support.known_networks import HEIGHT, WIDTH, ConstantNetwork, detector, face_mesh
 
 from latent_resonance.config.settings import Eye
-from latent_resonance.eye.camera.camera import Image, Pixels
+from latent_resonance.eye.camera.image import Image, Pixels
 from latent_resonance.eye.features.geometry import angles
 from latent_resonance.eye.tracking.face_tracker import OTHERS_S, FaceTracker
 from latent_resonance.eye.tracking.onnx.detector import FaceDetector

@@ -11,11 +11,8 @@ import pytest
 from tests.support import faces
 
 from latent_resonance.config.settings import Eye
-from latent_resonance.eye.camera.camera import (
-    CameraError,
-    Image,
-    RotatedCamera,
-)
+from latent_resonance.eye.camera.camera import CameraError, RotatedCamera
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.camera.reader import CameraReader
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.pipeline import Pipeline

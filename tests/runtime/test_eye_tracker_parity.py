@@ -14,7 +14,7 @@ import pytest
 from tests.support import faces, tracker_compare
 from tests.support.clips import clip, needs_clips
 
-from latent_resonance.eye.camera.camera import images_of_clip
+from latent_resonance.eye.camera.clip import images_of_clip
 from latent_resonance.face_state import FEATURES
 
 MEDIAN, PERCENTILE_95 = 0.01, 0.03  # of the distance between the eyes

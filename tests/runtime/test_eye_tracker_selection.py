@@ -12,7 +12,7 @@ import pytest
 from tests.support import faces
 
 from latent_resonance.config.settings import Eye, load_settings
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.face_tracker import FaceTracker
 from latent_resonance.eye.tracking.mediapipe_landmarker import MediaPipeLandmarker
 from latent_resonance.eye.tracking.onnx.landmarker import OnnxLandmarker

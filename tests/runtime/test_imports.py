@@ -157,7 +157,7 @@ def test_the_blocker_of_the_test_above_works(name: str) -> None:
     ("package", "importers"),
     [
         # Two: the camera's images, and the plot of what was played.
-        ("cv2", ["eye/camera/camera.py", "render_plot.py"]),
+        ("cv2", ["eye/camera/opencv.py", "render_plot.py"]),
         ("mediapipe", ["eye/tracking/mediapipe_landmarker.py"]),
         # Two: the face models and the pack, in processes that share no code for them.
         ("onnxruntime", ["eye/tracking/onnx/session.py", "voice/synthesis/networks.py"]),
@@ -171,7 +171,7 @@ def test_each_heavy_package_is_imported_in_one_place(package: str, importers: li
 def test_no_module_of_the_voice_imports_cv2_directly_or_through_another() -> None:
     files = [path for path in FILES if path.is_relative_to(SOURCE / "voice")]
     assert len(files) > 3
-    modules = {"cv2", "latent_resonance.render_plot", "latent_resonance.eye.camera.camera"}
+    modules = {"cv2", "latent_resonance.render_plot", "latent_resonance.eye.camera.opencv"}
     for path in files:
         assert modules.isdisjoint(imports_of(path)), path
 

@@ -16,7 +16,7 @@ from tests.support import clips, composed_films, film_pictures, films
 from tests.support.readings import Reading, alike, limit, read, value_of
 
 from latent_resonance.config.settings import Settings, TrackerName
-from latent_resonance.eye.camera.camera import images_of_clip
+from latent_resonance.eye.camera.clip import images_of_clip
 
 RATE = 15.0
 LIGHT, MEDIAPIPE = visitors.TRACKERS[1], visitors.TRACKERS[0]

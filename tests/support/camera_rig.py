@@ -15,7 +15,7 @@ from tests.support import faces
 from tests.support.pulse_server import PATIENCE
 
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.camera.camera import Pixels, jpeg_of
+from latent_resonance.eye.camera.image import Pixels, jpeg_of
 from latent_resonance.face_state import FaceReceiver, FaceState
 from latent_resonance.gallery.visit import Presence
 from latent_resonance.score import attract_score

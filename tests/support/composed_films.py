@@ -19,7 +19,7 @@ from tests.support.faces import HEIGHT, NS, WIDTH, Pixels
 from tests.support.film_pictures import WALL, Point
 from tests.support.films import Film
 
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 
 PEOPLE = (
     "two people",

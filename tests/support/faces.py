@@ -18,7 +18,7 @@ from scipy.spatial import Delaunay
 from skimage import data
 
 from latent_resonance.config.settings import Eye
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Face
 

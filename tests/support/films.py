@@ -22,7 +22,7 @@ from tests.support.film_pictures import (
     noisy,
 )
 
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 
 REST_S, MOVING_S = 2.0, 4.0
 NOISE = 4.0  # standard deviation of a camera's pixels

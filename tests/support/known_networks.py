@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.camera.camera import Pixels
+from latent_resonance.eye.camera.image import Pixels
 from latent_resonance.eye.tracking import pose
 from latent_resonance.eye.tracking.onnx import blazeface
 from latent_resonance.eye.tracking.roi import MARGIN

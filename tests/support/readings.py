@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.pipeline import states_of_images
 from latent_resonance.face_state import FEATURES, FaceState, neutral_features
 from latent_resonance.gallery.visit import NS, Presence, VisitState

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tests.support.faces import HEIGHT, WIDTH, track
 from tests.support.film_pictures import paste
 
-from latent_resonance.eye.camera.camera import Image, images_of_clip
+from latent_resonance.eye.camera.clip import images_of_clip
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.tracker import Face
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tests.support import faces
 
 from latent_resonance.config.settings import Eye, TrackerName
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.eye.tracking.tracker import Face

@@ -28,6 +28,7 @@ class GraphBuilder:
         self.graph = graph
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: dict[str, onnx.TensorProto] = {}
+        self.signs: dict[int, int] = {}  # -1 for a tensor whose negative is kept in its place
 
     def add(self, kind: str, inputs: list[str], output: str, **attributes: Any) -> str:
         """Adds a node; returns the name of its output."""
@@ -54,6 +55,38 @@ class GraphBuilder:
             self.initializers[name] = numpy_helper.from_array(stored, name)
             self.add("Cast", [name], f"{name}.wide", to=TensorProto.FLOAT)
         return f"{name}.wide"
+
+    def sign(self, tensor: int) -> int:
+        """-1 for a tensor whose negative is kept in its place, else 1."""
+        return self.signs.get(tensor, 1)
+
+    def choose_sign(self, operator: Operator) -> int:
+        """The sign of the result of an operator that can give either: -1 for PReLU."""
+        sign = self.signs[operator.output] = -1 if self._feeds_prelu(operator.output) else 1
+        return sign
+
+    def _feeds_prelu(self, tensor: int) -> bool:
+        """Whether a tensor goes to PReLUs alone, directly or through sums."""
+        users = [each for each in self.graph.operators if tensor in each.inputs]
+        return bool(users) and all(
+            each.kind == "PRELU" or (each.kind == "ADD" and self._feeds_prelu(each.output))
+            for each in users
+        )
+
+    def plain(self, tensor: int) -> str:
+        """The name of a tensor itself, even if its negative is kept."""
+        return tensor_name(tensor) if self.sign(tensor) > 0 else self._opposite(tensor)
+
+    def negated(self, tensor: int) -> str:
+        """The name of a tensor's negative."""
+        return tensor_name(tensor) if self.sign(tensor) < 0 else self._opposite(tensor)
+
+    def _opposite(self, tensor: int) -> str:
+        """By a depthwise convolution: Neg does not support the channel-blocked layout."""
+        channels = self.graph.shapes[tensor][-1]
+        minus = self.weights(f"minus{channels}", -np.ones((channels, 1, 1, 1), np.float32))
+        name = f"{tensor_name(tensor)}.opposite"
+        return self.add("Conv", [tensor_name(tensor), minus], name, group=channels)
 
     def operands(self, operator: Operator) -> list[str]:
         """The inputs of an operator that broadcasts.

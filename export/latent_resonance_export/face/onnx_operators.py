@@ -42,12 +42,13 @@ def _convolution(builder: GraphBuilder, operator: Operator) -> None:
     depthwise = operator.kind == "DEPTHWISE_CONV_2D"
     values = graph.constants[kernel].transpose((3, 0, 1, 2) if depthwise else NCHW)
     require(options.dilationHFactor == options.dilationWFactor == 1, "a dilation")
+    before, after = builder.sign(image), builder.choose_sign(operator)
     builder.add_activated(
         "Conv",
         [
             tensor_name(image),
-            builder.weights(f"w{kernel}", values),
-            builder.weights(f"w{bias}", graph.constants[bias]),
+            builder.weights(f"w{kernel}", before * after * values),
+            builder.weights(f"w{bias}", after * graph.constants[bias]),
         ],
         operator,
         group=values.shape[0] if depthwise else 1,
@@ -65,28 +66,38 @@ def _pads(image: Shape, kernel: Shape, options: Strided) -> list[int]:
 
 
 def _prelu(builder: GraphBuilder, operator: Operator) -> None:
-    """PReLU, x or a·x, as a·x + (1 − a)·max(x, 0) by two depthwise convolutions.
+    """PReLU, x or a·x, of an image that is kept negated: −y = −x + (a − 1)·max(−x, 0).
 
     ONNX Runtime's PRelu does not support the channel-blocked layout, so each of the 69 would
-    convert the layout of its image: 12 ms per face instead of 4 on x86.
+    convert the layout of its image: 12 ms per face instead of 4 on x86. The product is a depthwise
+    convolution, into which ONNX Runtime fuses the sum; without the negation a second one would be
+    needed, for a·x.
     """
     image, slope = operator.inputs
     slopes = builder.graph.constants[slope].reshape(-1, 1, 1, 1)
-    x, y = tensor_name(image), tensor_name(operator.output)
+    x, y = builder.negated(image), tensor_name(operator.output)
     steep = builder.weights(f"w{slope}", slopes)
-    # in float32, on loading: 1 − a needs more digits than a
-    rest = builder.add("Sub", [builder.one(), steep], f"{y}.rest")
-    rectified = builder.add("Relu", [x], f"{y}.positive")
-    below = builder.add("Conv", [x, steep], f"{y}.below", group=len(slopes))
-    above = builder.add("Conv", [rectified, rest], f"{y}.above", group=len(slopes))
-    builder.add("Add", [below, above], y)
+    # in float32, on loading: a − 1 needs more digits than a
+    rest = builder.add("Sub", [steep, builder.one()], f"{y}.rest")
+    below = builder.add("Relu", [x], f"{y}.below")
+    less = builder.add("Conv", [below, rest], f"{y}.less", group=len(slopes))
+    builder.add("Add", [x, less], y)
+    builder.signs[operator.output] = -1
 
 
 def _pad(builder: GraphBuilder, operator: Operator) -> None:
+    """Zeros around an image; as further channels by a convolution, in the channel-blocked layout."""
     image, amounts = operator.inputs
-    pads = builder.graph.constants[amounts][list(NCHW)].T.ravel()
-    pads_name = builder.integers(f"w{amounts}", pads)
-    builder.add("Pad", [tensor_name(image), pads_name], tensor_name(operator.output))
+    pads = builder.graph.constants[amounts][list(NCHW)]
+    if pads[0].any() or pads[2:].any():
+        name = builder.integers(f"w{amounts}", pads.T.ravel())
+        builder.add("Pad", [builder.plain(image), name], tensor_name(operator.output))
+        return
+    n, (before, behind) = builder.graph.shapes[image][-1], pads[1]
+    kept = np.pad(np.eye(n, dtype=np.float32), ((before, behind), (0, 0)))[:, :, None, None]
+    sign = builder.sign(image) * builder.choose_sign(operator)
+    weights = builder.weights(f"w{amounts}.kept", sign * kept)
+    builder.add("Conv", [tensor_name(image), weights], tensor_name(operator.output))
 
 
 def _max_pool(builder: GraphBuilder, operator: Operator) -> None:
@@ -94,7 +105,7 @@ def _max_pool(builder: GraphBuilder, operator: Operator) -> None:
     kernel = options.filterHeight, options.filterWidth
     builder.add(
         "MaxPool",
-        [tensor_name(operator.inputs[0])],
+        [builder.plain(operator.inputs[0])],
         tensor_name(operator.output),
         kernel_shape=kernel,
         strides=[options.strideH, options.strideW],
@@ -204,6 +215,17 @@ def _unary(kind: str) -> Converter:
     return convert
 
 
+def _add(builder: GraphBuilder, operator: Operator) -> None:
+    """A sum; of images of which one is kept negated, it is kept negated too."""
+    if any(builder.sign(tensor) < 0 for tensor in operator.inputs):
+        inputs = [builder.negated(tensor) for tensor in operator.inputs]
+        require(operator.options.fusedActivationFunction == 0, "activation of a negated sum")
+        builder.add("Add", inputs, tensor_name(operator.output))
+        builder.signs[operator.output] = -1
+    else:
+        builder.add_activated("Add", builder.operands(operator), operator)
+
+
 def _binary(kind: str) -> Converter:
     """An operator of two tensors, with broadcasting, that is the same in TFLite and ONNX."""
 
@@ -233,7 +255,7 @@ CONVERTERS: dict[str, Converter] = {
     "SQRT": _unary("Sqrt"),
     "NEG": _unary("Neg"),
     "LOGISTIC": _unary("Sigmoid"),
-    "ADD": _binary("Add"),
+    "ADD": _add,
     "SUB": _binary("Sub"),
     "MUL": _binary("Mul"),
     "DIV": _binary("Div"),

@@ -11,13 +11,8 @@ from latent_resonance.bench.context import Context
 from latent_resonance.bench.measurement import Measurement
 from latent_resonance.bench.timing import times_of
 from latent_resonance.config.settings import Camera as CameraSettings
-from latent_resonance.eye.camera.camera import (
-    Pixels,
-    is_compressed,
-    jpeg_of,
-    resized,
-    rgb_from_jpeg,
-)
+from latent_resonance.eye.camera.camera import is_compressed
+from latent_resonance.eye.camera.image import Pixels, jpeg_of, resized, rgb_from_jpeg
 
 SIZES = ((1280, 720), (640, 480))  # pixels
 NOISE = 3.0  # of 255, standard deviation: a webcam's, which the JPEG has to describe

@@ -22,7 +22,8 @@ from latent_resonance.bench.measurement import Measurement, percentiles
 from latent_resonance.bench.timing import Times, times_of
 from latent_resonance.bench.yardsticks import mediapipe_cpu_s
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.camera.camera import Image, images_of_clip
+from latent_resonance.eye.camera.clip import images_of_clip
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.sandbox import drop_thread_network
 from latent_resonance.eye.tracking.select import open_tracker

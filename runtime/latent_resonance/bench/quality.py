@@ -27,7 +27,7 @@ from latent_resonance.config.presets import (
     state_folder,
 )
 from latent_resonance.config.settings import Eye, Settings
-from latent_resonance.eye.camera.camera import Image, resized
+from latent_resonance.eye.camera.image import Image, resized
 from latent_resonance.eye.sandbox import IsolationError
 from latent_resonance.eye.tracking.select import threads_of
 from latent_resonance.eye.tracking.tracker import TrackerError

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from latent_resonance.audio.spectrogram import ComplexArray, FloatArray, Geometry, window
 from latent_resonance.bench.timing import times_of
 from latent_resonance.config.settings import Eye
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.sandbox import drop_thread_network
 from latent_resonance.eye.tracking.select import tracker_choice
 from latent_resonance.pack import models_folder

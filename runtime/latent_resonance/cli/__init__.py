@@ -158,7 +158,7 @@ def features(clip: Path, output: Path, config: Path | None) -> None:
     """
     require_distinct(clip, output, config)
     settings = read_settings(config)
-    from latent_resonance.eye.camera.camera import duration_of_clip_s
+    from latent_resonance.eye.camera.clip import duration_of_clip_s
     from latent_resonance.eye.main import states_of_clip
     from latent_resonance.score import write_score
 

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from latent_resonance.config.load import Initial
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.camera.camera import Image, images_of_clip
+from latent_resonance.eye.camera.clip import images_of_clip
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.camera.reader import CameraReader
 from latent_resonance.eye.camera.select import open_camera
 from latent_resonance.eye.features.extractor import FeatureExtractor

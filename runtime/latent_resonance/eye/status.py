@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from latent_resonance.config.load import shortened
-from latent_resonance.eye.camera.camera import Image
 from latent_resonance.eye.camera.frame_checks import is_black
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.camera.reader import CameraReader
 from latent_resonance.linux.systemd import Notifier
 

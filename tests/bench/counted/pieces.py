@@ -29,7 +29,7 @@ from latent_resonance.bench.quality import at_quality
 from latent_resonance.bench.voice import HOPS_PER_SPECTROGRAM, hop_player, spectrogram_generation
 from latent_resonance.config.presets import QUALITIES
 from latent_resonance.config.settings import Settings
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import neutral_features

@@ -27,7 +27,7 @@ from latent_resonance.bench.phase import resynthesise
 from latent_resonance.bench.timing import times_of
 from latent_resonance.bench.voice import HOPS_PER_SPECTROGRAM
 from latent_resonance.config.settings import Eye, Phase, Settings
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.pack import Pack, open_pack
 from latent_resonance.score import attract_score

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from latent_resonance.eye.camera.camera import CameraError, Image, Pixels
+from latent_resonance.eye.camera.camera import CameraError
+from latent_resonance.eye.camera.image import Image, Pixels
 
 FROZEN_S = 3.0  # a camera may repeat images in dim light, but not for this long
 BLACK = 32  # of 255; above the noise of a covered sensor, below any light in a room

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from latent_resonance.eye.camera.camera import CameraError, Image, rgb_from_i420
+from latent_resonance.eye.camera.camera import CameraError
+from latent_resonance.eye.camera.image import Image, rgb_from_i420
 
 STALL_S = 2.0  # without a byte for this long, the camera counts as stalled
 START_S = 10.0  # time limit for the first image

@@ -14,8 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from latent_resonance.eye.camera.camera import Camera, CameraError, Image
+from latent_resonance.eye.camera.camera import Camera, CameraError
 from latent_resonance.eye.camera.frame_checks import FreezeDetector
+from latent_resonance.eye.camera.image import Image
 
 RETRY_S = 0.5  # between two attempts to open a camera
 JOIN_S = 0.2  # a thread that hangs in a driver is abandoned after this

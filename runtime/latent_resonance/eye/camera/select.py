@@ -13,13 +13,8 @@ from pathlib import Path
 
 from latent_resonance.config.settings import Camera as CameraSettings
 from latent_resonance.eye.camera.argus import open_argus
-from latent_resonance.eye.camera.camera import (
-    Camera,
-    CameraError,
-    ClipCamera,
-    RotatedCamera,
-    V4l2Camera,
-)
+from latent_resonance.eye.camera.camera import Camera, CameraError, RotatedCamera, V4l2Camera
+from latent_resonance.eye.camera.clip import ClipCamera
 from latent_resonance.eye.camera.rpicam import open_rpicam
 from latent_resonance.eye.camera.v4l2 import Device, list_devices
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.camera.camera import Image, Pixels
+from latent_resonance.eye.camera.image import Image, Pixels
 from latent_resonance.eye.tracking.liveness import Liveness
 from latent_resonance.eye.tracking.player_selection import PlayerSelection
 from latent_resonance.eye.tracking.pose import head_rotation

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.camera.camera import Image, Pixels
+from latent_resonance.eye.camera.image import Image, Pixels
 from latent_resonance.eye.tracking.roi import Roi, roi_from_landmarks
 from latent_resonance.eye.tracking.tracker import BUNDLE, TrackerError, checked_model
 from latent_resonance.eye.tracking.window import Window

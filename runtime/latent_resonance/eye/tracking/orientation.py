@@ -8,7 +8,7 @@ may lie on the floor. A small stateful stage in the eye's live loop. In: images.
 
 from __future__ import annotations
 
-from latent_resonance.eye.camera.camera import Image, rotated
+from latent_resonance.eye.camera.image import Image, rotated
 from latent_resonance.eye.tracking.tracker import Face, Tracker
 
 TRY_EVERY_S = 1.0

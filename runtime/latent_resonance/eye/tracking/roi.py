@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.camera.camera import Pixels, warped
+from latent_resonance.eye.camera.image import Pixels, warped
 
 FloatArray = NDArray[np.float64]
 

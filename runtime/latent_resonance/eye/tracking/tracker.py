@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.roi import Roi
 
 BUNDLE = "face_landmarker.task"

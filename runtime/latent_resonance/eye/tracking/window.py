@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from latent_resonance.eye.camera.camera import Pixels, with_margins
+from latent_resonance.eye.camera.image import Pixels, with_margins
 from latent_resonance.eye.tracking.roi import Roi
 
 SIDES = 2.0  # of the face's region

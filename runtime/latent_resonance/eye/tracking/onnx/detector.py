@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.camera.camera import Pixels, downscaled
+from latent_resonance.eye.camera.image import Pixels, downscaled
 from latent_resonance.eye.tracking.onnx.blazeface import EYES, HIGH, LOW, detections
 from latent_resonance.eye.tracking.roi import Roi, roi_from_box, square
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance.eye.camera.camera import Image
+from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.one_euro import OneEuroFilter, paper_factor
 from latent_resonance.eye.tracking.onnx.detector import ImageNetwork
 from latent_resonance.eye.tracking.onnx.face_mesh import landmarks_in_image, probability

@@ -18,7 +18,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-from latent_resonance.eye.camera.camera import Pixels
+from latent_resonance.eye.camera.image import Pixels
 from latent_resonance.eye.tracking import tracker
 from latent_resonance.eye.tracking.tracker import TrackerError, checked_model
 
