@@ -86,7 +86,7 @@ def _prelu(builder: GraphBuilder, operator: Operator) -> None:
 
 
 def _pad(builder: GraphBuilder, operator: Operator) -> None:
-    """Zeros around an image; as further channels by a convolution, in the channel-blocked layout."""
+    """Zeros around an image; further channels by a convolution, in the channel-blocked layout."""
     image, amounts = operator.inputs
     pads = builder.graph.constants[amounts][list(NCHW)]
     if pads[0].any() or pads[2:].any():

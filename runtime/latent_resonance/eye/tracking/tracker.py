@@ -24,7 +24,7 @@ FULL_RANGE, MESH = "face_detector_full_range.onnx", "face_landmarks.onnx"
 BLENDSHAPES = "face_blendshapes.onnx"
 MODELS = {  # file in models/ -> sha256; MediaPipe's file, and the ONNX files that export/ derives
     BUNDLE: "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff",
-    MESH: "d8c7d8b5718164108e5c4dbe4456d128032a123bf8f0497bb7dff69c3adf48c9",
+    MESH: "d424ec721caa7c7292e770912dc1eabdcd143b4947a254c818f264f0e203fe46",
     FULL_RANGE: "bba458009b5ef280e9113e00f5a50cd009b91553d8d189ceddefc15323e333b0",
     BLENDSHAPES: "647f4076468076213388386749acedf4e892168927dd6047858a38eb99d58639",
 }
