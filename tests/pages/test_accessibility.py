@@ -140,3 +140,18 @@ def test_text_and_controls_grow_with_a_4k_display(pages: MonitorPages, path: str
             return float(page.evaluate(size))
 
     assert size_px(3840, 2160) > 1.4 * size_px(1440, 900)
+
+
+def test_the_walls_tools_and_labels_stay_for_a_keyboard_and_leave_after_a_click(
+    pages: MonitorPages,
+) -> None:
+    opacities = """['tools', 'scale']
+      .map((id) => getComputedStyle(document.getElementById(id)).opacity)"""
+    with pages.opened("/") as page:
+        page.keyboard.press("Tab")
+        page.wait_for_selector("body:not(.active)", state="attached", timeout=10_000)
+        page.wait_for_timeout(500)  # longer than the transition
+        assert page.evaluate(opacities) == ["1", "1"]
+        page.click("#palettes button")
+        page.wait_for_selector("body:not(.active)", state="attached", timeout=10_000)
+        until(lambda: page.evaluate(opacities) == ["0", "0"], 5, "tools and labels to leave")
