@@ -180,7 +180,8 @@ def test_a_checkpoint_that_executes_code_is_opened_only_with_trust(
     (tmp_path / "user_code.py").write_text(
         "import torch\ndef make():\n    return torch.nn.PReLU()\n"
     )
-    torch.save({"G": torch.nn.PReLU()}, tmp_path / "model.pt")
+    old = {"_use_new_zipfile_serialization": False}
+    torch.save({"G": torch.nn.PReLU()}, tmp_path / "model.pt", **old)
     external = ["--checkpoint", "model.pt", "--factory", "user_code:make", "-o", "models/x"]
     error = error_line(workshop("convert", *external, cwd=tmp_path), 1)
     assert "executes code" in error

@@ -35,7 +35,8 @@ The function returns the network, which maps z to spectrograms: rows are mel
 bands from low to high, columns are time, values are linear in decibels. The
 first of two channels is used; three are averaged. The spectrograms are
 resampled to the geometry. If the end of a loop does not meet its beginning,
-the last eighth is cross-faded into it. A regressor is trained as well.
+the last eighth is cross-faded into it. A regressor is trained as well; with
+--quick briefly, to see whether the network fits.
 """
 
 
@@ -101,7 +102,7 @@ def external_options(command: Callable[..., None]) -> Callable[..., None]:
     help="Also write the generator at this precision if it is worthwhile: at most 1 dB of "
     "log-spectral distance, and 1.2 times as fast or half the size.  Repeatable.",
 )
-@click.option("--quick", is_flag=True, help="Skip the audition.")
+@click.option("--quick", is_flag=True, help="Skip the audition, and train a regressor briefly.")
 @external_options
 def convert(
     *,
@@ -177,6 +178,7 @@ def _convert_external(
         trust=arguments["trust"],
         seed=arguments["seed"],
         truncation=arguments["truncation"],
+        quick=not options.audition,
     )
     file = arguments["geometry_file"]
     geometry = read_geometry(file) if file else None

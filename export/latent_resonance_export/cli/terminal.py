@@ -1,7 +1,9 @@
-"""Progress bars and options that the export commands share."""
+"""Progress bars, their lines elsewhere, and options that the export commands share."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from latent_resonance_export.progress import ProgressCallback
 
 FOLDER = click.Path(path_type=Path)
 CONSOLE = Console(stderr=True)
+LINE_INTERVAL_S = 20.0
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
@@ -36,7 +39,13 @@ def progress_bar() -> Iterator[Progress]:
 
 @contextmanager
 def stages() -> Iterator[ProgressCallback]:
-    """A progress bar for each stage, added when it begins; call it as a ProgressCallback."""
+    """A progress bar for each stage, added when it begins; call it as a ProgressCallback.
+
+    Where standard error is no terminal, lines instead of bars.
+    """
+    if not CONSOLE.is_terminal:
+        yield StageLines()
+        return
     with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
 
@@ -46,6 +55,35 @@ def stages() -> Iterator[ProgressCallback]:
             bar.advance(tasks[stage], done)
 
         yield show
+
+
+class StageLines:
+    """Prints a line where a stage begins, and then three times a minute how far it is."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._done: Counter[str] = Counter()
+        self._began_s: dict[str, float] = {}
+        self._stage, self._printed_s = "", 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        """Implements ProgressCallback: prints a line if it is due."""
+        now_s = self._clock()
+        began_s = self._began_s.setdefault(stage, now_s)
+        self._done[stage] += done
+        if stage == self._stage and now_s - self._printed_s < LINE_INTERVAL_S:
+            return
+        self._stage, self._printed_s = stage, now_s
+        left = time_left(self._done[stage], total, now_s - began_s)
+        click.echo(f"{stage}: {self._done[stage]} of {total}{left}", err=True)
+
+
+def time_left(done: int, total: int, elapsed_s: float) -> str:
+    """How long the rest takes at the mean pace so far; empty at the beginning."""
+    if done <= 0 or elapsed_s < 1:
+        return ""
+    left_s = round((total - done) * elapsed_s / done)
+    return f", {left_s // 60} min {left_s % 60} s left"
 
 
 def seed_option(default: int) -> Callable[[Command], Command]:

@@ -27,10 +27,12 @@ from torch import Tensor, nn
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.pack import ConversionError
 from latent_resonance_export.pack.onnx_export import loop_closes
+from latent_resonance_export.progress import ProgressCallback, counted, no_progress
 
 MIN_SIDE = 16  # rows and columns; an output with fewer is a waveform or a list of numbers
 FADE = 1 / 8  # of the width
 CLOSED = 0.5  # of the limit for a seam: loops of other z, which are checked later, differ a little
+BATCH = 8  # generated at a time
 N_SAMPLES = 64  # spectrograms from which the value range is estimated
 LATENT_DIM_NAMES = ("latent_dim", "z_dim", "nz", "dim_latent", "latent_size")
 Range = tuple[float, float]
@@ -107,7 +109,12 @@ def select_channel(spectrogram: Tensor, channel: int | None) -> Tensor:
     return spectrogram[:, channel or 0]
 
 
-def adapt(network: nn.Module, geometry: Geometry, options: AdapterOptions) -> AdaptedGenerator:
+def adapt(
+    network: nn.Module,
+    geometry: Geometry,
+    options: AdapterOptions,
+    progress: ProgressCallback = no_progress,
+) -> AdaptedGenerator:
     """Detects the input and output formats of a network and wraps it.
 
     Raises
@@ -121,9 +128,10 @@ def adapt(network: nn.Module, geometry: Geometry, options: AdapterOptions) -> Ad
     z = torch.randn(N_SAMPLES, latent_dim, generator=rng)
     tail = z_tail_of(network, z[:2])
     with torch.inference_mode():
-        first, second = (generate(network, z[:8], tail) for _ in range(2))
+        first, second = (generate(network, z[:BATCH], tail) for _ in range(2))
         check_output(first, second, options.channel)
-        outputs = (generate(network, part, tail) for part in torch.split(z, 8))
+        parts = counted(torch.split(z, BATCH), "adapting", N_SAMPLES // BATCH, progress)
+        outputs = (generate(network, part, tail) for part in parts)
         levels = torch.cat([select_channel(o, options.channel) for o in outputs]).numpy()
     value_range = options.value_range or value_range_of(levels, geometry.range_db)
     rows = row_matrix(levels.shape[1], geometry.n_mels, upside_down=options.upside_down)

@@ -12,8 +12,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.pack import MANIFEST, sha256_of
+from latent_resonance.pack import MANIFEST
 from latent_resonance_export.dataset.dataset import CLIPS, open_dataset, read_clips
 from latent_resonance_export.gan.run import Run, open_run
 from latent_resonance_export.pack import ConversionError
@@ -21,7 +23,7 @@ from latent_resonance_export.pack.adapter import AdaptedGenerator, AdapterOption
 from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
 from latent_resonance_export.pack.external_generator import TORCHSCRIPT, load_external
 from latent_resonance_export.pack.model_card import UNKNOWN, licence_of, sounds_of
-from latent_resonance_export.pack.weights_file import weights_file_in
+from latent_resonance_export.pack.weights_file import weights_file_in, weights_sha256
 from latent_resonance_export.pack.writer import (
     ConversionResult,
     ConvertOptions,
@@ -36,7 +38,10 @@ from latent_resonance_export.regressor.model import (
     load_regressor,
     save_regressor,
 )
-from latent_resonance_export.regressor.train import train_regressor
+from latent_resonance_export.regressor.train import TrainingConfig, train_regressor
+from latent_resonance_export.regressor.train import train as train_from
+
+QUICK = TrainingConfig(n_samples=800, steps=600, surrogate_steps=400)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class ExternalGenerator:
     trust: bool = False
     seed: int = 0  # of the regressor
     truncation: float = 1.0  # of StyleGAN's w
+    quick: bool = False  # train its regressor briefly, to see whether the network fits
 
 
 def convert_run(
@@ -96,7 +102,7 @@ def convert_external(
     dataset_folder: Path | None = None,
     geometry: Geometry | None = None,
     progress: ProgressCallback = no_progress,
-    train: Callable[..., Trained] = train_regressor,
+    train: Callable[..., Trained] | None = None,
 ) -> ConversionResult:
     """Trains a regressor for a generator that was trained elsewhere, and writes their pack.
 
@@ -118,11 +124,12 @@ def convert_external(
         trust=external.trust,
         truncation=external.truncation,
     )
-    generator = adapt(network, geometry, external.adapter)
+    generator = adapt(network, geometry, external.adapter, progress)
     check_generator(generator, geometry)
     with AtomicFolder(output) as target:
         trained = load_cached_regressor(target.work, external, geometry)
         if trained is None:
+            train = train or (train_briefly if external.quick else train_regressor)
             trained = train(generator, geometry=geometry, seed=external.seed, progress=progress)
             cache_regressor(trained, target.work, external, geometry)
         contents = PackContents(
@@ -135,6 +142,14 @@ def convert_external(
             training=external_training_info(generator, external, weights) | trained.how,
         )
         return write_pack(contents, target, options, progress)
+
+
+def train_briefly(
+    generator: nn.Module, *, geometry: Geometry, seed: int, progress: ProgressCallback
+) -> Trained:
+    """A regressor of a fifth of the data and steps, good enough to play the network once."""
+    config = replace(QUICK, geometry=geometry, seed=seed)
+    return train_from(generator, config, step=0, progress=progress)[0]
 
 
 def check_output(folder: Path) -> None:
@@ -163,7 +178,7 @@ def external_training_info(
     return {
         "architecture": external.factory
         or (TORCHSCRIPT if weights == TORCHSCRIPT else "StyleGAN2"),
-        "checkpoint_sha256": sha256_of(external.checkpoint),
+        "checkpoint_sha256": weights_sha256(external.checkpoint),
         "weights": weights,
         "value_range": f"{low:g} to {high:g}",
         "cross_faded": generator.cross_faded,
@@ -189,6 +204,7 @@ def cache_regressor(
 
 def cache_folder(work: Path, external: ExternalGenerator, geometry: Geometry) -> Path:
     """A folder named by a hash of everything that the regressor depends on."""
-    inputs = (sha256_of(external.checkpoint), external.factory, external.seed, external.truncation)
+    own = (external.factory, external.seed, external.truncation, external.quick)
+    inputs = (weights_sha256(external.checkpoint), *own)
     text = json.dumps([*inputs, asdict(external.adapter), asdict(geometry)])
     return work / hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -3,17 +3,18 @@
 Without the function, the file must contain the network in a form that is known: StyleGAN's, or
 TorchScript's.
 
-Wrappers leave prefixes in the names of weights (torch.compile `_orig_mod.`, DataParallel and
-AveragedModel `module.`, a training script `netG.`): they are removed where the rest then fits.
-
-A checkpoint is read as tensors and numbers only. One that needs more executes code when it is
-opened and is refused without --trust. The function is the user's own code and is called.
+A checkpoint is read without executing code of it (state_dicts.py). One that cannot be read so, of
+PyTorch's formats before 1.6, is refused without --trust. The function is the user's own code and is
+called.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import tarfile
+import warnings
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, NamedTuple
@@ -23,19 +24,26 @@ from torch import nn
 
 from latent_resonance_export.gan.models.custom import find_factory, summarise
 from latent_resonance_export.pack import ConversionError
+from latent_resonance_export.pack.state_dicts import (
+    State,
+    difference,
+    load_inert,
+    not_finite,
+    state_dicts,
+    without_prefixes,
+)
 from latent_resonance_export.pack.stylegan_file import is_pickle, load_stylegan
 from latent_resonance_export.pack.torchscript_file import is_torchscript, load_torchscript
 from latent_resonance_export.pack.weights_file import (
+    files_in_index,
+    is_index,
     is_safetensors,
     read_safetensors,
     refuse_what_is_no_checkpoint,
     weights_file_in,
 )
 
-PREFIXES = ("_orig_mod.", "module.", "generator.", "netG.", "ema.", "g_ema.", "G.", "model.")
 TORCHSCRIPT = "TorchScript"
-COUNTERS = {"n_averaged"}  # of torch.optim.swa_utils.AveragedModel, beside the weights
-EMA_NAMES = ("g_ema", "ema", "generator_ema", "average", "G_ema", "netG_ema")
 
 
 class Loaded(NamedTuple):
@@ -84,13 +92,15 @@ def load_self_contained(path: Path, truncation: float) -> Loaded:
     ConversionError
         The file holds weights only, or is no such file.
     """
-    refuse_what_is_no_checkpoint(path)
+    if not (is_index(path) or is_safetensors(path)):
+        refuse_what_is_no_checkpoint(path)
     if is_pickle(path):
         return Loaded(load_stylegan(path, truncation), "G_ema")
     if is_torchscript(path):
         return Loaded(load_torchscript(path), TORCHSCRIPT)
     raise ConversionError(
-        f"{path} holds weights but no network: name its code with --factory package.module:function"
+        f"{path} holds no network, at most weights: name the code of the network with --factory "
+        "package.module:function"
     )
 
 
@@ -127,30 +137,49 @@ def read_checkpoint(path: Path, *, trust: bool) -> Any:  # noqa: ANN401  # whate
     ConversionError
         It is broken, no checkpoint, or would execute code.
     """
-    refuse_what_is_no_checkpoint(path)
+    if is_index(path):
+        parts = [read_checkpoint(file, trust=trust) for file in files_in_index(path)]
+        return {k: v for part in parts if isinstance(part, dict) for k, v in part.items()}
     if is_safetensors(path):
         return read_safetensors(path)
+    refuse_what_is_no_checkpoint(path)
     if is_torchscript(path):
         raise ConversionError(
             f"{path} is a TorchScript archive, which holds its network: leave out --factory"
         )
     try:
-        return torch.load(path, map_location="cpu", weights_only=not trust)
+        with warnings.catch_warnings(action="ignore"):  # for programmers
+            if not trust and zipfile.is_zipfile(path):
+                return load_inert(path)
+            return torch.load(path, map_location="cpu", weights_only=not trust)
     except Exception as error:  # a pickle may raise anything
-        if not trust and (target := _code_in(error)):
+        if not trust and (target := _code_in(path, error)):
             raise ConversionError(
                 f"{path} executes code when it is opened ({target}), so it was not opened: ask for "
                 "its state_dict, or add --trust if you trust its author"
             ) from error
-        raise ConversionError(f"torch.load cannot read {path} ({summarise(error)})") from error
+        raise ConversionError(unreadable(path, error)) from error
 
 
-def _code_in(error: Exception) -> str | None:
-    """The function that a refused file would have called; None if the file is broken."""
+def unreadable(path: Path, error: Exception) -> str:
+    """Why a file cannot be read; PyTorch's own advice is left out, which is not for this case."""
+    if tarfile.is_tarfile(path):
+        return (
+            f"{path} is of PyTorch 0.1, whose files execute code when they are opened: save its "
+            "state_dict again, or add --trust if you trust its author"
+        )
+    if isinstance(error, UnpicklingError):
+        return f"{path} is broken, or no file that torch.save wrote: save the state_dict with it"
+    return f"{path} is broken ({summarise(error)}): download it again, or save it again"
+
+
+def _code_in(path: Path, error: Exception) -> str | None:
+    """What a refused file would have called; None if the file is broken."""
     if not isinstance(error, UnpicklingError):
         return None
-    match = re.search(r"GLOBAL ([\w.]+)", str(error))
-    return match[1] if match else None
+    if match := re.search(r"GLOBAL ([\w.]+)", str(error)):
+        return match[1]
+    return "an object of its own" if zipfile.is_zipfile(path) else None
 
 
 def load_weights(network: nn.Module, content: Any, path: Path, factory: str) -> str:  # noqa: ANN401
@@ -165,40 +194,37 @@ def load_weights(network: nn.Module, content: Any, path: Path, factory: str) -> 
     ConversionError
         None matches.
     """
-    failures = []
+    expected, closest = network.state_dict(), (-1, "")
     for name, state in state_dicts(content):
-        for prefix, part in without_prefixes(state):
+        for prefix, part in without_prefixes(state, expected):
             try:
                 network.load_state_dict(part)
             except (RuntimeError, TypeError, AttributeError) as error:
-                reason = " ".join(str(error).partition("\n\t")[2].split())
-                failures.append(f"{name}: {reason or summarise(error)}")
+                reason = difference(part, expected) or summarise(error)
+                n_common = len(part.keys() & expected.keys())
+                closest = max(closest, (n_common, f"{name}: {reason}"), key=lambda pair: pair[0])
             else:
+                refuse_not_finite(part, path)
                 return name + (f", without the prefix {prefix}" if prefix else "")
-    reason = failures[0][:200] if failures else "it holds no state dict"
-    raise ConversionError(f"{path} does not fit the network of {factory} ({reason})")
+    if closest[0] < 0:
+        raise ConversionError(
+            f"{path} holds no state dict: save the generator's state_dict() with torch.save"
+        )
+    raise ConversionError(
+        f"{path} does not fit the network of {factory} ({closest[1]}): name the function that "
+        "creates the network as it was trained"
+    )
 
 
-def without_prefixes(
-    state: dict[str, Any], removed: str = ""
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(what was removed, the state dict) as it is, then without each prefix that names have."""
-    state = {key: value for key, value in state.items() if key not in COUNTERS}
-    yield removed, state
-    for prefix in PREFIXES:
-        part = {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
-        if part:
-            yield from without_prefixes(part, removed + prefix)
+def refuse_not_finite(state: State, path: Path) -> None:
+    """Refuses weights of a training that diverged.
 
-
-def state_dicts(content: Any, name: str = "weights") -> Iterator[tuple[str, dict[str, Any]]]:  # noqa: ANN401
-    """Every state dict in what torch.save wrote, with its name; averages come first."""
-    if isinstance(content, nn.Module):
-        content = content.state_dict()
-    if not isinstance(content, dict):
-        return
-    if any(isinstance(value, torch.Tensor) for value in content.values()):
-        yield name, {str(key): value for key, value in content.items()}
-    inner = {key: value for key, value in content.items() if isinstance(value, dict | nn.Module)}
-    for key in sorted(inner, key=lambda key: key not in EMA_NAMES):
-        yield from state_dicts(inner[key], str(key))
+    Raises
+    ------
+    ConversionError
+    """
+    if names := not_finite(state):
+        raise ConversionError(
+            f"{path}: {len(names)} of {len(state)} weights hold NaN or infinity, such as "
+            f"{names[0]}: use an earlier checkpoint"
+        )

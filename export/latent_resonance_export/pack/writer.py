@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +40,7 @@ from latent_resonance_export.report.contact_sheet import contact_sheet
 
 GENERATOR, REGRESSOR = "generator.onnx", "regressor.onnx"
 N_SAMPLES = 24  # spectrograms that are checked, measured and shown
+N_STEPS = 4  # of a conversion without further precisions: checked, both networks, written
 COLUMNS = 6  # of the contact sheet; its first row shows as many real clips
 FloatArray = NDArray[np.float32]
 
@@ -92,15 +94,14 @@ def write_pack(
     ConversionError
         PyTorch and ONNX Runtime differ, or a contract is broken; nothing was written.
     """
-    folder, total = output.new, 2 + len(options.precisions)
-    progress("converting", 0, total)
+    folder, step = output.new, stepper(progress, len(options.precisions))
     spectrograms = check_generator(contents.generator, contents.geometry)
-    quality = scalars(contents.trained.report) | write_networks(contents, folder)
-    progress("converting", 1, total)
+    step()
+    quality = scalars(contents.trained.report) | write_networks(contents, folder, step)
     variants = []
     for precision in options.precisions:
         variants.append(write_variant(folder / GENERATOR, precision, contents.geometry.range_db))
-        progress("converting", 1, total)
+        step()
     draw_contact_sheet(spectrograms, contents.dataset, folder / "audition.png")
     level_db = level_reference_db(spectrograms, contents.geometry)
     manifest = manifest_of(contents, options, output) | {
@@ -115,8 +116,15 @@ def write_pack(
         subject = subject_of_pack(open_pack(folder))
         manifest = write_card(folder, measure(subject, contents.dataset, progress=progress))
     output.commit()
-    progress("converting", 1, total)
+    step()
     return ConversionResult(manifest, variants)
+
+
+def stepper(progress: ProgressCallback, n_precisions: int) -> Callable[[], None]:
+    """Begins the progress of a conversion; each call reports one of its steps as done."""
+    total = N_STEPS + n_precisions
+    progress("converting", 0, total)
+    return lambda: progress("converting", 1, total)
 
 
 def check_generator(generator: nn.Module, geometry: Geometry) -> FloatArray:
@@ -145,8 +153,10 @@ def latent_dim_of(generator: nn.Module) -> int:
     return cast("Generator", generator).latent_dim
 
 
-def write_networks(contents: PackContents, folder: Path) -> dict[str, float]:
-    """Writes both networks; returns their conversion errors and the generator's cost.
+def write_networks(
+    contents: PackContents, folder: Path, step: Callable[[], None]
+) -> dict[str, float]:
+    """Writes both networks, a step each; returns their conversion errors and the generator's cost.
 
     Raises
     ------
@@ -156,11 +166,15 @@ def write_networks(contents: PackContents, folder: Path) -> dict[str, float]:
     rng = torch.Generator().manual_seed(2)
     features = torch.randn(N_EXAMPLES, len(FEATURES), generator=rng)
     z, path = random_z(contents.generator, N_EXAMPLES), folder / GENERATOR
+    generator_error = write_generator(contents.generator, z, path)
+    step()
+    regressor_error = write_network(
+        contents.trained.regressor, features, ("features", "z"), folder / REGRESSOR
+    )
+    step()
     return {
-        "generator_disagreement": write_generator(contents.generator, z, path),
-        "regressor_disagreement": write_network(
-            contents.trained.regressor, features, ("features", "z"), folder / REGRESSOR
-        ),
+        "generator_disagreement": generator_error,
+        "regressor_disagreement": regressor_error,
         "generator_ms": milliseconds([path], latent_dim_of(contents.generator))[0],
         "generator_mb": megabytes(path),
         **room(contents.generator, latent_dim_of(contents.generator)),
