@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,6 +26,14 @@ def apply_ramp(block: FloatArray, start: float, end: float) -> FloatArray:
     """The block (..., n) with a gain that moves linearly from `start` to `end`; unchanged at 1."""
     if start == end == 1.0:
         return block
-    n: int = block.shape[-1]
-    steps = np.arange(1, n + 1, dtype=np.float32) / np.float32(n)
-    return block * (np.float32(start) + np.float32(end - start) * steps)
+    gain = _steps(block.shape[-1]) * np.float32(end - start)
+    gain += np.float32(start)
+    return block * gain
+
+
+@lru_cache(maxsize=8)
+def _steps(n: int) -> FloatArray:
+    """From 1 / n to 1: (n,)."""
+    steps: FloatArray = np.arange(1, n + 1, dtype=np.float32) / np.float32(n)
+    steps.flags.writeable = False
+    return steps

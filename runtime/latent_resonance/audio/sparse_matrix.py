@@ -76,7 +76,8 @@ class SparseMatrix:
         return dense
 
     def _dtype(self, other: Array) -> np.dtype[Any]:
-        return np.result_type(self.values.dtype, other.dtype)
+        own = self.values.dtype
+        return own if own == other.dtype else np.result_type(own, other.dtype)
 
 
 Multiply = Callable[[SparseMatrix, Array, Array], None]  # matrix, factor, result (zeros)

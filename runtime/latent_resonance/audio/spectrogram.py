@@ -179,9 +179,11 @@ def loop_to_spectrogram(loop: FloatArray, geometry: Geometry) -> FloatArray:
 def pixels_to_amplitude(pixels: FloatArray, range_db: float) -> FloatArray:
     """-1..1 to linear amplitude; the floor (-1) becomes 0, without a step above it."""
     floor = np.float32(10.0 ** (-range_db / 20.0))
-    nepers = (pixels - np.float32(1.0)) * np.float32(range_db * np.log(10.0) / 40.0)
-    amplitude: FloatArray = np.maximum(np.exp(nepers) - floor, np.float32(0.0))
-    return amplitude
+    amplitude: FloatArray = pixels - np.float32(1.0)  # the one new array: a loop has a megabyte
+    amplitude *= np.float32(range_db * np.log(10.0) / 40.0)
+    np.exp(amplitude, out=amplitude)
+    amplitude -= floor
+    return np.maximum(amplitude, np.float32(0.0), out=amplitude)
 
 
 def amplitude_to_pixels(amplitude: FloatArray, range_db: float) -> FloatArray:

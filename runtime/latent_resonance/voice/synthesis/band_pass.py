@@ -139,12 +139,14 @@ class BandPass:
         self.history = samples[..., n:]
         size = fft.next_fast_len(samples.shape[-1])
         spectrum = fft.rfft(samples, size)
-        out = self._newest(spectrum * self._transfer(size), n, size)
-        if abs(openness - self.openness) > SMALLEST_STEP:
-            self._set_openness(openness)
-            after = self._newest(spectrum * self._transfer(size), n, size)
-            out += (after - out) * np.linspace(0.0, 1.0, n, dtype=np.float32)
-        return out
+        if abs(openness - self.openness) <= SMALLEST_STEP:
+            return self._newest(spectrum * self._transfer(size), n, size)
+        before = spectrum * self._transfer(size)
+        self._set_openness(openness)
+        both = np.stack([before, spectrum * self._transfer(size)])
+        out, after = self._newest(both, n, size)  # together: a stereo block is a batch of the FFT
+        faded: FloatArray = out + (after - out) * np.linspace(0.0, 1.0, n, dtype=np.float32)
+        return faded
 
     def _set_openness(self, openness: float) -> None:
         self.openness, self.response = openness, self._response(openness)

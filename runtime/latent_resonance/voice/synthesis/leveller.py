@@ -59,7 +59,8 @@ class Leveller:
         energy = self.k_weighting.energy(block)
         if lufs(energy / n) > self.GATE_LUFS:
             loudness_lufs = self.window.add(energy, n)
-            target_db = float(np.clip(self.loudness_lufs - loudness_lufs, *self.GAIN_DB))
+            lowest_db, highest_db = self.GAIN_DB
+            target_db = min(max(self.loudness_lufs - loudness_lufs, lowest_db), highest_db)
             time_constant_s = self.FALL_S if target_db < before_db else self.RISE_S
             self.gain_db = approach(before_db, target_db, n / self.sample_rate, time_constant_s)
         self.energy = energy * db_to_amplitude(self.gain_db) ** 2
@@ -99,6 +100,6 @@ class MakeUpGain:
         after_lufs = self.after.add(self.k_weighting.energy(block), n)
         apart_db = self.before.add(energy_before, n) - after_lufs
         if after_lufs > self.GATE_LUFS:
-            target_db = float(np.clip(apart_db, -self.MAX_DB, self.MAX_DB))
+            target_db = min(max(apart_db, -self.MAX_DB), self.MAX_DB)
             self.gain_db = approach(before_db, target_db, n / self.sample_rate, self.FOLLOW_S)
         return apply_ramp(block, db_to_amplitude(before_db), db_to_amplitude(self.gain_db))

@@ -43,6 +43,7 @@ class Limiter:
         self.overshoot = np.abs(self.filters).sum(axis=1).max()  # between samples, at most
         window = np.hanning(self.LOOK_AHEAD + 2)[1:-1]
         self.smooth = (window / window.sum()).astype(np.float32)
+        self.unity = np.convolve(np.ones_like(self.smooth), self.smooth, mode="valid")  # (1,)
         self.reset()
 
     @property
@@ -63,9 +64,8 @@ class Limiter:
         length = samples.shape[-1]
         needed = self._needed(samples[..., length - n - self.filters.shape[1] + 1 :], n)
         gains = np.concatenate([self.gains, needed])
-        gain = self._gain(gains, n)
         start = length - n - self.delay
-        out = samples[..., start : start + n] * gain
+        out = samples[..., start : start + n] * self._gain(gains, n)
         self.samples = samples[..., n:]
         self.gains = gains[n:]
         return out
@@ -88,9 +88,12 @@ class Limiter:
         return highest
 
     def _gain(self, gains: FloatArray, n: int) -> FloatArray:
-        """Gain of each output sample: the minimum over hold and look-ahead, smoothed."""
+        """Gain of each output sample, or (1,): the minimum over hold and look-ahead, smoothed."""
+        if gains.min() == 1.0:
+            return self.unity  # as below, without its cost: hardly any block is limited
         span = self.HOLD + self.LOOK_AHEAD
         lowest = moving_minimum(gains, span, origin=(span - 1) // 2)
         # origin shifts the window so that lowest[i] looks back over gains[i - span + 1 .. i]
-        smoothed: FloatArray = np.convolve(lowest, self.smooth, mode="valid")[-n:]
+        recent = lowest[-(n + len(self.smooth) - 1) :]
+        smoothed: FloatArray = np.convolve(recent, self.smooth, mode="valid")
         return smoothed

@@ -77,8 +77,9 @@ def frames_of(
     power = frame_power(amplitude, geometry)
     if level_db is not None:
         rests = power < rest_power(level_db)
-        bridge_rests(amplitude, rests, longest_rest)
-        power = _evened(amplitude, level_db, geometry, "wrap" if span.is_whole else "nearest")
+        if bridge_rests(amplitude, rests, longest_rest):
+            power = frame_power(amplitude, geometry)
+        _even_out(amplitude, power, level_db, geometry, "wrap" if span.is_whole else "nearest")
         power[rests] = 0.0
     if span.is_whole:
         return LoopFrames(amplitude, power, span)
@@ -102,15 +103,17 @@ def _half_swell(geometry: Geometry) -> int:
     return round(SWELL_S / geometry.hop_s / 2)
 
 
-def _evened(
-    amplitude: FloatArray, level_db: float, geometry: Geometry, ends: Literal["wrap", "nearest"]
-) -> FloatArray:
-    """Even frames (n, n_mels) out, in place; their power (n,) then."""
-    power = frame_power(amplitude, geometry)
+def _even_out(
+    amplitude: FloatArray,
+    power: FloatArray,
+    level_db: float,
+    geometry: Geometry,
+    ends: Literal["wrap", "nearest"],
+) -> None:
+    """Even frames (n, n_mels) out, and their power (n,), in place."""
     gain = _evening_gain(power, level_db, geometry, ends)
     amplitude *= gain[:, None]
     power *= np.square(gain)
-    return power
 
 
 def _evening_gain(

@@ -32,6 +32,9 @@ SHARPNESS = 4  # power of the harmonic sums: their peaks count, not their slopes
 SMOOTH_OCTAVES = 0.35  # local mean that is removed: formants are ignored, partials count
 PITCH_RANGE_DB = 20.0  # below the loudest partial; what is weaker does not count
 NEARER = 0.05  # correlation that an octave's distance costs: of two candidates, the nearer
+# The mel scale of `hz_to_mel`: linear below, logarithmic above.
+LINEAR_BELOW_HZ, LINEAR_MELS_PER_HZ = 1000.0, 3.0 / 200.0
+MELS_PER_OCTAVE = 27.0 * np.log(2.0) / np.log(6.4)
 ALIKE = 0.52  # least correlation that is an interval; two noises seldom have as much
 
 Axis = NDArray[np.float64]  # (points,) on the log-frequency axis
@@ -48,6 +51,11 @@ class PitchGlide:
         mel = hz_to_mel(self.hz)
         self.first_mel, self.bands_per_mel = mel[0], 1.0 / (mel[1] - mel[0])
         self.last = len(mel) - 1
+        # positions of the bands, as if the mel scale was linear, and as if it was logarithmic
+        self.linear = self.hz * (LINEAR_MELS_PER_HZ * self.bands_per_mel)
+        mel_octaves = np.log2(self.hz / LINEAR_BELOW_HZ)
+        above_mel = float(hz_to_mel(LINEAR_BELOW_HZ)) + mel_octaves * MELS_PER_OCTAVE
+        self.logarithmic = (above_mel - self.first_mel) * self.bands_per_mel
         n = round(np.log2(HIGHEST_HZ / LOWEST_HZ) * POINTS_PER_OCTAVE)
         position = self._position(LOWEST_HZ * 2.0 ** (np.arange(n) / POINTS_PER_OCTAVE))
         self.below = np.clip(position.astype(np.intp), 0, self.last - 1)
@@ -87,13 +95,28 @@ class PitchGlide:
 
     def _warped(self, columns: FloatArray, octaves: float) -> FloatArray:
         """Columns whose content lies higher by `octaves`; silence comes in from above."""
-        position = self._position(self.hz * 2.0**-octaves)
-        below = np.clip(position.astype(np.intp), 0, self.last - 1)
-        share = np.clip(position - below, 0.0, 1.0).astype(np.float32)
-        left, right = columns.take(below, axis=-1), columns.take(below + 1, axis=-1)
-        warped: FloatArray = left + (right - left) * share
-        warped[..., position > self.last] = 0.0
+        position = self._positions_below(octaves)
+        silent_from = int(np.searchsorted(position, self.last, side="right"))
+        np.clip(position, 0.0, self.last, out=position)
+        below = np.minimum(position.astype(np.intp), self.last - 1)
+        share = (position - below).astype(np.float32)
+        left = columns.take(below, axis=-1, mode="clip")
+        warped: FloatArray = columns.take(below + 1, axis=-1, mode="clip")
+        warped -= left
+        warped *= share
+        warped += left
+        warped[..., silent_from:] = 0.0
         return warped
+
+    def _positions_below(self, octaves: float) -> Axis:
+        """Positions of the frequencies that lie `octaves` below those of the bands: ascending."""
+        n_linear = int(np.searchsorted(self.hz, LINEAR_BELOW_HZ * 2.0**octaves))
+        position = np.empty_like(self.hz)
+        np.multiply(self.linear[:n_linear], 2.0**-octaves, out=position[:n_linear])
+        position[:n_linear] -= self.first_mel * self.bands_per_mel
+        step = octaves * MELS_PER_OCTAVE * self.bands_per_mel
+        np.subtract(self.logarithmic[n_linear:], step, out=position[n_linear:])
+        return position
 
     def _pitches(self, column: FloatArray) -> Axis:
         """How well each frequency of the axis would be the column's pitch, less the mean."""

@@ -21,8 +21,10 @@ def rest_power(level_db: float) -> float:
     return float(10.0 ** ((level_db + REST_DB) / 10.0))
 
 
-def bridge_rests(amplitude: FloatArray, is_rest: NDArray[np.bool_], longest: float) -> None:
+def bridge_rests(amplitude: FloatArray, is_rest: NDArray[np.bool_], longest: float) -> bool:
     """Bridge the rests of more than `longest` frames, in place; a silent loop stays silent.
+
+    Returns whether there was one.
 
     Parameters
     ----------
@@ -31,11 +33,14 @@ def bridge_rests(amplitude: FloatArray, is_rest: NDArray[np.bool_], longest: flo
     """
     sounding, rests = np.flatnonzero(~is_rest), np.flatnonzero(is_rest)
     if len(sounding) == 0 or len(rests) == 0:
-        return
+        return False
     following = np.searchsorted(sounding, rests)
     before, after = sounding[following - 1], sounding[following % len(sounding)]
     length = (after - before - 1) % len(is_rest)
     share = ((rests - before) % len(is_rest) / (length + 1)).astype(np.float32)[:, None]
     long = length > longest
+    if not long.any():
+        return False
     bridge = amplitude[before] * (1 - share) + amplitude[after] * share
     amplitude[rests[long]] = bridge[long]
+    return True
