@@ -27,12 +27,11 @@ from latent_resonance.face_state import FaceState, FeatureVector
 from latent_resonance.gallery.state_glide import StateGlide
 from latent_resonance.gallery.visit import NS, Presence
 from latent_resonance.linux.atomic_file import atomic_path
-from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.score import attract_score, is_score, read_score
 from latent_resonance.voice.generated import generated_column
+from latent_resonance.voice.pack_loader import load_in_time
 from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Target
-from latent_resonance.voice.synthesis.networks import load_networks
 from latent_resonance.voice.synthesis.schedule import GenerationSchedule
 
 HOPS_AHEAD = 48  # by which movement and spectrograms may be ahead of the sound
@@ -73,9 +72,8 @@ class Take:
     def __init__(
         self, states: Iterator[FaceState], settings: Settings, seed: int, n_channels: int = 1
     ) -> None:
-        pack = open_pack(find_pack(settings.pack))
+        pack, self.networks = load_in_time(settings.pack, settings.inference)
         self.geometry = pack.geometry
-        self.networks = load_networks(pack, settings.inference)
         self.generator = SpectrogramGenerator(pack, self.networks, settings, seed)
         self.synthesiser = Synthesiser(pack, settings, seed, n_channels)
         self.presence = Presence(attract_score(settings), settings.eye.absence_s, settings.attract)

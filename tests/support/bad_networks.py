@@ -99,6 +99,24 @@ def hungry(model: onnx.ModelProto, gib: int) -> onnx.ModelProto:
     return model
 
 
+def slow_to_open(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A network with minutes of constant work, which ONNX Runtime does while it opens it."""
+    factor = np.full((2000, 2000), 0.0005, np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(factor, "power0"))
+    for i in range(2000 - 1):
+        model.graph.node.append(
+            helper.make_node("MatMul", [f"power{i}", "power0"], [f"power{i + 1}"])
+        )
+    for node in model.graph.node:
+        node.output[:] = ["quiet" if o == "spectrogram" else o for o in node.output]
+    work = [
+        helper.make_node("ReduceMean", ["power1999"], ["one"], keepdims=0),
+        helper.make_node("Mul", ["quiet", "one"], ["spectrogram"]),
+    ]
+    model.graph.node.extend(work)
+    return model
+
+
 def _through_loop(model: onnx.ModelProto, *, empty: bool = False) -> onnx.ModelProto:
     graph, name = model.graph, model.graph.input[0].name
     for node in graph.node:

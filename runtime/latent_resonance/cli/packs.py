@@ -74,13 +74,13 @@ def remove(name: str) -> None:
 def verify(names: tuple[str, ...]) -> None:
     """Check files, hashes and networks of the packs NAMES, or of all; exits with 1 on a fault."""
     from latent_resonance.config.settings import Inference
-    from latent_resonance.pack import find_pack, list_packs, open_pack
-    from latent_resonance.voice.synthesis.networks import load_networks
+    from latent_resonance.pack import list_packs
+    from latent_resonance.voice.pack_loader import load_in_time
 
     faults = 0
     for name in names or list_packs():
         try:
-            load_networks(open_pack(find_pack(name)), Inference())
+            load_in_time(name, Inference())
             click.echo(f"{name}: can be played")
         except LatentResonanceError as error:
             faults += 1

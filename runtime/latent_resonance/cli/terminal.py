@@ -70,10 +70,10 @@ def run(command: click.Command, name: str) -> NoReturn:
         for line in str(error).splitlines():
             log(f"{name}: {line}")
         code = error.exit_code
-    _exit(code)
+    leave(code)
 
 
-def _exit(code: object) -> NoReturn:
+def leave(code: object) -> NoReturn:
     """Exit; at once if daemon threads are left.
 
     Before Python 3.14 such a thread is ended when it comes back from native code while the

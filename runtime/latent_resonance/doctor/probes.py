@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.cli.terminal import leave
 from latent_resonance.config.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -56,16 +57,13 @@ def tracker(settings: Settings) -> str:
 
 def pack(settings: Settings) -> str:
     """Whether the pack and those by the clock open, and their networks can be run."""
-    from latent_resonance.pack import find_pack, open_pack
+    from latent_resonance.voice.pack_loader import load_in_time
     from latent_resonance.voice.reload import check_compatible
-    from latent_resonance.voice.synthesis.networks import load_networks
 
-    opened = open_pack(find_pack(settings.pack))
-    networks = load_networks(opened, settings.inference)
+    opened, networks = load_in_time(settings.pack, settings.inference)
     by_clock = dict.fromkeys(each.pack for each in settings.packs if each.pack != settings.pack)
     for name in by_clock:
-        other = open_pack(find_pack(name))
-        load_networks(other, settings.inference)
+        other, _ = load_in_time(name, settings.inference)
         check_compatible(opened, other)
     also = f"; by the clock {', '.join(by_clock)}" if by_clock else ""
     return f"{opened.folder}, {len(opened.anchors)} pure anchors, on {networks.provider}{also}"
@@ -207,4 +205,4 @@ def main(name: str, config: str | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    leave(main(*sys.argv[1:]))

@@ -13,6 +13,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 SYNTHESIS_PRIORITY = 10  # real-time priority, 1..99; sound servers use 20 and more
@@ -85,6 +86,19 @@ def limit_memory(max_bytes: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     limit = max_bytes if hard == resource.RLIM_INFINITY else min(max_bytes, hard)
     resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+
+
+@contextlib.contextmanager
+def memory_growth_limited(growth_bytes: int) -> Iterator[None]:
+    """Let allocations of the `with` block fail beyond what this process has, and so much more."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    lines = Path("/proc/self/status").read_text().splitlines()
+    now_kib = next(int(line.split()[1]) for line in lines if line.startswith("VmData:"))
+    limit_memory(now_kib * 1024 + growth_bytes)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, before)
 
 
 def prepare_realtime_process() -> bool:

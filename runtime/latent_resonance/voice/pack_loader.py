@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from latent_resonance.config.settings import Inference, Settings
-from latent_resonance.linux.realtime import limit_memory
+from latent_resonance.config.settings import CPU, Inference, Settings
+from latent_resonance.linux.realtime import limit_memory, memory_growth_limited
 from latent_resonance.pack import Pack, PackError, find_pack, open_pack
 from latent_resonance.voice.abandoned import abandon
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
 
 OPEN_DEADLINE_S = 10.0  # a cold SD card and a slow board take 5 s
-MAX_MEMORY_BYTES = 1 << 30  # of a voice; with the cello's pack it has 0.2 GiB
+MAX_MEMORY_BYTES = 1 << 30  # of a voice, or of opening a pack; a voice with cello has 0.2 GiB
 Value = TypeVar("Value")
 
 
@@ -29,8 +29,31 @@ def limit_memory_of_networks(inference: Inference) -> None:
 
     Not with a GPU, whose drivers map more.
     """
-    if all(provider == "CPUExecutionProvider" for provider in inference.providers):
+    if _is_on_cpu(inference):
         limit_memory(MAX_MEMORY_BYTES)
+
+
+def _is_on_cpu(inference: Inference) -> bool:
+    return all(provider == CPU for provider in inference.providers)
+
+
+def load_in_time(name: str, inference: Inference) -> tuple[Pack, Networks]:
+    """A pack and its networks, for a command: within OPEN_DEADLINE_S and MAX_MEMORY_BYTES more.
+
+    Raises
+    ------
+    PackError
+        It cannot be opened, not in time, or not in this memory.
+    """
+
+    def load() -> tuple[Pack, Networks]:
+        pack = open_pack(find_pack(name))
+        return pack, load_networks(pack, inference)
+
+    if not _is_on_cpu(inference):
+        return in_time(name, load, ends=True)
+    with memory_growth_limited(MAX_MEMORY_BYTES):
+        return in_time(name, load, ends=True)
 
 
 class PackLoader:
@@ -83,8 +106,13 @@ class PackLoader:
         self._networks.set(lambda: load_networks(self._pack.get(), self.settings.inference))
 
 
-def in_time(pack: str, work: Callable[[], Value]) -> Value:
+def in_time(pack: str, work: Callable[[], Value], *, ends: bool = False) -> Value:
     """What `work` returns, which opens or runs the networks of a pack, on a thread of its own.
+
+    Parameters
+    ----------
+    ends : whether the process ends if `work` does not return: then the thread keeps its priority,
+        for at the lowest one it may not come to end for half a minute on a machine that is busy
 
     Raises
     ------
@@ -96,7 +124,7 @@ def in_time(pack: str, work: Callable[[], Value]) -> Value:
     result, end_s = _Result(), time.monotonic() + OPEN_DEADLINE_S
     thread = threading.Thread(target=result.set, args=(work,), name="load", daemon=True)
     _start(thread, pack, result)
-    value: Value = _wait(result, thread, end_s, pack)
+    value: Value = _wait(result, thread, end_s, pack, ends=ends)
     return value
 
 
@@ -112,10 +140,13 @@ def _start(thread: threading.Thread, pack: str, *results: _Result) -> None:
             result.fail(no_thread)
 
 
-def _wait(result: _Result, thread: threading.Thread, end_s: float, pack: str) -> Any:  # noqa: ANN401
+def _wait(
+    result: _Result, thread: threading.Thread, end_s: float, pack: str, *, ends: bool = False
+) -> Any:  # noqa: ANN401
     """What `thread` puts into a result; after end_s it is left alone."""
     if not result.done.wait(max(end_s - time.monotonic(), 0.0)):
-        abandon(thread)
+        if not ends:
+            abandon(thread)
         raise PackError(
             f"pack {pack}: does not open within {OPEN_DEADLINE_S:g} s; choose another one, or copy "
             "it to a faster disk"

@@ -27,8 +27,8 @@ from latent_resonance.config.settings import CPU
 from latent_resonance.config.settings import Inference as InferenceSettings
 from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack, PackError
-from latent_resonance.voice.synthesis.external_data import refers_to_other_files
 from latent_resonance.voice.synthesis.loop_span import LoopSpan
+from latent_resonance.voice.synthesis.network_file import why_not_opened
 from latent_resonance.voice.synthesis.run_deadline import is_overdue, run_deadline
 
 FloatArray = NDArray[np.float32]
@@ -168,16 +168,13 @@ def _run_in_time(session: onnxruntime.InferenceSession, output: str, inputs: Inp
     return result
 
 
-def _check_self_contained(path: Path) -> None:
+def _check_file(path: Path) -> None:
     try:
-        external = refers_to_other_files(path)
+        reason = why_not_opened(path)
     except (OSError, ValueError) as error:
         raise PackError(f"{path}: not a network that can be run ({error})") from error
-    if external:
-        raise PackError(
-            f"{path}: keeps weights in another file, which no hash covers; export it with its "
-            "weights inside"
-        )
+    if reason:
+        raise PackError(f"{path}: {reason}")
 
 
 def provider_note(settings: InferenceSettings, provider: str) -> str:
@@ -191,7 +188,7 @@ def provider_note(settings: InferenceSettings, provider: str) -> str:
 
 
 def _session(path: Path, settings: InferenceSettings) -> onnxruntime.InferenceSession:
-    _check_self_contained(path)
+    _check_file(path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = settings.threads
     options.inter_op_num_threads = 1

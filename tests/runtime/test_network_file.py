@@ -1,4 +1,4 @@
-"""Networks that keep weights in another file, wherever in the graph, are refused."""
+"""Networks that need another file, or grow without limit when they are opened, are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from tests.support.audio_measures import settings_of
 from tests.support.fuzz import damaged, fuzz, fuzzed
 
 from latent_resonance.pack import PackError, open_pack
-from latent_resonance.voice.synthesis.external_data import refers_to_other_files
+from latent_resonance.voice.synthesis.network_file import (
+    COMPILED,
+    HAS_FUNCTIONS,
+    IN_ANOTHER_FILE,
+    MAX_FIELDS,
+    why_not_opened,
+)
 from latent_resonance.voice.synthesis.networks import load_networks
 
 
@@ -49,28 +55,85 @@ def with_sparse(model: onnx.ModelProto) -> None:
     model.graph.sparse_initializer.add().values.CopyFrom(external("w"))
 
 
-def with_function(model: onnx.ModelProto) -> None:
-    node = helper.make_node("Constant", [], ["w"], value=external("w"))
-    model.functions.append(
-        helper.make_function("own", "f", [], ["w"], [node], [helper.make_opsetid("", 18)])
-    )
+def with_training(model: onnx.ModelProto) -> None:
+    model.training_info.add().algorithm.initializer.append(external("w"))
 
 
-def test_a_network_with_its_weights_inside_refers_to_no_other_file(pack_folder: Path) -> None:
-    assert not refers_to_other_files(pack_folder / "generator.onnx")
-    assert not refers_to_other_files(pack_folder / "regressor.onnx")
+def with_list_of_tensors(model: onnx.ModelProto) -> None:
+    model.graph.node[0].attribute.append(helper.make_attribute("all", [external("w")]))
+
+
+def with_address_in_memory(model: onnx.ModelProto) -> None:
+    tensor = external("w")
+    tensor.external_data[0].value = "*/_ORT_MEM_ADDR_/*"  # ONNX Runtime's mark for a pointer
+    model.graph.initializer.append(tensor)
+
+
+def with_location_alone(model: onnx.ModelProto) -> None:
+    tensor = external("w")
+    tensor.data_location = TensorProto.DEFAULT
+    model.graph.initializer.append(tensor)
+
+
+def test_a_network_with_its_weights_inside_is_opened(pack_folder: Path) -> None:
+    assert not why_not_opened(pack_folder / "generator.onnx")
+    assert not why_not_opened(pack_folder / "regressor.onnx")
 
 
 @pytest.mark.parametrize(
-    "edit", [with_initializer, with_constant, with_branch, with_sparse, with_function]
+    "edit",
+    [
+        with_initializer,
+        with_constant,
+        with_branch,
+        with_sparse,
+        with_training,
+        with_list_of_tensors,
+        with_address_in_memory,
+        with_location_alone,
+    ],
 )
 def test_weights_in_another_file_are_found_wherever_they_are(
     tmp_path: Path, edit: Callable[[onnx.ModelProto], None]
 ) -> None:
     model = generator_network()
     edit(model)
-    (tmp_path / "n.onnx").write_bytes(model.SerializeToString())
-    assert refers_to_other_files(tmp_path / "n.onnx")
+    assert reason_for(model, tmp_path) == IN_ANOTHER_FILE
+
+
+def reason_for(model: onnx.ModelProto, folder: Path) -> str:
+    (folder / "n.onnx").write_bytes(model.SerializeToString())
+    return why_not_opened(folder / "n.onnx")
+
+
+def test_functions_that_double_each_other_are_refused_before_they_are_inlined(
+    tmp_path: Path,
+) -> None:
+    model = generator_network()
+    opsets = [helper.make_opsetid("own", 1), helper.make_opsetid("", 18)]
+    for i in range(40):  # 2 ** 40 nodes
+        inner = f"f{i - 1}" if i else "Neg"
+        twice = [("x", "half"), ("half", "y")]
+        nodes = [helper.make_node(inner, [a], [b], domain="own" if i else "") for a, b in twice]
+        model.functions.append(helper.make_function("own", f"f{i}", ["x"], ["y"], nodes, opsets))
+    assert reason_for(model, tmp_path) == HAS_FUNCTIONS
+
+
+def test_a_network_that_a_compiler_for_one_device_keeps_elsewhere_is_refused(
+    tmp_path: Path,
+) -> None:
+    model = generator_network()
+    node = helper.make_node("EPContext", ["z"], ["y"], domain="com.microsoft", embed_mode=0)
+    model.graph.node.append(node)
+    assert reason_for(model, tmp_path) == COMPILED
+
+
+def test_nodes_without_number_are_refused_and_not_counted_to_the_end(tmp_path: Path) -> None:
+    small = helper.make_model(helper.make_graph([], "g", [], [])).SerializeToString()
+    nodes = b"\x3a\x80\x80\x80\x04" + b"\x0a\x00" * (1 << 22)  # a graph of empty nodes: 8 MiB
+    (tmp_path / "n.onnx").write_bytes(small + nodes)
+    with pytest.raises(ValueError, match=f"more than {MAX_FIELDS} fields"):
+        why_not_opened(tmp_path / "n.onnx")
 
 
 def test_a_pack_with_weights_beside_its_network_is_refused_although_its_hashes_hold(
@@ -98,7 +161,7 @@ def test_a_network_of_any_bytes_opens_or_is_refused_in_words(tmp_path: Path) -> 
     def check(content: bytes) -> None:
         path.write_bytes(content)
         try:
-            assert refers_to_other_files(path) in (True, False)
+            assert why_not_opened(path) in ("", IN_ANOTHER_FILE, HAS_FUNCTIONS, COMPILED)
         except ValueError as error:
             assert str(error)  # noqa: PT017  one of two valid outcomes
 
