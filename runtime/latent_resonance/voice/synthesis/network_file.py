@@ -70,7 +70,9 @@ def _reason(place: Place, value: int | memoryview) -> str:
         return IN_ANOTHER_FILE
     if place == FUNCTIONS:
         return HAS_FUNCTIONS
-    return COMPILED if place == OPERATOR and value == b"EPContext" else ""
+    if place == OPERATOR and isinstance(value, memoryview) and value.tobytes() == b"EPContext":
+        return COMPILED
+    return ""
 
 
 def walk(
