@@ -6,10 +6,8 @@ everything here goes to standard error.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from typing import NoReturn
 import click
 
 from latent_resonance import LatentResonanceError
+from latent_resonance.linux.process_exit import leave
 from latent_resonance.linux.realtime import set_parent_death_signal
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -71,19 +70,6 @@ def run(command: click.Command, name: str) -> NoReturn:
             log(f"{name}: {line}")
         code = error.exit_code
     leave(code)
-
-
-def leave(code: object) -> NoReturn:
-    """Exit; at once if daemon threads are left.
-
-    Before Python 3.14 such a thread is ended when it comes back from native code while the
-    interpreter finalises, and the C++ code around it (ONNX Runtime's) then aborts the process.
-    """
-    if any(thread.daemon for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else int(code is not None))
-    sys.exit(code)  # type: ignore[arg-type]  # whatever SystemExit carried
 
 
 def _exit_on_signal(number: int, _frame: FrameType | None) -> None:

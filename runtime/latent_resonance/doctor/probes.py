@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from latent_resonance import LatentResonanceError
-from latent_resonance.cli.terminal import leave
 from latent_resonance.config.settings import Settings, load_settings
+from latent_resonance.linux.process_exit import leave
 
 if TYPE_CHECKING:
     from latent_resonance.audio.spectrogram import FloatArray
