@@ -30,7 +30,7 @@ PROBE = f"""
 import sys
 from latent_resonance.voice import pack_loader
 pack_loader.OPEN_DEADLINE_S = {DEADLINE_S}
-from latent_resonance.cli.terminal import leave
+from latent_resonance.linux.process_exit import leave
 from latent_resonance.doctor.probes import main
 leave(main("pack", sys.argv[1]))
 """
