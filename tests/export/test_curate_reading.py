@@ -93,6 +93,23 @@ def test_the_sound_of_a_film_is_read_and_a_silent_film_is_no_sound(tmp_path: Pat
 
 
 @needs_ffmpeg
+def test_of_a_film_with_several_tracks_the_first_that_sounds_is_read(tmp_path: Path) -> None:
+    tracks = ["anullsrc=d=1", "sine=f=440:d=1", "sine=f=880:d=1"]
+
+    def film(name: str, *order: int) -> Recording:
+        inputs = [part for i in order for part in ("-f", "lavfi", "-i", tracks[i])]
+        maps = [part for i in range(len(order)) for part in ("-map", str(i))]
+        make = ["ffmpeg", "-v", "error", *inputs, *maps, "-c:a", "aac", tmp_path / name]
+        subprocess.run(make, check=True)
+        return recording(tmp_path / name)
+
+    silent_first = film("a.mov", 0, 1)
+    assert "track 2 of 2" in " ".join(silent_first.notes)
+    assert np.abs(read_segment(silent_first, 0, 1.0, RATE).audio).max() > 0.05
+    assert not any("track" in note for note in film("b.mov", 1, 2, 0).notes)
+
+
+@needs_ffmpeg
 def test_a_playlist_cannot_name_other_files(tmp_path: Path, play: Play) -> None:
     soundfile.write(tmp_path / "secret.wav", play(1.0, RATE, 1), RATE)
     for name, text in (

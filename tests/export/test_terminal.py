@@ -25,6 +25,20 @@ def test_lines_say_how_far_each_stage_is_and_how_long_it_takes(
     assert printed(22.0, "sampling", 20).startswith("sampling: 40 of 100, "), "it comes again"
 
 
+def test_short_work_can_say_nothing_and_count_from_its_beginning(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now_s = [0.0]
+    show = StageLines(clock=lambda: now_s[0], at_begin=False, absolute=True)
+    for at_s, stage, done in ((0.0, "opening", 0), (9.0, "opening", 50), (10.0, "extracting", 1)):
+        now_s[0] = at_s
+        show(stage, done, 50)
+    assert capsys.readouterr().err == ""
+    now_s[0] = 20.0
+    show("extracting", 25, 50)
+    assert capsys.readouterr().err == "extracting: 25 of 50, 0 min 10 s left\n"
+
+
 def test_the_beginning_of_a_stage_says_no_time() -> None:
     assert time_left(0, 10, 5.0) == time_left(3, 10, 0.5) == ""
 

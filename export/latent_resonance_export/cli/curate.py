@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from latent_resonance_export.cli.terminal import FOLDER, progress_bar, seed_option
+from latent_resonance_export.cli.terminal import (
+    CONSOLE,
+    FOLDER,
+    StageLines,
+    progress_bar,
+    seed_option,
+)
+from latent_resonance_export.progress import ProgressCallback
 
 if TYPE_CHECKING:
     from latent_resonance_export.dataset.result import CurationResult
@@ -201,8 +210,7 @@ def curate(
         one_shots=one_shots,
         seed=seed,
     )
-    with progress_bar() as bar:
-        stages = {s: bar.add_task(s, total=None) for s in ("opening", "extracting")}
+    with curation_progress() as show:
         result = make_dataset(
             sounds,
             output,
@@ -212,9 +220,20 @@ def curate(
             share_held_out=held_out,
             min_difference_db=min_difference,
             jobs=jobs or available_cores(),
-            progress=lambda stage, done, n: bar.update(stages[stage], completed=done, total=n),
+            progress=show,
         )
     _print_result(result, output)
+
+
+@contextmanager
+def curation_progress() -> Iterator[ProgressCallback]:
+    """Shows both stages as bars; lines, for folders that take long, where there is no terminal."""
+    if not CONSOLE.is_terminal:
+        yield StageLines(at_begin=False, absolute=True)
+        return
+    with progress_bar() as bar:
+        tasks = {stage: bar.add_task(stage, total=None) for stage in ("opening", "extracting")}
+        yield lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
 
 
 def _print_result(result: CurationResult, output: Path) -> None:

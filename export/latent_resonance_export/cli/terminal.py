@@ -58,20 +58,33 @@ def stages() -> Iterator[ProgressCallback]:
 
 
 class StageLines:
-    """Prints a line where a stage begins, and then three times a minute how far it is."""
+    """Prints a line where a stage begins, and then three times a minute how far it is.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    Parameters
+    ----------
+    at_begin : whether to print the first line; without it short work prints nothing
+    absolute : whether it is called with how much is done in all, not newly
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        at_begin: bool = True,
+        absolute: bool = False,
+    ) -> None:
+        self._clock, self._at_begin, self._absolute = clock, at_begin, absolute
         self._done: Counter[str] = Counter()
         self._began_s: dict[str, float] = {}
-        self._stage, self._printed_s = "", 0.0
+        self._stage, self._printed_s = "", clock()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Implements ProgressCallback: prints a line if it is due."""
         now_s = self._clock()
         began_s = self._began_s.setdefault(stage, now_s)
-        self._done[stage] += done
-        if stage == self._stage and now_s - self._printed_s < LINE_INTERVAL_S:
+        self._done[stage] = done if self._absolute else self._done[stage] + done
+        begins = self._at_begin and stage != self._stage
+        if not begins and now_s - self._printed_s < LINE_INTERVAL_S:
             return
         self._stage, self._printed_s = stage, now_s
         left = time_left(self._done[stage], total, now_s - began_s)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -28,6 +30,8 @@ MAX_BYTES = 16 << 30  # of the decoded samples: twelve hours of stereo at 48 kHz
 MAX_BLOCK_BYTES = 256 << 20  # of one allocation
 MIN_SCORE = 26  # of 100; at 25 ffprobe has guessed
 NO_INDEX = b"moov atom not found"
+MEAN_VOLUME = re.compile(rb"mean_volume: (-?[\d.]+) dB")
+SILENT_DB, MEASURED_S = -60.0, 600  # of a track, in its first ten minutes
 LIMITS = ("-protocol_whitelist", "file", "-format_whitelist", FORMATS)
 
 
@@ -39,6 +43,7 @@ class Media:
     is_lossy: bool
     licence: str
     author: str
+    tracks: int = 1  # of sound; a film may have several
 
 
 def is_installed() -> bool:
@@ -66,15 +71,34 @@ def probe_media(path: bytes) -> Media | None:
         raise AudioFileError(_last_line(found.stderr))
     if found.returncode or form.get("probe_score", 0) < MIN_SCORE:
         return None
-    streams = (s for s in values.get("streams", []) if s.get("codec_type") == "audio")
+    streams = [s for s in values.get("streams", []) if s.get("codec_type") == "audio"]
     codec = next((str(s.get("codec_name", "unknown")) for s in streams), "")
     tags = {key.lower(): one_line(str(value)) for key, value in form.get("tags", {}).items()}
     author = tags.get("artist") or tags.get("copyright") or ""
-    return Media(codec, not codec.startswith(LOSSLESS), tags.get("license", ""), author)
+    return Media(
+        codec, not codec.startswith(LOSSLESS), tags.get("license", ""), author, len(streams)
+    )
 
 
-def decode(path: bytes, target: Path) -> str:
-    """Writes the first audio stream as float32 WAV; returns why it ended early, or "".
+def audible_track(path: bytes, tracks: int) -> int:
+    """The first track of sound, from 0; if it is silent, the loudest one."""
+    if tracks < 2 or _level_db(path, 0) >= SILENT_DB:
+        return 0
+    levels_db = [_level_db(path, track) for track in range(tracks)]
+    return levels_db.index(max(levels_db))
+
+
+def _level_db(path: bytes, track: int) -> float:
+    """The mean level of the beginning of a track; -inf if it cannot be measured."""
+    measure = ["-map", f"0:a:{track}", "-t", str(MEASURED_S), "-af", "volumedetect"]
+    command = ["ffmpeg", "-nostdin", "-v", "info", *LIMITS, "-i"]
+    done = _run([*command, b"file:" + path, *measure, "-f", "null", "-"], DECODE_S)
+    found = MEAN_VOLUME.search(done.stderr)
+    return float(found[1]) if found else -math.inf
+
+
+def decode(path: bytes, target: Path, track: int = 0) -> str:
+    """Writes a track of sound as float32 WAV; returns why it ended early, or "".
 
     Raises
     ------
@@ -87,7 +111,7 @@ def decode(path: bytes, target: Path) -> str:
     command = ["ffmpeg", "-nostdin", "-v", "error", "-max_alloc", str(MAX_BLOCK_BYTES), *LIMITS]
     # not W64: libsndfile takes ffmpeg's float samples there for integers
     form = ["-c:a", "pcm_f32le", "-f", "wav", "-rf64", "auto"]
-    output = ["-map", "0:a:0", *form, "-fs", str(MAX_BYTES), "-y"]
+    output = ["-map", f"0:a:{track}", *form, "-fs", str(MAX_BYTES), "-y"]
     try:
         done = _run([*command, "-i", b"file:" + path, *output, os.fsencode(beside)], DECODE_S)
         _check_space(done.stderr, beside)

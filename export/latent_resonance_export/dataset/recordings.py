@@ -229,8 +229,9 @@ def _decoded(task: ProbeTask, sha256: str) -> Recording:
         raise AudioFileError(_why_unknown(task))
     if not media.codec:
         raise _NoSuchSoundError(Reason.NOT_SOUND, "a film or an image without sound")
-    target = task.work / f"{sha256}.wav"
-    fault = "" if target.exists() else ffmpeg.decode(task.path, target)
+    target, track = task.work / f"{sha256}.wav", ffmpeg.audible_track(task.path, media.tracks)
+    fault = "" if target.exists() else ffmpeg.decode(task.path, target, track)
+    silent = f"its first track is silent: track {track + 1} of {media.tracks} is used"
     with open_audio(os.fsencode(target)) as file:
         return Recording(
             task.source,
@@ -243,7 +244,7 @@ def _decoded(task: ProbeTask, sha256: str) -> Recording:
             media.author,
             channels=file.channels,
             decoded=os.fsencode(target),
-            notes=(f"decoded by ffmpeg ({media.codec})",),
+            notes=(f"decoded by ffmpeg ({media.codec})", *([silent] if track else [])),
             fault=fault,
         )
 
