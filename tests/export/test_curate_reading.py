@@ -19,7 +19,7 @@ from latent_resonance_export.dataset.audio_reader import find_clipped, read_segm
 from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 from latent_resonance_export.dataset.one_shots import hold, repeat, trimmed
-from latent_resonance_export.dataset.recordings import ProbeTask, Recording, probe
+from latent_resonance_export.dataset.recordings import ProbeTask, Recording, decoded_again, probe
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 
 needs_ffmpeg = pytest.mark.skipif(not ffmpeg.is_installed(), reason="needs the ffmpeg program")
@@ -107,6 +107,27 @@ def test_of_a_film_with_several_tracks_the_first_that_sounds_is_read(tmp_path: P
     assert "track 2 of 2" in " ".join(silent_first.notes)
     assert np.abs(read_segment(silent_first, 0, 1.0, RATE).audio).max() > 0.05
     assert not any("track" in note for note in film("b.mov", 1, 2, 0).notes)
+
+
+@needs_ffmpeg
+def test_a_compressed_recording_goes_on_after_a_gap(tmp_path: Path, play: Play) -> None:
+    soundfile.write(tmp_path / "a.wav", play(SECONDS, RATE, 1), RATE)
+    make = ["ffmpeg", "-v", "error", "-i", tmp_path / "a.wav", tmp_path / "a.mp3"]
+    subprocess.run(make, check=True)
+    content = (tmp_path / "a.mp3").read_bytes()
+    (tmp_path / "a.wav").unlink()
+    half = len(content) // 2
+    (tmp_path / "a.mp3").write_bytes(content[:half] + bytes(3000) + content[half:])
+    damaged = recording(tmp_path / "a.mp3")
+    stopped = read_segment(damaged, 0, SECONDS, RATE)
+    assert stopped.fault
+    again = decoded_again(damaged, tmp_path)
+    assert again is not None
+    assert "damaged" in again.notes[-1]
+    whole = read_segment(again, 0, SECONDS, RATE)
+    assert len(whole.audio) > 1.5 * len(stopped.audio)
+    assert not whole.fault
+    assert decoded_again(again, tmp_path) is None, "it cannot help twice"
 
 
 @needs_ffmpeg

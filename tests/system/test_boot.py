@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import pytest
 from tests.support import faces, systemd_container
 
 from latent_resonance.config.presets import QUALITIES, quality_record
+from latent_resonance.pack import MANIFEST
 
 EYE, VOICE = "latent-resonance-eye", "latent-resonance-voice"
 MONITOR, QUALITY = "latent-resonance-monitor", "latent-resonance-quality"
@@ -253,6 +256,43 @@ def test_after_a_power_cut_it_plays_with_the_same_settings(
     assert site.read_bytes() == before
 
 
+def test_a_pack_of_the_machines_owner_is_added_listed_and_played(
+    machine: systemd_container.Machine,
+) -> None:
+    wait_until_it_plays(machine)
+    write_archive(systemd_container.ROOT / "models/cello", machine.root / "srv/mine.zip")
+    assert "mine: added" in machine.run("latent-resonance", "packs", "add", "/srv/mine.zip").stdout
+    assert (machine.root / "srv/packs/mine/generator.onnx").is_file()
+    listed = machine.run("latent-resonance", "packs", "list").stdout.splitlines()
+    assert {"cello", "voices", "mine"} <= {line.split()[0] for line in listed}
+    site = machine.root / systemd_container.SITE[1:]
+    before = site.read_text()
+    site.write_text(f"{before}pack: mine\n")
+    wait_for_log(machine, "now pack = mine")
+    machine.run("systemctl", "restart", VOICE)  # opened at its start too
+    wait_until_it_plays(machine)
+    assert_audible(machine)
+    site.write_text(before)
+    wait_for_log(machine, "now pack = cello")  # so the voice that started played mine
+
+
+def write_archive(pack: Path, path: Path) -> None:
+    """A ZIP of a pack under another name."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in pack.iterdir():
+            content = file.read_bytes()
+            if file.name == MANIFEST:
+                content = content.replace(b"name: cello", b"name: mine", 1)
+            archive.writestr(f"mine/{file.name}", content)
+
+
+def wait_for_log(machine: systemd_container.Machine, sentence: str) -> None:
+    end_s = time.monotonic() + SYSTEM_S
+    while sentence not in (log := machine.log()):
+        assert time.monotonic() < end_s, (sentence, log)
+        time.sleep(0.5)
+
+
 def test_installing_again_changes_nothing_and_keeps_the_settings(
     machine: systemd_container.Machine,
 ) -> None:
@@ -261,6 +301,7 @@ def test_installing_again_changes_nothing_and_keeps_the_settings(
     done = machine.run(*INSTALL)
     assert "installing" not in done.stderr
     assert (site.read_bytes(), releases(machine)) == before
+    assert "mine " in done.stderr, "the installer lists the packs"
     wait_until_it_plays(machine)
 
 
@@ -325,6 +366,7 @@ def test_uninstalling_leaves_the_settings_and_purging_leaves_nothing(
         *("-not", "-path", "*.service.d*"),
     )
     assert remaining.stdout == ""
+    assert machine.run("ls", "/srv/packs").stdout == "mine\n", "it may be the only copy"
     group = machine.run("getent", "group", "latent-resonance", check=False)
     assert group.returncode != 0
 

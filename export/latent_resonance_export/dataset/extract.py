@@ -11,13 +11,13 @@ import json
 import os
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance_export.dataset.audio_reader import read_segment
+from latent_resonance_export.dataset.audio_reader import Segment, read_segment
 from latent_resonance_export.dataset.clip_measures import bandwidth_hz, fingerprint, measure
 from latent_resonance_export.dataset.dataset import quantise
 from latent_resonance_export.dataset.loops import (
@@ -28,7 +28,7 @@ from latent_resonance_export.dataset.loops import (
     sustain,
 )
 from latent_resonance_export.dataset.one_shots import MIN_S, hold, repeat, trimmed
-from latent_resonance_export.dataset.recordings import Recording
+from latent_resonance_export.dataset.recordings import Recording, decoded_again
 from latent_resonance_export.dataset.rejection import Reason, Rejection, rejection_of
 from latent_resonance_export.dataset.segment import onset_starts, stride_starts
 from latent_resonance_export.dataset.settings import CurationSettings
@@ -180,12 +180,17 @@ class _SegmentProcessor:
         self.rejected: list[Rejection] = []
         first_s = task.number * self.settings.segment_s
         length_s = self.settings.segment_s + self.settings.source_length / self.rate
-        self.segment = read_segment(
-            self.recording, first_s, length_s, self.rate, self.settings.channel
-        )
+        self.segment = self._read(self.recording, first_s, length_s)
+        if self.segment.fault and (again := decoded_again(self.recording, task.work)):
+            other = self._read(again, first_s, length_s)
+            if len(other.audio) > len(self.segment.audio):
+                self.segment = replace(other, note=other.note or again.notes[-1])
         here_s = len(self.segment.audio) / self.rate
         is_last = here_s + first_s >= self.recording.seconds - 1.0
         self.seconds = here_s if is_last else min(here_s, float(self.settings.segment_s))
+
+    def _read(self, recording: Recording, first_s: int, length_s: float) -> Segment:
+        return read_segment(recording, first_s, length_s, self.rate, self.settings.channel)
 
     def clips(self) -> Iterator[FinishedClip]:
         """The clips that are kept."""

@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import soundfile
@@ -247,6 +247,24 @@ def _decoded(task: ProbeTask, sha256: str) -> Recording:
             notes=(f"decoded by ffmpeg ({media.codec})", *([silent] if track else [])),
             fault=fault,
         )
+
+
+def decoded_again(recording: Recording, work: Path) -> Recording | None:
+    """What ffmpeg makes of a compressed recording in which libsndfile met a fault.
+
+    ffmpeg goes on after it. None where that cannot help: without compression, without ffmpeg, or
+    if ffmpeg decoded it before.
+    """
+    if not recording.is_lossy or recording.decoded or not ffmpeg.is_installed():
+        return None
+    target = work / f"{recording.sha256}.wav"
+    try:
+        if not target.exists():
+            ffmpeg.decode(recording.path, target)
+    except AudioFileError:
+        return None
+    notes = (*recording.notes, "damaged: decoded by ffmpeg, which leaves the gap out")
+    return replace(recording, decoded=os.fsencode(target), notes=notes)
 
 
 def _without_ffmpeg(task: ProbeTask) -> tuple[Reason, str]:
