@@ -39,6 +39,8 @@ def open_audio(path: bytes) -> Iterator[soundfile.SoundFile]:
     except soundfile.LibsndfileError as error:
         reason = one_line(error.error_string)
         unknown = "does not exist" in reason or "not recognised" in reason
+        if "nternal error" in reason:  # libsndfile's word for a header that contradicts itself
+            reason = f"its header is damaged ({reason.rstrip('.')})"
         raise AudioFileError(UNKNOWN_FORMAT if unknown else reason) from error
     except TypeError as error:  # soundfile asks for the rate of *.raw
         raise AudioFileError(UNKNOWN_FORMAT) from error

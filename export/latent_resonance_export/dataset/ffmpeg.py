@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import soundfile
+
 from latent_resonance_export.dataset.audio_file import AudioFileError, one_line
 
 FORMATS = (
@@ -27,6 +29,7 @@ FORMATS = (
 LOSSLESS = ("pcm_", "flac", "alac", "ape", "wavpack", "tta", "tak", "shorten", "mlp", "truehd")
 PROBE_S, DECODE_S = 30, 400  # limits of time
 MAX_BYTES = 16 << 30  # of the decoded samples: twelve hours of stereo at 48 kHz
+MIN_MISSING_S = 0.5  # a lossy coder adds and removes less at the ends
 MAX_BLOCK_BYTES = 256 << 20  # of one allocation
 MIN_SCORE = 26  # of 100; at 25 ffprobe has guessed
 NO_INDEX = b"moov atom not found"
@@ -44,6 +47,7 @@ class Media:
     licence: str
     author: str
     tracks: int = 1  # of sound; a film may have several
+    seconds: float = 0.0  # according to its header, or estimated from its size; 0 if unknown
 
 
 def is_installed() -> bool:
@@ -59,7 +63,7 @@ def probe_media(path: bytes) -> Media | None:
     AudioFileError
         It was interrupted before its index was written.
     """
-    entries = "stream=codec_type,codec_name:format=probe_score:format_tags"
+    entries = "stream=codec_type,codec_name:format=probe_score,duration:format_tags"
     command = ["ffprobe", "-v", "error", *LIMITS, "-of", "json", "-show_entries", entries]
     found = _run([*command, "--", b"file:" + path], PROBE_S)
     try:
@@ -76,7 +80,12 @@ def probe_media(path: bytes) -> Media | None:
     tags = {key.lower(): one_line(str(value)) for key, value in form.get("tags", {}).items()}
     author = tags.get("artist") or tags.get("copyright") or ""
     return Media(
-        codec, not codec.startswith(LOSSLESS), tags.get("license", ""), author, len(streams)
+        codec,
+        not codec.startswith(LOSSLESS),
+        tags.get("license", ""),
+        author,
+        len(streams),
+        float(form.get("duration", 0.0)),
     )
 
 
@@ -97,8 +106,12 @@ def _level_db(path: bytes, track: int) -> float:
     return float(found[1]) if found else -math.inf
 
 
-def decode(path: bytes, target: Path, track: int = 0) -> str:
+def decode(path: bytes, target: Path, track: int = 0, seconds: float = 0.0) -> str:
     """Writes a track of sound as float32 WAV; returns why it ended early, or "".
+
+    Parameters
+    ----------
+    seconds : its length according to its header, 0 if unknown
 
     Raises
     ------
@@ -123,7 +136,16 @@ def decode(path: bytes, target: Path, track: int = 0) -> str:
         beside.unlink(missing_ok=True)
     if cut:
         return f"it is longer than {MAX_BYTES >> 30} GiB when decoded"
-    return _last_line(done.stderr) if done.returncode else ""
+    if done.returncode:
+        return _last_line(done.stderr)
+    return _shortfall(target, seconds) if done.stderr else ""
+
+
+def _shortfall(target: Path, seconds: float) -> str:
+    """What is missing of a file that was decoded with errors: ffmpeg succeeds if it is cut off."""
+    missing_s = seconds - soundfile.info(target).duration
+    ends = f"it ends {missing_s:.1f} s earlier than its header states"
+    return ends if missing_s > MIN_MISSING_S else ""
 
 
 def _run(command: list[str | bytes], limit_s: float) -> subprocess.CompletedProcess[bytes]:

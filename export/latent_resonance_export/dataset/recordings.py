@@ -24,6 +24,7 @@ from latent_resonance_export.dataset.audio_file import (
     open_audio,
 )
 from latent_resonance_export.dataset.content import HEAD_BYTES, describe_content
+from latent_resonance_export.dataset.ogg_chain import is_chained
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 from latent_resonance_export.dataset.unfinished_header import missing_lengths
 
@@ -34,6 +35,8 @@ PROMISING = {  # suffixes that promise a sound: such a file is broken if nothing
 }
 TABLES = {"licenses.csv", "licences.csv"}
 SIDECARS = (".license", ".licence")
+UNKNOWN_CODECS = {"unknown", "none"}  # as ffprobe names them
+FIRST_OF_CHAIN = "other recordings follow in it: install ffmpeg to read them"
 COMPLETED = "its header was never finished: length from the file"
 LARGE_FILES = {"RF64 (RIFF 64)", "W64 (SoundFoundry WAVE 64)"}  # ffmpeg reads them unfinished
 LOSSY = {"MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I", "VORBIS", "OPUS"}
@@ -184,7 +187,7 @@ def _checked(recording: Recording) -> Recording:
 
 
 def _probe_with_libsndfile(task: ProbeTask, sha256: str) -> Recording | None:
-    """The recording as libsndfile finds it; None if it does not know the format.
+    """The recording as libsndfile finds it; None if it does not know the format, or not all of it.
 
     Raises
     ------
@@ -192,6 +195,9 @@ def _probe_with_libsndfile(task: ProbeTask, sha256: str) -> Recording | None:
         There are no samples.
     """
     path = Path(os.fsdecode(task.path))
+    chained = is_chained(path)
+    if chained and ffmpeg.is_installed():
+        return None
     try:
         with open_audio(task.path) as file:
             found = Recording(
@@ -204,7 +210,10 @@ def _probe_with_libsndfile(task: ProbeTask, sha256: str) -> Recording | None:
                 one_line(file.license),
                 one_line(file.artist or file.copyright),
                 channels=file.channels,
-                notes=(COMPLETED,) if missing_lengths(path) else (),
+                notes=(
+                    *([COMPLETED] if missing_lengths(path) else []),
+                    *([FIRST_OF_CHAIN] if chained else []),
+                ),
             )
             kind = file.format_info
     except AudioFileError:
@@ -230,7 +239,9 @@ def _decoded(task: ProbeTask, sha256: str) -> Recording:
     if not media.codec:
         raise _NoSuchSoundError(Reason.NOT_SOUND, "a film or an image without sound")
     target, track = task.work / f"{sha256}.wav", ffmpeg.audible_track(task.path, media.tracks)
-    fault = "" if target.exists() else ffmpeg.decode(task.path, target, track)
+    if media.codec in UNKNOWN_CODECS:
+        raise AudioFileError("its header states a coding of samples that nothing here can decode")
+    fault = ffmpeg.decode(task.path, target, track, media.seconds) if not target.exists() else ""
     silent = f"its first track is silent: track {track + 1} of {media.tracks} is used"
     with open_audio(os.fsencode(target)) as file:
         return Recording(

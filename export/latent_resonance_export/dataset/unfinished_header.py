@@ -1,8 +1,8 @@
 """Completes headers that a recorder never finished: their lengths are taken from the file.
 
-A recorder writes the length of a WAV or AIFF file when it stops. After a power cut it is still 0,
-or the placeholder of a stream. The file itself is never changed: `CompletedFile` replaces the
-fields while it is read.
+A recorder writes the length of a WAV, RF64 or AIFF file when it stops. After a power cut it is
+still 0, or the placeholder of a stream. The file itself is never changed: `CompletedFile` replaces
+the fields while it is read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import BinaryIO
 UNFINISHED = {0, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFE, 0xFFFFFFFF}  # of the length of a data chunk
 MAX_SIZE = 0xFFFFFFF0  # bytes; RIFF and FORM cannot state more
 MAX_CHUNKS = 100  # read before the data; a file of nothing but chunks is no recording
+UNFINISHED_64 = {0, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF}  # the same of RF64
 AIFF_DATA_HEADER = 8  # bytes of offset and block size before the samples
 
 Patches = dict[int, bytes]  # position in the file to the bytes that belong there
@@ -30,10 +31,12 @@ class _Chunk:
 
 
 def missing_lengths(path: Path) -> Patches:
-    """The fields that complete the header of a WAV or AIFF file; none if it is complete."""
+    """The fields that complete the header of a WAV, RF64 or AIFF file; none if it is complete."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(12)
+        if head[:4] in {b"RF64", b"BW64"}:
+            return _missing_lengths_64(file, size)
         order = {b"RIFF": "<", b"FORM": ">"}.get(head[:4])
         if order is None or head[8:] not in {b"WAVE", b"AIFF", b"AIFC"} or size > MAX_SIZE:
             return {}
@@ -47,6 +50,19 @@ def missing_lengths(path: Path) -> Patches:
         length = struct.Struct(f"{order}I").pack
         patches = {4: length(size - 8), data.at - 4: length(size - data.at)}
         return patches | (_aiff_frames(file, chunks, size - data.at) if order == ">" else {})
+
+
+def _missing_lengths_64(file: BinaryIO, size: int) -> Patches:
+    """The same of an RF64 or BW64 file (EBU Tech 3306), whose chunk ds64 has the lengths."""
+    chunks = {chunk.name: chunk for chunk in _chunks(file, "<", 12, size)}
+    lengths, data = chunks.get(b"ds64"), chunks.get(b"data")
+    if lengths is None or data is None or lengths.size < 24 or data.at >= size:
+        return {}
+    file.seek(lengths.at + 8)
+    if struct.unpack("<Q", file.read(8))[0] not in UNFINISHED_64:
+        return {}
+    # libsndfile knows only the older name of the same format
+    return {0: b"RF64", lengths.at: struct.pack("<QQ", size - 8, size - data.at)}
 
 
 def _chunks(file: BinaryIO, order: str, at: int, end: int) -> Iterator[_Chunk]:
