@@ -26,8 +26,8 @@ A generator that was trained elsewhere is given by its code and its weights:
   latent-resonance-export convert --checkpoint model.pt \\
       --factory package.module:function --dataset datasets/mine -o models/mine
 The weights are a .pt that torch.save wrote, a .safetensors, or a local Hugging
-Face folder with one of them; prefixes of wrappers (module., _orig_mod.,
-generator., netG., ema.) are removed.
+Face folder with them; what precedes the names of the weights (module.,
+generator., netG., ema.) is removed.
 A .pkl of StyleGAN2-ADA, or of StyleGAN3 with --cfg=stylegan2, needs no --factory:
 its averaged weights are read, and no code in it is executed. Nor does a TorchScript
 archive (torch.jit.save): its graph is read by a process with limits, and interpreted.

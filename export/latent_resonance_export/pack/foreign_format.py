@@ -48,7 +48,7 @@ def _kind_of_zip(path: Path) -> str:
         return "the beginning of one: download it again"
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
-    if any(name.endswith("/data.pkl") for name in names):
+    if any(name.endswith("/data.pkl") or "/code/" in name for name in names):
         return ""
     if "model.weights.h5" in names:
         return "a Keras network"
