@@ -64,8 +64,9 @@ def test_every_dependency_is_a_component(bill: dict[str, Any]) -> None:
 
 
 # What CycloneDX 1.6 requires of the objects in a bill, and allows in them (`additionalProperties`
-# is false there). The official validator, cyclonedx-python-lib 11.12.0, finds no error in a bill of
-# 26 components; it is not installed for this: 27 packages, and minutes for a whole bill.
+# is false there). The whole bill, of 181 components and 3,326 artifacts, was also valid against the
+# official schema (of cyclonedx-python-lib 11.12.0, by jsonschema-rs 0.61.0, formats included, in
+# 0.1 s), which found each of six faults put into it. Neither is installed for this test.
 KEYS = {
     "bill": ("bomFormat specVersion", "serialNumber version metadata components dependencies"),
     "metadata": ("", "component"),
