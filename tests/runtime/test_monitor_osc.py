@@ -25,6 +25,7 @@ from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request, RequestE
 from latent_resonance.link.telemetry import Energies
 from latent_resonance.monitor.osc import (
     MAX_PACKETS_PER_S,
+    MAX_REQUESTS_PER_S,
     OscReceiver,
     OscSender,
     needs_senders,
@@ -236,6 +237,8 @@ def test_a_valid_message_becomes_a_request(address: str, value: object, expected
         ("/latent/override/mouth_open", [math.inf]),
         ("/latent/override/mouth_open", [7.0]),
         ("/latent/override/mouth_open", ["wide"]),
+        ("/latent/override/mouth_open", [0.5, 0.6]),
+        ("/latent/overridemouth_open", [0.5]),
     ],
 )
 def test_an_invalid_message_is_counted_and_ignored(address: str, values: list[object]) -> None:
@@ -289,6 +292,21 @@ def test_packets_over_the_rate_are_counted_and_ignored() -> None:
     controller.clock.now_s += 1.0
     controller.send("/latent/muted", 1)
     assert controller.requested()[-1] == ("muted", True)
+
+
+def test_requests_in_bundles_are_limited_as_well_and_overrides_are_not() -> None:
+    controller, bundle = Controller(), OscBundleBuilder(IMMEDIATELY)
+    for name in ["volume_db", *(f"override/{feature}" for feature in FEATURES)] * 4:
+        message = OscMessageBuilder(f"/latent/{name}")
+        message.add_arg(-0.5 if name == "volume_db" else 0.0)
+        bundle.add_content(message.build())
+    for _ in range(MAX_REQUESTS_PER_S // 2):
+        controller.receiver.datagram_received(bundle.build().dgram, HERE)
+    asked = [kind for kind, _ in controller.requested()]
+    assert asked.count("volume_db") == MAX_REQUESTS_PER_S
+    assert controller.receiver.ignored["rate limit"] == MAX_REQUESTS_PER_S
+    (overrides,) = (value for kind, value in controller.requested() if kind == "override")
+    assert set(overrides) == set(FEATURES)
 
 
 def test_only_configured_senders_are_accepted() -> None:

@@ -26,10 +26,12 @@ from latent_resonance.monitor.addresses import IPAddress, parse_address
 from latent_resonance.monitor.lookup import Lookup
 
 ROOT = "/latent"
+OVERRIDE = f"{ROOT}/override"
 MAX_PACKET = 4096  # bytes
 BUNDLE, BUNDLE_HEAD = b"#bundle\0", 16  # bytes, with the time tag (OSC 1.0)
 MAX_NESTING = 4  # bundles within bundles
 MAX_PACKETS_PER_S = 500  # the rest of a second is dropped
+MAX_REQUESTS_PER_S = 500  # to the voice; a packet can have a hundred messages
 OVERRIDE_INTERVAL_S = 1 / 60  # between override requests to the voice
 SWITCHES = ("muted", "standby", "quiet", "correcting")
 Value = bool | int | float | str | None
@@ -168,6 +170,22 @@ class Senders:
         return {parse_address(found[0]) for name in self._names for _, found in name.found} - {None}
 
 
+class Rate:
+    """Counts what happens in each second of a clock, up to a limit."""
+
+    def __init__(self, clock: Callable[[], float], most: int) -> None:
+        self._clock, self._most = clock, most
+        self._second, self._count = -math.inf, 0
+
+    def is_exceeded(self) -> bool:
+        """Count one more; whether that is more than the limit."""
+        second = math.floor(self._clock())
+        if second != self._second:
+            self._second, self._count = second, 0
+        self._count += 1
+        return self._count > self._most
+
+
 def needs_senders(settings: Osc) -> bool:
     """Whether OSC would listen to a network without knowing to whom."""
     if settings.listen is None or settings.senders:
@@ -201,7 +219,8 @@ class OscReceiver(asyncio.DatagramProtocol):
         self._send, self._clock, self._count = send, clock, count
         self._senders = Senders(settings.senders, clock, log)
         self.ignored: Counter[str] = Counter()
-        self._second, self._packets = -math.inf, 0
+        self._packets = Rate(clock, MAX_PACKETS_PER_S)
+        self._requests = Rate(clock, MAX_REQUESTS_PER_S)
         self._overrides: dict[str, tuple[float, float]] = {}  # value, expiry
         self._sent_s, self._changed = -math.inf, False
 
@@ -210,7 +229,7 @@ class OscReceiver(asyncio.DatagramProtocol):
         sender = str(addr[0])
         if not self._senders.accepts(sender):
             self._ignore("unknown sender", sender)
-        elif self._over_rate():
+        elif self._packets.is_exceeded():
             self._ignore("rate limit", sender)
         else:
             for address, values in self._parse(data, sender):
@@ -241,13 +260,6 @@ class OscReceiver(asyncio.DatagramProtocol):
             self._changed, self._sent_s = False, now_s
             self._send(Request("override", {name: value for name, (value, _) in current.items()}))
 
-    def _over_rate(self) -> bool:
-        second = math.floor(self._clock())
-        if second != self._second:
-            self._second, self._packets = second, 0
-        self._packets += 1
-        return self._packets > MAX_PACKETS_PER_S
-
     def _parse(self, data: bytes, sender: str) -> list[tuple[str, list[Value]]]:
         if len(data) <= MAX_PACKET and is_well_formed(data):
             with contextlib.suppress(Exception):  # a third-party parser on untrusted data
@@ -257,17 +269,21 @@ class OscReceiver(asyncio.DatagramProtocol):
 
     def _handle(self, address: str, values: list[Value], sender: str) -> None:
         try:
-            if address.startswith(f"{ROOT}/override"):
-                self._set_override(address.removeprefix(f"{ROOT}/override"), values)
+            if address == OVERRIDE or address.startswith(f"{OVERRIDE}/"):
+                self._set_override(address, values)
+            elif self._requests.is_exceeded():
+                self._ignore("rate limit", sender)
             else:
                 kind = address.removeprefix(f"{ROOT}/")
                 self._send(parse_request({kind: _argument(address, values)}))
         except RequestError:
             self._ignore("invalid", sender)
 
-    def _set_override(self, leaf: str, values: list[Value]) -> None:
-        """Set the override of a feature; no value, or nil, removes it (or all, without a leaf)."""
-        name = leaf.removeprefix("/")
+    def _set_override(self, address: str, values: list[Value]) -> None:
+        """Set the override of a feature; no value, or nil, removes it (or all, without a name)."""
+        name = address.removeprefix(OVERRIDE).removeprefix("/")
+        if len(values) > 1:
+            raise RequestError(f"{address!r:.80}: more than one value")
         if not name and not values:
             self._overrides = {}
         elif not values or values[0] is None:
