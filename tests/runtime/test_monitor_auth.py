@@ -160,3 +160,14 @@ def test_the_token_path_is_configured_or_the_units_or_the_users() -> None:
     user_state = token_path(None, {"XDG_STATE_HOME": "/state"})
     assert user_state == Path("/state/latent-resonance/monitor-token")
     assert os.fspath(token_path(None, {})).startswith(os.fspath(Path.home()))
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_or_an_endless_file_for_a_token_is_refused_and_not_waited_for(
+    tmp_path: Path,
+) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("pipe", "endless"):
+        with pytest.raises(TokenError, match="no regular file"):
+            load_or_create_token(tmp_path / name)

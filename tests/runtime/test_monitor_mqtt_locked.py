@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +174,43 @@ def test_an_unusable_file_is_an_error_before_anything_starts(
         MqttPublisher(Mqtt(host="127.0.0.1", port=free_port(), **changes), print, ID)
     assert sentence in str(caught.value)
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("content", [b"", b"\nsecret\n", b"\xef\xbb\xbf\r\n", b"x" * 5000])
+def test_a_file_without_a_password_in_its_first_line_is_refused(
+    tmp_path: Path, content: bytes
+) -> None:
+    write_password(tmp_path / "password", content)
+    settings = Mqtt(host="127.0.0.1", password_file=str(tmp_path / "password"))
+    with pytest.raises(SettingsError, match=r"password_file: .*should hold|first line is blank"):
+        MqttPublisher(settings, print, ID)
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_for_a_password_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "password", 0o600)
+    settings = Mqtt(host="127.0.0.1", password_file=str(tmp_path / "password"))
+    with pytest.raises(SettingsError, match="no regular file"):
+        MqttPublisher(settings, print, ID)
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x15\x03\x01"])
+def test_what_is_no_broker_is_named_once(make: Callable[..., Instrument], answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=answer_each, args=(server, answer), daemon=True).start()
+        instrument = make(server.getsockname()[1])
+        assert instrument.publish_until(lambda: instrument.log)
+        time.sleep(1.5)  # it retries without logging again
+        (line,) = instrument.log
+        assert "ends the connection without an answer" in line
+        assert "monitor.mqtt.tls" in line
+
+
+def answer_each(server: socket.socket, answer: bytes) -> None:
+    """Send the same bytes to whoever connects, and hang up."""
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)

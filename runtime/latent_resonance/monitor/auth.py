@@ -16,6 +16,7 @@ import stat
 from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
 from latent_resonance import LatentResonanceError
@@ -24,6 +25,7 @@ from latent_resonance.monitor.addresses import prefix_of
 
 TOKEN_BYTES = 24  # 192 bits, 32 characters
 MIN_TOKEN_LENGTH = 16  # characters
+MAX_SECRET = 4096  # characters
 FREE_ATTEMPTS = 5
 MAX_BACKOFF_S = 300.0
 FAILURES_EXPIRE_S = 3600.0
@@ -31,7 +33,7 @@ MAX_PREFIXES = 4096  # whose failures are remembered; the one that failed longes
 
 
 class SecretFileError(OSError):
-    """Others than its owner and group can read a file with a secret."""
+    """Others than its owner and group can read a file with a secret, or it is no such file."""
 
 
 class TokenError(LatentResonanceError):
@@ -97,18 +99,32 @@ def read_secret(path: Path) -> str:
     Raises
     ------
     SecretFileError
-        Every user can read or write it.
+        Every user can read or write it, or it is no file of at most MAX_SECRET characters.
     OSError, ValueError
         It cannot be read, or is not UTF-8.
     """
-    with path.open(encoding="utf-8-sig") as file:
+    with _opened(path) as file:
         mode = os.fstat(file.fileno()).st_mode
         if mode & (stat.S_IROTH | stat.S_IWOTH):
             raise SecretFileError(
                 f"every user can read or write it (mode {stat.S_IMODE(mode):04o}); "
                 f"chmod o-rwx {path}, and change the secret"
             )
-        return file.read()
+        return _secret_in(file)
+
+
+def _secret_in(file: IO[str]) -> str:
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        raise SecretFileError("it is no regular file; write the secret into one")
+    text = file.read(MAX_SECRET + 1)
+    if len(text) > MAX_SECRET:
+        raise SecretFileError(f"it has more than {MAX_SECRET} characters; it should hold a secret")
+    return text
+
+
+def _opened(path: Path) -> IO[str]:
+    """The opened file; also a pipe, which else would wait for whoever writes into it."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), encoding="utf-8-sig")
 
 
 def read_token(path: Path) -> str:
@@ -120,7 +136,8 @@ def read_token(path: Path) -> str:
         It cannot be read, or is too short.
     """
     try:
-        token = path.read_text(encoding="utf-8-sig").strip()
+        with _opened(path) as file:
+            token = _secret_in(file).strip()
         token.encode("ascii")
     except (OSError, ValueError) as error:
         reason = f"{path}: cannot be read ({error}); remove it to have a new one created"

@@ -85,7 +85,7 @@ class MqttPublisher:
         self._reconnect_s = reconnect_s
         self._visits = ThrottledCount(VISITS_S)
         self._last_state, self._due_s = ("", ""), 0.0  # when to publish it again
-        self._online = False
+        self._online = self._answered = False  # the latter of this connection: yes or no
         self._in_flight: MQTTMessageInfo | None = None
         self._client = self._connecting_client(reconnect_s)
 
@@ -152,6 +152,7 @@ class MqttPublisher:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._answered = True
         if reason.is_failure:
             self._log_once(
                 f"refuses the connection: {reason}; see monitor.mqtt.username and password_file"
@@ -187,6 +188,12 @@ class MqttPublisher:
         _properties: Properties | None,
     ) -> None:
         was_online, self._online = self._online, False
+        answered, self._answered = self._answered, False
+        if reason.is_failure and not answered:
+            self._log_once(
+                "ends the connection without an answer; see whether monitor.mqtt.port is a "
+                "broker's, and monitor.mqtt.tls"
+            )
         if not (was_online and reason.is_failure):
             return
         self._count_short_connection()
@@ -229,13 +236,17 @@ def _password(file: str | None) -> str | None:
     if file is None:
         return None
     try:
-        return (read_secret(Path(file)).splitlines() or [""])[0]
+        password = read_secret(Path(file)).partition("\n")[0]
     except SecretFileError as error:
         raise SettingsError([f"monitor.mqtt.password_file: {file}: {error}"]) from error
     except (OSError, ValueError) as error:
         raise SettingsError(
             [f"monitor.mqtt.password_file: {file} cannot be read: {error}"]
         ) from error
+    if not password:
+        rule = "its first line is blank; write the password there, or remove the setting"
+        raise SettingsError([f"monitor.mqtt.password_file: {file}: {rule}"])
+    return password
 
 
 def _tls_context(ca_file: str | None) -> ssl.SSLContext:
