@@ -7,7 +7,7 @@ umask 022
 cd "$(dirname "$0")/../.."
 
 DEBIAN=trixie
-BASE="systemd-sysv dbus udev kmod linux-image-arm64 initramfs-tools overlayroot systemd-boot-efi alsa-utils"
+BASE="systemd-sysv dbus udev kmod linux-image-arm64 initramfs-tools zstd overlayroot systemd-boot-efi alsa-utils"
 INSTALLED="python3 python3-venv ca-certificates libportaudio2"
 OPTIONS="root=PARTLABEL=root rootfstype=squashfs overlayroot=tmpfs:recurse=0 quiet panic=10"
 MIB=1048576
@@ -49,7 +49,9 @@ clean_up() {
     [ -n "$keep" ] || rm -rf --one-file-system "$folder"
 }
 
-# Debian, with a boot that can read a compressed root.
+# Debian, with a boot that can read a compressed root. Packing the initial file system takes long on
+# an emulated processor, so update-initramfs is diverted until all packages are configured: it then
+# runs once, and not for the kernel, for overlayroot and for our modules.
 install_debian() {
     [ ! -e "$folder/debian" ] || return 0
     log "Debian $DEBIAN, arm64"
@@ -57,8 +59,12 @@ install_debian() {
     # shellcheck disable=SC2016 # the hooks' own argument: the root
     mmdebstrap -q --mode=root --variant=minbase --architectures=arm64 \
         --include="$(echo "$BASE $INSTALLED" | tr ' ' ',')" \
+        --essential-hook='chroot "$1" dpkg-divert --quiet --local --rename --add /usr/sbin/update-initramfs' \
+        --essential-hook='ln -s /bin/true "$1/usr/sbin/update-initramfs"' \
+        --customize-hook='rm "$1/usr/sbin/update-initramfs"' \
+        --customize-hook='chroot "$1" dpkg-divert --quiet --local --rename --remove /usr/sbin/update-initramfs' \
         --customize-hook='printf "squashfs\nloop\n" >>"$1/etc/initramfs-tools/modules"' \
-        --customize-hook='chroot "$1" update-initramfs -u' "$DEBIAN" "$root"
+        --customize-hook='chroot "$1" update-initramfs -c -k all' "$DEBIAN" "$root"
     touch "$folder/debian"
 }
 
