@@ -52,6 +52,13 @@ def request_idle_priority(thread_id: int) -> None:
         os.sched_setscheduler(thread_id, os.SCHED_IDLE, os.sched_param(0))
 
 
+def end_idle_priority(thread_id: int) -> None:
+    """Undo `request_idle_priority`, where this user may (LimitNICE=0, or CAP_SYS_NICE)."""
+    with contextlib.suppress(OSError):  # it has ended, or the user may not
+        if os.sched_getscheduler(thread_id) == os.SCHED_IDLE:
+            os.sched_setscheduler(thread_id, os.SCHED_OTHER, os.sched_param(0))
+
+
 def has_realtime_priority(pid: int) -> bool:
     """Whether the main thread of a process has real-time priority."""
     try:
