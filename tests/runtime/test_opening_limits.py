@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import resource
 import subprocess
 import sys
@@ -34,6 +34,20 @@ from latent_resonance.linux.process_exit import leave
 from latent_resonance.doctor.probes import main
 leave(main("pack", sys.argv[1]))
 """
+# Linux counts what the parent has in memory too, and a process of pytest's has a gigabyte.
+MEASURE = """
+import json, os, subprocess, sys
+process = subprocess.Popen(
+    [sys.executable, "-c", *sys.argv[1:]],
+    stdout=subprocess.PIPE,
+    stderr=subprocess.STDOUT,
+    text=True,
+)
+*_, line = process.stdout.read().splitlines()
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(json.dumps([process.returncode, line, usage.ru_maxrss * 1024]))
+"""
 
 
 class Ended(NamedTuple):
@@ -48,17 +62,13 @@ class Ended(NamedTuple):
 def ended(script: str, *arguments: str) -> Ended:
     """Run Python code in a process of its own."""
     began_s = time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, script, *arguments],
+        capture_output=True,
         text=True,
+        check=True,
     )
-    assert process.stdout is not None
-    *_, line = process.stdout.read().splitlines()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = code = os.waitstatus_to_exitcode(status)
-    return Ended(code, line, usage.ru_maxrss * 1024, time.monotonic() - began_s)
+    return Ended(*json.loads(done.stdout), time.monotonic() - began_s)
 
 
 def with_generator(folder: Path, change: Callable[[onnx.ModelProto], onnx.ModelProto]) -> Path:

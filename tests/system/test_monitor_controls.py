@@ -59,7 +59,9 @@ def test_the_test_tone_and_the_volume_have_their_levels(visit: Any, gallery: Gal
         opened.page.wait_for_selector(f"#volume-value:has-text('{volume} dB')")
         opened.page.click("text=test tone")
         time.sleep(0.6)
-        levels.append(level_at_db(gallery.record(0.8), FREQUENCY_HZ))
+        # one gap, on a machine that is busy with other tests, does not count
+        parts = np.split(gallery.record(1.2), 3)
+        levels.append(max(level_at_db(part, FREQUENCY_HZ) for part in parts))
         time.sleep(1.5)
     each_db = LEVEL_DB - TWO_SPEAKERS_DB
     assert levels[0] == pytest.approx(each_db, abs=1.0)
