@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from tests.support.recordings import SECONDS, needs_ffmpeg, opened, recording, samples
 from tests.support.small_loops import RATE, Play
 
-from latent_resonance_export.dataset import ffmpeg
-from latent_resonance_export.dataset.audio_reader import read_segment
 from latent_resonance_export.dataset.recordings import (
     COMPLETED,
     FIRST_OF_CHAIN,
-    ProbeTask,
-    Recording,
-    probe,
 )
 from latent_resonance_export.dataset.rejection import Rejection
-
-needs_ffmpeg = pytest.mark.skipif(not ffmpeg.is_installed(), reason="needs the ffmpeg program")
-SECONDS = 3.0
-
-
-def opened(path: Path) -> Recording | Rejection:
-    return probe(ProbeTask(path.name, os.fsencode(path), path.parent))
-
-
-def recording(path: Path) -> Recording:
-    result = opened(path)
-    assert isinstance(result, Recording), result
-    return result
-
-
-def samples(path: Path) -> np.ndarray:
-    return read_segment(recording(path), 0, SECONDS, RATE).audio
 
 
 def without_length_64(path: Path, name: bytes = b"RF64") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import subprocess
 from dataclasses import replace
@@ -12,32 +11,15 @@ import numpy as np
 import pytest
 import soundfile
 from scipy.signal import welch
+from tests.support.recordings import SECONDS, needs_ffmpeg, opened, recording, samples
 from tests.support.small_loops import RATE, SETTINGS, Play
 
-from latent_resonance_export.dataset import ffmpeg
 from latent_resonance_export.dataset.audio_reader import find_clipped, read_segment
 from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 from latent_resonance_export.dataset.one_shots import hold, repeat, trimmed
-from latent_resonance_export.dataset.recordings import ProbeTask, Recording, decoded_again, probe
+from latent_resonance_export.dataset.recordings import Recording, decoded_again
 from latent_resonance_export.dataset.rejection import Reason, Rejection
-
-needs_ffmpeg = pytest.mark.skipif(not ffmpeg.is_installed(), reason="needs the ffmpeg program")
-SECONDS = 3.0
-
-
-def opened(path: Path) -> Recording | Rejection:
-    return probe(ProbeTask(path.name, os.fsencode(path), path.parent))
-
-
-def recording(path: Path) -> Recording:
-    result = opened(path)
-    assert isinstance(result, Recording), result
-    return result
-
-
-def samples(path: Path, channel: str = "auto") -> np.ndarray:
-    return read_segment(recording(path), 0, SECONDS, RATE, channel).audio
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
