@@ -11,18 +11,20 @@ from functools import cache
 
 import numpy as np
 import pytest
-from tests.bench import visitors
+from tests.bench.seeing.bench import ALL_OF_IT as ALWAYS
+from tests.bench.seeing.bench import TRACKERS, differences
+from tests.bench.seeing.clip_tables import CLIP_LIMITS
+from tests.bench.seeing.film_tables import ALIKE, RANGE_LIMITS
 from tests.support import clips, composed_films, film_pictures, films
-from tests.support.readings import Reading, alike, limit, read, value_of
+from tests.support.readings import Reading, alike, limit, read, statistic, value_of
 
 from latent_resonance.config.settings import Settings, TrackerName
 from latent_resonance.eye.camera.clip import images_of_clip
 
 RATE = 15.0
-LIGHT, MEDIAPIPE = visitors.TRACKERS[1], visitors.TRACKERS[0]
-ALWAYS = visitors.ALL_OF_IT
+MEDIAPIPE, LIGHT = TRACKERS
 NEAR = film_pictures.AS_IT_IS
-BOTH = pytest.mark.parametrize("tracker", visitors.TRACKERS)
+BOTH = pytest.mark.parametrize("tracker", TRACKERS)
 
 
 @cache
@@ -120,10 +122,10 @@ def test_mouth_and_brows_are_the_same_from_a_metre_and_a_half(name: str) -> None
     far = reading_of(name, LIGHT, film_pictures.View(40, (0.8, 0.2)))
     near = reading_of(name, LIGHT)
     assert_due(films.FOUND, far)
-    for sentence in visitors.RANGE_LIMITS:
+    for sentence in RANGE_LIMITS:
         due = limit(sentence)
-        apart = visitors.differences(far, near, due.source, films.FILMS[name].window_s)
-        assert due.met(visitors.statistic(apart, due.statistic)), sentence
+        apart = differences(far, near, due.source, films.FILMS[name].window_s)
+        assert due.met(statistic(apart, due.statistic)), sentence
 
 
 @pytest.mark.slow
@@ -149,7 +151,7 @@ def test_the_nearer_of_two_people_plays() -> None:
     alone = replace(film.alone, seconds=5.0)
     one, other = (read(each.images(10.0), settings(LIGHT)) for each in (short, alone))
     assert_due(film.limits, one)
-    assert alike(one, other, (2.0, 5.0)) >= limit(visitors.ALIKE).bound
+    assert alike(one, other, (2.0, 5.0)) >= limit(ALIKE).bound
 
 
 @pytest.mark.slow
@@ -212,5 +214,5 @@ def test_a_real_frown_is_tense_and_a_relaxed_face_that_turns_is_not(
 
 def assert_clip(name: str, tracker: TrackerName) -> None:
     reading = read(images_of_clip(clips.clip(f"{name}.mkv")), settings(tracker))
-    start = next(each for each in visitors.CLIP_LIMITS if name.startswith(each))
-    assert_due(visitors.CLIP_LIMITS[start], reading)
+    start = next(each for each in CLIP_LIMITS if name.startswith(each))
+    assert_due(CLIP_LIMITS[start], reading)

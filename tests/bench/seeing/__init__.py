@@ -1,0 +1,1 @@
+"""How the eye sees visitors: figures of films and of clips (tests/bench/visitors.py)."""
