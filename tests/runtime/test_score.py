@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -71,6 +73,20 @@ def test_a_score_survives_a_round_trip(tmp_path: Path) -> None:
         ("time_s,presence\n0,1\n1,2\n", "line 3: presence should be 0 or 1"),
         ("time_s,mouth_open\n0,1\n1,\u00a00.5\n", r"line 3, column 3.*U\+00A0 NO-BREAK SPACE"),
         ("time_s,mouth_open\n0,1\n1,0.5\u200b\n", r"line 3, column 6.*U\+200B ZERO WIDTH"),
+        (
+            "time_s;mouth_open\n0;0,5\n1.234;1\n",
+            "line 3: .*'1.234' has a decimal point.*'0,5' in line 2",
+        ),
+        ("time_s;mouth_open\n0;0\n1.000,5;1\n", "line 3: .*'1.000,5'.*no mark between thousands"),
+        ('time_s,mouth_open\n0,"1\n"\n1,1\n', "line 2: a quotation mark that is closed in line 3"),
+        ('time_s,mouth_open\n0,"1\n1,1\n2,1\n', "line 2: quotation marks that do not match"),
+        ('time_s,mouth_open\n0,1\n1,"0.5', "line 3: quotation marks that do not match"),
+        ("time_s,mouth_open\n0,1\n1,-inf\n", "line 3: .*mouth_open is -inf"),
+        ("time_s,mouth_open\n0,1\n1,1e999\n", "line 3: .*mouth_open is 1e999"),
+        ("time_s,mouth_open\n0,1\n1e-320,1\n", "line 3: time_s must rise.*microsecond"),
+        ("time_s,mouth_open\n0,1\n1,50%\n", "line 3: not a number .'50%'.*without a unit"),
+        ("# a score\ntime_s\n0\n1\n", "no column time_s in '# a score'"),
+        ("PK\x03\x04\x14\0", "U.0003.*export the table as CSV"),
         ("time_s,\u3000mouth_open\n0,1\n1,1\n", r"line 1, column 8.*U\+3000 IDEOGRAPHIC"),
     ],
 )
@@ -110,6 +126,16 @@ GERMAN = "time_s;presence;mouth_open\n0;0;0\n0,5;1;0,5\n1;1;0,25\n"
         GERMAN.replace(";p", ";;p").replace(";0;", ";;0;").replace(";1;", ";;1;").encode(),
         GERMAN.encode("utf-16-le"),
         GERMAN.encode("utf-32"),
+        codecs.BOM_UTF32_BE + GERMAN.encode("utf-32-be"),
+        GERMAN.encode("utf-32-be"),
+        GERMAN.encode("utf-32-le"),
+        codecs.BOM_UTF8 + GERMAN.encode("utf-8-sig"),
+        GERMAN.replace(";", "|").encode(),
+        GERMAN.replace("time_s", "Time_S").replace("mouth_open", "Mouth Open").encode(),
+        GERMAN.replace(";1;", ";TRUE;").replace("0;0;0", "0;FALSE;0").encode(),
+        GERMAN.replace("0,5", "\u0660\u066b\u0665").replace("0,25", "0\u066b25").encode(),
+        GERMAN.replace("0,5", "\uff10,\uff15").encode(),
+        GERMAN.replace(";", "; ").replace("0,5", '"0,5"').encode(),
     ],
 )
 def test_the_csv_of_spreadsheets_is_read(tmp_path: Path, content: bytes) -> None:
@@ -142,6 +168,36 @@ def test_bytes_that_are_not_text_are_rejected(tmp_path: Path) -> None:
         read_score(path)
 
 
+def test_a_byte_that_is_no_text_has_a_line_and_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "latin1.csv"
+    path.write_bytes(b"time_s;mouth_open;\n0;1;\n1;1;Gr\xfc\xdfe\n")
+    with pytest.raises(ScoreError, match=r"line 3, column 7: .*not text in UTF-8"):
+        read_score(path)
+
+
+def test_a_minus_sign_of_typography_is_a_minus(tmp_path: Path) -> None:
+    score = read_score(make_score(tmp_path, "time_s,head_yaw\n0,0\n1,\u22120.5\n"))
+    assert score.features[-1, FEATURES.index("head_yaw")] == -0.5
+
+
+def test_rows_of_a_thousand_empty_cells_take_the_memory_of_their_values(tmp_path: Path) -> None:
+    rows = "".join(f"{row}{',' * 1300}\n" for row in range(200))
+    path = make_score(tmp_path, f"time_s{',' * 1300}\n{rows}")
+    tracemalloc.start()
+    assert len(read_score(path).time_s) == 200
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000  # of 2 MB, were all cells kept
+    tracemalloc.stop()
+
+
+def test_a_score_of_as_many_rows_as_are_read_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("latent_resonance.score.MAX_ROWS", 3)
+    assert len(read_score(make_score(tmp_path, "time_s\n0\n1\n2\n")).time_s) == 3
+    with pytest.raises(ScoreError, match="more than 3 rows"):
+        read_score(make_score(tmp_path, "time_s\n0\n1\n2\n3\n"))
+
+
 def test_the_bundled_score_uses_the_range_of_the_features() -> None:
     score = read_score(bundled_score())
     assert 25 <= score.duration_s <= 40
@@ -161,7 +217,7 @@ def test_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
 def test_a_score_of_too_many_rows_is_refused_before_it_fills_the_memory(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text("time_s\n" + "0\n" * (MAX_ROWS + 1))
-    with pytest.raises(ScoreError, match="rows; split the score"):
+    with pytest.raises(ScoreError, match="rows; split the file"):
         read_score(path)
 
 
