@@ -13,7 +13,7 @@ from latent_resonance_export.audition.loop_statistics import (
     summarise,
     vendi_score,
 )
-from latent_resonance_export.audition.reach import anchor_shares, reaches
+from latent_resonance_export.regressor.reach import anchor_shares, reaches
 from latent_resonance_export.regressor.real_movement import REAL_P95
 from latent_resonance_export.regressor.synthetic_motion import composed_faces, held
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from latent_resonance.face_state import FEATURES, neutral_features
-from latent_resonance_export.audition.reach import reaches
 from latent_resonance_export.regressor.model import Regressor
+from latent_resonance_export.regressor.reach import reaches
 from latent_resonance_export.regressor.trim import LEAST, MOST, function_of, trim_reach
 
 

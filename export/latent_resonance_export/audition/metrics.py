@@ -11,7 +11,6 @@ from latent_resonance import LatentResonanceError
 from latent_resonance_export.audition import (
     loop_statistics,
     nearest_neighbour,
-    reach,
     seam,
     speed,
     tonality,
@@ -23,6 +22,7 @@ from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.metrics import all_patches, swd_of_patches
 from latent_resonance_export.gan.validation import spread
 from latent_resonance_export.progress import ProgressCallback, counted, no_progress
+from latent_resonance_export.regressor import reach
 from latent_resonance_export.regressor.real_movement import REAL_P95
 from latent_resonance_export.regressor.synthetic_motion import composed_faces, held
 

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from latent_resonance.face_state import FEATURES
-from latent_resonance_export.audition.reach import RegressorFunction, reaches
 from latent_resonance_export.regressor.model import Regressor
+from latent_resonance_export.regressor.reach import RegressorFunction, reaches
 
 LEAST, MOST = 0.22, 0.78  # of the reach: within audition's limits, 0.2 to 0.8, with a margin
 ROUNDS = 60
