@@ -40,48 +40,46 @@ the last eighth is cross-faded into it. A regressor is trained as well; with
 """
 
 
+EXTERNAL_OPTIONS = (
+    click.option("--checkpoint", type=FOLDER, help="Weights of a generator trained elsewhere."),
+    click.option("--factory", help="Its code: package.module:function, called without arguments."),
+    click.option(
+        "--truncation",
+        type=click.FloatRange(0, 2),
+        help="Calm to wild: distance of z from the neutral face's, as latent.truncation of the "
+        "settings, which can change it; of a StyleGAN file its psi, fixed.  [default: 1]",
+    ),
+    click.option(
+        "--trust", is_flag=True, help="Open the checkpoint even if that executes its code."
+    ),
+    click.option(
+        "--geometry",
+        "geometry_file",
+        type=FOLDER,
+        help="YAML with the geometry, without a --dataset.  [default: the runtime's]",
+    ),
+    click.option(
+        "--latent-dim",
+        type=click.IntRange(1, 65_536),
+        help="Length of z.  [default: read from the network]",
+    ),
+    click.option("--channel", type=click.IntRange(0), help="Channel of its output to use, from 0."),
+    click.option("--upside-down", is_flag=True, help="Its first row is the highest band."),
+    click.option(
+        "--range",
+        "value_range",
+        type=float,
+        nargs=2,
+        metavar="LOW HIGH",
+        help="Its values for silence and for full level.  [default: estimated]",
+    ),
+    seed_option(0),
+)
+
+
 def external_options(command: Callable[..., None]) -> Callable[..., None]:
     """Adds the options for a generator that was trained elsewhere."""
-    options = (
-        click.option("--checkpoint", type=FOLDER, help="Weights of a generator trained elsewhere."),
-        click.option(
-            "--factory", help="Its code: package.module:function, called without arguments."
-        ),
-        click.option(
-            "--truncation",
-            type=click.FloatRange(0, 2),
-            help="Calm to wild: distance of z from the neutral face's, as latent.truncation of the "
-            "settings, which can change it; of a StyleGAN file its psi, fixed.  [default: 1]",
-        ),
-        click.option(
-            "--trust", is_flag=True, help="Open the checkpoint even if that executes its code."
-        ),
-        click.option(
-            "--geometry",
-            "geometry_file",
-            type=FOLDER,
-            help="YAML with the geometry, without a --dataset.  [default: the runtime's]",
-        ),
-        click.option(
-            "--latent-dim",
-            type=click.IntRange(1, 65_536),
-            help="Length of z.  [default: read from the network]",
-        ),
-        click.option(
-            "--channel", type=click.IntRange(0), help="Channel of its output to use, from 0."
-        ),
-        click.option("--upside-down", is_flag=True, help="Its first row is the highest band."),
-        click.option(
-            "--range",
-            "value_range",
-            type=float,
-            nargs=2,
-            metavar="LOW HIGH",
-            help="Its values for silence and for full level.  [default: estimated]",
-        ),
-        seed_option(0),
-    )
-    for option in reversed(options):
+    for option in reversed(EXTERNAL_OPTIONS):
         command = option(command)
     return command
 
