@@ -14,6 +14,7 @@ from tests.support.small_loops import RATE, Play
 from latent_resonance_export.dataset.recordings import (
     COMPLETED,
     FIRST_OF_CHAIN,
+    FIRST_OF_WAV,
 )
 from latent_resonance_export.dataset.rejection import Rejection
 
@@ -69,27 +70,62 @@ def test_a_header_that_contradicts_itself_is_refused_in_words(
     assert reason in refused.detail
 
 
-def chain(folder: Path, play: Play) -> Path:
-    """Two recordings in one file, as a recorder of a radio stream writes them."""
+def chain(folder: Path, play: Play, kind: str, before: bytes = b"") -> Path:
+    """Two recordings in one file, as a recorder of a radio stream or `cat` writes them."""
     for i, seconds in enumerate((1.0, 2.0)):
-        soundfile.write(folder / f"{i}.ogg", play(seconds, RATE, i), RATE)
-    path = folder / "chain.ogg"
-    path.write_bytes((folder / "0.ogg").read_bytes() + (folder / "1.ogg").read_bytes())
+        soundfile.write(folder / f"{i}.{kind}", play(seconds, RATE, i), RATE)
+    path = folder / f"chain.{kind}"
+    parts = [before + (folder / f"{i}.{kind}").read_bytes() for i in range(2)]
+    path.write_bytes(b"".join(parts))
     return path
 
 
+ID3 = b"ID3\4\0\0" + bytes([0, 0, 2, 1]) + bytes(257)  # sizes have seven bits in a byte
+CHAINS = [("ogg", b""), ("mp3", b""), ("mp3", ID3)]
+
+
 @needs_ffmpeg
-def test_a_chain_of_recordings_is_read_to_its_end(tmp_path: Path, play: Play) -> None:
-    found = recording(chain(tmp_path, play))
-    assert found.seconds == pytest.approx(3.0, abs=0.1)
+@pytest.mark.parametrize(("kind", "before"), CHAINS, ids=["ogg", "mp3", "mp3 with tags"])
+def test_a_chain_of_recordings_is_read_to_its_end(
+    tmp_path: Path, play: Play, kind: str, before: bytes
+) -> None:
+    found = recording(chain(tmp_path, play, kind, before))
+    assert found.seconds == pytest.approx(3.0, abs=0.2)
     assert not found.fault
-    assert not recording(tmp_path / "0.ogg").decoded
+    assert not recording(tmp_path / f"0.{kind}").decoded
 
 
+@pytest.mark.parametrize("end", [b"TAG" + bytes(125), b"APETAGEX" + bytes(9000), bytes(9000)])
+def test_what_follows_an_mp3_and_is_no_sound_is_no_further_recording(
+    tmp_path: Path, play: Play, end: bytes
+) -> None:
+    soundfile.write(tmp_path / "a.mp3", play(1.0, RATE, 0), RATE)
+    (tmp_path / "a.mp3").write_bytes((tmp_path / "a.mp3").read_bytes() + end)
+    found = recording(tmp_path / "a.mp3")
+    assert not found.decoded
+    assert not found.notes
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("first", [b"data", b"RIFF"])
+def test_samples_after_the_first_ones_of_a_wav_are_named_each_time(
+    tmp_path: Path, play: Play, first: bytes
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, play(1.0, RATE, 0), RATE)
+    content = path.read_bytes()
+    path.write_bytes(content + content[content.index(first) :])
+    for _ in range(2):  # a run, and one that resumes it
+        found = recording(path)
+        assert found.seconds == pytest.approx(1.0)
+        assert found.fault == FIRST_OF_WAV
+
+
+@pytest.mark.parametrize("kind", ["ogg", "mp3"])
 def test_without_ffmpeg_a_chain_is_read_in_part_and_says_so(
-    tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, play: Play, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    found = recording(chain(tmp_path, play))
+    found = recording(chain(tmp_path, play, kind))
     assert found.seconds == pytest.approx(1.0, abs=0.1)
     assert found.notes == (FIRST_OF_CHAIN,)

@@ -33,6 +33,7 @@ MIN_CLIPPED_RUN = 3  # as many equal samples in a row at the peak are clipped
 NEAR_PEAK = 0.98
 MIN_PEAK = 0.1  # a block below is not clipped
 MIN_STEP = 0.002  # of the peak: a clipped wave reaches the peak in a larger step than a smooth one
+ONE_CHANNEL = 0.9  # of all clipped samples in one channel: that one is clipped, or a timecode
 MAX_AMPLITUDE = 1000.0  # above, 60 dB over full scale, the file is broken
 MAX_MISSING_S = 0.5  # mp3 headers only estimate the length
 
@@ -46,6 +47,7 @@ class Segment:
     channels: int
     fault: str  # why reading stopped early, or ""
     note: str = ""  # which channel was taken, if not the mean
+    clipped_channel: int = 0  # of several, the one that is clipped, from 1; 0 if there is none
 
     def clipped_share(self, start_s: float, length_s: float, sample_rate: int) -> float:
         """Share of clipped samples, before mixing and resampling, in a part of the segment."""
@@ -65,7 +67,14 @@ def read_segment(
             reader.read(file, channel)
     except (OSError, AudioFileError) as error:
         fault = describe_error(error)
-    return Segment(reader.audio(), reader.clipped, reader.channels, fault, reader.note)
+    return Segment(
+        reader.audio(),
+        reader.clipped,
+        reader.channels,
+        fault,
+        reader.note,
+        reader.clipped_channel(),
+    )
 
 
 class _SegmentReader:
@@ -82,6 +91,7 @@ class _SegmentReader:
         self.length = round(length_s * sample_rate)
         self.clipped = np.zeros(int(length_s / COUNT_STEP_S) + 1, np.int64)
         self.channels = 1  # that are used
+        self.clipped_of = np.zeros(recording.channels, np.int64)  # (channels,) clipped samples
         self.note = ""
         self.parts: list[FloatArray] = []
 
@@ -91,6 +101,12 @@ class _SegmentReader:
         whole = np.concatenate([*self.parts, np.zeros(0, np.float32)])
         return whole[lead : lead + self.length]
 
+    def clipped_channel(self) -> int:
+        """The channel, from 1, with all but a tenth of the clipped samples; 0 if there is none."""
+        most, total = self.clipped_of.max(), self.clipped_of.sum()
+        is_one = self.channels > 1 and most > ONE_CHANNEL * total
+        return int(self.clipped_of.argmax()) + 1 if is_one else 0
+
     def read(self, file: soundfile.SoundFile, channel: str) -> None:
         """Reads the file, counts clipped samples, mixes to mono and resamples."""
         weights = self._weights(file, channel)
@@ -99,7 +115,10 @@ class _SegmentReader:
         resampler = soxr.ResampleStream(self.rate, self.out_rate, 1, dtype="float32")
         at = self.begin
         for block in self._blocks(file):
-            self._count_clipped(find_clipped(block[:, used], self.is_lossy), at)
+            for channel_used in used:
+                found = find_clipped(block[:, channel_used], self.is_lossy)
+                self.clipped_of[channel_used] += len(found)
+                self._count_clipped(found, at)
             mono = block @ weights
             at += len(block)
             self.parts.append(resampler.resample_chunk(mono, last=at >= self.end))
@@ -141,16 +160,15 @@ class _SegmentReader:
         np.add.at(self.clipped, bins[inside], 1)
 
 
-def find_clipped(block: FloatArray, is_lossy: bool) -> NDArray[np.intp]:
-    """Positions of the clipped samples of a block (frames, channels), for each channel.
+def find_clipped(channel: FloatArray, is_lossy: bool) -> NDArray[np.intp]:
+    """Positions of the clipped samples of a block of one channel, (frames,).
 
     Clipped are runs of equal samples at the peak that are reached in a larger step than that of
     a smooth wave. Lossy coding rounds such runs, so there samples over full scale count too.
     """
-    found = [_clipped_runs(channel) for channel in block.T]
-    if is_lossy:
-        found.extend(np.flatnonzero(np.abs(channel) > 1.0) for channel in block.T)
-    return np.concatenate(found)
+    runs = _clipped_runs(channel)
+    over = np.flatnonzero(np.abs(channel) > 1.0) if is_lossy else runs[:0]
+    return np.concatenate([runs, over])
 
 
 def _clipped_runs(channel: FloatArray) -> NDArray[np.intp]:

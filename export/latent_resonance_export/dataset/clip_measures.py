@@ -1,4 +1,4 @@
-"""Measures a clip: level, rests, spectral flatness, bandwidth, and a fingerprint. Pure."""
+"""Measures a clip: level, rests, bands, spectral flatness, bandwidth, and a fingerprint. Pure."""
 
 from __future__ import annotations
 
@@ -32,16 +32,18 @@ class ClipMeasures:
     active: float  # share that is not a rest, 0..1
     clipped: float  # share of samples, 0..1
     flatness_db: float  # near -2.5 for noise, lower for tonal sounds
+    in_band_db: float  # power within the geometry's frequencies, re the whole
 
 
-def measure(loop: FloatArray, sample_rate: int, clipped: float) -> ClipMeasures:
+def measure(loop: FloatArray, geometry: Geometry, clipped: float) -> ClipMeasures:
     """Measures (n,) samples; `clipped` was counted before they were mixed and resampled."""
     power = float(np.square(loop, dtype=np.float64).mean())
     return ClipMeasures(
         level_db=10 * np.log10(power + TINY),
-        active=active_share(loop, sample_rate),
+        active=active_share(loop, geometry.sample_rate),
         clipped=clipped,
-        flatness_db=flatness_db(loop, sample_rate),
+        flatness_db=flatness_db(loop, geometry.sample_rate),
+        in_band_db=in_band_db(loop, geometry),
     )
 
 
@@ -70,6 +72,17 @@ def flatness_db(loop: FloatArray, sample_rate: int) -> float:
     mean = bands.mean(axis=2)
     flatness = 10 * (np.log10(bands).mean(axis=2) - np.log10(mean))
     return float((flatness * mean).sum() / mean.sum())
+
+
+def in_band_db(loop: FloatArray, geometry: Geometry) -> float:
+    """Power between the lowest and the highest frequency of the bands, in dB re the whole.
+
+    Of the whole circular loop, without a window: what is outside does not leak into the bands.
+    """
+    power = np.square(np.abs(scipy.fft.rfft(loop)), dtype=np.float64)
+    hz = scipy.fft.rfftfreq(len(loop), 1 / geometry.sample_rate)
+    inside = (hz >= geometry.f_min_hz) & (hz <= geometry.f_max_hz)
+    return float(10 * np.log10((power[inside].sum() + TINY) / (power.sum() + TINY)))
 
 
 def bandwidth_hz(level_db: FloatArray, geometry: Geometry) -> float:

@@ -200,12 +200,20 @@ class _SegmentProcessor:
             share = self.segment.clipped_share(
                 loop.start / self.rate, loop.length / self.rate, self.recording.sample_rate
             )
-            measured = measure(loop.audio, self.rate, share)
+            measured = measure(loop.audio, self.geometry, share)
             levels = (round(measured.level_db, 2), round(measured.flatness_db, 2))
             if rejection := rejection_of(measured, self.settings.limits):
-                self._reject(loop.start, *rejection, *levels)
+                reason, detail = rejection
+                self._reject(loop.start, reason, self._with_channel(reason, detail), *levels)
             else:
                 yield self._finished(loop, *levels)
+
+    def _with_channel(self, reason: Reason, detail: str) -> str:
+        """The detail of a rejection, with the channel that causes it."""
+        channel = self.segment.clipped_channel
+        if reason is not Reason.CLIPPING or not channel:
+            return detail
+        return f"{detail}, nearly all in channel {channel}: a timecode? --channel chooses another"
 
     def _finished(self, loop: Loop, level_db: float, flatness_db: float) -> FinishedClip:
         below_peak = level_below_peak(loop.audio, self.geometry)

@@ -23,8 +23,8 @@ from latent_resonance_export.dataset.audio_file import (
     one_line,
     open_audio,
 )
+from latent_resonance_export.dataset.chained_file import has_further_data, is_chained
 from latent_resonance_export.dataset.content import HEAD_BYTES, describe_content
-from latent_resonance_export.dataset.ogg_chain import is_chained
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 from latent_resonance_export.dataset.unfinished_header import missing_lengths
 
@@ -37,6 +37,7 @@ TABLES = {"licenses.csv", "licences.csv"}
 SIDECARS = (".license", ".licence")
 UNKNOWN_CODECS = {"unknown", "none"}  # as ffprobe names them
 FIRST_OF_CHAIN = "other recordings follow in it: install ffmpeg to read them"
+FIRST_OF_WAV = "other samples follow in it, which nothing here reads: save each part as a file"
 COMPLETED = "its header was never finished: length from the file"
 LARGE_FILES = {"RF64 (RIFF 64)", "W64 (SoundFoundry WAVE 64)"}  # ffmpeg reads them unfinished
 LOSSY = {"MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I", "VORBIS", "OPUS"}
@@ -241,7 +242,7 @@ def _decoded(task: ProbeTask, sha256: str) -> Recording:
     target, track = task.work / f"{sha256}.wav", ffmpeg.audible_track(task.path, media.tracks)
     if media.codec in UNKNOWN_CODECS:
         raise AudioFileError("its header states a coding of samples that nothing here can decode")
-    fault = ffmpeg.decode(task.path, target, track, media.seconds) if not target.exists() else ""
+    fault = _decode_once(task.path, target, track, media.seconds)
     silent = f"its first track is silent: track {track + 1} of {media.tracks} is used"
     with open_audio(os.fsencode(target)) as file:
         return Recording(
@@ -258,6 +259,17 @@ def _decoded(task: ProbeTask, sha256: str) -> Recording:
             notes=(f"decoded by ffmpeg ({media.codec})", *([silent] if track else [])),
             fault=fault,
         )
+
+
+def _decode_once(path: bytes, target: Path, track: int, seconds: float) -> str:
+    """What is missing of the decoded samples, or ""; a resumed run knows it from the first one."""
+    missing = target.with_suffix(".txt")
+    if not missing.exists():
+        fault = ffmpeg.decode(path, target, track, seconds)
+        if has_further_data(Path(os.fsdecode(path))):
+            fault = FIRST_OF_WAV
+        missing.write_text(fault, encoding="utf-8")
+    return missing.read_text(encoding="utf-8")
 
 
 def decoded_again(recording: Recording, work: Path) -> Recording | None:

@@ -16,6 +16,7 @@ from enum import Enum
 
 from latent_resonance_export.dataset.clip_measures import ClipMeasures
 
+MIN_IN_BAND_DB = -40.0  # below, the bands hold what leaks into them from outside
 MIN_ACTIVE = 0.25  # share of a clip that is not a rest: from mostly empty loops, rests are learned
 
 
@@ -24,6 +25,7 @@ class Reason(Enum):
 
     SILENCE = ("silence", "a lower --min-level accepts it")
     CLIPPING = ("clipping", "a higher --max-clipped accepts it")
+    BANDS = ("outside the bands", "filter out what is below 30 Hz or above 16 kHz, if more sounds")
     NOISE = ("noise-like", "a higher --max-flatness accepts it")
     DUPLICATE = ("near-duplicate", "a lower --min-difference accepts it")
     SHORT = ("too short", "a lower --shortest accepts it, or --one-shots repeat")
@@ -96,6 +98,11 @@ def rejection_of(measured: ClipMeasures, limits: Limits) -> tuple[Reason, str] |
             measured.active < MIN_ACTIVE,
             Reason.SILENCE,
             f"{measured.active:.0%} of it is not silent, less than {MIN_ACTIVE:.0%}",
+        ),
+        (
+            measured.in_band_db < MIN_IN_BAND_DB,
+            Reason.BANDS,
+            f"what the network sees is {-measured.in_band_db:.0f} dB quieter than the whole clip",
         ),
         (
             measured.clipped > limits.max_clipped,

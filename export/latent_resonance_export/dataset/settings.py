@@ -15,7 +15,7 @@ from latent_resonance_export.dataset.channels import AUTO
 from latent_resonance_export.dataset.loops import PEAK_DB, fade_length
 from latent_resonance_export.dataset.rejection import Limits
 
-FORMAT = 2  # of the work folder; increment it when the same settings give different clips
+FORMAT = 3  # of the work folder; increment it when the same settings give different clips
 MIN_SEGMENT_S = 120
 MAX_GEOMETRY_BYTES = 10_000  # of the YAML file
 
