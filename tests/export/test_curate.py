@@ -21,6 +21,7 @@ from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import Clip, open_dataset, read_clips
 from latent_resonance_export.dataset.loops import close_loop, normalise_peak
 from latent_resonance_export.dataset.settings import CurationError
+from latent_resonance_export.progress import ProgressCallback
 
 SMALL_CURATE = """
 import sys
@@ -213,18 +214,27 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+def stop_after_extracting() -> ProgressCallback:
+    """Interrupts a run when each segment is finished, and nothing is written yet."""
+    extracted = 0
+
+    def stop(stage: str, done: int, total: int) -> None:
+        nonlocal extracted
+        extracted += done if stage == "extracting" else 0
+        if extracted == total:
+            raise KeyboardInterrupt
+
+    return stop
+
+
 @pytest.mark.slow
 def test_incomplete_work_is_repeated(sounds: Path, curated: Path, tmp_path: Path) -> None:
     """As after a power cut: files exist, but their content is incomplete."""
     work = tmp_path / "out.part"
     work.mkdir()
 
-    def stop(stage: str, done: int, total: int) -> None:
-        if stage == "extracting" and done == total:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
-        curate(sounds, tmp_path / "out", SETTINGS, progress=stop)
+        curate(sounds, tmp_path / "out", SETTINGS, progress=stop_after_extracting())
     parts = sorted(work.glob("*.npz"))
     assert len(parts) == 5
     for path, content in zip(parts, (b"", b"PK", parts[2].read_bytes()[:1000]), strict=False):
@@ -235,12 +245,9 @@ def test_incomplete_work_is_repeated(sounds: Path, curated: Path, tmp_path: Path
 
 @pytest.mark.slow
 def test_work_of_other_settings_is_not_used(sounds: Path, curated: Path, tmp_path: Path) -> None:
-    def stop(stage: str, done: int, total: int) -> None:
-        if stage == "extracting" and done == total:
-            raise KeyboardInterrupt
-
+    other = replace(SETTINGS, stride_s=0.25)
     with pytest.raises(KeyboardInterrupt):
-        curate(sounds, tmp_path / "out", replace(SETTINGS, stride_s=0.25), progress=stop)
+        curate(sounds, tmp_path / "out", other, progress=stop_after_extracting())
     assert list((tmp_path / "out.part").glob("*.npz"))
     curate(sounds, tmp_path / "out", SETTINGS, about="melodies", licence="CC0-1.0")
     assert files_in(tmp_path / "out") == files_in(curated)

@@ -90,13 +90,6 @@ def test_another_program_is_another_instrument(loops: np.ndarray, tmp_path: Path
     assert not np.allclose(rendered(tmp_path, seed=3, program=73), loops)
 
 
-@needs_fluidsynth
-def test_progress_counts_every_loop_once(tmp_path: Path) -> None:
-    counts: list[int] = []
-    loops = render_corpus(3, Path(SOUNDFONT), tmp_path, GEOMETRY, progress=counts.append)
-    assert len(list(loops)) == sum(counts) == 3
-
-
 def error_message(soundfont: Path, work: Path) -> str:
     with pytest.raises(SynthesisError) as caught:
         next(render_corpus(1, soundfont, work, GEOMETRY))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from latent_resonance_export.cli.terminal import StageLines, stages, time_left
+from latent_resonance_export.progress import counted
 
 
 def test_lines_say_how_far_each_stage_is_and_how_long_it_takes(
@@ -25,18 +26,25 @@ def test_lines_say_how_far_each_stage_is_and_how_long_it_takes(
     assert printed(22.0, "sampling", 20).startswith("sampling: 40 of 100, "), "it comes again"
 
 
-def test_short_work_can_say_nothing_and_count_from_its_beginning(
+def test_short_work_can_say_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     now_s = [0.0]
-    show = StageLines(clock=lambda: now_s[0], at_begin=False, absolute=True)
+    show = StageLines(clock=lambda: now_s[0], at_begin=False)
     for at_s, stage, done in ((0.0, "opening", 0), (9.0, "opening", 50), (10.0, "extracting", 1)):
         now_s[0] = at_s
         show(stage, done, 50)
     assert capsys.readouterr().err == ""
     now_s[0] = 20.0
-    show("extracting", 25, 50)
+    show("extracting", 24, 50)
     assert capsys.readouterr().err == "extracting: 25 of 50, 0 min 10 s left\n"
+
+
+def test_every_item_counts_once() -> None:
+    counts: list[int] = []
+    items = counted("abc", "rendering", 3, lambda _stage, done, _total: counts.append(done))
+    assert list(items) == ["a", "b", "c"]
+    assert counts == [0, 1, 1, 1]
 
 
 def test_the_beginning_of_a_stage_says_no_time() -> None:

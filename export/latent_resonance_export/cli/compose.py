@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 import click
 import numpy as np
 
-from latent_resonance_export.cli.terminal import FOLDER, progress_bar, seed_option
+from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
 
 SOUNDFONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 CELLO = "cello of FluidR3_GM (MIT licence, Frank Wen), phrases composed and rendered by FluidSynth"
@@ -59,6 +59,7 @@ def compose(
     from latent_resonance_export.dataset.dataset import Clip, write_dataset
     from latent_resonance_export.dataset.fluidsynth_corpus import render_corpus
     from latent_resonance_export.dataset.loops import PEAK_DB, normalise_peak
+    from latent_resonance_export.progress import counted
 
     if output.exists():
         raise click.ClickException(f"{output} exists; name another folder, or remove it first")
@@ -67,20 +68,13 @@ def compose(
         Clip(f"phrase {i}", 0.0, licence, sounds, held_out=i >= clips)
         for i in range(clips + held_out)
     ]
-    with progress_bar() as bar, TemporaryDirectory() as work:
-        task = bar.add_task("rendering", total=len(table))
+    with stages(at_begin=False) as show, TemporaryDirectory() as work:
         loops = render_corpus(
-            len(table),
-            soundfont,
-            Path(work),
-            geometry,
-            seed=seed,
-            program=program,
-            progress=lambda n: bar.advance(task, n),
+            len(table), soundfont, Path(work), geometry, seed=seed, program=program
         )
         spectrograms = (
             loop_to_spectrogram(normalise_peak(loop, geometry, levels.uniform(*PEAK_DB)), geometry)
-            for loop in loops
+            for loop in counted(loops, "rendering", len(table), show)
         )
         write_dataset(spectrograms, table, output, geometry, about={"sounds": sounds})
     click.echo(f"{output}: {clips} loops of {geometry.loop_s:.2f} s, and {held_out} held out")

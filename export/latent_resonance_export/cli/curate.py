@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from latent_resonance_export.cli.terminal import (
-    CONSOLE,
-    FOLDER,
-    StageLines,
-    progress_bar,
-    seed_option,
-)
-from latent_resonance_export.progress import ProgressCallback
+from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
 
 if TYPE_CHECKING:
     from latent_resonance_export.dataset.result import CurationResult
@@ -30,9 +21,10 @@ where they cancel, the loudest is taken. Each clip becomes a loop: its end is cr
 its beginning. A recording shorter than a loop, but not than --shortest, is sustained:
 overlapping copies of it fill the loop. --one-shots makes loops of even shorter ones.
 
-Silence, clipping, noise (which networks cannot learn), near-duplicates and broken files are
-rejected. DATASET/report.html shows and plays what was kept, what was rejected, and why;
-files.csv lists every file of the folder, rejected.csv every rejection.
+Silence, clipping, noise (which networks cannot learn), sounds below or above all bands,
+near-duplicates and broken files are rejected. DATASET/report.html shows and plays what was
+kept, what was rejected, and why; files.csv lists every file of the folder, rejected.csv every
+rejection.
 
 Author and licence of a recording are read from a sidecar (take.wav.license: SPDX lines as in
 REUSE, or licence and author on two lines), from LICENSES.csv (columns file, licence, author;
@@ -210,7 +202,7 @@ def curate(
         one_shots=one_shots,
         seed=seed,
     )
-    with curation_progress() as show:
+    with stages(at_begin=False) as show:
         result = make_dataset(
             sounds,
             output,
@@ -223,17 +215,6 @@ def curate(
             progress=show,
         )
     _print_result(result, output)
-
-
-@contextmanager
-def curation_progress() -> Iterator[ProgressCallback]:
-    """Shows both stages as bars; lines, for folders that take long, where there is no terminal."""
-    if not CONSOLE.is_terminal:
-        yield StageLines(at_begin=False, absolute=True)
-        return
-    with progress_bar() as bar:
-        tasks = {stage: bar.add_task(stage, total=None) for stage in ("opening", "extracting")}
-        yield lambda stage, done, total: bar.update(tasks[stage], completed=done, total=total)
 
 
 def _print_result(result: CurationResult, output: Path) -> None:

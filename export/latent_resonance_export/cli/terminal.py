@@ -38,13 +38,13 @@ def progress_bar() -> Iterator[Progress]:
 
 
 @contextmanager
-def stages() -> Iterator[ProgressCallback]:
+def stages(*, at_begin: bool = True) -> Iterator[ProgressCallback]:
     """A progress bar for each stage, added when it begins; call it as a ProgressCallback.
 
-    Where standard error is no terminal, lines instead of bars.
+    Where standard error is no terminal, lines instead of bars (`StageLines`).
     """
     if not CONSOLE.is_terminal:
-        yield StageLines()
+        yield StageLines(at_begin=at_begin)
         return
     with progress_bar() as bar:
         tasks: dict[str, TaskID] = {}
@@ -63,17 +63,12 @@ class StageLines:
     Parameters
     ----------
     at_begin : whether to print the first line; without it short work prints nothing
-    absolute : whether it is called with how much is done in all, not newly
     """
 
     def __init__(
-        self,
-        clock: Callable[[], float] = time.monotonic,
-        *,
-        at_begin: bool = True,
-        absolute: bool = False,
+        self, clock: Callable[[], float] = time.monotonic, *, at_begin: bool = True
     ) -> None:
-        self._clock, self._at_begin, self._absolute = clock, at_begin, absolute
+        self._clock, self._at_begin = clock, at_begin
         self._done: Counter[str] = Counter()
         self._began_s: dict[str, float] = {}
         self._stage, self._printed_s = "", clock()
@@ -82,7 +77,7 @@ class StageLines:
         """Implements ProgressCallback: prints a line if it is due."""
         now_s = self._clock()
         began_s = self._began_s.setdefault(stage, now_s)
-        self._done[stage] = done if self._absolute else self._done[stage] + done
+        self._done[stage] += done
         begins = self._at_begin and stage != self._stage
         if not begins and now_s - self._printed_s < LINE_INTERVAL_S:
             return

@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,13 +56,13 @@ from latent_resonance_export.dataset.result import CurationResult, Example
 from latent_resonance_export.dataset.settings import CurationError, CurationSettings
 from latent_resonance_export.dataset.tables import write_files, write_rejected
 from latent_resonance_export.dataset.worker_pool import WorkerPool
+from latent_resonance_export.progress import ProgressCallback, counted, no_progress
 
 REPORT, FILES, REJECTED = "report.html", "files.csv", "rejected.csv"
 MIN_TRAINING_CLIPS = 2  # training compares clips with each other
 DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
 SPARE_BYTES = 32 << 20  # to leave free on the disk
 HELD_OUT = 1 / 9
-Progress = Callable[[str, int, int], None]  # (stage, number done, total)
 
 
 def curate(
@@ -75,7 +75,7 @@ def curate(
     share_held_out: float = HELD_OUT,
     min_difference_db: float = MIN_DIFFERENCE_DB,
     jobs: int = 1,
-    progress: Progress = lambda *_: None,
+    progress: ProgressCallback = no_progress,
 ) -> CurationResult:
     """Makes a dataset of a folder of recordings.
 
@@ -83,7 +83,6 @@ def curate(
     ----------
     about : description of the sounds, for the model card
     licence : of recordings whose licence is unknown
-    progress : called with (stage, number done, total)
 
     Raises
     ------
@@ -170,14 +169,12 @@ def _work_folder(dataset: Path) -> Iterator[Path]:
 
 
 def _probe_all(
-    paths: list[Path], sounds: Path, work: Path, workers: WorkerPool, progress: Progress
+    paths: list[Path], sounds: Path, work: Path, workers: WorkerPool, progress: ProgressCallback
 ) -> list[Recording | Rejection]:
     """What each file is, in the order of their names."""
     tasks = [ProbeTask(display_name(path, sounds), os.fsencode(path), work) for path in paths]
-    results: dict[int, Recording | Rejection | None] = {}
-    for index, result in workers.map_unordered(probe, tasks):
-        results[index] = result
-        progress("opening", len(results), len(tasks))
+    opened = workers.map_unordered(probe, tasks)
+    results = dict(counted(opened, "opening", len(tasks), progress))
     return [
         results[index] or Rejection(task.source, 0.0, Reason.BROKEN, CRASHED)
         for index, task in enumerate(tasks)
@@ -218,16 +215,14 @@ def _process_recordings(
     work: Path,
     rejected: list[Rejection],
     workers: WorkerPool,
-    progress: Progress,
+    progress: ProgressCallback,
 ) -> ClipCollection:
     """The workers' results, including those of an interrupted run."""
     tasks = [task for r in recordings for task in segments_of(r, settings, work)]
     pending = [task for task in tasks if load_result(task) is None]
-    done = len(tasks) - len(pending)
-    progress("extracting", done, len(tasks))
+    progress("extracting", len(tasks) - len(pending), len(tasks))
     for _ in workers.map_unordered(process_segment, pending):
-        done += 1
-        progress("extracting", done, len(tasks))
+        progress("extracting", 1, len(tasks))
     return ClipCollection(tasks, rejected)
 
 

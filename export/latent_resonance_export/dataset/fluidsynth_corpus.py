@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -218,7 +218,6 @@ def render_corpus(
     *,
     seed: int = 0,
     program: int = 42,
-    progress: Callable[[int], object] = lambda _n: None,
 ) -> Iterator[np.ndarray]:
     """Yields n_clips loops of (loop_length,) float32 samples; deterministic for a seed.
 
@@ -238,7 +237,6 @@ def render_corpus(
             start = round(loop_start * geometry.sample_rate)
             segment = audio[start : start + geometry.loop_length + fade]
             yield close_loop(segment, geometry.loop_length)
-            progress(1)
 
 
 def _require(soundfont: Path) -> None:
