@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,19 @@ FloatArray = NDArray[np.float64]
 Detect = Callable[[Pixels], list[Roi]]
 Confirm = Callable[[Pixels, Roi], bool]
 Blendshapes = Callable[[FloatArray], NDArray[np.float32]]
+
+
+class Fit(NamedTuple):
+    """The face that the landmarker found in an image.
+
+    Attributes
+    ----------
+    landmarks, rotation
+        As of a `Face`.
+    """
+
+    landmarks: FloatArray
+    rotation: FloatArray
 
 
 class FaceTracker:
@@ -91,10 +105,10 @@ class FaceTracker:
         if face is None:
             self._roi = self._scores = None
             return None
-        self._roi = roi_from_landmarks(face[0])
-        shows_life = self._liveness.step(face[0], self._roi.width, now_s)
+        self._roi = roi_from_landmarks(face.landmarks)
+        shows_life = self._liveness.step(face.landmarks, self._roi.width, now_s)
         visitor = self._selection.follow(self._roi, now_s, shows_life=shows_life)
-        return None if visitor is None else Face(*face, self._scores_of(face[0]), visitor)
+        return None if visitor is None else Face(*face, self._scores_of(face.landmarks), visitor)
 
     def has_face(self, image: Image) -> bool:
         """Whether any face is in an image; only while no face is followed."""
@@ -111,9 +125,7 @@ class FaceTracker:
             return True  # just lost: perhaps only from the region
         return now_s - self._searched_s >= (OTHERS_S if is_following else SEARCH_S) - 1e-6
 
-    def _search(
-        self, image: Image, face: tuple[FloatArray, FloatArray] | None, now_s: float
-    ) -> tuple[FloatArray, FloatArray] | None:
+    def _search(self, image: Image, face: Fit | None, now_s: float) -> Fit | None:
         """The face to follow from now on: that of a better candidate, or the one given."""
         found = self._detect_next(image.pixels, everywhere=self._roi is not None)
         for person in self._selection.candidates(found, now_s, is_following=face is not None):
@@ -122,7 +134,7 @@ class FaceTracker:
                 self._liveness.reset()
                 return other
         if face is not None and self._selection.tried:
-            self._landmarker.start(roi_from_landmarks(face[0]))
+            self._landmarker.start(roi_from_landmarks(face.landmarks))
         return face
 
     def _detect_next(self, pixels: Pixels, *, everywhere: bool) -> list[Roi]:
@@ -136,17 +148,17 @@ class FaceTracker:
         found = self._detect(pixels[top:bottom, left:right])
         return [replace(roi, x=roi.x + left, y=roi.y + top) for roi in found]
 
-    def _start(self, image: Image, roi: Roi) -> tuple[FloatArray, FloatArray] | None:
-        """Landmarks and rotation of a face that was detected; None if a second look shows none."""
+    def _start(self, image: Image, roi: Roi) -> Fit | None:
+        """The face that was detected in a region; None if a second look shows none."""
         self._landmarker.start(roi)
         self._scores = None
         face = self._follow(image, roi)
-        if face is None or not self._confirm(image.pixels, roi_from_landmarks(face[0])):
+        if face is None or not self._confirm(image.pixels, roi_from_landmarks(face.landmarks)):
             return None
         return face
 
-    def _follow(self, image: Image, last: Roi) -> tuple[FloatArray, FloatArray] | None:
-        """Landmarks and rotation of the face that was last in a region; None if it is lost."""
+    def _follow(self, image: Image, last: Roi) -> Fit | None:
+        """The face that was last in a region; None if it is lost."""
         landmarks = self._landmarker.find(image)
         if landmarks is None:
             return None
@@ -155,7 +167,7 @@ class FaceTracker:
         moved = math.hypot(*(landmarks[:, :2].mean(axis=0) - (last.x, last.y)))
         if rotation is None or moved > MAX_STEP * last.width:
             return None
-        return landmarks, rotation
+        return Fit(landmarks, rotation)
 
     def _scores_of(self, landmarks: FloatArray) -> NDArray[np.float32]:
         self._scores_are_new = self._scores is None or not self._scores_are_new
