@@ -46,9 +46,10 @@ Usage: sudo systemd/install.sh [--monitor | --screen | --rollback | --uninstall 
 It installs Debian packages with apt-get, the program with its packs and Python packages in
 /opt/latent-resonance, the settings in /etc/latent-resonance (existing ones stay unchanged),
 the command latent-resonance, the folder /srv/packs for packs of your own (which stays), the group
-latent-resonance and three systemd units. --monitor adds three units and --screen one more; the
-screen has its own user. An upgrade includes them once they are installed. An upgrade that does not play within a minute is undone. At the first boot of a machine it plays quality
-low until it has measured, in the background, what the machine can play (/var/lib/latent-resonance).
+latent-resonance and four systemd units. --monitor adds three units and --screen one more; the
+screen has its own user. An upgrade includes them once they are installed. An upgrade that does not
+play within a minute is undone. At the first boot of a machine it plays quality low until it has
+measured, in the background, what the machine can play (/var/lib/latent-resonance).
 Installation needs the network; the instrument does not.
 END
 }
