@@ -27,14 +27,26 @@ RIGHT, WRONG = f"Bearer {TOKEN}", "Bearer another"
 
 @pytest.mark.parametrize(
     "host",
-    ["localhost:8765", "127.0.0.1:8765", "[::1]:8765", "192.168.1.9", "GALLERY.example:80"],
+    [
+        "localhost:8765",
+        "127.0.0.1:8765",
+        "[::1]:8765",
+        "[fe80::1%25eth0]",
+        "localhost.",
+        "192.168.1.9",
+        "GALLERY.example:80",
+    ],
 )
 def test_addresses_and_names_of_this_machine_are_accepted(host: str) -> None:
     assert is_local_host(host, NAMES)
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "", "localhost.evil.example", "[::1", "127.0.0.1.nip.io"]
+    "host",
+    [
+        *("evil.example", "", "localhost.evil.example", "[::1", "127.0.0.1.nip.io", "localhost.."),
+        *("user@localhost", "localhost/x", "localhost?x", "[::1]x", "[localhost]", "localhost:x"),
+    ],
 )
 def test_a_foreign_name_that_resolves_here_is_rejected(host: str) -> None:
     assert not is_local_host(host, NAMES)

@@ -31,6 +31,10 @@ ASK = (
     b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
     % (TOKEN.encode(), len(BODY), BODY)
 )
+HANDSHAKE = (
+    b"GET /state HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+    b"Upgrade: websocket\r\nConnection: Upgrade, close\r\n"
+)
 UNAVAILABLE = 503  # no voice runs in these tests
 
 
@@ -62,6 +66,37 @@ MALFORMED = {
     "an origin that is no text": (ask((b"Host", b"Origin: \xff\r\nHost")), 400),
     "a host that is no text": (ask((b"localhost", b"\xff\xfe")), 400),
     "a host that is no address": (ask((b"localhost", b"[::1")), 421),
+    "a host with a user": (ask((b"localhost", b"user@localhost")), 421),
+    "a host with a path": (ask((b"localhost", b"localhost/evil")), 421),
+    "a host with a port that is none": (ask((b"localhost", b"127.0.0.1:abc")), 421),
+    "a host with more than brackets": (ask((b"localhost", b"[::1]evil")), 421),
+    "a target on another machine": (ask((b" /ask", b" http://evil.example/ask")), 421),
+    "a target with a user": (ask((b" /ask", b" http://user@localhost/ask")), 421),
+    "a target on this machine": (ask((b" /ask", b" http://localhost:80/ask")), UNAVAILABLE),
+    "two authorizations": (ask((b"Host", b"Authorization: x\r\nHost")), 400),
+    "two origins": (
+        ask((b"Host", b"Origin: http://localhost\r\nOrigin: http://evil.example\r\nHost")),
+        400,
+    ),
+    "two transfer codings": (
+        ask((b"Content-Length: 15", b"Transfer-Encoding: gzip, chunked")),
+        400,
+    ),
+    "chunks in HTTP/1.0": (
+        ask((b"Content-Length: 15", b"Transfer-Encoding: chunked"), (b"/1.1", b"/1.0")),
+        400,
+    ),
+    "a body that is too long": (ask((b"Length: 15", b"Length: 1000000000000")), 413),
+    "a method that is none of it": (ask((b"POST", b"PUT")), 405),
+    "a page that is none": (ask((b"/ask", b"/%2e%2e/etc/passwd")), 404),
+    "a handshake without a key": (
+        HANDSHAKE + b"\r\n",
+        400,
+    ),
+    "a handshake with a long key": (
+        HANDSHAKE + b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n" % (b"A" * 5000),
+        400,
+    ),
     "two hosts": (ask((b"Host", b"Host: localhost\r\nHost")), 400),
     "no host": (ask((b"Host: localhost\r\n", b"")), 400),
     "a compressed body": (ask((b"Host", b"Content-Encoding: gzip\r\nHost")), UNAVAILABLE),
@@ -77,11 +112,13 @@ MALFORMED = {
 @pytest.mark.parametrize("name", MALFORMED)
 def test_a_malformed_head_is_answered_in_one_short_line(server: Server, name: str) -> None:
     request, status = MALFORMED[name]
-    answer = server.exchange(request)
+    answer = server.exchange(request, timeout_s=0.5)  # a body that is claimed is waited for
     assert status_of(answer) == status, answer
-    body = answer.partition(b"\r\n\r\n")[2]
+    head, _, body = answer.partition(b"\r\n\r\n")
     assert len(body) < 150
-    assert body.count(b"\n") <= 1
+    assert body.count(b"\n") == 1
+    assert b"Server: latent-resonance\r\n" in head
+    assert b"X-Content-Type-Options: nosniff" in head
     assert not any("failed" in line or "Error" in line for line in server.log)
     counted = {reason: n for (by, reason), n in server.services.refusals.counts.items()}
     assert counted[str(status)] >= 1
@@ -106,6 +143,43 @@ def test_a_client_that_leaves_within_its_body_is_no_error_of_ours(server: Server
         assert time.monotonic() < limit_s
         time.sleep(0.01)
     assert server.services.refusals.counts == {("http", "400"): 1}
+    assert server.log == []
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"2.0"])
+def test_another_version_of_http_is_refused(server: Server, version: bytes) -> None:
+    answer = server.exchange(b"GET / HTTP/%s\r\nHost: localhost\r\n\r\n" % version)
+    assert b" 400 " in answer.partition(b"\r\n")[0]
+    assert b"<html" not in answer
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=50),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@fuzzed
+def test_no_body_with_the_token_ends_in_an_error_of_ours(server: Server) -> None:
+    def check(path: bytes, key: str, kind: object, name: str, value: object) -> None:
+        body = json.dumps({key: kind} if path == b"/ask" else {key: kind, name: value}).encode()
+        length = b"Length: %d\r\n\r\n%s" % (len(body), body)
+        request = ask((b"/ask", path), (b"Length: 15\r\n\r\n" + BODY, length))
+        answer = server.exchange(request)
+        assert status_of(answer) in (200, 204, 400, 413, UNAVAILABLE), answer
+        if status_of(answer) == 400:
+            assert len(answer.partition(b"\r\n\r\n")[2]) < 400
+
+    fuzz(
+        check,
+        st.sampled_from([b"/ask", b"/teach", b"/maintain", b"/takes"]),
+        st.sampled_from(["do", "kind", "z", "pack", "volume_db", "override", "pairs", "anchors"]),
+        st.sampled_from(("settings", "read", "stop", "delete", "near", "keep", "direction", "map"))
+        | ANY_JSON,
+        st.sampled_from(["value", "name", "index", "place", "z"]),
+        ANY_JSON,
+    )
     assert server.log == []
 
 

@@ -94,8 +94,10 @@ def parse_job(content: object) -> Job:
     name, kind, value = content["name"], content["kind"], content["value"]
     if not (isinstance(name, str) and len(name) <= 64):
         raise MaintenanceError("name should be text of at most 64 characters")
-    if kind not in CHECKS or not CHECKS[kind](value):
-        raise MaintenanceError(f"{kind!r:.20} {value!r:.40} is no request")
+    if not isinstance(kind, str) or kind not in CHECKS or not CHECKS[kind](value):
+        raise MaintenanceError(
+            f"{kind!r:.20} with {value!r:.40} is no request; the kinds are {', '.join(CHECKS)}"
+        )
     return Job(name, kind, value)
 
 
@@ -103,7 +105,7 @@ def _are_settings(value: object) -> bool:
     return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
 
 
-CHECKS: dict[object, Callable[[object], bool]] = {
+CHECKS: dict[str, Callable[[object], bool]] = {
     "settings": _are_settings,
     "restart": lambda value: isinstance(value, str) and value in RESTARTS,
     "journal": lambda value: value is None,

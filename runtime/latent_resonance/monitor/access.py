@@ -80,13 +80,23 @@ async def body_of(request: web.Request) -> bytes:
 
     Raises
     ------
-    HTTPRequestTimeout, HTTPBadRequest
-        It does not arrive, in time or in one piece.
+    HTTPRequestTimeout, HTTPBadRequest, HTTPRequestEntityTooLarge
+        It does not arrive, in time or in one piece, or it is too long.
     """
+    limit, length = request.client_max_size, request.content_length or 0
+    if length > limit:  # not worth waiting for
+        raise _too_large(limit, length)
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise _too_large(limit, length) from None
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="the body has not arrived\n") from None
     except (web.RequestPayloadError, ConnectionError):
         raise web.HTTPBadRequest(text="the body is damaged\n") from None
+
+
+def _too_large(limit: int, length: int) -> web.HTTPException:
+    text = f"the body should have at most {limit} bytes; send less\n"
+    return web.HTTPRequestEntityTooLarge(max_size=limit, actual_size=length, text=text)

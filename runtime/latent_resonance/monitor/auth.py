@@ -10,6 +10,7 @@ import hmac
 import ipaddress
 import math
 import os
+import re
 import secrets
 import socket
 import stat
@@ -25,6 +26,7 @@ from latent_resonance.monitor.addresses import prefix_of
 
 TOKEN_BYTES = 24  # 192 bits, 32 characters
 MIN_TOKEN_LENGTH = 16  # characters
+HOST = re.compile(r"(?:\[(?P<ipv6>[^][]+)\]|(?P<name>[^][:/?#@\\\s]+))(?::[0-9]{0,5})?")
 MAX_SECRET = 4096  # characters
 FREE_ATTEMPTS = 5
 MAX_BACKOFF_S = 300.0
@@ -49,13 +51,14 @@ def local_host_names(names: tuple[str, ...]) -> frozenset[str]:
 def is_local_host(host_header: str, names: frozenset[str]) -> bool:
     """Whether a Host header addresses this machine: an IP address, or one of its names.
 
-    Rejects a foreign name that resolves to this machine (DNS rebinding).
+    Rejects a foreign name that resolves to this machine (DNS rebinding), and what is no name with
+    a port at most (RFC 9110, 7.2).
     """
-    try:
-        host = urlsplit(f"//{host_header}").hostname or ""
-    except ValueError:
+    found = HOST.fullmatch(host_header.strip().lower())
+    if found is None:
         return False
-    return host.rstrip(".") in names or _is_address(host)
+    name = found["name"] or ""
+    return name.removesuffix(".") in names or _is_address(found["ipv6"] or name)
 
 
 def _is_address(host: str) -> bool:

@@ -19,6 +19,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from latent_resonance.monitor.addresses import THIS_MACHINE, Proxies, prefix_of
+from latent_resonance.monitor.head import SECURITY, put_in_our_words
 from latent_resonance.monitor.quota import Quota
 
 RESERVED_DESCRIPTORS = 128  # of the program, its files, and those accepted in one go (BACKLOG)
@@ -149,6 +150,14 @@ class Connection(web.RequestHandler):
         finally:
             self.busy = False
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send a response, a refusal in our words."""
+        if isinstance(resp, web.HTTPException):
+            put_in_our_words(resp)
+        return await super().finish_response(request, resp, start_time)
+
     def handle_error(
         self,
         request: web.BaseRequest,
@@ -161,7 +170,7 @@ class Connection(web.RequestHandler):
             status, exc = HTTPStatus.BAD_REQUEST, HttpProcessingError(message="no text")
         response = super().handle_error(request, status, exc, message)
         text = REFUSED_TEXT.get(HTTPStatus(response.status), "the request cannot be served\n")
-        short = web.Response(status=response.status, text=text)
+        short = web.Response(status=response.status, text=text, headers=SECURITY)
         short.force_close()
         self._connections.count("http", str(response.status), request.remote or "")
         return short

@@ -31,9 +31,10 @@ from latent_resonance.monitor.access import (
     check_token,
 )
 from latent_resonance.monitor.addresses import prefix_of
-from latent_resonance.monitor.auth import is_local_host, is_same_origin
+from latent_resonance.monitor.auth import is_same_origin
 from latent_resonance.monitor.connections import Connection
 from latent_resonance.monitor.examples_exchange import MAX_BYTES as MAX_EXAMPLES_BYTES
+from latent_resonance.monitor.head import SECURITY, check_head
 from latent_resonance.monitor.health import health_of, healthz
 from latent_resonance.monitor.maintenance_page import maintain
 from latent_resonance.monitor.services import Services
@@ -55,18 +56,6 @@ MAX_PAGE_MESSAGES = 8  # after which a socket is closed
 HEARTBEAT_S = 10.0
 SEND_TIMEOUT_S = 15.0  # for a page to accept a message
 ENERGIES_S = 0.1  # between those sent to a page
-SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'",
-    "Cache-Control": "no-cache",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
-    "Referrer-Policy": "no-referrer",
-    "Server": "latent-resonance",
-    "X-Content-Type-Options": "nosniff",
-}
 BRIGHTNESS = {"sound": SOUND.tolist(), "generated": GENERATED.tolist()}  # of each level
 Stream = Callable[["Page", "Services"], Coroutine[None, None, None]]
 
@@ -116,37 +105,11 @@ def _check_head(services: Services) -> Middleware:
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-        _require_text(request)
-        _require_host(request, services.names)
+        check_head(request, services.names)
         with _busy(request):
             return await handler(request)
 
     return middleware
-
-
-def _require_text(request: web.Request) -> None:
-    """Refuse headers that are not UTF-8: aiohttp passes their bytes on as surrogates."""
-    try:
-        for name, value in request.headers.items():
-            f"{name}{value}".encode()
-    except UnicodeEncodeError:
-        raise web.HTTPBadRequest(text="headers should be text\n") from None
-
-
-def _require_host(request: web.Request, names: frozenset[str]) -> None:
-    """Refuse a Host that is not this machine.
-
-    One without any cannot come from a browser; load balancers ask `/healthz` in HTTP/1.0.
-    """
-    hosts = request.headers.getall("Host", [])
-    if hosts in ([], [""]) and request.path == "/healthz":  # HTTP/1.1 has an empty one then
-        return
-    if len(hosts) != 1:
-        raise web.HTTPBadRequest(text="should name one Host\n")
-    if not is_local_host(hosts[0], names):
-        raise web.HTTPMisdirectedRequest(
-            text="not one of this machine's names; add it to monitor.names\n"
-        )
 
 
 @contextlib.contextmanager
