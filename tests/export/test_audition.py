@@ -28,7 +28,7 @@ from latent_resonance_export.audition.generator import (
     open_subject,
     untrained,
 )
-from latent_resonance_export.audition.metrics import KEYS, compare, measure
+from latent_resonance_export.audition.metrics import KEYS, compare
 from latent_resonance_export.audition.run import audition
 from latent_resonance_export.dataset.dataset import (
     Clip,
@@ -189,7 +189,7 @@ def test_a_run_is_auditioned_in_pytorch_and_its_cost_measured_as_onnx(
     subject = open_subject(run_folder)
     dataset = dataset_of(subject, None)  # the run knows where it lies
     assert dataset is not None
-    figures = measure(subject, dataset, clips=2, loops=2)
+    figures = compare(subject, dataset, clips=2, loops=2).figures
     assert figures["steps"] == 1
     assert figures["top_bands_faces"] is None  # the run has no regressor yet
     assert figures["generator_mb"] == pytest.approx(27.1, abs=3)
@@ -201,9 +201,9 @@ def test_a_run_is_auditioned_in_pytorch_and_its_cost_measured_as_onnx(
 
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(tiny: Subject, dataset: Dataset) -> None:
-    one, again = (measure(tiny, dataset, clips=2, loops=2, seed=3) for _ in range(2))
+    one, again = (compare(tiny, dataset, clips=2, loops=2, seed=3).figures for _ in range(2))
     assert one | {"generator_ms": None} == again | {"generator_ms": None}
-    other = measure(tiny, dataset, clips=2, loops=2, seed=4)
+    other = compare(tiny, dataset, clips=2, loops=2, seed=4).figures
     assert other["swd"] != one["swd"]
 
 

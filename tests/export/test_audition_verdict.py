@@ -16,7 +16,7 @@ import pytest
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.audition import metrics
 from latent_resonance_export.audition.generator import Subject
-from latent_resonance_export.audition.metrics import MetricValues, measure
+from latent_resonance_export.audition.metrics import MetricValues, compare
 from latent_resonance_export.audition.verdict import caveats, verdict
 from latent_resonance_export.dataset.dataset import Clip, Dataset, open_dataset, write_dataset
 
@@ -85,7 +85,7 @@ def audition_of(generate: Generate, dataset: Dataset) -> MetricValues:
     subject = Subject("test", GEOMETRY, LATENT_DIM, generate, write_constant, "of:test")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(metrics, "TONALITY_CLIPS", 3)  # pYIN takes most of the time
-        return measure(subject, dataset, clips=N, loops=2)
+        return compare(subject, dataset, clips=N, loops=2).figures
 
 
 @pytest.fixture(scope="module")

@@ -37,7 +37,7 @@ class AuditionError(LatentResonanceError):
 class Subject:
     """A generator to be auditioned.
 
-    play : z (n, latent_dim) -> (n, n_mels, n_frames) in [-1, 1], for a few z at once
+    generate : z (n, latent_dim) -> (n, n_mels, n_frames) in [-1, 1], for a few z at once
     write_onnx : writes the generator to the path it is given
     architecture : a name of gan/models/registry.py, or package.module:factory
     regressor : features (n, 16) -> z, and `anchors` (n, latent_dim); None in a run without one

@@ -83,19 +83,6 @@ class Measurements:
     why_missing: dict[str, str] = field(default_factory=dict)
 
 
-def measure(
-    subject: Subject,
-    dataset: Dataset | None,
-    *,
-    clips: int = MAX_CLIPS,
-    loops: int = MAX_LOOPS,
-    seed: int = 0,
-    progress: ProgressCallback = no_progress,
-) -> MetricValues:
-    """The figures alone, a number or None for each of KEYS; see `compare`."""
-    return compare(subject, dataset, clips=clips, loops=loops, seed=seed, progress=progress).figures
-
-
 def compare(
     subject: Subject,
     dataset: Dataset | None,
@@ -189,7 +176,7 @@ def _patch_distances(
 
     rng = np.random.default_rng([seed, 2])
     draws = (rng.choice(dataset.training, len(real), replace=False) for _ in range(FLOOR_DRAWS))
-    floors = [distance(dataset.spectrograms(np.sort(draw_z))) for draw_z in draws]
+    floors = [distance(dataset.spectrograms(np.sort(draw))) for draw in draws]
     return {
         "swd": distance(generated),
         "swd_floor": float(np.mean(floors)),

@@ -18,7 +18,7 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import open_pack, sha256_of
 from latent_resonance_export.audition.generator import subject_of_pack
-from latent_resonance_export.audition.metrics import measure
+from latent_resonance_export.audition.metrics import compare
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.models.protocol import Generator
 from latent_resonance_export.pack import ConversionError
@@ -114,7 +114,8 @@ def write_pack(
     check_pack(folder)
     if options.audition and contents.dataset is not None and contents.dataset.held_out.any():
         subject = subject_of_pack(open_pack(folder))
-        manifest = write_card(folder, measure(subject, contents.dataset, progress=progress))
+        measurements = compare(subject, contents.dataset, progress=progress)
+        manifest = write_card(folder, measurements.figures)
     output.commit()
     step()
     return ConversionResult(manifest, variants)
