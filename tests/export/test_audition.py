@@ -20,7 +20,9 @@ from tests.export.conftest import write_tones
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.pack import PackError
-from latent_resonance_export.audition.generator import (
+from latent_resonance_export.audition.metrics import KEYS, compare
+from latent_resonance_export.audition.run import audition
+from latent_resonance_export.audition.subject import (
     AuditionError,
     Subject,
     dataset_of,
@@ -28,8 +30,6 @@ from latent_resonance_export.audition.generator import (
     open_subject,
     untrained,
 )
-from latent_resonance_export.audition.metrics import KEYS, compare
-from latent_resonance_export.audition.run import audition
 from latent_resonance_export.dataset.dataset import (
     Clip,
     Dataset,

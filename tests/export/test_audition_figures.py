@@ -10,10 +10,10 @@ import yaml
 
 from latent_resonance.pack import PackError
 from latent_resonance_export.audition import summary
-from latent_resonance_export.audition.generator import AuditionError, open_subject
 from latent_resonance_export.audition.metrics import KEYS
 from latent_resonance_export.audition.report import page
 from latent_resonance_export.audition.run import check_folder
+from latent_resonance_export.audition.subject import AuditionError, open_subject
 from latent_resonance_export.audition.verdict import verdict
 from latent_resonance_export.pack.atomic_folder import AtomicFolder
 

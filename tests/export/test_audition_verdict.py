@@ -15,8 +15,8 @@ import pytest
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.audition import metrics
-from latent_resonance_export.audition.generator import Subject
 from latent_resonance_export.audition.metrics import MetricValues, compare
+from latent_resonance_export.audition.subject import Subject
 from latent_resonance_export.audition.verdict import caveats, verdict
 from latent_resonance_export.dataset.dataset import Clip, Dataset, open_dataset, write_dataset
 

@@ -18,7 +18,7 @@ from latent_resonance.eye.tracking.tracker import BUNDLE, FULL_RANGE, MODELS
 
 onnx = pytest.importorskip("onnx")
 networks = pytest.importorskip("latent_resonance_export.face.convert")
-onnx_graph = pytest.importorskip("latent_resonance_export.face.onnx_graph_builder")
+onnx_graph = pytest.importorskip("latent_resonance_export.face.onnx_model")
 operators = pytest.importorskip("latent_resonance_export.face.onnx_operators")
 tflite = pytest.importorskip("latent_resonance_export.face.tflite")
 conversion = pytest.importorskip("latent_resonance_export.pack")

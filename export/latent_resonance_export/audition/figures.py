@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.audition import nearest_neighbour
-from latent_resonance_export.audition.generator import Subject
 from latent_resonance_export.audition.invert import slerp
 from latent_resonance_export.audition.metrics import Measurements
 from latent_resonance_export.audition.seam import step_profile
+from latent_resonance_export.audition.subject import Subject
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.validation import spread
 from latent_resonance_export.report.canvas import (

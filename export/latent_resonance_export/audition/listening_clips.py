@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance_export.audition.generator import Subject
 from latent_resonance_export.audition.invert import (
     FRAMES_PER_Z,
     columns_to_audio,
@@ -20,6 +19,7 @@ from latent_resonance_export.audition.invert import (
     z_path,
 )
 from latent_resonance_export.audition.metrics import Measurements
+from latent_resonance_export.audition.subject import Subject
 from latent_resonance_export.gan.validation import spread
 from latent_resonance_export.progress import ProgressCallback, counted
 

@@ -16,8 +16,8 @@ from latent_resonance_export.audition import (
     tonality,
 )
 from latent_resonance_export.audition.diversity import diversity
-from latent_resonance_export.audition.generator import AuditionError, Subject, untrained
 from latent_resonance_export.audition.invert import loop_to_audio
+from latent_resonance_export.audition.subject import AuditionError, Subject, untrained
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.metrics import all_patches, swd_of_patches
 from latent_resonance_export.gan.validation import spread

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from latent_resonance_export.audition import figures
-from latent_resonance_export.audition.generator import AuditionError, Subject
 from latent_resonance_export.audition.listening_clips import SECONDS, write_sounds
 from latent_resonance_export.audition.metrics import MAX_CLIPS, MAX_LOOPS, Measurements, compare
 from latent_resonance_export.audition.report import Section, page
+from latent_resonance_export.audition.subject import AuditionError, Subject
 from latent_resonance_export.audition.summary import lines
 from latent_resonance_export.audition.truncation import Row, as_csv, truncation_rows
 from latent_resonance_export.audition.verdict import verdict

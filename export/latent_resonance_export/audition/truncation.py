@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from latent_resonance.face_state import neutral_features
 from latent_resonance.voice.synthesis.truncation import Truncation
 from latent_resonance_export.audition.diversity import diversity
-from latent_resonance_export.audition.generator import Subject
+from latent_resonance_export.audition.subject import Subject
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.metrics import all_patches, swd_of_patches
 from latent_resonance_export.gan.validation import spread

@@ -64,9 +64,9 @@ def audition(
     The exit code is 0 whatever the figures.
     Without its dataset a pack is auditioned alone.
     """
-    from latent_resonance_export.audition.generator import dataset_of, default_folder, open_subject
     from latent_resonance_export.audition.run import PAGE, json_of
     from latent_resonance_export.audition.run import audition as run_audition
+    from latent_resonance_export.audition.subject import dataset_of, default_folder, open_subject
     from latent_resonance_export.audition.summary import lines, table
     from latent_resonance_export.audition.truncation import FACES, as_text
     from latent_resonance_export.audition.verdict import verdict

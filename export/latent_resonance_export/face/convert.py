@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import sha256_of
-from latent_resonance_export.face.onnx_graph_builder import build_onnx
+from latent_resonance_export.face.onnx_model import build_onnx
 from latent_resonance_export.face.tflite import Shape, TfliteGraph, read_tflite
 from latent_resonance_export.pack import ConversionError
 

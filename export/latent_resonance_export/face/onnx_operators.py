@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from latent_resonance_export.face.onnx_nodes import (
+from latent_resonance_export.face.onnx_graph_builder import (
     NCHW,
     GraphBuilder,
     layout,

@@ -35,7 +35,6 @@ from torch.nn import functional
 from latent_resonance import LatentResonanceError
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.augment import augment, dequantise, roll
-from latent_resonance_export.gan.callbacks import Observer
 from latent_resonance_export.gan.checkpoint import (
     CHECKPOINT,
     SaveSchedule,
@@ -54,6 +53,7 @@ from latent_resonance_export.gan.logging import LogLine
 from latent_resonance_export.gan.losses import approximate_r1_penalty, prior_loss, r1_penalty
 from latent_resonance_export.gan.models.protocol import Discriminator, latent_dim_of
 from latent_resonance_export.gan.models.registry import Architecture, check_geometry
+from latent_resonance_export.gan.observer import Observer
 from latent_resonance_export.gan.warm_start import load_warm_start
 
 

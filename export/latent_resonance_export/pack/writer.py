@@ -17,8 +17,8 @@ from latent_resonance.audio.mel_inversion import spectrogram_to_amplitude
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.face_state import FEATURES
 from latent_resonance.pack import open_pack, sha256_of
-from latent_resonance_export.audition.generator import subject_of_pack
 from latent_resonance_export.audition.metrics import compare
+from latent_resonance_export.audition.subject import subject_of_pack
 from latent_resonance_export.dataset.dataset import Dataset
 from latent_resonance_export.gan.models.protocol import Generator
 from latent_resonance_export.pack import ConversionError
