@@ -1,5 +1,13 @@
-"""From a folder of recordings to a dataset of loops.
+"""From a folder of recordings to a dataset of loops; `curate.py` runs the steps in order.
 
-The signal path: recordings -> audio_reader -> segment -> loops -> clip_measures -> rejection, all
-run by extract in a worker process; then collect (duplicates, split, licences) -> dataset, report.
+A file:       recordings (what is in the folder, and in each file), by content, chained_file,
+              unfinished_header, audio_file (libsndfile) and ffmpeg; licences
+Its loops:    extract, in a worker process (worker_pool): audio_reader (blocks of samples, by
+              channels) -> segment (where loops begin) -> loops, one_shots -> clip_measures ->
+              rejection
+All of them:  collect (duplicates, split, kinds) -> dataset (the files) -> report, tables,
+              listening_examples, advice (the warnings)
+
+settings.py and result.py hold what goes in and what comes out. fluidsynth_corpus.py composes
+recordings instead.
 """
