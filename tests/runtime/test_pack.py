@@ -128,7 +128,7 @@ def test_one_changed_byte_of_a_network_is_detected(make_pack: MakePack, name: st
         (b"- 1\n", "has no keys and values"),
         (b"x" * 20_000_000, "20000000 bytes, at most"),
         (b"a: &a [1]\nb: *a\n", "an alias"),
-        (b"name: !!python/object/apply:os.abort []\n", "not YAML"),
+        (b"name: !!python/object/apply:os.abort []\n", "line 1: a tag (!!python"),
         (b"\x80", "not text in UTF-8"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,30 @@ def test_a_missing_file_is_closed_and_quiet(tmp_path: Path) -> None:
     found = recover_settings(tmp_path / "none.yaml")
     assert found.camera_closed
     assert is_quiet(found.settings)
+
+
+@pytest.mark.parametrize("key", ["on", "5", "1.5", "~", "2024-01-01"])
+def test_a_key_that_is_no_word_leaves_all_others_as_written(file: Path, key: str) -> None:
+    found = recovered(file, f"{GALLERY}{key}: 1\n")
+    assert not found.camera_closed
+    assert found.settings.output.volume_db == -12
+
+
+def test_thousands_of_unknown_keys_close_the_camera_at_once(file: Path) -> None:
+    start_s = time.monotonic()
+    found = recovered(file, GALLERY + "".join(f"k{number}: 1\n" for number in range(5000)))
+    assert time.monotonic() - start_s < 5.0
+    assert found.camera_closed
+    assert is_quiet(found.settings)
+
+
+def test_thousands_of_faults_in_a_section_leave_the_others(file: Path) -> None:
+    many = ", ".join(f"k{number}: 1" for number in range(5000))
+    start_s = time.monotonic()
+    found = recovered(file, f"{GALLERY}loop: {{{many}}}\n")
+    assert time.monotonic() - start_s < 5.0
+    assert not found.camera_closed
+    assert found.settings.output.volume_db == -12
 
 
 def test_a_section_written_twice_counts_as_unreadable(file: Path) -> None:

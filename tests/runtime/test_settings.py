@@ -191,12 +191,20 @@ def test_all_faults_are_reported_at_once(file: Path) -> None:
         (b"pack: &a x\nsocket_path: *a\n", "line 2: an alias"),
         (b"a: " + b"[" * 100_000, "nested more than 8 levels"),
         (b"camera: {width: 1", "not YAML"),
-        (b"pack: !!python/object/apply:os.getcwd []", "not YAML"),
+        (b"pack: !!python/object/apply:os.getcwd []", "line 1: a tag (!!python/object"),
+        (b"packs: !!set {a, b}", "line 1: a tag (!!set)"),
+        (b"output: !!map [1]", "line 1: a tag (!!map)"),
         (b"pack: 2024-13-45", "line 1: '2024-13-45' is no timestamp"),
-        (b"? [a]\n: 3\n", "not YAML"),
+        (b"? [a]\n: 3\n", "line 1: a list or section as a key"),
+        (b"pack: {{ name }}\n", "line 1: a list or section as a key"),
+        (b"pack: 'a\n\nquality: low\n", "a quotation mark in line 1 is not closed"),
+        (b"pack: a\npacks: [a,\nquality: low\n", "a bracket that is opened in line 2"),
+        (b'pack: "C:\\music"\n', "a backslash is written"),
+        (b"pack: \xe2\x80\x9ccello\xe2\x80\x9d\n", "is no quotation mark to YAML"),
+        (b"a: 1\npack: a\xe2\x80\xa8b: c\n", "line 2: column 8: U+2028"),
         (b"a: 1\n---\nb: 2\n", "not YAML"),
         (b"\xff\xfe\x00", "not text in UTF-8"),
-        (b"pack: \x00", "not YAML"),
+        (b"pack: \x00", "line 1: column 7: U+0000"),
     ],
 )
 def test_a_file_that_is_not_a_settings_file_is_reported_in_one_line(
@@ -207,6 +215,56 @@ def test_a_file_that_is_not_a_settings_file_is_reported_in_one_line(
     assert expected in message
     assert message.count("\n") == 0
     assert len(message) < len(str(file)) + 200
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_the_encodings_of_text_editors_are_read(file: Path, encoding: str) -> None:
+    file.write_bytes("pack: voices\r\noutput:\r\n  volume_db: -3\r\n".encode(encoding))
+    settings = load_settings(file)
+    assert (settings.pack, settings.output.volume_db) == ("voices", -3.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("-3e0", -3.0), ("-.5", -0.5), ("1E+1", 10.0), ("5.", 5.0), ("+2", 2.0)]
+)
+def test_numbers_are_read_as_in_yaml_1_2(file: Path, text: str, value: float) -> None:
+    file.write_text(f"output: {{volume_db: {text}}}")
+    assert load_settings(file).output.volume_db == value
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("monitor: {port: 1:30}", "monitor.port: '1:30' should be a whole number"),
+        ("hours: {daily: [10:00, 18:00]}", "['10:00', '18:00'] should be hours"),
+        ("output: {volume_db: '-3,5'}", "should be a number: write -3.5;"),
+        ("output: {volume_db: \u22123 dB}", "should be a number: write -3;"),
+        ("output: {volume_db: \uff13}", "should be a number: write 3;"),
+        ("pack: 2024-01-01", "pack: 2024-01-01 should be text"),
+        ("on: 1", "on: unknown key; the keys are pack, packs"),
+        ("output: {5: 1}", "output.5: unknown key; the keys are output.device"),
+        ("2024-01-01: 1", "2024-01-01: unknown key"),
+        ("p\u0430ck: cello", "(it has U+0430 CYRILLIC SMALL LETTER A); did you mean pack?"),
+        ('"pa\u200bck": cello', "'pa\\u200bck': unknown key (it has U+200B"),
+        ('"a\\nb": 1', "'a\\nb': unknown key"),
+        ("output: {<<: {volume_db: -3}}", "output.<<: unknown key"),
+    ],
+)
+def test_a_key_and_a_value_are_shown_as_they_are_written(
+    file: Path, content: str, expected: str
+) -> None:
+    file.write_text(content)
+    (message,) = messages(file)
+    assert expected in message
+    assert "\n" not in message
+
+
+def test_thousands_of_faults_are_reported_in_a_few_lines(file: Path) -> None:
+    file.write_text("".join(f"k{number}: 1\n" for number in range(5000)))
+    found = messages(file)
+    assert len(found) == 21
+    assert "4980 more faults" in found[-1]
+    assert max(map(len, found)) < len(str(file)) + 200
 
 
 def test_a_missing_file_and_a_folder_are_errors(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import yaml
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.gallery import WEEKDAYS
 from latent_resonance.config.settings import SettingsError, load_settings
+from latent_resonance.config.text_encoding import read_text
 from latent_resonance.config.yaml_file import YamlError, parse_yaml
 from latent_resonance.linux.atomic_file import atomic_path
 
@@ -93,8 +94,8 @@ def _from_yaml(key: str, text: str) -> object:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, UnicodeError) as error:
         raise EditError(f"{path}: cannot be read ({error}); correct the file") from error
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from latent_resonance.config.gallery import Quiet, WeeklyHours
 from latent_resonance.config.output import Output
 from latent_resonance.config.presets import apply_quality
 from latent_resonance.config.settings import MAX_BYTES, Settings
+from latent_resonance.config.text_encoding import read_text
 from latent_resonance.config.timetable import ALWAYS
 from latent_resonance.config.validation import leaf_fields
 from latent_resonance.config.yaml_file import YamlError, parse_yaml
@@ -33,6 +35,8 @@ WHOLE = {*OF_CAMERA, "quiet", "monitor"}  # left out whole: half of them may ope
 TOP_LEVEL_KEY = re.compile(r"""^["']?(\w[\w.-]*)["']?\s*:(?=\s|$)""", re.MULTILINE)
 COMMENT = re.compile(r"^(\s*#.*|---\s*)$", re.MULTILINE)
 EVERYTHING = frozenset(Settings.model_fields)
+MAX_COMPARED = 50  # keys at fault; with more, any section may be meant
+MAX_FAULTS = 50  # in a section, of which nothing is kept with more
 MAX_KEY_CHARACTERS = 40  # of one that is compared with the valid ones
 MAX_PASSES = 20  # of validation, each of which may find faults behind those of the last
 
@@ -75,7 +79,7 @@ def _text_of(path: Path) -> str:
     try:
         if not path.is_file() or path.stat().st_size > MAX_BYTES:
             return ""
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        return read_text(path, errors="replace")
     except (OSError, ValueError):
         return ""
 
@@ -122,9 +126,16 @@ def _validated(content: dict[Any, Any]) -> tuple[Settings, set[str]]:
         try:
             return Settings.model_validate(apply_quality(content)), unreadable
         except ValidationError as error:
-            for detail in error.errors(include_url=False, include_input=False):
-                unreadable |= _sections_meant(str(detail["loc"][0]))
-                content = _without(content, detail["loc"])
+            places = [each["loc"] for each in error.errors(include_url=False, include_input=False)]
+        faults = Counter(str(place[0]) for place in places)
+        unreadable = unreadable.union(*map(_sections_meant, islice(faults, MAX_COMPARED)))
+        unreadable |= EVERYTHING if len(faults) > MAX_COMPARED else set()
+        whole = {str(place[0]) for place in places if len(place) == 1}
+        whole |= {name for name, count in faults.items() if count > MAX_FAULTS}
+        content = {key: value for key, value in content.items() if str(key) not in whole}
+        for place in places:
+            if str(place[0]) not in whole:
+                content = _without(content, place)
     return Settings(), set(EVERYTHING)
 
 
@@ -151,13 +162,20 @@ def _sections_meant(key: str) -> set[str]:
     """The section of that name, or those that a misspelt or misplaced key probably belongs to."""
     if key in EVERYTHING:
         return {key}
+    sections = _sections_by_name()
+    close = difflib.get_close_matches(key[:MAX_KEY_CHARACTERS], sections, n=1)
+    return {key}.union(*(sections[name] for name in close))
+
+
+@cache
+def _sections_by_name() -> dict[str, set[str]]:
+    """The sections that have a key of that name, or are called so."""
     sections: dict[str, set[str]] = defaultdict(set)
     for dotted, _ in leaf_fields(Settings):
         section, *inner = dotted.split(".")
         for name in (section, *inner):
             sections[name].add(section)
-    close = difflib.get_close_matches(key[:MAX_KEY_CHARACTERS], sections, n=1)
-    return {key}.union(*(sections[name] for name in close))
+    return sections
 
 
 def _quiet(settings: Settings) -> Settings:

@@ -1,8 +1,9 @@
-"""The encoding of a text file that people have saved. Pure."""
+"""The encoding of a text file that people have saved."""
 
 from __future__ import annotations
 
 import codecs
+from pathlib import Path
 
 HEAD_BYTES = 4  # that decide
 MARKS = (  # UTF-32's little-endian mark begins as that of UTF-16 does
@@ -31,3 +32,20 @@ def encoding_of(head: bytes) -> str:
         if head.startswith(mark):
             return encoding
     return ZEROS.get("".join("x" if byte else "0" for byte in head[:HEAD_BYTES]), "utf-8")
+
+
+def read_text(path: Path, errors: str = "strict") -> str:
+    """The text of a file in its own encoding, without a byte order mark, with plain line ends.
+
+    Parameters
+    ----------
+    errors : as of `bytes.decode`
+
+    Raises
+    ------
+    OSError, UnicodeError
+        It cannot be read, or is not text.
+    """
+    with path.open("rb") as file:
+        encoding = encoding_of(file.read(HEAD_BYTES))
+    return path.read_text(encoding=encoding, errors=errors).removeprefix("\ufeff")

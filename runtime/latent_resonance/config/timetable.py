@@ -99,8 +99,6 @@ def parse_day_hours(value: object) -> DayHours:
 
 
 def _split(part: object) -> list[str]:
-    if isinstance(part, int):  # YAML reads 10:00 as the sexagesimal number 600
-        raise HoursError(f"{RULE}, in quotes")
     if not isinstance(part, str):
         raise HoursError(RULE)
     return part.split(",")

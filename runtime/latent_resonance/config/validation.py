@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import textwrap
+import unicodedata
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 # Pydantic would search every installed package for plugins of its own, for 40 ms.
@@ -19,7 +22,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from latent_resonance.config.boundary import shown
+from latent_resonance.config.boundary import MAX_SHOWN_CHARACTERS, shown
+from latent_resonance.config.invisible import name_of
 
 RULES = {
     "missing": "is missing",
@@ -40,10 +44,15 @@ COMPARISONS = {
     "greater_than": "above",
 }
 MAX_VALUE_CHARACTERS = 40  # shown of an invalid value
+MAX_MESSAGES = 20  # of a file; a line in a journal for each
+WITH_UNIT = re.compile(r"([-+]?\d{1,15}(?:\.\d{1,15})?)\s*(?:dB|dBTP|LUFS|Hz|s|px|MiB)?")
 
 
 class Section(BaseModel):
-    """A frozen group of keys; unknown keys are errors, a blank value is the default."""
+    """A frozen group of keys; unknown keys are errors, a blank value is the default.
+
+    A key is text: one that YAML takes for a date is unknown like any other.
+    """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True
@@ -54,7 +63,7 @@ class Section(BaseModel):
     def _blank_is_default(cls, data: Any) -> Any:  # noqa: ANN401  any YAML value
         if not isinstance(data, dict):
             return data
-        return {key: value for key, value in data.items() if value is not None}
+        return {str(key): value for key, value in data.items() if value is not None}
 
 
 def as_tuple(value: object) -> object:
@@ -65,10 +74,17 @@ def as_tuple(value: object) -> object:
 def error_messages(error: ValidationError, model: type[Section]) -> list[str]:
     """One message for each invalid key, in the order of the file."""
     messages: dict[str, str] = {}
-    for detail in error.errors(include_url=False):
-        key = ".".join(shown(str(part)) for part in detail["loc"])
+    details = error.errors(include_url=False)
+    for detail in details[:MAX_MESSAGES]:
+        key = ".".join(_printable(str(part)) for part in detail["loc"])
         messages.setdefault(key, _message(key, detail, model))
-    return list(messages.values())
+    rest = len(details) - MAX_MESSAGES
+    return [*messages.values(), *([f"{rest} more faults; correct these first"] if rest > 0 else [])]
+
+
+def _printable(key: str) -> str:
+    """A key as a message shows it: in one line, and with what cannot be seen as its code."""
+    return shown(key if key.isprintable() else ascii(key))
 
 
 def leaf_fields(model: type[Section], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -87,19 +103,25 @@ def _section_in(field: FieldInfo) -> type[Section] | None:
 
 
 def _message(key: str, detail: ErrorDetails, model: type[Section]) -> str:
-    if detail["type"] == "invalid_key":
-        return f"{shown(repr(detail['input']))} is no key; keys are words such as `pack`"
     if detail["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {_suggestion(key, model)}"
+        written = ".".join(map(str, detail["loc"]))[:MAX_SHOWN_CHARACTERS]
+        return f"{key}: unknown key{_foreign_letter(written)}; {_suggestion(written, model)}"
     if detail["type"] == "missing":
         return f"{key}: is missing; {_remedy(key, model)}"
     value = _shortened(detail["input"])
     return f"{key}: {value} {_rule(detail)}; {_remedy(key, model)}"
 
 
+def _foreign_letter(key: str) -> str:
+    """A letter that may look like one of ours; all valid keys are ASCII."""
+    foreign = next((character for character in key if not character.isascii()), "")
+    return f" (it has {name_of(foreign)})" if foreign else ""
+
+
 def _shortened(value: object) -> str:
-    text = textwrap.shorten(repr(value), MAX_VALUE_CHARACTERS, placeholder="…")
-    return text if text != "…" else f"{repr(value)[: MAX_VALUE_CHARACTERS - 1]}…"
+    whole = str(value) if isinstance(value, date) else repr(value)
+    text = textwrap.shorten(whole, MAX_VALUE_CHARACTERS, placeholder="…")
+    return text if text != "…" else f"{whole[: MAX_VALUE_CHARACTERS - 1]}…"
 
 
 def _rule(detail: ErrorDetails) -> str:
@@ -109,8 +131,19 @@ def _rule(detail: ErrorDetails) -> str:
         return f"should be {COMPARISONS[kind]} {limit:g}"
     if kind == "value_error":
         return str(context["error"])
+    if kind in ("int_type", "float_type") and (number := _number_meant(detail["input"])):
+        return f"{RULES[kind]}: write {number}"
     message = detail["msg"].removeprefix("Input ")
     return RULES.get(kind, message[0].lower() + message[1:])
+
+
+def _number_meant(value: object) -> str:
+    """The number that a text probably stands for, as YAML writes it; empty if none does."""
+    if not isinstance(value, str):
+        return ""
+    plain = unicodedata.normalize("NFKC", value).replace("\u2212", "-").replace(",", ".")
+    found = WITH_UNIT.fullmatch(plain.strip())
+    return f"{float(found[1]):g}" if found else ""
 
 
 def _remedy(key: str, model: type[Section]) -> str:
@@ -140,4 +173,5 @@ def _suggestion(key: str, model: type[Section]) -> str:
         close = [by_leaf[n] for n in difflib.get_close_matches(leaf, by_leaf, n=1, cutoff=0.75)]
     if close:
         return f"did you mean {close[0]}?"
-    return f"the keys are {', '.join(name for name in names if name.startswith(section))}"
+    keys = [name for name in names if section and name.startswith(section)]
+    return f"the keys are {', '.join(keys or model.model_fields)}"
