@@ -82,11 +82,12 @@ class OscSender:
                 self._send_to(target, packet)
 
     def _send_to(self, target: Lookup, packet: bytes) -> None:
-        family, address = target.found[0]
-        try:
-            self._socket(family).sendto(packet, address)
-        except OSError:  # UDP: an unreachable target is looked up again, and delays no other
-            target.expire()
+        """Send to the first address that can be reached; if none can, look the name up again."""
+        for family, address in target.found:
+            with contextlib.suppress(OSError):  # such as IPv6 without a route; delays no other
+                self._socket(family).sendto(packet, address)
+                return
+        target.expire()
 
     def _socket(self, family: int) -> socket.socket:
         if family not in self._sockets:
