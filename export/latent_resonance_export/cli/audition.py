@@ -6,21 +6,21 @@ from pathlib import Path
 
 import click
 
-from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
+from latent_resonance_export.cli.terminal import PATH, seed_option, stages
 
 
 @click.command(short_help="Compare a pack or a run with its dataset.")
-@click.argument("subject", metavar="PACK|RUN", type=FOLDER)
+@click.argument("subject", metavar="PACK|RUN", type=PATH)
 @click.option(
     "--dataset",
     "named",
-    type=FOLDER,
+    type=PATH,
     help="The dataset it was trained on.  [default: the run's; for a pack datasets/NAME]",
 )
 @click.option(
     "-o",
     "--output",
-    type=FOLDER,
+    type=PATH,
     help="The audition's folder; replaced as a whole.  [default: RUN/audition, auditions/PACK]",
 )
 @click.option(

@@ -8,14 +8,14 @@ from tempfile import TemporaryDirectory
 import click
 import numpy as np
 
-from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
+from latent_resonance_export.cli.terminal import PATH, seed_option, stages
 
 SOUNDFONT = "/usr/share/sounds/sf2/FluidR3_GM.sf2"
 CELLO = "cello of FluidR3_GM (MIT licence, Frank Wen), phrases composed and rendered by FluidSynth"
 
 
 @click.command(short_help="Compose phrases and render them with FluidSynth.")
-@click.option("-o", "--output", type=FOLDER, required=True, help="The dataset's folder, a new one.")
+@click.option("-o", "--output", type=PATH, required=True, help="The dataset's folder, a new one.")
 @click.option(
     "--clips",
     type=click.IntRange(8, 100_000),
@@ -24,7 +24,7 @@ CELLO = "cello of FluidR3_GM (MIT licence, Frank Wen), phrases composed and rend
     help="Training loops to compose, 256 KiB each.",
 )
 @click.option(
-    "--soundfont", type=FOLDER, default=SOUNDFONT, show_default=True, help="An .sf2 or .sf3 file."
+    "--soundfont", type=PATH, default=SOUNDFONT, show_default=True, help="An .sf2 or .sf3 file."
 )
 @click.option(
     "--program",

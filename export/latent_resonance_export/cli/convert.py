@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
+from latent_resonance_export.cli.terminal import PATH, seed_option, stages
 from latent_resonance_export.progress import ProgressCallback
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ the last eighth is cross-faded into it. A regressor is trained as well; with
 
 
 EXTERNAL_OPTIONS = (
-    click.option("--checkpoint", type=FOLDER, help="Weights of a generator trained elsewhere."),
+    click.option("--checkpoint", type=PATH, help="Weights of a generator trained elsewhere."),
     click.option("--factory", help="Its code: package.module:function, called without arguments."),
     click.option(
         "--truncation",
@@ -55,7 +55,7 @@ EXTERNAL_OPTIONS = (
     click.option(
         "--geometry",
         "geometry_file",
-        type=FOLDER,
+        type=PATH,
         help="YAML with the geometry, without a --dataset.  [default: the runtime's]",
     ),
     click.option(
@@ -85,9 +85,9 @@ def external_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command(help=HELP, short_help="Convert a run, or another GAN, to a pack.")
-@click.argument("run", type=FOLDER, required=False)
-@click.option("-o", "--output", type=FOLDER, required=True, help="The pack's folder, models/NAME.")
-@click.option("--dataset", type=FOLDER, help="Its dataset.  [default: the path stored in the run]")
+@click.argument("run", type=PATH, required=False)
+@click.option("-o", "--output", type=PATH, required=True, help="The pack's folder, models/NAME.")
+@click.option("--dataset", type=PATH, help="Its dataset.  [default: the path stored in the run]")
 @click.option("--name", help="The pack's name.  [default: its folder's name]")
 @click.option(
     "--licence", help="The pack's licence.  [default: all licences of the dataset's clips]"
@@ -111,7 +111,7 @@ def convert(
     factory: str | None,
     **arguments: Any,  # all other options
 ) -> None:
-    """See HELP, which click shows."""
+    """See HELP; click shows that."""
     check_arguments(run, checkpoint, factory, arguments)
     if dataset and arguments["geometry_file"]:
         raise click.UsageError("--geometry and --dataset exclude each other: a dataset has its own")

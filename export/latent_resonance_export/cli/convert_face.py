@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from latent_resonance_export.cli.terminal import FOLDER
+from latent_resonance_export.cli.terminal import PATH
 
 HELP = """\
 Convert the networks of TASK, MediaPipe's face_landmarker.task, to ONNX files.
@@ -20,13 +20,9 @@ computes the same outputs as LiteRT, Google's own runtime, does from the origina
 
 
 @click.command(help=HELP, short_help="Convert MediaPipe's face networks to ONNX files.")
-@click.argument("task", type=FOLDER)
-@click.option(
-    "--detector", type=FOLDER, help="MediaPipe's face_detection_full_range_sparse.tflite."
-)
-@click.option(
-    "-o", "--output", type=FOLDER, default="models", show_default=True, help="The folder."
-)
+@click.argument("task", type=PATH)
+@click.option("--detector", type=PATH, help="MediaPipe's face_detection_full_range_sparse.tflite.")
+@click.option("-o", "--output", type=PATH, default="models", show_default=True, help="The folder.")
 def convert_face(*, task: Path, detector: Path | None, output: Path) -> None:
     """Convert the face networks and list the written files."""
     from latent_resonance_export.face.convert import convert_face as convert

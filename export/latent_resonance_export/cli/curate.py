@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
+from latent_resonance_export.cli.terminal import PATH, seed_option, stages
 
 if TYPE_CHECKING:
     from latent_resonance_export.dataset.result import CurationResult
 
-PAGE = """Make a dataset of looping spectrograms from a folder of recordings.
+HELP = """Make a dataset of looping spectrograms from a folder of recordings.
 
 Reads whatever libsndfile or ffmpeg (if it is installed) can decode, by content and not by name,
 at any sample rate, in nested folders; hidden files and links are skipped. Channels are averaged;
@@ -59,9 +59,9 @@ class ChannelChoice(click.ParamType[str]):
         return value
 
 
-@click.command("curate", help=PAGE, short_help="Cut a folder of recordings into loops.")
-@click.argument("sounds", type=FOLDER)
-@click.option("-o", "--output", type=FOLDER, required=True, help="The dataset's folder, a new one.")
+@click.command("curate", help=HELP, short_help="Cut a folder of recordings into loops.")
+@click.argument("sounds", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="The dataset's folder, a new one.")
 @click.option(
     "--cut",
     type=click.Choice(["stride", "onset"]),
@@ -139,7 +139,7 @@ class ChannelChoice(click.ParamType[str]):
 @click.option(
     "--geometry",
     "geometry_file",
-    type=FOLDER,
+    type=PATH,
     metavar="FILE.yaml",
     help="Sample rate, hop length, bands and so on, if not the defaults: any keys of `geometry` "
     "in a pack.yaml.",
@@ -182,7 +182,7 @@ def curate(
     jobs: int | None,
     seed: int,
 ) -> None:
-    """See PAGE, which click shows."""
+    """See HELP; click shows that."""
     if not -60 <= peak[0] <= peak[1] <= 0:
         raise click.BadParameter(f"{peak[0]:g} {peak[1]:g} should be LOW <= HIGH, -60 to 0 dB")
     from latent_resonance.audio.spectrogram import Geometry
@@ -214,10 +214,10 @@ def curate(
             jobs=jobs or available_cores(),
             progress=show,
         )
-    _print_result(result, output)
+    print_result(result, output)
 
 
-def _print_result(result: CurationResult, output: Path) -> None:
+def print_result(result: CurationResult, output: Path) -> None:
     """Prints the result in two or three lines, then the warnings."""
     from latent_resonance_export.dataset.advice import laid_out_share, warnings_of
     from latent_resonance_export.dataset.rejection import group_by_reason

@@ -22,7 +22,7 @@ from rich.progress import (
 
 from latent_resonance_export.progress import ProgressCallback
 
-FOLDER = click.Path(path_type=Path)
+PATH = click.Path(path_type=Path)
 CONSOLE = Console(stderr=True)
 LINE_INTERVAL_S = 20.0
 Command = TypeVar("Command", bound=Callable[..., None])

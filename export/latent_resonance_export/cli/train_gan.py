@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from latent_resonance_export.cli.terminal import CONSOLE, FOLDER, progress_bar
+from latent_resonance_export.cli.terminal import CONSOLE, PATH, progress_bar
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -58,8 +58,8 @@ Architectures:
 
 
 @click.command("train-gan", help=HELP, short_help="Train the generator; continues where it was.")
-@click.argument("folder", metavar="DATASET", type=FOLDER)
-@click.option("-o", "--output", type=FOLDER, required=True, help="The run; resumed if it exists.")
+@click.argument("folder", metavar="DATASET", type=PATH)
+@click.option("-o", "--output", type=PATH, required=True, help="The run; resumed if it exists.")
 @click.option(
     "--architecture",
     metavar="NAME",
@@ -73,7 +73,7 @@ Architectures:
 @click.option(
     "--begin-from",
     metavar="RUN|PACK",
-    type=FOLDER,
+    type=PATH,
     help="Begin a new run with the networks of another run, or of a pack such as models/cello, "
     "of the same geometry: far fewer steps, or clips, are needed.",
 )
@@ -172,7 +172,7 @@ def train_gan(*, folder: Path, output: Path, **options: Any) -> None:
             n_devices=options["devices"],
             precision=options["precision"],
         )
-    report(result, output)
+    print_result(result, output)
 
 
 def architecture_in(preset: str | None, architecture: str | None) -> str | None:
@@ -309,7 +309,7 @@ def loss_and_speed(line: dict[str, float]) -> str:
     return f"loss {line['generator']:.2f}, {speed}"
 
 
-def report(result: TrainingResult, output: Path) -> None:
+def print_result(result: TrainingResult, output: Path) -> None:
     """Prints where the run stands; exits with 130 if it was stopped."""
     if result.reason == "stopped":
         click.echo(

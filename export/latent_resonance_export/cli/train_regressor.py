@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from latent_resonance_export.cli.terminal import FOLDER, seed_option, stages
+from latent_resonance_export.cli.terminal import PATH, seed_option, stages
 
 if TYPE_CHECKING:
     from latent_resonance_export.regressor.evaluation import Evaluation
@@ -41,16 +41,16 @@ Its sound becomes an anchor: a face that is held stays with it.
 
 
 @click.command("train-regressor", help=HELP, short_help="Train the map from faces to sounds.")
-@click.argument("run", type=FOLDER)
+@click.argument("run", type=PATH)
 @click.option(
     "--movement",
-    type=FOLDER,
+    type=PATH,
     multiple=True,
     help="A score, or a folder of scores.  May be given several times.",
 )
-@click.option("--examples", type=FOLDER, help="A YAML list of faces and their sounds.")
+@click.option("--examples", type=PATH, help="A YAML list of faces and their sounds.")
 @click.option(
-    "--dataset", type=FOLDER, help="The run's dataset; only examples that name clips need it."
+    "--dataset", type=PATH, help="The run's dataset; only examples that name clips need it."
 )
 @click.option(
     "--listen",
@@ -102,7 +102,7 @@ def print_summary(evaluation: Evaluation, run: Path) -> None:
     click.echo(f"correlation of mouth_open and centroid: {table['mouth_open']['centroid']}")
     click.echo(f"correlation of brow_tension and flatness: {table['brow_tension']['flatness']}")
     distances = evaluation.correlation_of_distance
-    click.echo(f"correlation of distances of faces and of sounds: {distances}")
+    click.echo(f"correlation of distances of faces and of z: {distances}")
     click.echo(f"coverage of z: {evaluation.coverage}, of its variance: {evaluation.variance}")
     slope = evaluation.slope
     click.echo(f"slope: {slope['median']}, at most {slope['max']} (limit: {MAX_SLOPE:g})")

@@ -132,7 +132,7 @@ def _of_faces(evaluation: Evaluation) -> list[Figure]:
     slope = evaluation.slope
     return [
         Figure(
-            "distances of faces and of sounds",
+            "distances of faces and of z",
             f"{evaluation.correlation_of_distance:.2f}",
             "",
             None,
