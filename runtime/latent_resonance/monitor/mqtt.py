@@ -7,6 +7,10 @@ to the broker and reconnects. In: the voice's latest report. Out, all retained:
     TOPIC/ID/state                  one JSON object, every STATE_S and on a change of state
     homeassistant/device/ID/config  discovery by Home Assistant
 
+What is retained is never stale to one who looks at the availability first: `online` follows the
+first state of a connection, and a state without values follows `offline`. A monitor that is killed
+leaves its last state behind the `offline` of its will.
+
 It subscribes to nothing: a broker is often open to a whole network and checks neither Origin nor
 token, so its clients may read the state and control nothing. Nor does it reveal the times of
 visits: the state does not say whether a visitor is present, and the number of visits is updated
@@ -86,6 +90,7 @@ class MqttPublisher:
         self._visits = ThrottledCount(VISITS_S)
         self._last_state, self._due_s = ("", ""), 0.0  # when to publish it again
         self._online = self._answered = False  # the latter of this connection: yes or no
+        self._announced = False  # whether `online` has been published on this connection
         self._in_flight: MQTTMessageInfo | None = None
         self._client = self._connecting_client(reconnect_s)
 
@@ -101,7 +106,8 @@ class MqttPublisher:
         visits = self._visits.update(report.visits, now_s) if report else 0
         payload = state_payload(report, age_s, visits)
         state = (payload["state"], payload["problem"])
-        if (state != self._last_state or now_s >= self._due_s) and self._publish_state(payload):
+        due = state != self._last_state or now_s >= self._due_s or not self._announced
+        if due and self._publish_state(payload):
             self._last_state, self._due_s = state, now_s + STATE_S
 
     @property
@@ -110,9 +116,11 @@ class MqttPublisher:
         return self._online
 
     def close(self) -> None:
-        """Publish `offline` and disconnect, within CLOSE_TIMEOUT_S."""
+        """Publish `offline` and a state without values, and disconnect, within CLOSE_TIMEOUT_S."""
         if self._online:
-            message = self._client.publish(self._topic("availability"), OFFLINE, retain=True)
+            self._client.publish(self._topic("availability"), OFFLINE, retain=True)
+            ended = state_payload(None, 0.0, 0) | {"reason": "the monitor has ended"}
+            message = self._client.publish(self._topic("state"), json.dumps(ended), retain=True)
             try:
                 message.wait_for_publish(CLOSE_TIMEOUT_S)
             except (RuntimeError, ValueError):  # paho's, if the broker has just disconnected
@@ -142,6 +150,9 @@ class MqttPublisher:
             return False
         payload = json.dumps(state, allow_nan=False)
         self._in_flight = self._client.publish(self._topic("state"), payload, retain=True)
+        if not self._announced:
+            self._client.publish(self._topic("availability"), ONLINE, retain=True)
+            self._announced = True
         return True
 
     def _on_connect(
@@ -163,9 +174,8 @@ class MqttPublisher:
             self._last_logged = ""
         self._connected_s = time.monotonic()
         self._in_flight = None
-        client.publish(self._topic("availability"), ONLINE, retain=True)
         self._publish_discovery(client)
-        self._due_s = 0.0  # the event loop publishes the next report at once
+        self._announced = False  # the event loop publishes the next report at once
         self._online = True
 
     def _publish_discovery(self, client: Client) -> None:
