@@ -25,7 +25,10 @@ class Reason(Enum):
 
     SILENCE = ("silence", "a lower --min-level accepts it")
     CLIPPING = ("clipping", "a higher --max-clipped accepts it")
-    BANDS = ("outside the bands", "filter out what is below 30 Hz or above 16 kHz, if more sounds")
+    BANDS = (
+        "outside the bands",
+        "filter out what is below 30 Hz or above 16 kHz, if anything else sounds",
+    )
     NOISE = ("noise-like", "a higher --max-flatness accepts it")
     DUPLICATE = ("near-duplicate", "a lower --min-difference accepts it")
     SHORT = ("too short", "a lower --shortest accepts it, or --one-shots repeat")
