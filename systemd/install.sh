@@ -125,7 +125,7 @@ trusting_git() {
     git -c safe.directory="$PWD" -c gpg.ssh.allowedSignersFile="$SIGNERS" "$@"
 }
 
-# On aarch64 MediaPipe needs ARMv8.1 atomics on every core; without them the light tracker is used.
+# On aarch64 MediaPipe needs ARMv8.1 atomics on every core; without them the ONNX tracker is used.
 can_run_mediapipe() {
     [ "$(uname -m)" != aarch64 ] ||
         ! grep '^Features' "${CPUINFO:-/proc/cpuinfo}" | grep -qvw atomics
@@ -136,7 +136,7 @@ choose_tracker() {
         PACKAGES="$PACKAGES libegl1 libgles2" # linked by its library
         IMPORTS="$IMPORTS, mediapipe"
     else
-        log "this processor cannot run MediaPipe; using the light tracker"
+        log "this processor cannot run MediaPipe; using the ONNX tracker"
         export UV_NO_GROUP=mediapipe
     fi
 }

@@ -2,7 +2,7 @@
 
 Runs first in the eye's process, on its only thread, before numpy and MediaPipe are imported; needs
 only the standard library. MediaPipe looks up Google's logging host about a minute after it starts
-and again when it closes. The light tracker makes no connection, but is isolated too. In: nothing.
+and again when it closes. The ONNX tracker makes no connection, but is isolated too. In: nothing.
 Out: the isolation method used.
 """
 

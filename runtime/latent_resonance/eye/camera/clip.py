@@ -131,7 +131,7 @@ def _images(path: Path, capture: cv2.VideoCapture) -> Iterator[Image]:
     time_ns, shortest_ns, seen = -1, _NS // 1000, False
     aspect = _pixel_aspect(capture)
     try:
-        for pixels in _pictures(path, capture):
+        for pixels in _decoded(path, capture):
             timestamp_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
             # Some files repeat a time, or jump back at an edit.
             time_ns = timestamp_ns if timestamp_ns > time_ns else time_ns + shortest_ns
@@ -144,9 +144,9 @@ def _images(path: Path, capture: cv2.VideoCapture) -> Iterator[Image]:
 
 
 def _is_converted(path: Path, first: Image) -> bool:
-    """Whether OpenCV has written a picture into its buffer, rather than left what was there.
+    """Whether OpenCV has written an image into its buffer, rather than left what was there.
 
-    It does not say that a conversion has failed. A second capture decodes the same picture, but
+    It does not say that a conversion has failed. A second capture decodes the same image, but
     has another buffer, with other contents.
     """
     again = next(_images(path, _open(path)), None)
@@ -163,8 +163,8 @@ def _convert(path: Path) -> str:
     return f"convert it first: ffmpeg -i {path.name} -vf yadif deinterlaced.mp4"
 
 
-def _pictures(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
-    """Every picture that can be decoded, up to the end that the container declares."""
+def _decoded(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
+    """The pixels of every image that can be decoded, up to the end that the container declares."""
     declared, rate = _declared_images(path, capture), capture.get(cv2.CAP_PROP_FPS)
     loss = ClipLoss(declared, rate, is_exact=counts_images(path))
     repetition, failed = Repetition(), 0
@@ -191,7 +191,7 @@ def _pictures(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
 
 
 def _pixel_aspect(capture: cv2.VideoCapture) -> float:
-    """Width of a pixel over its height, in the picture as it is returned."""
+    """Width of a pixel over its height, in the image as it is returned."""
     numerator, denominator = (
         capture.get(key) for key in (cv2.CAP_PROP_SAR_NUM, cv2.CAP_PROP_SAR_DEN)
     )

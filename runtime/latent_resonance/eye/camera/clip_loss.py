@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _REGULAR = 0.9  # of the intervals are one image long, or the clip has no rate of its own
-_TAIL_IMAGES, _TAIL_SHARE = 10, 0.1  # by which sound may be longer than the pictures
+_TAIL_IMAGES, _TAIL_SHARE = 10, 0.1  # by which sound may be longer than the images
 _REPEATED = 15  # images in a row; a codec seldom repeats a camera's image even once
 _STEP = 16  # pixels, and rows, of which one is compared first
 

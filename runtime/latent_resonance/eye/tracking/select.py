@@ -1,4 +1,4 @@
-"""Selects the tracker: MediaPipe where it can run, the light one elsewhere.
+"""Selects the tracker: MediaPipe where it can run, elsewhere the ONNX tracker (`light`).
 
 Called once, when the eye starts or a clip is opened, and by the doctor. Reads the processor's flags
 before importing MediaPipe, whose library would crash with SIGILL. In: `eye.tracker` of the

@@ -40,7 +40,7 @@ class Window:
     def cut(self, pixels: Pixels) -> Pixels:
         """The window of an image, shape (side, side, 3); beyond the image its edge is repeated.
 
-        As in the light tracker's crops; half a face beside black would be another face.
+        As in the ONNX tracker's crops; half a face beside black would be another face.
         """
         height, width = pixels.shape[:2]
         rows, above, below = inside(self.top, self.side, height)

@@ -1,4 +1,4 @@
-"""The networks of both trackers, and the light tracker's landmarks, without MediaPipe's library.
+"""The networks of both trackers, and the ONNX tracker's landmarks, without MediaPipe's library.
 
 detector and blazeface (where faces are) → landmarker and face_mesh (478 landmarks of one) →
 blendshapes (the expression); session runs the three networks. MediaPipe's graph is reproduced step
