@@ -1,9 +1,9 @@
 """What the face does to the spectrum; then mel bands to FFT bins.
 
-Brow tension adds glitches and noise, at the same loudness; stillness sharpens the partials; a
-turning head sends ripples through the spectrum, so that a held note, which has no tempo to stretch,
-answers it too. Runs on the synthesis thread, frame by frame. In: mel amplitudes (n_mels,). Out:
-magnitudes (n_bins,) for the phase reconstruction.
+Brow tension adds glitches and noise; stillness sharpens the partials; a turning head sends ripples
+through the spectrum, so that a held note, which has no tempo to stretch, answers it too. Glitches,
+noise and ripples keep the loudness. Runs on the synthesis thread, frame by frame. In: mel
+amplitudes (n_mels,). Out: magnitudes (n_bins,) for the phase reconstruction.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class SpectralEffects:
         return amplitude_to_magnitude(amplitude, self.geometry)
 
     def _ripple(self, mel: FloatArray, turning: float) -> FloatArray:
-        """Waves of gain that move up the spectrum."""
+        """Waves of gain that move up the spectrum, at the same loudness."""
         self.rippled = (self.rippled + turning * RIPPLE_HZ * self.geometry.hop_s) % 1.0
         wave = np.sin(2.0 * np.pi * (self.ripples - self.rippled))
         rippled: FloatArray = mel * np.exp(turning * RIPPLE_DB * NEPERS_PER_DB * wave)
-        return rippled.astype(np.float32)
+        return as_loud(rippled.astype(np.float32), mel, self.band_weight)
 
     def _add_noise(self, amplitude: FloatArray, noise: float) -> FloatArray:
         """Random gain on every bin, and a noise floor that follows the envelope."""
