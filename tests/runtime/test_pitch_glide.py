@@ -43,6 +43,20 @@ def test_between_noise_and_noise_there_is_seldom_an_interval() -> None:
     assert found.count(0.0) >= 18
 
 
+def test_an_interval_that_was_found_is_still_found_while_noise_hides_the_note() -> None:
+    low, high = column(harmonic(196.0)), column(harmonic(262.0, 0.006))
+    hidden = np.sqrt(np.square(high) + np.square(column(noise(5))))
+    octaves = float(np.log2(262.0 / 196.0))
+    assert GLIDE.interval(low, hidden) == 0.0
+    assert GLIDE.interval(low, hidden, near=octaves) == pytest.approx(octaves, abs=0.05)
+
+
+def test_an_interval_that_was_found_ends_with_the_notes() -> None:
+    columns = [column(noise(seed)) for seed in range(12)]
+    found = [GLIDE.interval(a, b, near=0.4) for a, b in pairwise(columns)]
+    assert found.count(0.0) >= 8
+
+
 def test_silence_has_no_interval_to_anything() -> None:
     silence, note = np.zeros(512, np.float32), column(harmonic(196.0))
     assert GLIDE.interval(silence, silence) == 0.0

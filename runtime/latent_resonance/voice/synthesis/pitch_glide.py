@@ -36,6 +36,7 @@ NEARER = 0.05  # correlation that an octave's distance costs: of two candidates,
 LINEAR_BELOW_HZ, LINEAR_MELS_PER_HZ = 1000.0, 3.0 / 200.0
 MELS_PER_OCTAVE = 27.0 * np.log(2.0) / np.log(6.4)
 ALIKE = 0.52  # least correlation that is an interval; two noises seldom have as much
+STILL_ALIKE, STILL_NEAR = 0.4, 0.1  # the same within so many octaves of one found before
 
 Axis = NDArray[np.float64]  # (points,) on the log-frequency axis
 
@@ -68,7 +69,8 @@ class PitchGlide:
     def interval(self, a: FloatArray, b: FloatArray, near: float = 0.0) -> float:
         """Octaves from column a to column b, both (n_mels,); 0 where there is no interval.
 
-        near : octaves; of two intervals that are as likely, the nearer to this one is chosen
+        near : octaves, found before, or 0; of two intervals that are as likely, the nearer to this
+            one is chosen, and where none is likely, this one is still there with less correlation
         """
         pitches_a, pitches_b = self._pitches(a), self._pitches(b)
         scale = float(np.linalg.norm(pitches_a) * np.linalg.norm(pitches_b))
@@ -76,7 +78,15 @@ class PitchGlide:
             return 0.0
         correlation = self._correlation(pitches_a, pitches_b) / scale
         best = int(np.argmax(correlation - NEARER * np.abs(self.octaves - near)))
-        return float(self.octaves[best]) if correlation[best] > ALIKE else 0.0
+        if correlation[best] > ALIKE:
+            return float(self.octaves[best])
+        return self._still_there(correlation, near) if near != 0.0 else 0.0
+
+    def _still_there(self, correlation: Axis, near: float) -> float:
+        """The likeliest interval around one found before; 0 if it is not there any more."""
+        around = np.abs(self.octaves - near) <= STILL_NEAR
+        best = int(np.argmax(np.where(around, correlation, -1.0)))
+        return float(self.octaves[best]) if correlation[best] > STILL_ALIKE else 0.0
 
     def between(self, a: FloatArray, b: FloatArray, share: float, octaves: float) -> FloatArray:
         """The columns at `share` (0..1) of the way from a to b, which lies `octaves` higher.
