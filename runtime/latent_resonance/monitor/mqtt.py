@@ -24,6 +24,7 @@ from __future__ import annotations
 import json
 import ssl
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,7 @@ class MqttPublisher:
         self._visits = ThrottledCount(VISITS_S)
         self._last_state, self._due_s = ("", ""), 0.0  # when to publish it again
         self._online = self._answered = False  # the latter of this connection: yes or no
+        self._disconnected = threading.Event()
         self._announced = False  # whether `online` has been published on this connection
         self._in_flight: MQTTMessageInfo | None = None
         self._client = self._connecting_client(reconnect_s)
@@ -116,7 +118,7 @@ class MqttPublisher:
         return self._online
 
     def close(self) -> None:
-        """Publish `offline` and a state without values, and disconnect, within CLOSE_TIMEOUT_S."""
+        """Publish `offline` and a state without values, and disconnect; at most two timeouts."""
         if self._online:
             self._client.publish(self._topic("availability"), OFFLINE, retain=True)
             ended = state_payload(None, 0.0, 0) | {"reason": "the monitor has ended"}
@@ -125,7 +127,10 @@ class MqttPublisher:
                 message.wait_for_publish(CLOSE_TIMEOUT_S)
             except (RuntimeError, ValueError):  # paho's, if the broker has just disconnected
                 self._online = False
+        self._disconnected.clear()
         self._client.disconnect()  # also ends paho's thread while it waits to reconnect
+        if self._online:  # else the process might end before, and the broker publish the will
+            self._disconnected.wait(CLOSE_TIMEOUT_S)
 
     def _connecting_client(self, reconnect_s: tuple[int, int]) -> Client:
         settings = self._settings
@@ -197,6 +202,7 @@ class MqttPublisher:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
+        self._disconnected.set()
         was_online, self._online = self._online, False
         answered, self._answered = self._answered, False
         if reason.is_failure and not answered:
