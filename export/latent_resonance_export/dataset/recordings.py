@@ -264,7 +264,7 @@ def _decoded(task: ProbeTask, sha256: str) -> Recording:
 def _decode_once(path: bytes, target: Path, track: int, seconds: float) -> str:
     """What is missing of the decoded samples, or ""; a resumed run knows it from the first one."""
     missing = target.with_suffix(".txt")
-    if not missing.exists():
+    if not (target.exists() and missing.exists()):
         fault = ffmpeg.decode(path, target, track, seconds)
         if has_further_data(Path(os.fsdecode(path))):
             fault = FIRST_OF_WAV
