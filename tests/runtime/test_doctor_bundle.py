@@ -121,6 +121,12 @@ def test_settings_that_cannot_be_read_are_named_and_not_quoted(tmp_path: Path) -
     assert settings_text(None) == "# no file; the defaults\n"
 
 
+def test_settings_in_another_encoding_are_in_the_bundle_as_they_are_read(tmp_path: Path) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_bytes("pack: voices\n".encode("utf-16"))
+    assert settings_text(config) == "pack: voices\n"
+
+
 def test_a_bundle_that_cannot_be_written_names_the_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -109,6 +109,13 @@ def test_a_file_that_is_not_valid_is_not_edited(file: Path) -> None:
         edit_settings(file, {"hours.daily": "always"})
 
 
+def test_a_file_in_another_encoding_is_edited_and_is_utf_8_then(file: Path) -> None:
+    file.write_bytes("pack: voices  # für uns\n".encode("utf-16"))
+    edit_settings(file, {"output.volume_db": "-.5"})
+    assert file.read_text(encoding="utf-8").startswith("pack: voices  # für uns\n")
+    assert load_settings(file).output.volume_db == -0.5
+
+
 def test_the_mode_of_the_file_stays(file: Path) -> None:
     file.chmod(0o640)
     edit_settings(file, {"attract.enabled": "false"})

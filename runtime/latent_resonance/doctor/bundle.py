@@ -27,6 +27,7 @@ import yaml
 
 from latent_resonance import __version__
 from latent_resonance.config.settings import Settings, socket_path_of
+from latent_resonance.config.text_encoding import read_text
 from latent_resonance.config.yaml_file import YamlError, parse_yaml
 from latent_resonance.doctor.check import Check
 from latent_resonance.doctor.monitor import TOKEN
@@ -142,7 +143,7 @@ def settings_text(config: Path | None) -> str:
     if config is None:
         return "# no file; the defaults\n"
     try:
-        content = parse_yaml(config.read_text(encoding="utf-8-sig"))
+        content = parse_yaml(read_text(config))
     except (OSError, ValueError, YamlError) as error:
         return f"# {config.name} cannot be read: {str(error).strip(', ')}\n"
     return yaml.safe_dump(without_secrets(content), sort_keys=False, allow_unicode=True)
