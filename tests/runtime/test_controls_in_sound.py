@@ -28,6 +28,7 @@ POSES: tuple[dict[str, float], ...] = (
     {"head_yaw": 0.4},
     {"head_yaw": -0.4},
     {"head_pitch": 0.3},
+    {"head_pitch": -0.3},
     {"brow_raise": 0.7},
     {"mouth_width": 0.6},
 )
@@ -53,8 +54,7 @@ def test_an_open_mouth_brightens_the_cello_from_every_pose() -> None:
         closed = centroid_hz(play(find_pack("cello"), face(**pose)))
         opened = face(mouth_open=0.8, jaw_open=0.7, **pose)
         ratios.append(centroid_hz(play(find_pack("cello"), opened)) / closed)
-    assert np.median(ratios) >= 2.0
-    assert min(ratios) >= 1.5
+    assert min(ratios) >= 2.0
 
 
 @pytest.mark.slow

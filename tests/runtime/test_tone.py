@@ -79,8 +79,15 @@ def test_a_closed_mouth_is_dark_and_not_mute() -> None:
 
 
 def test_an_open_mouth_lifts_what_lies_high_above_what_lies_low() -> None:
-    assert gain_db(3000.0, 1.0) == pytest.approx(24.0, abs=1.0)
+    assert gain_db(3500.0, 1.0) == pytest.approx(24.0, abs=1.0)
     assert gain_db(100.0, 1.0) == pytest.approx(-14.0, abs=1.5)
+
+
+@pytest.mark.parametrize("pitch_hz", [200.0, 400.0, 550.0])
+def test_an_open_mouth_lowers_the_pitches_of_a_voice(pitch_hz: float) -> None:
+    """Otherwise a note lower than that of the closed mouth would leave the sound as dark."""
+    assert gain_db(pitch_hz, 1.0) < -4.0
+    assert gain_db(pitch_hz, 0.0) == pytest.approx(0.0, abs=1.5)
 
 
 @pytest.mark.parametrize("openness", [0.0, 0.5, 1.0])

@@ -253,10 +253,10 @@ class BandPass(Curve):
         -14.0, ge=-60.0, le=0.0, description="dB above the cutoff, -60 to 0; a filter has -60"
     )
     presence_db: float = Field(
-        24.0, ge=0.0, le=30.0, description="dB around 3 kHz with an open mouth, 0 to 30"
+        24.0, ge=0.0, le=30.0, description="dB around 3.5 kHz with an open mouth, 0 to 30"
     )
     bass_db: float = Field(
-        -14.0, ge=-30.0, le=0.0, description="dB below 400 Hz with an open mouth, -30 to 0"
+        -14.0, ge=-30.0, le=0.0, description="dB below 700 Hz with an open mouth, -30 to 0"
     )
     shape: float = Field(0.6, ge=0.1, le=10.0, description="exponent, 1 is straight, 0.1 to 10")
     smoothing_s: float = Field(0.03, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")

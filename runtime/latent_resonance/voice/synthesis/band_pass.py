@@ -6,8 +6,8 @@ that an opening mouth is audible at once and never waits for a frame.
     openness      0 (closed)                        1 (open)
     treble        down by `closed_db` above the     as it is: the cutoff has risen to the
                   lower end of `output`             upper end of `output`
-    presence      as it is                          up by `presence_db` around 3 kHz
-    bass          as it is                          down by `bass_db` below 400 Hz
+    presence      as it is                          up by `presence_db` around 3.5 kHz
+    bass          as it is                          down by `bass_db` below 700 Hz
 
 Above the upper end of `output` there is never anything (24 dB an octave), nor below 40 Hz (12 dB).
 """
@@ -27,8 +27,8 @@ from latent_resonance.config.settings import BandPass as BandPassSettings
 from latent_resonance.voice.synthesis.controls import geometric
 
 LOW_EDGE_HZ = 40.0  # a small speaker cannot reproduce less, only distort
-PRESENCE_HZ, PRESENCE_Q = 3000.0, 0.5
-BASS_HZ = 400.0
+PRESENCE_HZ, PRESENCE_Q = 3500.0, 0.6
+BASS_HZ = 700.0
 SHELF_Q = 0.55  # as steep as a shelf can be without a bump
 SMALLEST_STEP = 1e-3  # of openness, below which the response is kept
 ComplexArray = NDArray[np.complex128]
