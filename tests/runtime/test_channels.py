@@ -9,15 +9,18 @@ import numpy as np
 import pytest
 from tests.support.audio_measures import face, settings_of
 from tests.support.instruments import open_instrument
+from tests.support.spectrograms import GEOMETRY, harmonic
 
 from latent_resonance.audio.channels import mix, spread, spread_gains
 from latent_resonance.audio.loudness import MAX_LUFS, MOMENTARY_S, Fader, KWeighting, LoudnessWindow
+from latent_resonance.audio.mel_inversion import spectrogram_to_magnitude
 from latent_resonance.audio.reference_tone import ReferenceTone
 from latent_resonance.audio.resample import Resampler
 from latent_resonance.config.output import Output
 from latent_resonance.config.settings import BandPass as BandPassSettings
 from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.band_pass import BandPass
+from latent_resonance.voice.synthesis.channel_pair import ChannelPair, channel_pairs
 from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument, Synthesiser
 from latent_resonance.voice.synthesis.leveller import Leveller
@@ -196,6 +199,25 @@ def test_pairs_start_apart_in_the_loop_and_stay_there_after_a_reset(pack_folder:
     synthesiser.receive(rising_tones(synthesiser.pairs[0].n_frames))
     np.testing.assert_array_equal(sound_of(synthesiser), first)
     assert np.abs(np.corrcoef(first)[np.triu_indices(5, 1)]).max() < 0.7
+
+
+def partial_hz(pair: ChannelPair, magnitude: np.ndarray) -> float:
+    """Frequency of a single partial on two channels in quadrature, after half a second."""
+    hops = [pair.phase.push(magnitude) for _ in range(RATE // HOP)]
+    left, right = np.concatenate(hops, axis=-1)[:, RATE // 2 :].astype(np.float64)
+    turning = left + 1j * right
+    return float(np.angle(np.vdot(turning[:-1], turning[1:])) * RATE / (2 * np.pi))
+
+
+def test_pairs_drift_apart_as_far_up_as_down(pack_folder: Path) -> None:
+    magnitude = spectrogram_to_magnitude(harmonic(5000.0)[:, 100:101], GEOMETRY)[:, 0]
+    alone, lower, higher = (
+        partial_hz(pair, magnitude)
+        for n_channels in (2, 4)
+        for pair in channel_pairs(GEOMETRY, settings_of(pack_folder), 0, n_channels)
+    )
+    assert lower - alone == pytest.approx(-0.4, abs=0.1)
+    assert higher - alone == pytest.approx(0.4, abs=0.1)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from latent_resonance.voice.synthesis.controls import Controls
 from latent_resonance.voice.synthesis.spectral_effects import SpectralEffects
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
-DRIFT_HZ = 0.4  # from pair to pair: at 200 Hz, three cents
+DRIFT_HZ = 0.8  # from pair to pair: at 200 Hz, seven cents
 
 
 class ChannelPair:
@@ -92,8 +92,8 @@ def channel_pairs(
     """Pairs for a number of channels, of which the last is single if the number is odd.
 
     Their playheads are evenly apart in the loop, so that no two play the same sound at a time.
-    A note that is held through the loop is in all pairs; their phases drift apart, so that no
-    place in the room extinguishes it for long.
+    A note that is held through the loop is in all pairs; their phases drift apart, half of them
+    up and half of them down, so that no place in the room extinguishes it for long.
     """
     n_pairs = -(-n_channels // 2)
     return [
@@ -103,7 +103,7 @@ def channel_pairs(
             seed + 2 * i,
             quadrature=2 * i + 1 < n_channels,
             start=i / n_pairs,
-            drift_hz=i * DRIFT_HZ,
+            drift_hz=(i - (n_pairs - 1) / 2) * DRIFT_HZ,
             level_db=level_db,
         )
         for i in range(n_pairs)
