@@ -216,8 +216,8 @@ def test_pairs_drift_apart_as_far_up_as_down(pack_folder: Path) -> None:
         for n_channels in (2, 4)
         for pair in channel_pairs(GEOMETRY, settings_of(pack_folder), 0, n_channels)
     )
-    assert lower - alone == pytest.approx(-0.4, abs=0.1)
-    assert higher - alone == pytest.approx(0.4, abs=0.1)
+    assert lower - alone == pytest.approx(-0.2, abs=0.05)
+    assert higher - alone == pytest.approx(0.2, abs=0.05)
 
 
 @pytest.mark.slow

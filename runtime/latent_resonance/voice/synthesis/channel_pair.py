@@ -15,7 +15,7 @@ from latent_resonance.voice.synthesis.controls import Controls
 from latent_resonance.voice.synthesis.spectral_effects import SpectralEffects
 from latent_resonance.voice.synthesis.spectrogram_loop import SpectrogramLoop
 
-DRIFT_HZ = 0.8  # from pair to pair: at 200 Hz, seven cents
+DRIFT_HZ = 0.4  # from pair to pair: at 200 Hz, three cents
 
 
 class ChannelPair:
