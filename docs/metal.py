@@ -138,7 +138,7 @@ def recording(number: int) -> Array:
 def main(folder: Path) -> None:
     """Write the recordings and their licence."""
     folder.mkdir(parents=True, exist_ok=True)
-    licence = "file,licence,author\n*.wav,CC0-1.0,docs/metal.py\n"
+    licence = "file,licence,author\n*.wav,CC0-1.0,Latent Resonance\n"
     (folder / "LICENSES.csv").write_text(licence, encoding="utf-8")
     for number in range(N_RECORDINGS):
         sound = recording(number).astype(np.float32)

@@ -14,7 +14,7 @@ from typing import Any
 from hatchling.builders.config import BuilderConfig
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-PACKS = ("cello", "voices")
+PACKS = ("cello", "metal", "voices")
 DOCUMENTS = ("README.md", "THIRD_PARTY_NOTICES.md")
 
 

@@ -41,7 +41,7 @@ TABLES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "channels": channel_figures,
     "mel": mel_figures,
 }
-PACKS = ("cello", "voices")
+PACKS = ("cello", "metal", "voices")
 EPILOG = """\
 tables (seconds of one core for one pack):
   clips      20  change against the unfiltered sound, loudness and roll-off on real faces
@@ -57,7 +57,7 @@ Not here: phase reconstruction through mel of played sounds is in tests/bench/co
 time in `latent-resonance bench`, the loudness cap and the limiter in the tests.
 
 examples:
-  answers.py CLIPS                                  all tables, both packs
+  answers.py CLIPS                                  all tables, all bundled packs
   answers.py CLIPS --tables clips --pack cello
   answers.py --tables brow head poses               without clips
   answers.py --tables glide --pairs 40 --workers 2
@@ -97,7 +97,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("folder", type=Path, nargs="?", metavar="FOLDER", help="clips of people, for table clips")
-    add("--pack", action="append", metavar="NAME", help="name or folder; repeat for more; both "
+    add("--pack", action="append", metavar="NAME", help="name or folder; repeat for more; all "
         "bundled ones by default")  # fmt: skip
     add("--tables", nargs="+", choices=TABLES, metavar="TABLE", help="only these; all by default")
     add("--pairs", type=count, default=200, metavar="N", help="of table glide, 200 by default")

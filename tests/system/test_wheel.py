@@ -61,7 +61,8 @@ def test_the_wheel_has_the_packs_the_models_and_their_licences(wheel: zipfile.Zi
     names = wheel.namelist()
     assert len(names) == len(set(names))
     inside = {name.removeprefix("latent_resonance/models/") for name in names}
-    assert inside >= {*MODELS, "THIRD_PARTY_NOTICES.md", "cello/pack.yaml", "voices/pack.yaml"}
+    packs = {f"{name}/pack.yaml" for name in ("cello", "metal", "voices")}
+    assert inside >= {*MODELS, "THIRD_PARTY_NOTICES.md", *packs}
     (licence,) = (name for name in names if name.endswith("dist-info/licenses/LICENSE"))
     assert wheel.read(licence) == (ROOT / "LICENSE").read_bytes()
 
