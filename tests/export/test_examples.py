@@ -117,7 +117,7 @@ def test_what_is_no_list_of_pairs_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_missing_file_and_one_that_runs_code_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ExamplesError, match="no such file"):
         read_examples(tmp_path / "gone.yaml", 4)
-    with pytest.raises(ExamplesError, match="not YAML"):
+    with pytest.raises(ExamplesError, match=r"line 1: .*os\.getcwd"):
         read_examples(written(tmp_path, "- !!python/object/apply:os.getcwd []"), 4)
 
 

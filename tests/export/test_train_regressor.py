@@ -120,8 +120,9 @@ class TestWhatIsLearnt:
     ) -> None:
         trained, evaluation = outcome
         rest = trained.regressor(torch.from_numpy(neutral_face())[None])[0]
-        assert distance(rest, trained.anchors[0]) < 0.1
-        assert evaluation.rest_to_nearest < 0.1
+        close = 0.15  # 0.09 to 0.102, depending on how a processor rounds; 1 is a random z's
+        assert distance(rest, trained.anchors[0]) < close
+        assert evaluation.rest_to_nearest < close
         samples = sample_generator(Synthesiser(), random_z(400, 16, torch.Generator()), GEOMETRY)
         pure = sample_generator(Synthesiser(), trained.anchors, GEOMETRY)
         flatness, flux = 1, 3
