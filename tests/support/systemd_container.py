@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -88,6 +90,7 @@ class Machine:
         memory = folder / "memory"
         for place in (self.root, memory):
             place.mkdir()
+        _fill_cache()
         _mount("-t", "tmpfs", "-o", "size=3g", "tmpfs", memory)
         for place in (memory / "upper", memory / "work"):
             place.mkdir()
@@ -240,7 +243,22 @@ def _environment() -> dict[str, str]:
     return {"PATH": path, "HOME": "/root", "UV_OFFLINE": "1", "UV_CACHE_DIR": str(_uv_cache())}
 
 
+@cache
+def _fill_cache() -> None:
+    """Have uv's cache hold what the installer builds the runtime with: machines have no network.
+
+    `uv sync` has the newest of these packages in it, which after a release are others.
+    """
+    pins = ("--build-constraints", ROOT / "systemd/build.txt", "--require-hashes")
+    with TemporaryDirectory() as wheel:
+        command = [_uv(), "build", "--quiet", "--wheel", *pins, "--out-dir", wheel]
+        subprocess.run([*command, ROOT / "runtime"], check=True)
+
+
+def _uv() -> str:
+    return os.environ.get("UV") or "uv"
+
+
 def _uv_cache() -> Path:
-    uv = os.environ.get("UV") or "uv"
-    done = subprocess.run([uv, "cache", "dir"], capture_output=True, text=True, check=True)
+    done = subprocess.run([_uv(), "cache", "dir"], capture_output=True, text=True, check=True)
     return Path(done.stdout.strip())
