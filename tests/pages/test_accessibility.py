@@ -154,4 +154,4 @@ def test_the_walls_tools_and_labels_stay_for_a_keyboard_and_leave_after_a_click(
         assert page.evaluate(opacities) == ["1", "1"]
         page.click("#palettes button")
         page.wait_for_selector("body:not(.active)", state="attached", timeout=10_000)
-        until(lambda: page.evaluate(opacities) == ["0", "0"], 5, "tools and labels to leave")
+        until(lambda: page.evaluate(opacities) == ["0", "0"], 20, "tools and labels to leave")

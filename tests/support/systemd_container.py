@@ -155,10 +155,9 @@ class Machine:
     def cut_power(self) -> None:
         """Kill every process at once."""
         if self.process is not None and self.process.poll() is None:
-            if self.pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, 9)  # the death of PID 1 ends its namespace
-            else:
+            try:
+                os.kill(self.pid or self.process.pid, 9)  # the death of PID 1 ends its namespace
+            except ProcessLookupError:
                 self.process.kill()
             self.process.wait()
         self.process, self.pid = None, 0
@@ -220,9 +219,14 @@ class Machine:
         found = subprocess.run(
             ["pgrep", "-o", "-P", str(self.process.pid)], capture_output=True, check=False
         )
-        self.pid = int(found.stdout or 0)
-        if not self.pid or Path(f"/proc/{self.pid}/comm").read_text() != "systemd\n":
+        child = int(found.stdout or 0)
+        try:
+            name = Path(f"/proc/{child}/comm").read_text()
+        except OSError:  # there is none yet, or the first one, which starts systemd, has just ended
             return False
+        if name != "systemd\n":
+            return False
+        self.pid = child
         state = self.run("systemctl", "is-system-running", check=False).stdout.strip()
         return state in ("starting", "running", "degraded")
 
