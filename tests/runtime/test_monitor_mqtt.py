@@ -44,10 +44,8 @@ while True:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
+    with Mosquitto(tmp_path) as broker:
+        yield broker
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -58,6 +58,13 @@ class Mosquitto:
         self.config.write_text("\n".join(listener) + "\n")
         self._command = [program, "-c", str(self.config)]
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         self._process = subprocess.Popen(

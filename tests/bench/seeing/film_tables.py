@@ -1,4 +1,4 @@
-"""The tables of films: one face that moves, faces of several sizes, several people, and nobody."""
+"""The tables of films: one face that moves, faces of several sizes, several people, and none."""
 
 from __future__ import annotations
 
