@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 from tests.support.monitor_pages import REPORT, MonitorPages
-from tests.support.pulse_server import until
 from tests.support.status_reports import energies
+from tests.support.timing import until
 
 from latent_resonance.monitor.translations import LANGUAGES
 

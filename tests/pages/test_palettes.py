@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests.support.monitor_pages import MonitorPages, monitor_pages
 from tests.support.monitor_server import TOKEN
-from tests.support.pulse_server import until
+from tests.support.timing import until
 
 from latent_resonance.link.telemetry import Columns
 from latent_resonance.monitor.maintenance import Maintenance

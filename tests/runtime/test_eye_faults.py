@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests.support import faces
+from tests.support.timing import until
 
 from latent_resonance.config.settings import Camera, Eye, Settings
 from latent_resonance.eye.camera.camera import CameraError
@@ -95,7 +96,7 @@ def test_without_a_camera_the_eye_is_ready_and_alive_at_each_attempt(
     reader = CameraReader(no_camera, lambda _: None)
     report = StatusReporter(notify_socket.notifier, lambda _: None)
     try:
-        wait_until(lambda: reader.failed_attempts > 0)
+        until(lambda: reader.failed_attempts > 0, 5, "a failed attempt")
         report.step(None, reader, upside_down=False, now_s=100.0)
         first = notify_socket.received()
         report.step(None, reader, upside_down=False, now_s=100.1)
@@ -174,13 +175,6 @@ def test_outside_opening_hours_the_camera_is_closed_and_the_eye_is_alive(
     assert received.count("WATCHDOG=1") > 12
     assert received[-1] == "STOPPING=1"
     assert logged == []  # it did not try to open the camera
-
-
-def wait_until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
-    end_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < end_s
-        time.sleep(0.01)
 
 
 def test_a_failed_mediapipe_raises_a_one_line_error_each_time(

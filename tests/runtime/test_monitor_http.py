@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.support.fuzz import damaged, fuzz, fuzzed
 from tests.support.monitor_server import TOKEN, Server, monitor_server, status_of
 from tests.support.status_reports import PLAYING, energies
+from tests.support.timing import until
 
 from latent_resonance.monitor import connections
 from latent_resonance.monitor.addresses import THIS_MACHINE, Proxies, prefix_of
@@ -138,10 +139,7 @@ def test_a_probe_without_host_is_answered_and_a_page_without_host_is_not(server:
 def test_a_client_that_leaves_within_its_body_is_no_error_of_ours(server: Server) -> None:
     assert server.exchange(ASK[:-1], timeout_s=0.05) == b""
     assert status_of(server.exchange(HEALTHZ)) == UNAVAILABLE
-    limit_s = time.monotonic() + 5.0
-    while not server.services.refusals.counts:
-        assert time.monotonic() < limit_s
-        time.sleep(0.01)
+    until(lambda: server.services.refusals.counts, 5, "a refusal")
     assert server.services.refusals.counts == {("http", "400"): 1}
     assert server.log == []
 

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.parser import text_string_to_metric_families as older_families
 from tests.support.status_reports import energies, report
+from tests.support.timing import Clock
 
 from latent_resonance.link.telemetry import Report, decode
 from latent_resonance.monitor.health import STATES, health_of, healthz
@@ -20,16 +21,6 @@ from latent_resonance.monitor.metrics import FAULTS, MAX_FAULT_KINDS, OTHER, Met
 ROOT = Path(__file__).parents[2]
 OPENMETRICS = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
 VOICE_IS_UP = {"latent_resonance_up": 1.0}
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 class Scraper:

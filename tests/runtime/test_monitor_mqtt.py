@@ -15,13 +15,13 @@ import pytest
 from tests.support.mqtt_broker import (
     ID,
     NON_BLOCKING_S,
-    Clock,
     Instrument,
     Mosquitto,
     Subscriber,
     until,
 )
 from tests.support.status_reports import report
+from tests.support.timing import Clock
 
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.link.telemetry import Report

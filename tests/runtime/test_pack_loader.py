@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.audio_measures import settings_of
-from tests.support.pulse_server import until
+from tests.support.timing import until
 
 from latent_resonance.face_state import neutral_features
 from latent_resonance.pack import PackError, open_pack

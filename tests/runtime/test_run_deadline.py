@@ -12,7 +12,7 @@ import onnx
 import pytest
 from tests.support.audio_measures import settings_of
 from tests.support.bad_networks import empty_steps_in, looping, stuck, with_network
-from tests.support.pulse_server import until
+from tests.support.timing import until
 
 from latent_resonance.pack import PackError, open_pack
 from latent_resonance.voice.synthesis import networks, run_deadline

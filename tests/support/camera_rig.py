@@ -12,7 +12,7 @@ from typing import cast
 import cv2
 import numpy as np
 from tests.support import faces
-from tests.support.pulse_server import PATIENCE
+from tests.support.timing import PATIENCE
 
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.image import Pixels, jpeg_of

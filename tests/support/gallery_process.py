@@ -27,7 +27,8 @@ import yaml
 from numpy.typing import NDArray
 from tests.conftest import write_pack
 from tests.support import faces
-from tests.support.pulse_server import RATE, Ear, SoundServer, environment_in, until
+from tests.support.pulse_server import RATE, Ear, SoundServer, environment_in
+from tests.support.timing import until
 
 MODELS = Path(__file__).parents[2] / "models"
 CHROMIUM = "/usr/bin/chromium"

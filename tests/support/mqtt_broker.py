@@ -151,12 +151,3 @@ class Instrument:
             return bool(condition())
 
         return until(published)
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s

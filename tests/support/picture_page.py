@@ -21,8 +21,8 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 from tests.support.gallery_process import free_port, launch_browser
-from tests.support.pulse_server import until
 from tests.support.status_reports import PLAYING
+from tests.support.timing import until
 
 from latent_resonance.audio.brightness import Levels
 from latent_resonance.audio.channels import mix

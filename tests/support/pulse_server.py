@@ -11,17 +11,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.timing import until
 
 RATE = 48_000
-# Factor on time limits, for a busy machine.
-PATIENCE = float(os.environ.get("LATENT_RESONANCE_TEST_PATIENCE", "2"))
 ALSA_ORDER = ("front-left", "front-right", "rear-left", "rear-right", "front-center", "lfe")
 ALSA_ORDER += ("side-left", "side-right")
 LOUD = 0.003  # RMS, far below what the voice plays
@@ -37,16 +35,6 @@ def environment_in(folder: Path) -> dict[str, str]:
         | {k: str(v) for k, v in here.items()}
         | {"PULSE_SERVER": f"unix:{runtime}/native"}
     )
-
-
-def until(true: Callable[[], bool], within_s: float, what: str) -> float:
-    """Wait until a condition holds; return how long it took."""
-    began_s = time.monotonic()
-    while not true():
-        took_s = time.monotonic() - began_s
-        assert took_s < within_s, f"not within {within_s:.1f} s: {what}"
-        time.sleep(0.02)
-    return time.monotonic() - began_s
 
 
 def channel_map(channels: int) -> str:

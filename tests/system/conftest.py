@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.support.gallery_process import Gallery, gallery_in, launch_browser, skip_without_browser
-from tests.support.pulse_server import until
+from tests.support.timing import until
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import wavfile
 from tests.support.bad_networks import hungry, looping, looping_while_moving, with_network
-from tests.support.pulse_server import LOUD, PATIENCE, RATE, Voice, environment_in
+from tests.support.pulse_server import LOUD, RATE, Voice, environment_in
+from tests.support.timing import PATIENCE
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
 StartVoice = Callable[..., Voice]

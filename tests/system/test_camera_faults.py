@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.support.camera_rig import LEAVE_S, RETURN_S, START_S, Camera, EyeRig, write_images
-from tests.support.pulse_server import PATIENCE, compiled
+from tests.support.pulse_server import compiled
+from tests.support.timing import PATIENCE
 
 from latent_resonance.eye.camera.reader import FIRST_CALL_TIMEOUT_S
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.pulse_server import Voice, environment_in, until
+from tests.support.pulse_server import Voice, environment_in
+from tests.support.timing import until
 
 from latent_resonance.face_state import FaceReceiver, FaceSender, FaceState, neutral_features
 from latent_resonance.linux.process_usage import read_usage

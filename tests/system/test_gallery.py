@@ -17,7 +17,8 @@ import numpy as np
 import onnx
 import pytest
 import yaml
-from tests.support.pulse_server import PATIENCE, Voice, environment_in, until
+from tests.support.pulse_server import Voice, environment_in
+from tests.support.timing import PATIENCE, until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(170)]
 SILENT = 1e-4  # a WAV of 16 bits has its dither

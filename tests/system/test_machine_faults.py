@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.pulse_server import PATIENCE, SoundServer, Voice, compiled, environment_in, until
+from tests.support.pulse_server import SoundServer, Voice, compiled, environment_in
+from tests.support.timing import PATIENCE, until
 
 import latent_resonance
 

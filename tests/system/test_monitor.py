@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support.gallery_process import Gallery
-from tests.support.pulse_server import PATIENCE, until
+from tests.support.timing import PATIENCE, until
 
 pytestmark = [
     pytest.mark.realtime,

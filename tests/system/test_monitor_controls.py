@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pythonosc.udp_client import SimpleUDPClient
 from tests.support.gallery_process import Gallery, level_at_db, level_db
-from tests.support.pulse_server import PATIENCE, until
+from tests.support.timing import PATIENCE, until
 
 from latent_resonance.audio.reference_tone import FREQUENCY_HZ, LEVEL_DB
 

@@ -13,7 +13,7 @@ import aiohttp
 import numpy as np
 import pytest
 from tests.support.gallery_process import Gallery, gallery_in, skip_without_browser
-from tests.support.pulse_server import PATIENCE, until
+from tests.support.timing import PATIENCE, until
 
 from latent_resonance.link.telemetry import Columns, decode
 from latent_resonance.linux.process_usage import read_usage

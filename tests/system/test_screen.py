@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.gallery_process import Gallery, gallery_in, skip_without_browser
-from tests.support.pulse_server import PATIENCE, until
+from tests.support.timing import PATIENCE, until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(180)]
 SCREEN = Path(__file__).parents[2] / "systemd" / "screen"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support import systemd_container
-from tests.support.pulse_server import PATIENCE, until
+from tests.support.timing import PATIENCE, until
 
 pytestmark = [
     pytest.mark.system,

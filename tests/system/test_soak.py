@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.pulse_server import until
+from tests.support.timing import until
 
 SOAK = Path(__file__).with_name("soak.py")
 NO_EYE_RESTART = """

@@ -16,17 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.pulse_server import (
-    LOUD,
-    PATIENCE,
-    RATE,
-    Ear,
-    SoundServer,
-    Voice,
-    compiled,
-    environment_in,
-    until,
-)
+from tests.support.pulse_server import LOUD, RATE, Ear, SoundServer, Voice, compiled, environment_in
+from tests.support.timing import PATIENCE, until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
 AUDIBLE_AGAIN_S = 1.5 * PATIENCE

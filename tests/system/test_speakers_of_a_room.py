@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.pulse_server import RATE, SoundServer, Voice, environment_in, until
+from tests.support.pulse_server import RATE, SoundServer, Voice, environment_in
+from tests.support.timing import until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
 SECONDS = 4.0

@@ -8,7 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.pulse_server import PATIENCE, Voice, environment_in, until
+from tests.support.pulse_server import Voice, environment_in
+from tests.support.timing import PATIENCE, until
 
 from latent_resonance.gallery.standby import StandbyWatch, standby_path
 

@@ -10,7 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from tests.support.pulse_server import PATIENCE, Voice, environment_in
+from tests.support.pulse_server import Voice, environment_in
+from tests.support.timing import PATIENCE
 
 from latent_resonance.link.server import monitor_path
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import onnx
 from tests.support.bad_networks import looping, with_network
-from tests.support.pulse_server import PATIENCE
+from tests.support.timing import PATIENCE
 from tests.system.soaking.installation import Installation
 from tests.system.soaking.processes import processes_by_role
 
