@@ -1,183 +1,31 @@
-"""OSC: messages sent, requests received, and invalid packets."""
+"""OSC that the monitor receives: requests, limits, senders, and invalid packets."""
 
 from __future__ import annotations
 
 import math
-import socket
 import struct
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import replace
 
 import pytest
 from hypothesis import strategies as st
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
-from pythonosc.osc_packet import OscPacket
 from tests.support.fuzz import damaged, fuzz, fuzzed
-from tests.support.status_reports import PLAYING
+from tests.support.name_lookup import resolve_when
+from tests.support.timing import Clock, until
 
 from latent_resonance.config.monitor import Osc
-from latent_resonance.face_state import FEATURES, neutral_features
+from latent_resonance.face_state import FEATURES
 from latent_resonance.link.requests import OVERRIDE_TIMEOUT_S, Request, RequestError
-from latent_resonance.link.telemetry import Energies
 from latent_resonance.monitor.osc import (
     MAX_PACKETS_PER_S,
     MAX_REQUESTS_PER_S,
     OscReceiver,
-    OscSender,
     needs_senders,
 )
 
 pytestmark = pytest.mark.realtime
 
 HERE = ("127.0.0.1", 4711)
-ENERGIES = Energies(1, 1, "play", True, -21.5, 0.0625, neutral_features())
-
-
-class Clock:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def target() -> Iterator[socket.socket]:
-    """A socket that receives OSC."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(2.0)
-        yield sock
-
-
-def make_sender(target: socket.socket, clock: Clock, *more: str) -> OscSender:
-    address = "{}:{}".format(*target.getsockname())
-    return OscSender(Osc(send_to=(address, *more)), clock, print)
-
-
-def received(target: socket.socket) -> dict[str, list[object]]:
-    packet = OscPacket(target.recv(65_536))
-    return {timed.message.address: timed.message.params for timed in packet.messages}
-
-
-def test_energies_are_sent_under_their_names(target: socket.socket) -> None:
-    make_sender(target, Clock()).on_message(ENERGIES)
-    messages = received(target)
-    assert {f"/latent/{name}" for name in FEATURES} <= set(messages)
-    assert messages["/latent/eye_open"] == [1.0]
-    assert messages["/latent/features"] == neutral_features().tolist()
-    assert messages["/latent/scene"] == ["play"]
-    assert messages["/latent/present"] == [1]
-    assert messages["/latent/level_db"] == [-21.5]
-    assert messages["/latent/latency_s"] == [0.0625]
-
-
-def test_an_unknown_latency_is_sent_as_minus_one(target: socket.socket) -> None:
-    make_sender(target, Clock()).on_message(replace(ENERGIES, latency_s=math.nan))
-    assert received(target)["/latent/latency_s"] == [-1.0]
-
-
-def test_reports_and_the_link_are_sent(target: socket.socket) -> None:
-    sender = make_sender(target, Clock())
-    sender.on_message(replace(PLAYING, muted=True, pack="voices"))
-    messages = received(target)
-    assert (messages["/latent/pack"], messages["/latent/muted"]) == (["voices"], [1])
-    sender.on_link(False)
-    assert received(target) == {"/latent/playing": [False]}
-
-
-def test_the_rate_is_limited_to_the_setting(target: socket.socket) -> None:
-    clock = Clock()
-    sender = OscSender(
-        Osc(send_to=("{}:{}".format(*target.getsockname()),), rate_hz=10.0), clock, print
-    )
-    for step in range(300):  # three seconds
-        clock.now_s = 100.0 + step / 100
-        sender.on_message(ENERGIES)
-    target.settimeout(0.1)
-    count = 0
-    with suppress(TimeoutError):
-        while received(target):
-            count += 1
-    assert 28 <= count <= 32
-
-
-def test_an_unreachable_target_does_not_affect_the_others(target: socket.socket) -> None:
-    sender = make_sender(target, Clock(), "127.0.0.1:9", "255.255.255.255:9")
-    for _ in range(3):
-        sender.on_link(True)
-        assert received(target) == {"/latent/playing": [True]}
-
-
-def resolve_when(monkeypatch: pytest.MonkeyPatch, known: list[str], address: str) -> list[str]:
-    """Answer lookups of names in `known` with an address; return the names asked for."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def getaddrinfo(host: str, *args: object, flags: int = 0, **kwargs: object) -> object:
-        if host.endswith(".local"):
-            if flags & socket.AI_NUMERICHOST:
-                raise socket.gaierror(-2, "Name or service not known")
-            asked.append(host)
-            if host not in known:
-                raise socket.gaierror(-3, "Temporary failure in name resolution")
-            host = address
-        return real(host, *args, flags=flags, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return asked
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    limit_s = time.monotonic() + 5.0
-    while not condition():
-        assert time.monotonic() < limit_s
-        time.sleep(0.005)
-
-
-def test_a_name_that_cannot_be_found_at_the_start_is_looked_up_again(
-    target: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    known, log, clock = [], [], Clock()
-    resolve_when(monkeypatch, known, "127.0.0.1")
-    port = target.getsockname()[1]
-    sender = OscSender(Osc(send_to=(f"lights.local:{port}",)), clock, log.append)
-    sender.on_link(True)
-    wait_for(lambda: log)
-    assert "lights.local cannot be resolved" in log[0]
-    known.append("lights.local")
-    clock.now_s += 1.0
-    sender.on_link(True)
-    wait_for(lambda: len(log) == 2)
-    assert "lights.local has been found" in log[1]
-    sender.on_link(True)
-    assert received(target) == {"/latent/playing": [True]}
-
-
-def test_looking_up_a_name_takes_no_time_of_the_event_loop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    ready = threading.Event()
-    real = socket.getaddrinfo
-
-    def slow(host: str, *args: object, flags: int = 0, **kwargs: object) -> object:
-        if not flags & socket.AI_NUMERICHOST:
-            ready.wait(5.0)
-        return real(host, *args, flags=flags | socket.AI_NUMERICHOST, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", slow)
-    start_s = time.monotonic()
-    sender = OscSender(Osc(send_to=("lights.local:9000",)), Clock(), print)
-    for _ in range(10):
-        sender.on_link(True)
-    assert time.monotonic() - start_s < 1.0
-    ready.set()
 
 
 class Controller:
@@ -342,7 +190,7 @@ def test_a_sender_with_a_name_is_accepted_once_the_name_is_found(
         known[:] = ["desk.local"] if found else []
         controller.clock.now_s += 100.0
         controller.receiver.refresh_senders()
-        wait_for(lambda n=tries: len(controller.log) == n)
+        until(lambda n=tries: len(controller.log) == n, 5, "a line in the log")
         controller.send("/latent/muted", 1, sender=("192.168.1.20", 9))
         assert controller.requested() == expected
     assert len(asked) == 2
