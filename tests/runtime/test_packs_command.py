@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from latent_resonance.cli.pack_archive import add_pack, remove_pack
 from latent_resonance.cli.packs import packs
 from latent_resonance.pack import ADDED_VARIABLE, PackError, find_pack, list_packs
+from latent_resonance.pack.archive import add_pack, remove_pack
 
 
 @pytest.fixture

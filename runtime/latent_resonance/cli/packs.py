@@ -50,8 +50,8 @@ def add(archive: Path, key: Path | None) -> None:
 
     Only the files of a pack are accepted, and nothing is added unless it can be played.
     """
-    from latent_resonance.cli.pack_archive import add_pack
-    from latent_resonance.cli.pack_signature import verify_signature
+    from latent_resonance.pack.archive import add_pack
+    from latent_resonance.pack.signature import verify_signature
 
     if key is not None:
         verify_signature(archive, key)
@@ -64,7 +64,7 @@ def add(archive: Path, key: Path | None) -> None:
 @click.confirmation_option("--yes", prompt="Remove the pack for good?")
 def remove(name: str) -> None:
     """Remove the pack NAME; a voice that plays it plays on until it restarts."""
-    from latent_resonance.cli.pack_archive import remove_pack
+    from latent_resonance.pack.archive import remove_pack
 
     click.echo(f"{remove_pack(name)}: removed")
 

@@ -5,7 +5,8 @@
     models/cello/regressor.onnx    features -> z
 
 Pure, apart from reading the files. A pack is data: opening one runs no code from it. The
-networks are loaded and checked in `voice/synthesis/networks.py`.
+networks are loaded and checked in `voice/synthesis/networks.py`. archive.py adds a pack from a ZIP
+and removes one, signature.py verifies who made the ZIP.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def models_folder() -> Path:
     configured = os.environ.get(MODELS_VARIABLE)
     if configured:
         return Path(configured)
-    checkout = Path(__file__).resolve().parents[2] / "models"
+    checkout = Path(__file__).resolve().parents[3] / "models"
     if checkout.is_dir():
         return checkout
     return Path(str(resources.files("latent_resonance") / "models"))
