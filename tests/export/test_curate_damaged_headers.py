@@ -11,7 +11,7 @@ import soundfile
 from tests.support.recordings import SECONDS, needs_ffmpeg, opened, recording, samples
 from tests.support.small_loops import RATE, Play
 
-from latent_resonance_export.dataset.recordings import (
+from latent_resonance_export.dataset.recordings.probe import (
     COMPLETED,
     FIRST_OF_CHAIN,
     FIRST_OF_WAV,

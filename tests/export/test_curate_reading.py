@@ -14,11 +14,11 @@ from scipy.signal import welch
 from tests.support.recordings import SECONDS, needs_ffmpeg, opened, recording, samples
 from tests.support.small_loops import RATE, SETTINGS, Play
 
-from latent_resonance_export.dataset.audio_reader import find_clipped, read_segment
 from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 from latent_resonance_export.dataset.one_shots import hold, repeat, trimmed
-from latent_resonance_export.dataset.recordings import Recording, decoded_again
+from latent_resonance_export.dataset.recordings.audio_reader import find_clipped, read_segment
+from latent_resonance_export.dataset.recordings.probe import Recording, decoded_again
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 
 

@@ -1,9 +1,8 @@
 """From a folder of recordings to a dataset of loops; `curate.py` runs the steps in order.
 
-A file:       recordings (what is in the folder, and in each file), by content, chained_file,
-              unfinished_header, audio_file (libsndfile) and ffmpeg; licences
-Its loops:    extract, in a worker process (worker_pool): audio_reader (blocks of samples, by
-              channels) -> segment (where loops begin) -> loops, one_shots -> clip_measures ->
+A file:       recordings/ (what it is, its samples, its licence)
+Its loops:    extract, in a worker process (worker_pool): recordings/audio_reader (blocks of
+              samples) -> segment (where loops begin) -> loops, one_shots -> clip_measures ->
               rejection
 All of them:  collect (duplicates, split, kinds) -> dataset (the files) -> report, tables,
               listening_examples, advice (the warnings)

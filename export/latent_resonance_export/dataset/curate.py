@@ -41,9 +41,9 @@ from latent_resonance_export.dataset.dataset import (
 )
 from latent_resonance_export.dataset.duplicates import MIN_DIFFERENCE_DB
 from latent_resonance_export.dataset.extract import load_result, process_segment, segments_of
-from latent_resonance_export.dataset.licences import Attribution, LicenceTables, known
 from latent_resonance_export.dataset.listening_examples import encode_example, example_tasks
-from latent_resonance_export.dataset.recordings import (
+from latent_resonance_export.dataset.recordings.licences import Attribution, LicenceTables, known
+from latent_resonance_export.dataset.recordings.probe import (
     ProbeTask,
     Recording,
     display_name,

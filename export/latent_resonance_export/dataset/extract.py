@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from latent_resonance_export.dataset.audio_reader import Segment, read_segment
 from latent_resonance_export.dataset.clip_measures import bandwidth_hz, fingerprint, measure
 from latent_resonance_export.dataset.dataset import quantise
 from latent_resonance_export.dataset.loops import (
@@ -28,7 +27,8 @@ from latent_resonance_export.dataset.loops import (
     sustain,
 )
 from latent_resonance_export.dataset.one_shots import MIN_S, hold, repeat, trimmed
-from latent_resonance_export.dataset.recordings import Recording, decoded_again
+from latent_resonance_export.dataset.recordings.audio_reader import Segment, read_segment
+from latent_resonance_export.dataset.recordings.probe import Recording, decoded_again
 from latent_resonance_export.dataset.rejection import Reason, Rejection, rejection_of
 from latent_resonance_export.dataset.segment import onset_starts, stride_starts
 from latent_resonance_export.dataset.settings import CurationSettings

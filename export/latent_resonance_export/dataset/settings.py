@@ -11,8 +11,8 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.pack import why_unplayable
-from latent_resonance_export.dataset.channels import AUTO
 from latent_resonance_export.dataset.loops import PEAK_DB, fade_length
+from latent_resonance_export.dataset.recordings.channels import AUTO
 from latent_resonance_export.dataset.rejection import Limits
 
 FORMAT = 3  # of the work folder; increment it when the same settings give different clips

@@ -6,7 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from latent_resonance_export.dataset.content import HEAD_BYTES, describe_content
+from latent_resonance_export.dataset.recordings.content import HEAD_BYTES, describe_content
 
 MAGIC = (
     (re.compile(rb"\x89HDF\r\n\x1a\n"), "an HDF5 file (Keras)"),

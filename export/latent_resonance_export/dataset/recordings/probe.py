@@ -16,17 +16,17 @@ from pathlib import Path
 
 import soundfile
 
-from latent_resonance_export.dataset import ffmpeg
-from latent_resonance_export.dataset.audio_file import (
+from latent_resonance_export.dataset.recordings import ffmpeg
+from latent_resonance_export.dataset.recordings.audio_file import (
     UNKNOWN_FORMAT,
     AudioFileError,
     one_line,
     open_audio,
 )
-from latent_resonance_export.dataset.chained_file import has_further_data, is_chained
-from latent_resonance_export.dataset.content import HEAD_BYTES, describe_content
+from latent_resonance_export.dataset.recordings.chained_file import has_further_data, is_chained
+from latent_resonance_export.dataset.recordings.content import HEAD_BYTES, describe_content
+from latent_resonance_export.dataset.recordings.unfinished_header import missing_lengths
 from latent_resonance_export.dataset.rejection import Reason, Rejection
-from latent_resonance_export.dataset.unfinished_header import missing_lengths
 
 PROMISING = {  # suffixes that promise a sound: such a file is broken if nothing can read it
     *(".wav", ".wave", ".bwf", ".w64", ".rf64", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".mp2"),

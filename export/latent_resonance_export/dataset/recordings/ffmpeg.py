@@ -19,7 +19,7 @@ from typing import Any
 
 import soundfile
 
-from latent_resonance_export.dataset.audio_file import AudioFileError, one_line
+from latent_resonance_export.dataset.recordings.audio_file import AudioFileError, one_line
 
 FORMATS = (
     "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dts,dtshd,eac3,flac,flv,gsm,iff,ircam,"

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import soundfile
 
-from latent_resonance_export.dataset.unfinished_header import CompletedFile, missing_lengths
+from latent_resonance_export.dataset.recordings.unfinished_header import (
+    CompletedFile,
+    missing_lengths,
+)
 
 UNKNOWN_FORMAT = "not a recognised audio format"
 
