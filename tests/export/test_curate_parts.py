@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from latent_resonance_export.dataset.advice import MIXED
 from latent_resonance_export.dataset.clip_measures import fingerprint, flatness_db
 from latent_resonance_export.dataset.duplicates import find_duplicates
 from latent_resonance_export.dataset.kinds import Unlike, most_unlike
 from latent_resonance_export.dataset.recordings.licences import Attribution, LicenceTables
 from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.report.advice import MIXED
 from latent_resonance_export.dataset.segment import detect_onsets, onset_starts, stride_starts
 from latent_resonance_export.dataset.settings import CurationError
 from latent_resonance_export.dataset.split import Span, choose_held_out, describe_held_out

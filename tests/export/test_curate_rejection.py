@@ -16,7 +16,7 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 from latent_resonance_export.dataset.rejection import Reason
-from latent_resonance_export.dataset.report import CurationResult
+from latent_resonance_export.dataset.result import CurationResult
 from latent_resonance_export.dataset.settings import CurationError, CurationSettings, read_geometry
 
 HOSTILE = '<img src=x onerror=alert(1)> "&amp;\n\x1b[31m\u202e.wav'

@@ -219,8 +219,8 @@ def curate(
 
 def print_result(result: CurationResult, output: Path) -> None:
     """Prints the result in two or three lines, then the warnings."""
-    from latent_resonance_export.dataset.advice import laid_out_share, warnings_of
     from latent_resonance_export.dataset.rejection import group_by_reason
+    from latent_resonance_export.dataset.report.advice import laid_out_share, warnings_of
 
     held_out, loop_s = len(result.clips) - result.n_training, result.settings.geometry.loop_s
     click.echo(

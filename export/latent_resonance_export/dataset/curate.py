@@ -41,7 +41,6 @@ from latent_resonance_export.dataset.dataset import (
 )
 from latent_resonance_export.dataset.duplicates import MIN_DIFFERENCE_DB
 from latent_resonance_export.dataset.extract import load_result, process_segment, segments_of
-from latent_resonance_export.dataset.listening_examples import encode_example, example_tasks
 from latent_resonance_export.dataset.recordings.licences import Attribution, LicenceTables, known
 from latent_resonance_export.dataset.recordings.probe import (
     ProbeTask,
@@ -51,10 +50,11 @@ from latent_resonance_export.dataset.recordings.probe import (
     probe,
 )
 from latent_resonance_export.dataset.rejection import Reason, Rejection, summarise_reasons
-from latent_resonance_export.dataset.report import report
+from latent_resonance_export.dataset.report.listening_examples import encode_example, example_tasks
+from latent_resonance_export.dataset.report.page import report
+from latent_resonance_export.dataset.report.tables import write_files, write_rejected
 from latent_resonance_export.dataset.result import CurationResult, Example
 from latent_resonance_export.dataset.settings import CurationError, CurationSettings
-from latent_resonance_export.dataset.tables import write_files, write_rejected
 from latent_resonance_export.dataset.worker_pool import WorkerPool
 from latent_resonance_export.progress import ProgressCallback, counted, no_progress
 
