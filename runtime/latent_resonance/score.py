@@ -12,6 +12,7 @@ import csv
 import stat
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TextIO
@@ -150,7 +151,13 @@ def attract_score(settings: Settings) -> Score:
     """The score of attract mode: the one in the settings, or a walk through the bundled one."""
     if settings.attract.score:
         return read_score(Path(settings.attract.score))
-    return ScoreWalk(read_score(bundled_score()))
+    return ScoreWalk(_read_bundled_score())
+
+
+@cache
+def _read_bundled_score() -> Score:
+    """The bundled score, whose arrays nobody changes."""
+    return read_score(bundled_score())
 
 
 def is_score(path: Path) -> bool:

@@ -251,6 +251,25 @@ def test_attract_mode_does_not_repeat_itself_in_a_day(walk: ScoreWalk) -> None:
     assert len({excerpt.round(4).tobytes() for excerpt in excerpts}) == len(excerpts)
 
 
+def test_the_bundled_score_is_read_once(walk: ScoreWalk) -> None:
+    again = attract_score(Settings())
+    assert np.shares_memory(again.features, walk.features)
+
+
+@pytest.mark.parametrize("cell", ["1_0", "1e999", "nan", "-", "e5", "", "1,5"])
+def test_a_cell_that_is_no_number_is_refused_below_plain_rows(tmp_path: Path, cell: str) -> None:
+    path = make_score(tmp_path, f"time_s;head_yaw\n0;0.5\n1;-1e-1\n2;{cell}\n")
+    with pytest.raises(ScoreError, match="line 4: "):
+        read_score(path)
+
+
+def test_plain_rows_have_the_decimal_mark_of_the_others(tmp_path: Path) -> None:
+    score = read_score(make_score(tmp_path, "time_s;head_yaw\n0;1\n1;0,5\n2;-1\n"))
+    assert score.features[:, FEATURES.index("head_yaw")].tolist() == [1.0, 0.5, -1.0]
+    with pytest.raises(ScoreError, match="line 3: not a number for certain"):
+        read_score(make_score(tmp_path, "time_s;head_yaw\n0;0,5\n1;0.5\n"))
+
+
 def test_a_walk_depends_on_seed_and_time_alone(walk: ScoreWalk) -> None:
     again, other = ScoreWalk(walk), ScoreWalk(walk, seed=1)
     times = np.linspace(86_400, 86_460, 50)
