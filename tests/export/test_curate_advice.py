@@ -9,7 +9,7 @@ import pytest
 
 from latent_resonance_export.dataset.dataset import Clip
 from latent_resonance_export.dataset.kinds import Unlike
-from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.report.advice import warnings_of
 from latent_resonance_export.dataset.result import CurationResult
 from latent_resonance_export.dataset.settings import CurationSettings

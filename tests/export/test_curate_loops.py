@@ -113,7 +113,8 @@ def test_of_many_recordings_whole_ones_are_held_out(tmp_path: Path, play: Play) 
 def test_a_segment_boundary_changes_no_sample(tmp_path: Path, play: Play) -> None:
     """A segment has the same samples as the same part of the whole recording."""
     from latent_resonance_export.dataset.recordings.audio_reader import read_segment
-    from latent_resonance_export.dataset.recordings.probe import ProbeTask, Recording, probe
+    from latent_resonance_export.dataset.recordings.probe import ProbeTask, probe
+    from latent_resonance_export.dataset.recordings.recording import Recording
 
     soundfile.write(tmp_path / "a.flac", play(12.0, 44_100, 9), 44_100)
     recording = probe(ProbeTask("a.flac", os.fsencode(tmp_path / "a.flac"), tmp_path))

@@ -16,7 +16,7 @@ from latent_resonance_export.dataset.clip_measures import fingerprint, flatness_
 from latent_resonance_export.dataset.duplicates import find_duplicates
 from latent_resonance_export.dataset.kinds import Unlike, most_unlike
 from latent_resonance_export.dataset.recordings.licences import Attribution, LicenceTables
-from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.report.advice import MIXED
 from latent_resonance_export.dataset.segment import detect_onsets, onset_starts, stride_starts
 from latent_resonance_export.dataset.settings import CurationError

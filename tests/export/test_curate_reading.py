@@ -18,7 +18,8 @@ from latent_resonance_export.dataset.curate import curate
 from latent_resonance_export.dataset.dataset import open_dataset, read_clips
 from latent_resonance_export.dataset.one_shots import hold, repeat, trimmed
 from latent_resonance_export.dataset.recordings.audio_reader import find_clipped, read_segment
-from latent_resonance_export.dataset.recordings.probe import Recording, decoded_again
+from latent_resonance_export.dataset.recordings.probe import decoded_again
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 
 

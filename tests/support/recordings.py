@@ -11,7 +11,8 @@ from tests.support.small_loops import RATE
 
 from latent_resonance_export.dataset.recordings import ffmpeg
 from latent_resonance_export.dataset.recordings.audio_reader import read_segment
-from latent_resonance_export.dataset.recordings.probe import ProbeTask, Recording, probe
+from latent_resonance_export.dataset.recordings.probe import ProbeTask, probe
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Rejection
 
 needs_ffmpeg = pytest.mark.skipif(not ffmpeg.is_installed(), reason="needs the ffmpeg program")

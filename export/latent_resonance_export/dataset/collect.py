@@ -24,7 +24,7 @@ from latent_resonance_export.dataset.extract import (
 )
 from latent_resonance_export.dataset.kinds import Unlike, kind_of, mean_spectrum, most_unlike
 from latent_resonance_export.dataset.recordings.licences import Attribution
-from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 from latent_resonance_export.dataset.split import Span, choose_held_out, describe_held_out
 from latent_resonance_export.dataset.worker_pool import LIMIT_S

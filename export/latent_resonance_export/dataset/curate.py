@@ -41,14 +41,10 @@ from latent_resonance_export.dataset.dataset import (
 )
 from latent_resonance_export.dataset.duplicates import MIN_DIFFERENCE_DB
 from latent_resonance_export.dataset.extract import load_result, process_segment, segments_of
+from latent_resonance_export.dataset.recordings.find import display_name, find_recordings
 from latent_resonance_export.dataset.recordings.licences import Attribution, LicenceTables, known
-from latent_resonance_export.dataset.recordings.probe import (
-    ProbeTask,
-    Recording,
-    display_name,
-    find_recordings,
-    probe,
-)
+from latent_resonance_export.dataset.recordings.probe import ProbeTask, probe
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection, summarise_reasons
 from latent_resonance_export.dataset.report.listening_examples import encode_example, example_tasks
 from latent_resonance_export.dataset.report.page import report

@@ -28,7 +28,8 @@ from latent_resonance_export.dataset.loops import (
 )
 from latent_resonance_export.dataset.one_shots import MIN_S, hold, repeat, trimmed
 from latent_resonance_export.dataset.recordings.audio_reader import Segment, read_segment
-from latent_resonance_export.dataset.recordings.probe import Recording, decoded_again
+from latent_resonance_export.dataset.recordings.probe import decoded_again
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection, rejection_of
 from latent_resonance_export.dataset.segment import onset_starts, stride_starts
 from latent_resonance_export.dataset.settings import CurationSettings

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from latent_resonance_export.dataset.dataset import Clip
 from latent_resonance_export.dataset.kinds import NO_KINDS, Unlike
-from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Rejection
 from latent_resonance_export.dataset.settings import CurationSettings
 

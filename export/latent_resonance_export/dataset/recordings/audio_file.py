@@ -51,6 +51,11 @@ def open_audio(path: bytes) -> Iterator[soundfile.SoundFile]:
         raise AudioFileError(one_line(str(error))) from error
 
 
+def describe_error(error: Exception) -> str:
+    """The message about a broken file on one line, without the path."""
+    return one_line(getattr(error, "strerror", None) or str(error))
+
+
 def one_line(text: str | None) -> str:
     """The text on one line."""
     return " ".join((text or "").split())

@@ -16,14 +16,18 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from latent_resonance_export.dataset.recordings.audio_file import AudioFileError, open_audio
+from latent_resonance_export.dataset.recordings.audio_file import (
+    AudioFileError,
+    describe_error,
+    open_audio,
+)
 from latent_resonance_export.dataset.recordings.channels import (
     AUTO,
     ChannelStatistics,
     chosen_weights,
     fixed_weights,
 )
-from latent_resonance_export.dataset.recordings.probe import Recording, describe_error
+from latent_resonance_export.dataset.recordings.recording import Recording
 
 FloatArray = NDArray[np.float32]
 MARGIN_S = 1  # a whole second is a whole number of samples at any rate

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
-from latent_resonance_export.dataset.recordings.probe import SIDECARS, TABLES, Recording
+from latent_resonance_export.dataset.recordings.find import SIDECARS, TABLES
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.settings import CurationError
 
 LICENCE = ("licence", "license", "spdx-license-identifier")

@@ -1,16 +1,13 @@
-"""Finds the recordings in a folder and reads their format, length and tags.
+"""Reads a file's format, length and tags.
 
 A file is known by its content: by libsndfile first, else by ffmpeg (ffmpeg.py), which decodes it
-once into the work folder. Paths are untrusted: links may leave the folder, names may contain any
-byte.
+once into the work folder.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,11 +17,13 @@ from latent_resonance_export.dataset.recordings import ffmpeg
 from latent_resonance_export.dataset.recordings.audio_file import (
     UNKNOWN_FORMAT,
     AudioFileError,
+    describe_error,
     one_line,
     open_audio,
 )
 from latent_resonance_export.dataset.recordings.chained_file import has_further_data, is_chained
 from latent_resonance_export.dataset.recordings.content import HEAD_BYTES, describe_content
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.recordings.unfinished_header import missing_lengths
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 
@@ -33,8 +32,6 @@ PROMISING = {  # suffixes that promise a sound: such a file is broken if nothing
     *(".aif", ".aiff", ".aifc", ".caf", ".au", ".snd", ".voc", ".m4a", ".aac", ".mp4", ".mov"),
     *(".wma", ".ac3", ".ape", ".wv", ".amr", ".dsf", ".mka", ".webm", ".mkv", ".m4b", ".3gp"),
 }
-TABLES = {"licenses.csv", "licences.csv"}
-SIDECARS = (".license", ".licence")
 UNKNOWN_CODECS = {"unknown", "none"}  # as ffprobe names them
 FIRST_OF_CHAIN = "other recordings follow in it: install ffmpeg to read them"
 FIRST_OF_WAV = "other samples follow in it, which nothing here reads: save each part as a file"
@@ -48,93 +45,12 @@ BLOCK = 1 << 20  # samples
 
 
 @dataclass(frozen=True)
-class Recording:
-    """An audio file that can be opened."""
-
-    source: str  # printable name, relative to the folder
-    path: bytes
-    sha256: str
-    sample_rate: int
-    frames: int
-    is_lossy: bool
-    licence: str  # from its tags, or ""
-    author: str
-    channels: int = 1
-    decoded: bytes = b""  # the samples that ffmpeg decoded; b"" if libsndfile reads the file
-    notes: tuple[str, ...] = ()  # how it was read, where that is unusual
-    fault: str = ""  # why decoding it ended early, or ""
-
-    @property
-    def seconds(self) -> float:
-        """Its length according to its header."""
-        return self.frames / self.sample_rate
-
-    @property
-    def readable(self) -> bytes:
-        """The file that libsndfile reads."""
-        return self.decoded or self.path
-
-
-@dataclass(frozen=True)
 class ProbeTask:
     """A file to open, and the folder for decoded samples."""
 
     source: str
     path: bytes
     work: Path
-
-
-def find_recordings(sounds: Path) -> tuple[list[Path], list[Rejection]]:
-    """The files below a folder, sorted by name, and what is not opened."""
-    found: list[Path] = []
-    rejected: list[Rejection] = []
-    for path in sorted(_files(sounds, rejected)):
-        if why := _reason_not_to_open(path, sounds):
-            rejected.append(Rejection(display_name(path, sounds), 0.0, *why))
-        else:
-            found.append(path)
-    return found, rejected
-
-
-def _reason_not_to_open(path: Path, sounds: Path) -> tuple[Reason, str] | None:
-    if path.is_symlink():
-        where = "a link into" if _is_inside(path, sounds) else "a link that leaves"
-        return Reason.LINK, f"{where} the folder"
-    if path.name.startswith("."):
-        return Reason.HIDDEN, "a hidden folder" if path.is_dir() else "a hidden file"
-    if not stat.S_ISREG(path.lstat().st_mode):
-        return Reason.NOT_SOUND, "a pipe, socket or device"
-    if path.name.lower() in TABLES or path.name.lower().endswith(SIDECARS):
-        return Reason.NOT_SOUND, "licences, which are read from it"
-    return None
-
-
-def _files(sounds: Path, rejected: list[Rejection]) -> Iterator[Path]:
-    """Everything but folders that are entered; links and hidden folders are not."""
-
-    def on_error(error: OSError) -> None:
-        source = display_name(Path(os.fsdecode(error.filename)), sounds)
-        rejected.append(Rejection(source, 0.0, Reason.BROKEN, one_line(error.strerror)))
-
-    for folder, subfolders, names in os.walk(sounds, onerror=on_error):
-        closed = [n for n in subfolders if n.startswith(".") or Path(folder, n).is_symlink()]
-        for name in closed:
-            subfolders.remove(name)
-        yield from (Path(folder, name) for name in [*closed, *names])
-
-
-def _is_inside(link: Path, sounds: Path) -> bool:
-    try:
-        return link.resolve().is_relative_to(sounds.resolve())
-    except (OSError, RuntimeError):  # a link to itself
-        return False
-
-
-def display_name(path: Path, sounds: Path) -> str:
-    """A path relative to the folder, as printable text."""
-    raw = os.fsencode(path.relative_to(sounds).as_posix())
-    text = raw.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def probe(task: ProbeTask) -> Recording | Rejection:
@@ -304,11 +220,6 @@ def _why_unknown(task: ProbeTask) -> str:
             return "it has no samples after its header"
     except AudioFileError as error:
         return str(error)
-
-
-def describe_error(error: Exception) -> str:
-    """The message about a broken file on one line, without the path."""
-    return one_line(getattr(error, "strerror", None) or str(error))
 
 
 def _frames(file: soundfile.SoundFile) -> int:

@@ -11,7 +11,7 @@ import soundfile
 
 from latent_resonance_export.dataset.dataset import Clip
 from latent_resonance_export.dataset.recordings.audio_reader import read_segment
-from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection, group_by_reason
 from latent_resonance_export.dataset.result import Example
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from latent_resonance_export.dataset.dataset import Clip
 from latent_resonance_export.dataset.kinds import kind_of
-from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Rejection, group_by_reason
 from latent_resonance_export.dataset.report.advice import laid_out_share, warnings_of
 from latent_resonance_export.dataset.result import CurationResult

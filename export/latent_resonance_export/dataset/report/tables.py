@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from latent_resonance_export.dataset.recordings.probe import Recording
+from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Rejection
 from latent_resonance_export.dataset.result import CurationResult
 
