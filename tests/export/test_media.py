@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import wavfile
+from tests.support.scripts import load_script
 
 DOCS = Path(__file__).parents[2] / "docs"
 RATE = 48_000
@@ -20,12 +20,7 @@ RATE = 48_000
 
 @pytest.fixture(scope="module")
 def media() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("media", DOCS / "media.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/media.py")
 
 
 def streams_of(path: Path) -> dict[str, dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 
@@ -10,19 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import wavfile
+from tests.support.scripts import load_script
 
-DOCS = Path(__file__).parents[2] / "docs"
 RATE = 48_000
 
 
 @pytest.fixture(scope="module")
 def takes() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("takes", DOCS / "takes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("docs/takes.py")
 
 
 def sine(hz: float, seconds: float = 0.2) -> np.ndarray:

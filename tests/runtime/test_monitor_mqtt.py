@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.support.mqtt_broker import (
@@ -18,12 +17,12 @@ from tests.support.mqtt_broker import (
     Instrument,
     Mosquitto,
     Subscriber,
+    instruments,
     until,
 )
 from tests.support.status_reports import report
 from tests.support.timing import Clock
 
-from latent_resonance.config.monitor import Mqtt
 from latent_resonance.link.telemetry import Report
 from latent_resonance.monitor.mqtt import STATE_S
 
@@ -57,17 +56,8 @@ def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Instrument]]:
-    made: list[Instrument] = []
-
-    def make_one(
-        port: int, clock: Callable[[], float] = time.monotonic, **changes: Any
-    ) -> Instrument:
-        made.append(Instrument(Mqtt(host="127.0.0.1", port=port, **changes), clock))
-        return made[-1]
-
-    yield make_one
-    for instrument in made:
-        instrument.publisher.close()
+    with instruments() as make_one:
+        yield make_one
 
 
 def test_a_late_subscriber_receives_the_retained_state(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.mqtt_broker import ID, Instrument, Mosquitto, Subscriber, free_port
+from tests.support.mqtt_broker import ID, Instrument, Mosquitto, free_port, instruments
 
 from latent_resonance.config.monitor import Mqtt
 from latent_resonance.config.settings import SettingsError
@@ -23,25 +23,9 @@ pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture
-def subscriber(mosquitto: Mosquitto) -> Iterator[Subscriber]:
-    subscriber = Subscriber(mosquitto)
-    yield subscriber
-    subscriber.close()
-
-
-@pytest.fixture
 def make() -> Iterator[Callable[..., Instrument]]:
-    made: list[Instrument] = []
-
-    def make_one(
-        port: int, clock: Callable[[], float] = time.monotonic, **changes: Any
-    ) -> Instrument:
-        made.append(Instrument(Mqtt(host="127.0.0.1", port=port, **changes), clock))
-        return made[-1]
-
-    yield make_one
-    for instrument in made:
-        instrument.publisher.close()
+    with instruments() as make_one:
+        yield make_one
 
 
 def test_a_wrong_password_is_logged_with_the_remedy(

@@ -9,7 +9,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -151,3 +152,21 @@ class Instrument:
             return bool(condition())
 
         return until(published)
+
+
+@contextmanager
+def instruments() -> Iterator[Callable[..., Instrument]]:
+    """Makes instruments of a broker's port, a clock and settings, and closes all of them."""
+    made: list[Instrument] = []
+
+    def make_one(
+        port: int, clock: Callable[[], float] = time.monotonic, **changes: Any
+    ) -> Instrument:
+        made.append(Instrument(Mqtt(host="127.0.0.1", port=port, **changes), clock))
+        return made[-1]
+
+    try:
+        yield make_one
+    finally:
+        for instrument in made:
+            instrument.publisher.close()

@@ -6,14 +6,13 @@ import asyncio
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from contextlib import AsyncExitStack, closing, suppress
 
 import aiohttp
 import numpy as np
 import pytest
-from tests.support.gallery_process import Gallery, gallery_in, skip_without_browser
-from tests.support.timing import PATIENCE, until
+from tests.support.gallery_process import Gallery
+from tests.support.timing import PATIENCE
 
 from latent_resonance.link.telemetry import Columns, decode
 from latent_resonance.linux.process_usage import read_usage
@@ -27,18 +26,6 @@ HANDSHAKE = (
     "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
-
-
-@pytest.fixture(scope="module")
-def gallery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gallery]:
-    skip_without_browser()
-    with gallery_in(tmp_path_factory.mktemp("gallery")) as running_gallery:
-        until(
-            lambda: running_gallery.metric("latent_resonance_visits_total") >= 1,
-            60,
-            "a visit begins",
-        )
-        yield running_gallery
 
 
 def open_socket(gallery: Gallery, path: str = "picture") -> socket.socket:
