@@ -127,11 +127,8 @@ def convert_external(
     generator = adapt(network, geometry, external.adapter, progress)
     check_generator(generator, geometry)
     with AtomicFolder(output) as target:
-        trained = load_cached_regressor(target.work, external, geometry)
-        if trained is None:
-            train = train or (train_briefly if external.quick else train_regressor)
-            trained = train(generator, geometry=geometry, seed=external.seed, progress=progress)
-            cache_regressor(trained, target.work, external, geometry)
+        cache = cache_folder(target.work, external, geometry)
+        trained = train_once(generator, geometry, external, cache, progress, train)
         contents = PackContents(
             generator=generator,
             trained=trained,
@@ -185,21 +182,25 @@ def external_training_info(
     } | ({"truncation_w": external.truncation} if external.truncation != 1.0 else {})
 
 
-def load_cached_regressor(
-    work: Path, external: ExternalGenerator, geometry: Geometry
-) -> Trained | None:
-    """The regressor that an interrupted conversion of the same input trained, if any."""
-    folder = cache_folder(work, external, geometry)
-    return load_regressor(folder) if (folder / FILE).is_file() else None
+def train_once(
+    generator: nn.Module,
+    geometry: Geometry,
+    external: ExternalGenerator,
+    cache: Path,
+    progress: ProgressCallback,
+    train: Callable[..., Trained] | None = None,
+) -> Trained:
+    """The regressor of a generator, or the one that an interrupted conversion left in `cache`.
 
-
-def cache_regressor(
-    trained: Trained, work: Path, external: ExternalGenerator, geometry: Geometry
-) -> None:
-    """Keeps a regressor until the pack is written, because training it takes minutes."""
-    folder = cache_folder(work, external, geometry)
-    folder.mkdir(exist_ok=True)
-    save_regressor(trained, folder)
+    It stays there until the pack is written, because training it takes minutes.
+    """
+    if (cache / FILE).is_file():
+        return load_regressor(cache)
+    train = train or (train_briefly if external.quick else train_regressor)
+    trained = train(generator, geometry=geometry, seed=external.seed, progress=progress)
+    cache.mkdir(exist_ok=True)
+    save_regressor(trained, cache)
+    return trained
 
 
 def cache_folder(work: Path, external: ExternalGenerator, geometry: Geometry) -> Path:
