@@ -48,7 +48,7 @@ def measure(loop: FloatArray, geometry: Geometry, clipped: float) -> ClipMeasure
 
 
 def active_share(loop: FloatArray, sample_rate: int) -> float:
-    """Share of blocks of BLOCK_S within REST_DB of the loudest."""
+    """Share of blocks of BLOCK_S of a loop (n,) within SILENCE_DB of the loudest, 0 to 1."""
     block = max(int(BLOCK_S * sample_rate), 1)
     blocks = loop[: len(loop) // block * block].reshape(-1, block)
     power = np.square(blocks, dtype=np.float64).mean(axis=1)
@@ -56,11 +56,11 @@ def active_share(loop: FloatArray, sample_rate: int) -> float:
 
 
 def flatness_db(loop: FloatArray, sample_rate: int) -> float:
-    """Geometric over arithmetic mean of the power in narrow bands, weighted by their power.
+    """Geometric over arithmetic mean power of a loop (n,) in narrow bands, in dB, at most 0.
 
     MPEG-7's AudioSpectrumFlatness (ISO/IEC 15938-4), band by band: over the whole spectrum the
-    slope of coloured or band-limited noise would look tonal. Weighted, because loud bands
-    determine how tonal a sound is.
+    slope of coloured or band-limited noise would look tonal. Weighted by their power, because
+    loud bands determine how tonal a sound is.
     """
     size = 1 << round(np.log2(FRAME_S * sample_rate))
     frames = np.lib.stride_tricks.sliding_window_view(loop, size)[:: size // 2]
@@ -77,7 +77,7 @@ def flatness_db(loop: FloatArray, sample_rate: int) -> float:
 def in_band_db(loop: FloatArray, geometry: Geometry) -> float:
     """Power between the lowest and the highest frequency of the bands, in dB re the whole.
 
-    Of the whole circular loop, without a window: what is outside does not leak into the bands.
+    Of the whole circular loop (n,), without a window: what is outside does not leak into the bands.
     """
     power = np.square(np.abs(scipy.fft.rfft(loop)), dtype=np.float64)
     hz = scipy.fft.rfftfreq(len(loop), 1 / geometry.sample_rate)

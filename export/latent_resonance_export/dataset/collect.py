@@ -182,7 +182,7 @@ def unique_seconds(candidates: list[Candidate]) -> float:
 
 
 def iter_pixels(candidates: list[Candidate]) -> Iterator[NDArray[np.uint8]]:
-    """The pixels of each clip; one segment at a time is in memory."""
+    """The pixels of each clip, (n_mels, n_frames); one segment at a time is in memory."""
     for _, group in groupby(candidates, key=lambda candidate: candidate.task.path):
         members = list(group)
         pixels = load_pixels(members[0].task)

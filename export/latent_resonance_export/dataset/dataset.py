@@ -60,7 +60,7 @@ class Dataset:
 
     @property
     def training(self) -> NDArray[np.intp]:
-        """Indices of the clips to train on."""
+        """Indices of the clips to train on: (n_training,)."""
         return np.flatnonzero(~self.held_out)
 
     @property
@@ -83,7 +83,7 @@ class Dataset:
 
 
 def quantise(spectrogram: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """[-1, 1] to one byte per pixel."""
+    """[-1, 1] to one byte per pixel, of any shape."""
     pixels: NDArray[np.uint8] = np.clip((spectrogram + 1.0) * 128.0, 0, 255).astype(np.uint8)
     return pixels
 
@@ -96,7 +96,7 @@ def write_dataset(
     *,
     about: dict[str, str],
 ) -> None:
-    """Writes one spectrogram per clip; the folder appears complete or not at all."""
+    """Writes one spectrogram per clip, (n_mels, n_frames); the folder appears complete or not."""
     unfinished = folder.with_name(folder.name + ".part")
     unfinished.mkdir(parents=True, exist_ok=True)
     pixels = (quantise(spectrogram) for spectrogram in spectrograms)

@@ -22,7 +22,10 @@ def kind_of(source: str) -> str:
 
 
 def mean_spectrum(fingerprint: NDArray[np.float16]) -> NDArray[np.float32]:
-    """The mean level of each band of a fingerprint, without what changes over the loop."""
+    """The mean level of each band of a fingerprint: (bands * harmonics,) -> (bands,).
+
+    Without what changes over the loop.
+    """
     spectrum: NDArray[np.float32] = fingerprint[::FINGERPRINT_HARMONICS].astype(np.float32)
     return spectrum
 

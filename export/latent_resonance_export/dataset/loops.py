@@ -61,7 +61,7 @@ def sustain(audio: FloatArray, loop_length: int, fade: int) -> FloatArray:
 
 
 def normalise_peak(loop: FloatArray, geometry: Geometry, peak_db: float) -> FloatArray:
-    """Scales a loop so that its loudest mel band reaches peak_db (0 dB: full-scale sine)."""
+    """Scales a loop (n,) so that its loudest mel band reaches peak_db (0 dB: full-scale sine)."""
     pixels = loop_to_spectrogram(loop / max(np.abs(loop).max(), 1e-9), geometry)
     now_db = (float(pixels.max()) - 1.0) * 0.5 * geometry.range_db
     scaled: FloatArray = loop / max(np.abs(loop).max(), 1e-9) * 10 ** ((peak_db - now_db) / 20)
@@ -77,5 +77,8 @@ def level_below_peak(loop: FloatArray, geometry: Geometry) -> FloatArray:
 
 
 def spectrogram_at_peak(level_db: FloatArray, peak_db: float, geometry: Geometry) -> FloatArray:
-    """The spectrogram in [-1, 1] of the loop after `normalise_peak`, without a second STFT."""
+    """The spectrogram in [-1, 1] of the loop after `normalise_peak`, without a second STFT.
+
+    level_db : (n_mels, n_frames), as `level_below_peak` returns it
+    """
     return normalise_db(level_db + peak_db, geometry.range_db)

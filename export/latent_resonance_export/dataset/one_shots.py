@@ -25,7 +25,7 @@ MAX_GAIN = 4.0  # of a grain from the sound's decay
 
 
 def trimmed(audio: FloatArray) -> FloatArray:
-    """The sound without the silence around it."""
+    """The sound (n,) without the silence around it; (0,) if it is all silence."""
     loud = np.flatnonzero(np.abs(audio) > np.abs(audio).max(initial=0) * 10 ** (-SILENCE_DB / 20))
     return audio[loud[0] : loud[-1] + 1] if len(loud) else audio[:0]
 

@@ -29,8 +29,8 @@ def onset_starts(audio: FloatArray, last: int, stride: int, sample_rate: int) ->
 
     Parameters
     ----------
-    audio : the segment
-    last : samples; every start is before it
+    audio : (n,), the segment
+    last, stride : samples; every start is before `last`
     """
     onsets = np.maximum(detect_onsets(audio, sample_rate) - int(PRE_ROLL_S * sample_rate), 0)
     starts, at = [], 0

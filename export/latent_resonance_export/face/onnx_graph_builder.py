@@ -48,7 +48,10 @@ class GraphBuilder:
             self.add(function, [self.add(kind, inputs, f"{output}.linear", **attributes)], output)
 
     def weights(self, name: str, values: NDArray[np.float32]) -> str:
-        """Stores float16, as Google does; ONNX Runtime folds the cast to float32 on loading."""
+        """Stores weights of any shape as float16, as Google does; returns their name as float32.
+
+        ONNX Runtime folds the cast on loading.
+        """
         if name not in self.initializers:
             stored = np.ascontiguousarray(values, np.float16)
             require(np.array_equal(stored, values), f"weight {name} in float32")

@@ -21,7 +21,7 @@ Indices = NDArray[np.int64]
 def densify(
     values: NDArray[Any], shape: tuple[int, ...], sparsity: schema.SparsityParametersT
 ) -> NDArray[Any]:
-    """The dense tensor of stored values; those not stored are 0.
+    """The dense tensor of this shape of the stored values (n,); those not stored are 0.
 
     Raises
     ------

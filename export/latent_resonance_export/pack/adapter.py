@@ -83,7 +83,7 @@ class AdaptedGenerator(nn.Module):
         self.register_buffer("columns", None if columns is None else torch.from_numpy(columns))
 
     def forward(self, z: Tensor) -> Tensor:
-        """Implements the class's contract."""
+        """(batch, latent_dim) -> (batch, 1, n_mels, n_frames) in [-1, 1]."""
         spectrogram = select_channel(generate(self.network, z, self.tail), self.channel)
         level = (spectrogram * self.scale + self.shift).clamp(-1.0, 1.0)
         if self.rows is not None:
@@ -239,7 +239,7 @@ def check_output(spectrograms: Tensor, again: Tensor, channel: int | None) -> No
 
 
 def value_range_of(levels: NDArray[np.float32], range_db: float) -> Range:
-    """The values for silence and for full level, by the module's rules.
+    """The values for silence and for full level, by the module's rules, of levels of any shape.
 
     Raises
     ------
@@ -276,7 +276,7 @@ def interpolation(n_from: int, n_to: int, *, circular: bool = False) -> NDArray[
 
 
 def cross_fade(width: int, fade: int) -> NDArray[np.float32]:
-    """Cross-fades the last `fade` columns into the first: (width - fade, width)."""
+    """A matrix that cross-fades the last `fade` columns into the first: (width - fade, width)."""
     matrix = np.eye(width - fade, width, dtype=np.float32)
     rising = ((np.arange(fade) + 0.5) / fade).astype(np.float32)
     matrix[np.arange(fade), np.arange(fade)] = rising

@@ -152,6 +152,8 @@ def write_generator(generator: nn.Module, z: Tensor, path: Path) -> float:
     The default architecture is written so that it can generate a part of a loop, and with its
     weights in float16: half the size, and 0.01 dB of difference.
 
+    z : (N_EXAMPLES, latent_dim), what both generate of
+
     Raises
     ------
     ConversionError
@@ -169,7 +171,7 @@ def write_generator(generator: nn.Module, z: Tensor, path: Path) -> float:
 
 
 def check_parts(path: Path, z: Tensor, steps: int) -> None:
-    """Compares parts of a loop of so many steps, at every place, with the whole.
+    """Compares parts of a loop of so many steps, at every place, with the whole; z is (1, n).
 
     Raises
     ------
@@ -195,6 +197,8 @@ def write_network(
 ) -> float:
     """Exports a network and returns the largest difference between PyTorch and ONNX Runtime.
 
+    examples : (N_EXAMPLES, width)
+
     Raises
     ------
     ConversionError
@@ -206,6 +210,8 @@ def write_network(
 
 def check_network(network: nn.Module, examples: Tensor, path: Path) -> float:
     """The largest difference between PyTorch and ONNX Runtime; removes a file that differs.
+
+    examples : (N_EXAMPLES, width)
 
     Raises
     ------
@@ -249,6 +255,7 @@ def check_spectrograms(spectrograms: NDArray[np.float32], shape: tuple[int, ...]
 def loop_closes(spectrograms: NDArray[np.float32], share: float = 1.0) -> bool:
     """Whether the step from the last frame to the first is no larger than other large steps.
 
+    spectrograms : (batch, 1, n_mels, n_frames)
     share : of the limit; below 1 for loops that others of the same network will follow
     """
     steps = np.abs(np.diff(spectrograms, axis=3, append=spectrograms[..., :1])).mean(axis=(0, 1, 2))

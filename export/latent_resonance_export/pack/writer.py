@@ -217,7 +217,7 @@ def level_reference_db(spectrograms: FloatArray, geometry: Geometry) -> float:
 
 
 def draw_contact_sheet(generated: FloatArray, dataset: Dataset | None, path: Path) -> None:
-    """Draws generated clips, below a row of real ones if there is a dataset."""
+    """Draws generated clips, (n, 1, n_mels, n_frames), below a row of the dataset's if given."""
     real = np.empty((0, *generated.shape[2:]), np.float32)
     if dataset is not None:
         training = dataset.training

@@ -100,7 +100,7 @@ class _SegmentReader:
         self.parts: list[FloatArray] = []
 
     def audio(self) -> FloatArray:
-        """The samples that were read, without the margin."""
+        """The samples that were read, without the margin: (n,) mono."""
         lead = self.margin_s * self.out_rate
         whole = np.concatenate([*self.parts, np.zeros(0, np.float32)])
         return whole[lead : lead + self.length]
@@ -212,7 +212,7 @@ def _smooth_step(lengths: NDArray[np.intp], quantum: float) -> NDArray[np.float6
 
 
 def quantisation_step(channel: FloatArray) -> float:
-    """The smallest difference between two values: 1/128 of what was once 8 bits.
+    """The smallest difference between two values of a channel (n,): 1/128 if it had 8 bits.
 
     Measured, because the depth of the file says nothing: 8 bits are also in files of 16.
     """

@@ -32,14 +32,16 @@ class ChannelStatistics:
 
 
 def fixed_weights(channel: str, channels: int) -> NDArray[np.float32]:
-    """The weight of each channel for --channel mean, or a number from 1."""
+    """The weight of each channel, (channels,), for --channel mean, or a number from 1."""
     if channel in {AUTO, MEAN} or channels == 1:
         return np.full(channels, 1 / channels, np.float32)
     return _only(int(channel) - 1, channels)
 
 
 def chosen_weights(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float32], str]:
-    """The weight of each channel for --channel auto, and what to note about them.
+    """The weight of each channel, (channels,), for --channel auto, and what to note about them.
+
+    covariance : (channels, channels), as `ChannelStatistics` measures it
 
     The mean, unless the channels cancel: if its power is less than a quarter of that of the mean
     of as many independent channels, the loudest one is taken.

@@ -29,7 +29,7 @@ Row = Sequence[str | float | Sequence[str]]
 
 
 def report(result: CurationResult, pixels: NDArray[np.uint8]) -> str:
-    """The page, as HTML."""
+    """The page, as HTML; pixels (n_clips, n_mels, n_frames) are of the result's clips."""
     return fill(
         "curation.html",
         title=f"{result.name}: curation report",
