@@ -18,6 +18,14 @@ from latent_resonance.monitor.services import Services
 
 TOKEN = "a-token-of-some-length"
 TIMEOUT_S = 5.0
+HEALTHZ = b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n"
+BODY = b'{"muted": true}'
+ASK = (
+    b"POST /ask HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer %s\r\nConnection: close\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+    % (TOKEN.encode(), len(BODY), BODY)
+)
+UNAVAILABLE = 503  # the status while no voice runs
 
 
 @dataclass
@@ -54,6 +62,15 @@ class Server:
             return function(*args)  # type: ignore[operator]
 
         return asyncio.run_coroutine_threadsafe(run(), self.loop).result(TIMEOUT_S)
+
+
+def ask(*replaced: tuple[bytes, bytes]) -> bytes:
+    """A request with the token, changed in places."""
+    request = ASK
+    for old, new in replaced:
+        assert old in request
+        request = request.replace(old, new)
+    return request
 
 
 def status_of(answer: bytes) -> int:
