@@ -11,6 +11,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import cache
@@ -58,6 +59,13 @@ WantedBy=multi-user.target
 """
 VOICE_DROP_IN = "[Service]\nEnvironment=PULSE_SERVER=unix:/run/speaker\n"
 SETTINGS = "camera: {source: /srv/face.mp4}\noutput: {device: pulse}\n"
+NOT_INSTALLED = {  # what a unit names, and what there is without an installation
+    "/opt/latent-resonance/current/.venv": sys.prefix,
+    "/opt/latent-resonance/current/models": str(ROOT / "models"),
+    "ProtectHome=yes": "ProtectHome=no",  # this environment may be in a home
+    "PartOf=latent-resonance.target": "",
+    "WantedBy=latent-resonance.target": "WantedBy=multi-user.target",
+}
 
 
 def skip_where_nothing_can_boot() -> None:
@@ -124,6 +132,20 @@ class Machine:
         state = self.root / "var/lib/latent-resonance"
         state.mkdir(parents=True, exist_ok=True)
         (state / "quality").write_text(quality_record("low"))
+
+    def add_units(self, *names: str) -> None:
+        """Add units of systemd/ and their group; they start this environment's program."""
+        for name in names:
+            text = (ROOT / "systemd" / name).read_text()
+            for installed, here in NOT_INSTALLED.items():
+                text = text.replace(installed, here)
+            (self.root / "etc/systemd/system" / name).write_text(text)
+        with (self.root / "etc/group").open("a") as groups:
+            groups.write("latent-resonance:x:987:\n")
+
+    def enable(self, *units: str) -> None:
+        """Enable units before the machine is powered on."""
+        self._offline("enable", *units)
 
     def drop_in(self, service: str, name: str, text: str) -> Path:
         """Add a drop-in to a unit."""

@@ -8,27 +8,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.support import systemd_container
 
 from latent_resonance.gallery.maintenance import Job
 
-SYSTEMD = Path(__file__).parents[2] / "systemd"
 EYE = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
 STATE, ANSWER = "var/lib/private/latent-resonance-monitor", "run/latent-resonance-maintenance"
 MONITORS_UID = 61_234  # as systemd gives to a dynamic user
-HERE = {  # this environment may be in a home
-    "/opt/latent-resonance/current/.venv": sys.prefix,
-    "ProtectHome=yes": "ProtectHome=no",
-    "PartOf=latent-resonance.target": "",
-    "WantedBy=latent-resonance.target": "WantedBy=multi-user.target",
-}
 PATIENCE_S = 120.0  # for an answer, on a machine with two busy cores
 
 pytestmark = [
@@ -47,17 +37,10 @@ class Booted:
         self.settings = machine.root / "etc/latent-resonance/latent-resonance.yaml"
         units = machine.root / "etc/systemd/system"
         (units / "latent-resonance-eye.service").write_text(EYE)
-        for kind in ("path", "service"):
-            name = f"latent-resonance-maintenance.{kind}"
-            text = (SYSTEMD / name).read_text()
-            for ours, here in HERE.items():
-                text = text.replace(ours, here)
-            (units / name).write_text(text)
-        for unit in ("latent-resonance-eye.service", "latent-resonance-maintenance.path"):
-            enable = ["systemctl", f"--root={machine.root}", "--quiet", "enable", unit]
-            subprocess.run(enable, check=True, capture_output=True)
-        with (machine.root / "etc/group").open("a") as groups:
-            groups.write("latent-resonance:x:987:\n")
+        machine.add_units(
+            "latent-resonance-maintenance.path", "latent-resonance-maintenance.service"
+        )
+        machine.enable("latent-resonance-eye.service", "latent-resonance-maintenance.path")
         state = machine.root / STATE
         state.mkdir(parents=True)
         state.parent.chmod(0o700)

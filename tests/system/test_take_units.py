@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import sys
 import time
 import wave
@@ -22,13 +21,6 @@ ROOT = Path(__file__).parents[2]
 UNITS = ("latent-resonance-voice", "latent-resonance-monitor")
 TOKEN = "a-token-of-some-length"
 STATE = "var/lib/private/latent-resonance-monitor"
-HERE = {  # this environment may be in a home
-    "/opt/latent-resonance/current/.venv": sys.prefix,
-    "/opt/latent-resonance/current/models": str(ROOT / "models"),
-    "ProtectHome=yes": "ProtectHome=no",
-    "PartOf=latent-resonance.target": "",
-    "WantedBy=latent-resonance.target": "WantedBy=multi-user.target",
-}
 ASK = f"""
 import sys, urllib.request
 method, path, body = sys.argv[1:]
@@ -52,15 +44,9 @@ class Booted:
 
     def __init__(self, machine: systemd_container.Machine) -> None:
         self.machine = machine
-        for name in UNITS:
-            text = (ROOT / "systemd" / f"{name}.service").read_text()
-            for ours, here in HERE.items():
-                text = text.replace(ours, here)
-            (machine.root / f"etc/systemd/system/{name}.service").write_text(text)
-            enable = ["systemctl", f"--root={machine.root}", "--quiet", "enable", name]
-            subprocess.run(enable, check=True, capture_output=True)
-        with (machine.root / "etc/group").open("a") as groups:
-            groups.write("latent-resonance:x:987:\n")
+        names = [f"{unit}.service" for unit in UNITS]
+        machine.add_units(*names)
+        machine.enable(*names)
         site = machine.root / "etc/latent-resonance"
         site.mkdir()
         (site / "latent-resonance.yaml").write_text("camera: {source: none}\n")
