@@ -1,4 +1,4 @@
-"""Compares the light tracker with MediaPipe: agreement, sound, time, memory and start.
+"""Compares the ONNX tracker with MediaPipe: agreement, sound, time, memory and start.
 
     OMP_NUM_THREADS=1 uv run --all-packages python tests/bench/trackers.py [--clips FOLDER]
 

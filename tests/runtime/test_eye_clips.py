@@ -72,7 +72,7 @@ def test_a_clip_has_the_same_states_each_time(clip_file: Path) -> None:
 
 
 @pytest.mark.parametrize("max_faces", [1, 2])
-def test_the_light_tracker_finds_the_face_in_a_clip(clip_file: Path, max_faces: int) -> None:
+def test_the_onnx_tracker_finds_the_face_in_a_clip(clip_file: Path, max_faces: int) -> None:
     settings = Settings(eye={"tracker": "light", "max_faces": max_faces})
     seen = list(states_of_clip(clip_file, settings))
     assert [state.present for state in seen] == [True] * 15

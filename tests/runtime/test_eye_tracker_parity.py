@@ -1,4 +1,4 @@
-"""The light tracker agrees with MediaPipe: landmarks, features and presence.
+"""The ONNX tracker agrees with MediaPipe: landmarks, features and presence.
 
 Target: landmarks within 1 % of the distance between the eyes at the median and 3 % at the 95th
 percentile, every feature within 0.05 of its range at the 95th percentile, for a head that moves as

@@ -28,7 +28,7 @@ from latent_resonance.linux.shared_libraries import missing
 CORTEX_A72, CORTEX_A76 = 0xFF, 0x1FF  # AT_HWCAP of a Raspberry Pi 4 and a Pi 5, their low bits
 
 
-def test_a_processor_without_atomics_gets_the_light_tracker_with_a_reason() -> None:
+def test_a_processor_without_atomics_gets_the_onnx_tracker_with_a_reason() -> None:
     obstacle = mediapipe_obstacle("aarch64", CORTEX_A72, installed=True)
     choice = choose("auto", obstacle)
     assert choice.name == "light"
@@ -42,13 +42,13 @@ def test_a_capable_processor_gets_mediapipe(machine: str, flags: int) -> None:
     assert choose("auto", obstacle).name == "mediapipe"
 
 
-def test_without_mediapipe_the_light_tracker_is_used() -> None:
+def test_without_mediapipe_the_onnx_tracker_is_used() -> None:
     obstacle = mediapipe_obstacle("x86_64", 0, installed=False)
     assert choose("auto", obstacle).name == "light"
     assert "not installed" in choose("auto", obstacle).reason
 
 
-def test_without_a_library_of_mediapipe_the_light_tracker_is_used_and_names_it() -> None:
+def test_without_a_library_of_mediapipe_the_onnx_tracker_is_used_and_names_it() -> None:
     lacking = missing({"libc.so.6": "libc6", "libnowhere.so.1": "libnowhere1"})
     assert lacking == {"libnowhere.so.1": "libnowhere1"}
     obstacle = mediapipe_obstacle(
@@ -60,7 +60,7 @@ def test_without_a_library_of_mediapipe_the_light_tracker_is_used_and_names_it()
 
 
 @pytest.mark.parametrize("obstacle", ["", "it is not installed"])
-def test_the_light_tracker_is_used_on_request(obstacle: str) -> None:
+def test_the_onnx_tracker_is_used_on_request(obstacle: str) -> None:
     assert choose("light", obstacle).name == "light"
 
 
@@ -90,7 +90,7 @@ def test_on_this_machine_auto_is_mediapipe_and_opens_it() -> None:
     assert isinstance(opened_landmarker(Eye()), MediaPipeLandmarker)
 
 
-def test_the_light_tracker_imports_nothing_of_mediapipe() -> None:
+def test_the_onnx_tracker_imports_nothing_of_mediapipe() -> None:
     program = (
         "import sys; from pathlib import Path; from latent_resonance.config.settings import Eye;"
         "from latent_resonance.eye.tracking.select import open_tracker;"

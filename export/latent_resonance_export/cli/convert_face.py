@@ -1,4 +1,4 @@
-"""`convert-face`: converts Google's face networks to the ONNX files of the light tracker."""
+"""`convert-face`: converts Google's face networks to the ONNX files of the ONNX tracker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The light tracker: its own networks find a face, follow and lose it, and see none in noise."""
+"""The ONNX tracker: its own networks find a face, follow and lose it, and see none in noise."""
 
 from __future__ import annotations
 
