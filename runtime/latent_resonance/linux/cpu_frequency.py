@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-FASTEST = "performance"
 SLOW_TO_RISE = frozenset({"ondemand", "conservative", "powersave", "schedutil", "userspace"})
 SELF_GOVERNED = frozenset({"intel_pstate", "amd-pstate-epp", "amd-pstate"})  # within microseconds
 TMPFILES = "/etc/tmpfiles.d/latent-resonance-cpu.conf"

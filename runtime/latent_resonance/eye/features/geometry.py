@@ -23,7 +23,6 @@ from latent_resonance.eye.tracking.tracker import Face
 FloatArray = NDArray[np.float64]
 
 MEASURES = ("lip_gap", "mouth_width", "chin_drop", "brow_up", "brow_down", "lid_gap")
-ANGLES = ("yaw", "pitch", "roll")
 
 # Indices into MediaPipe's 478 points. The right and left are the visitor's own.
 # Rigid points: corners of the eyes, nose, temples. They give the face's size and centre.
