@@ -21,10 +21,9 @@ def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
     """The modules of docs/training by name, imported as the commands import them."""
     monkeypatch.syspath_prepend(str(FOLDER))
     import cello
+    import mel_lines
     import metal
     import network
-
-    import mel_lines
 
     return {"cello": cello, "mel_lines": mel_lines, "metal": metal, "network": network}
 
@@ -37,9 +36,9 @@ def test_a_cello_loop_sounds_as_its_spectrogram_was_computed(
     z = torch.from_numpy(np.random.default_rng((7, 1)).normal(size=LATENT_DIM)).float()
     computed = cello.SYNTHESISER.spectrogram(z)[0, 0].numpy()
     *_, rendered = cello.spectrograms(2)
-    assert np.abs(computed - rendered).mean() < 0.13  # 5 dB: vibrato, grain, bow
+    assert np.abs(computed - rendered).mean() < 0.17  # 7 dB: vibrato, grain, bow
     shuffled = cello.SYNTHESISER.spectrogram(z.flip(0))[0, 0].numpy()
-    assert np.abs(shuffled - rendered).mean() > 0.25
+    assert np.abs(shuffled - rendered).mean() > 0.3
 
 
 def test_a_computed_sinusoid_is_the_spectrogram_of_a_rendered_one(
@@ -54,7 +53,7 @@ def test_a_computed_sinusoid_is_the_spectrogram_of_a_rendered_one(
     db = 10 * torch.log10(mel_lines.lines(hz * frames, frames) + 1e-12)
     computed = (db / 40 + 1).clamp(-1, 1).numpy()
     heard = rendered > -0.5  # within 60 dB
-    assert np.abs(computed - rendered)[heard].max() < 0.02  # 0.8 dB
+    assert np.abs(computed - rendered)[heard].max() < 0.05  # 2 dB
 
 
 @pytest.mark.parametrize("name", ["cello", "metal"])

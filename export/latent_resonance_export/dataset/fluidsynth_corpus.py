@@ -232,7 +232,9 @@ def render_corpus(
     for first in range(0, n_clips, 64):
         phrases = [compose_phrase(rng, geometry.loop_s) for _ in range(min(64, n_clips - first))]
         loop_starts = write_midi(phrases, work / "phrases.mid", program, geometry.loop_s)
-        audio = _render(work / "phrases.mid", soundfont, work / "phrases.wav", geometry.sample_rate)
+        audio = render_midi(
+            work / "phrases.mid", soundfont, work / "phrases.wav", geometry.sample_rate
+        )
         for loop_start in loop_starts:
             start = round(loop_start * geometry.sample_rate)
             segment = audio[start : start + geometry.loop_length + fade]
@@ -251,7 +253,7 @@ def _require(soundfont: Path) -> None:
             raise SynthesisError(f"{soundfont} is not a SoundFont (.sf2 or .sf3)")
 
 
-def _render(midi: Path, soundfont: Path, wav: Path, sample_rate: int) -> np.ndarray:
+def render_midi(midi: Path, soundfont: Path, wav: Path, sample_rate: int) -> np.ndarray:
     """MIDI to mono samples, dry (no reverb, no chorus)."""
     command = ["fluidsynth", "-ni", "-q", "-R", "0", "-C", "0", "-g", "0.6", "-r", str(sample_rate)]
     command += ["-O", "float", "-T", "wav", "-F", str(wav), str(soundfont), str(midi)]

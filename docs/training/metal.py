@@ -1,29 +1,38 @@
 """Render recordings of bowed metal: plates, bars, bowls and rods.
 
-    uv run --all-packages python docs/metal.py recordings/metal
+    uv run --all-packages python docs/training/metal.py recordings/metal
 
 Modal synthesis: an object has fixed modes; the bow decides how loud, how bright and how rough it
 sounds and around which mode, and water inside the object bends all modes together. All of these
 move slowly and independently of each other, so that no sound is tied to a rhythm and none rests.
+
+For network.py the same controls are numbers of z: see SYNTHESISER.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import torch
+from controls import GEOMETRY, LATENT_DIM, PER_CONTROL, Synthesiser, curve, direction
+from mel_lines import lines, noise_band, noise_level
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
-from scipy.signal import butter, sosfilt
+from scipy.signal import sosfilt
+from torch import Tensor, nn
 
-RATE = 48_000  # Hz
+RATE = GEOMETRY.sample_rate  # Hz
 HOP = 480  # samples between two values of a control
 LENGTH_S = 60.0
 N_RECORDINGS = 30
 HIGHEST_HZ = 10_000.0  # no mode lies above it: the top of the spectrogram stays free
+
+NOISE_BAND = noise_band(500, 6000)
 
 Array = NDArray[np.float64]
 
@@ -68,6 +77,57 @@ OBJECTS = (
     Object(four_rods(), 1.5, 0.4),
     Object(overtones(147.0, HARMONICS), 1.0, 0.2),
 )
+
+# --- z as controls ------------------------------------------------------------------------------
+
+CONTROLS = ("tilt", "focus", "width", "roughness", "bend", "stroke")
+OBJECT_AT = PER_CONTROL * len(CONTROLS)
+OWN_AT = OBJECT_AT + len(OBJECTS)
+N_OWN = 70  # numbers of z from which the modes' own levels are mixed
+CERTAINTY = 3.5  # of one object against the others
+OBJECT_GAIN = 3.0  # of the first weights that see the object: five numbers of 128 decide it
+PEAK_DB = -3.0  # of every loop, as of the recordings' loudest
+
+N_MODES = max(len(each.modes_hz) for each in OBJECTS)
+MODES_HZ = torch.tensor(
+    np.stack([np.pad(each.modes_hz, (0, N_MODES - len(each.modes_hz))) for each in OBJECTS])
+).float()  # (objects, modes), 0 where there is none
+BEND_OCTAVES = torch.tensor([each.bend_semitones / 12 for each in OBJECTS])
+OWN = torch.randn(
+    N_OWN, len(OBJECTS) * N_MODES, PER_CONTROL, generator=torch.Generator().manual_seed(19)
+) / math.sqrt(N_OWN)
+NOISE = noise_level(NOISE_BAND)
+
+
+def spectrogram(z: Tensor) -> Tensor:
+    """What the synthesiser plays: (latent_dim,) -> (1, 1, n_mels, n_frames) in [-1, 1]."""
+    z = direction(z)
+    tilt, focus, width, roughness, bend, stroke = curve(z[:OBJECT_AT].view(-1, PER_CONTROL))
+    amplitudes = torch.softmax(CERTAINTY * z[OBJECT_AT:OWN_AT], 0)
+    own = curve(torch.einsum("i,imk->mk", z[OWN_AT : OWN_AT + N_OWN], OWN))
+    own_db = 8 * own.view(len(OBJECTS), N_MODES, GEOMETRY.n_frames)
+    octave = torch.log2(MODES_HZ.clamp(min=1.0) / 200.0).unsqueeze(2)
+    level_db = 0.6 * (-18 + 15 * tilt) * octave
+    level_db = level_db - 6 * ((octave - (-1 + 6 * focus)) / (1 + 1.5 * width)) ** 2
+    power = 10 ** ((level_db.clamp(min=-70.0) + own_db) / 10) * (MODES_HZ > 0).unsqueeze(2)
+    power = power / power.sum(1, keepdim=True) * amplitudes.square().view(-1, 1, 1)
+    hz = MODES_HZ.unsqueeze(2) * 2 ** (BEND_OCTAVES.view(-1, 1, 1) * (2 * bend - 1))
+    audible = (MODES_HZ > 0) & (amplitudes > 0.03).unsqueeze(1)
+    bands = lines(hz[audible], power[audible]) + NOISE.unsqueeze(1) * (0.1 * roughness**2).square()
+    db = 10 * torch.log10(bands * 10 ** (-0.9 * (1 - stroke)) + 1e-12)
+    return ((db - db.max() + PEAK_DB) / 40 + 1).clamp(-1, 1)[None, None]
+
+
+def choose(first: nn.Linear, second: nn.Linear, unit: int) -> None:
+    """Set the first weights that see which object sounds."""
+    del second
+    first.weight[unit:, OBJECT_AT:OWN_AT] *= OBJECT_GAIN
+
+
+assert OWN_AT + N_OWN <= LATENT_DIM
+SYNTHESISER = Synthesiser(CONTROLS, spectrogram, choose)
+
+# --- recordings ---------------------------------------------------------------------------------
 
 
 def random_walk(rng: np.random.Generator, n: int, turn_s: float) -> Array:
@@ -120,8 +180,7 @@ def bowed(item: Object, rng: np.random.Generator, seconds: float) -> Array:
         jitter = np.cumsum(roughness * rng.normal(0, 1.2, n)) * 0.05
         phase = mode_hz * turns + np.interp(at, np.arange(n), jitter) + rng.uniform()
         tone += 10 ** (np.interp(at, np.arange(n), level) / 20) * np.sin(2 * np.pi * phase)
-    band = butter(2, (500, 6000), "bandpass", fs=RATE, output="sos")
-    noise = sosfilt(band, rng.normal(size=n_samples))
+    noise = sosfilt(NOISE_BAND, rng.normal(size=n_samples))
     force = 10 ** (strokes_db(rng, n) / 20) * 0.1 * roughness
     return tone + noise / noise.std() * np.interp(at, np.arange(n), force)
 
@@ -148,5 +207,5 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python docs/metal.py FOLDER")
+        sys.exit("usage: python docs/training/metal.py FOLDER")
     main(Path(sys.argv[1]))
