@@ -17,13 +17,13 @@ import torch
 from torch import nn
 
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.external_generator import (
+from latent_resonance_export.pack.foreign.external_generator import (
     load_external,
     load_weights,
     read_checkpoint,
 )
-from latent_resonance_export.pack.state_dicts import state_dicts
-from latent_resonance_export.pack.weights_file import weights_file_in, weights_sha256
+from latent_resonance_export.pack.foreign.state_dicts import state_dicts
+from latent_resonance_export.pack.foreign.weights_file import weights_file_in, weights_sha256
 
 FACTORY = "collections:OrderedDict"  # of the errors alone
 

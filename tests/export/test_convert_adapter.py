@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.adapter import (
+from latent_resonance_export.pack.foreign.adapter import (
     AdaptedGenerator,
     AdapterOptions,
     adapt,

@@ -14,12 +14,12 @@ from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.config.settings import Inference
 from latent_resonance.pack import open_pack, sha256_of
 from latent_resonance.voice.synthesis.networks import load_networks
-from latent_resonance_export.pack.adapter import AdapterOptions
 from latent_resonance_export.pack.convert import (
     ExternalGenerator,
     cache_folder,
     convert_external,
 )
+from latent_resonance_export.pack.foreign.adapter import AdapterOptions
 from latent_resonance_export.pack.writer import ConvertOptions
 from latent_resonance_export.regressor.model import Regressor, Trained
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from latent_resonance_export.gan.models.custom import ArchitectureError
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.external_generator import load_external, make_network
+from latent_resonance_export.pack.foreign.external_generator import load_external, make_network
 
 MODULE = """
 import sys

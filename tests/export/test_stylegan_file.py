@@ -20,11 +20,14 @@ from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.adapter import AdapterOptions, adapt
-from latent_resonance_export.pack.external_generator import has_own_truncation, load_external
-from latent_resonance_export.pack.inert_pickle import MAX_OPCODES, read_inert_pickle
+from latent_resonance_export.pack.foreign.adapter import AdapterOptions, adapt
+from latent_resonance_export.pack.foreign.external_generator import (
+    has_own_truncation,
+    load_external,
+)
+from latent_resonance_export.pack.foreign.inert_pickle import MAX_OPCODES, read_inert_pickle
+from latent_resonance_export.pack.foreign.stylegan_file import tensors_in
 from latent_resonance_export.pack.onnx_export import N_EXAMPLES, write_network
-from latent_resonance_export.pack.stylegan_file import tensors_in
 
 SOURCE = "raise SystemExit('the source of the file was executed')\n"
 FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64

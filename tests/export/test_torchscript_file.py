@@ -14,11 +14,11 @@ from torch.nn import functional
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.adapter import AdapterOptions, adapt
-from latent_resonance_export.pack.external_generator import load_external
+from latent_resonance_export.pack.foreign.adapter import AdapterOptions, adapt
+from latent_resonance_export.pack.foreign.external_generator import load_external
+from latent_resonance_export.pack.foreign.torchscript_file import FILES, NAMESPACES, is_torchscript
+from latent_resonance_export.pack.foreign.torchscript_ops import TENSOR_OPS
 from latent_resonance_export.pack.onnx_export import N_EXAMPLES, write_network
-from latent_resonance_export.pack.torchscript_file import FILES, NAMESPACES, is_torchscript
-from latent_resonance_export.pack.torchscript_ops import TENSOR_OPS
 
 warnings.filterwarnings("ignore", message=".*torch.jit")
 

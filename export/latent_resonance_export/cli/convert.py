@@ -116,7 +116,7 @@ def convert(
     if dataset and arguments["geometry_file"]:
         raise click.UsageError("--geometry and --dataset exclude each other: a dataset has its own")
     from latent_resonance_export.pack.convert import convert_run
-    from latent_resonance_export.pack.external_generator import has_own_truncation
+    from latent_resonance_export.pack.foreign.external_generator import has_own_truncation
     from latent_resonance_export.pack.writer import ConvertOptions
 
     truncation = 1.0 if arguments["truncation"] is None else arguments["truncation"]
@@ -163,8 +163,8 @@ def _convert_external(
     arguments: dict[str, Any],
 ) -> ConversionResult:
     from latent_resonance_export.dataset.settings import read_geometry
-    from latent_resonance_export.pack.adapter import AdapterOptions
     from latent_resonance_export.pack.convert import ExternalGenerator, convert_external
+    from latent_resonance_export.pack.foreign.adapter import AdapterOptions
 
     if arguments["trust"]:
         click.echo(f"warning: {arguments['checkpoint']} may execute code (--trust)", err=True)

@@ -1,4 +1,9 @@
-"""From trained networks to a pack; `convert.py` runs the steps in order."""
+"""From trained networks to a pack; `convert.py` runs the steps in order.
+
+foreign/            a generator that was trained elsewhere, adapted to the contract of a pack
+writer.py           the pack: onnx_export.py and quantize.py (its networks), model_card.py, room.py
+atomic_folder.py    appears complete or not at all
+"""
 
 from __future__ import annotations
 

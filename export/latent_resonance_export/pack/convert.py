@@ -19,11 +19,11 @@ from latent_resonance.pack import MANIFEST
 from latent_resonance_export.dataset.dataset import CLIPS, open_dataset, read_clips
 from latent_resonance_export.gan.run import Run, open_run
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.adapter import AdaptedGenerator, AdapterOptions, adapt
 from latent_resonance_export.pack.atomic_folder import AtomicFolder, is_replaceable
-from latent_resonance_export.pack.external_generator import TORCHSCRIPT, load_external
+from latent_resonance_export.pack.foreign.adapter import AdaptedGenerator, AdapterOptions, adapt
+from latent_resonance_export.pack.foreign.external_generator import TORCHSCRIPT, load_external
+from latent_resonance_export.pack.foreign.weights_file import weights_file_in, weights_sha256
 from latent_resonance_export.pack.model_card import UNKNOWN, licence_of, sounds_of
-from latent_resonance_export.pack.weights_file import weights_file_in, weights_sha256
 from latent_resonance_export.pack.writer import (
     ConversionResult,
     ConvertOptions,

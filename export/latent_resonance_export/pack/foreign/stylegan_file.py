@@ -14,7 +14,7 @@ from typing import Any
 
 from latent_resonance_export.gan.models.stylegan2_image import ImageGenerator, ImageShape
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.inert_pickle import (
+from latent_resonance_export.pack.foreign.inert_pickle import (
     InertPickleError,
     Record,
     StoredTensor,

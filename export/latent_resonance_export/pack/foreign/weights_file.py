@@ -17,7 +17,7 @@ from torch import Tensor
 
 from latent_resonance.pack import sha256_of
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.foreign_format import foreign_folder, foreign_format
+from latent_resonance_export.pack.foreign.formats import foreign_folder, foreign_format
 
 MAX_HEADER_BYTES = 100_000_000
 DTYPES = {

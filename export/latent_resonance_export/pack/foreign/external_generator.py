@@ -24,7 +24,7 @@ from torch import nn
 
 from latent_resonance_export.gan.models.custom import find_factory, summarise
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.state_dicts import (
+from latent_resonance_export.pack.foreign.state_dicts import (
     State,
     difference,
     load_inert,
@@ -32,9 +32,9 @@ from latent_resonance_export.pack.state_dicts import (
     state_dicts,
     without_prefixes,
 )
-from latent_resonance_export.pack.stylegan_file import is_pickle, load_stylegan
-from latent_resonance_export.pack.torchscript_file import is_torchscript, load_torchscript
-from latent_resonance_export.pack.weights_file import (
+from latent_resonance_export.pack.foreign.stylegan_file import is_pickle, load_stylegan
+from latent_resonance_export.pack.foreign.torchscript_file import is_torchscript, load_torchscript
+from latent_resonance_export.pack.foreign.weights_file import (
     files_in_index,
     is_index,
     is_safetensors,

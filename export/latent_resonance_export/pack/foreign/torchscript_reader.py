@@ -1,6 +1,6 @@
 """Reads a TorchScript archive in a process of its own, and writes its graph as data to stdout.
 
-    python -m latent_resonance_export.pack.torchscript_reader FILE
+    python -m latent_resonance_export.pack.foreign.torchscript_reader FILE
 
 Run by `torchscript_file.py`, which has checked the archive's text before. What is written holds
 numbers, text and tensors only; the process cannot write files, and its time and memory are limited.

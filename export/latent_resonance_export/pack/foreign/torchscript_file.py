@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.torchscript_ops import STRUCTURE, TENSOR_OPS
+from latent_resonance_export.pack.foreign.torchscript_ops import STRUCTURE, TENSOR_OPS
 
 MAX_CODE_BYTES = 16 << 20
 MAX_TEXT = 1000  # characters of an error
@@ -110,7 +110,12 @@ def read_in_process(path: Path) -> dict[str, Any]:
     ConversionError
         It failed, or took too long.
     """
-    command = [sys.executable, "-m", "latent_resonance_export.pack.torchscript_reader", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "latent_resonance_export.pack.foreign.torchscript_reader",
+        str(path),
+    ]
     try:
         done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)
     except subprocess.TimeoutExpired as error:
