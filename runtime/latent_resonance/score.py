@@ -156,7 +156,7 @@ def attract_score(settings: Settings) -> Score:
 
 @cache
 def _read_bundled_score() -> Score:
-    """The bundled score, whose arrays nobody changes."""
+    """The bundled score, which all share."""
     return read_score(bundled_score())
 
 
