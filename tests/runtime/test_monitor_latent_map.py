@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from latent_resonance.monitor.latent_map import LatentMap
+from latent_resonance.monitor.latent_map import LatentMap, rotated
 
 DIM = 16
 RNG = np.random.default_rng(4)
@@ -53,3 +53,8 @@ def test_a_z_off_the_map_has_a_place_within_the_rim(seed: int) -> None:
 def test_equal_distances_from_the_middle_are_equal_angles() -> None:
     angles = [math.acos(min(1.0, cosine(MAP.z_at(r, 0.0), CENTRE))) for r in (0.25, 0.5, 1.0)]
     assert angles == pytest.approx([math.pi / 8, math.pi / 4, math.pi / 2], abs=1e-3)
+
+
+def test_rotating_by_a_right_angle_gives_the_other_direction() -> None:
+    z, towards = np.float32([3, 0, 0]), np.float32([5, 2, 0])
+    assert np.allclose(rotated(z, towards, np.pi / 2), [0, 3, 0], atol=1e-6)

@@ -19,11 +19,8 @@ from latent_resonance.monitor.examples_file import ExamplesFileError, read_examp
 from latent_resonance.monitor.ganspace import (
     N_DIRECTIONS,
     LatentSpace,
-    latent_space_of,
-    principal_directions,
 )
 from latent_resonance.monitor.hold import LEASE_S
-from latent_resonance.monitor.latent_map import rotated
 from latent_resonance.monitor.teaching import Teaching, TeachingError
 
 DIM = 8
@@ -372,28 +369,6 @@ def test_the_number_of_pairs_is_limited(setup: Setup) -> None:
     for step in ({"do": "keep"}, {"do": "add face", "index": 0}):
         with pytest.raises(TeachingError, match="forget one first"):
             setup.do(**step)
-
-
-def test_rotating_by_a_right_angle_gives_the_other_direction() -> None:
-    z, towards = np.float32([3, 0, 0]), np.float32([5, 2, 0])
-    assert np.allclose(rotated(z, towards, np.pi / 2), [0, 3, 0], atol=1e-6)
-
-
-def test_the_directions_are_those_that_change_the_output_most() -> None:
-    rng = np.random.default_rng(5)
-    z = rng.standard_normal((400, DIM)).astype(np.float32)
-    strengths = np.diag([5.0, 3.0, 0.0, 0, 0, 0, 0, 0])
-    outputs = z @ strengths + 0.1 * rng.standard_normal((400, DIM))
-    found = principal_directions(z, np.float32(outputs), 2)
-    assert abs(found[0, 0]) > 0.95
-    assert abs(found[1, 1]) > 0.95
-
-
-def test_the_directions_of_a_pack_are_deterministic_unit_vectors(pack_folder: Path) -> None:
-    found = latent_space_of(pack_folder).directions
-    assert found.shape == (N_DIRECTIONS, DIM)
-    assert np.allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
-    assert np.array_equal(found, latent_space_of(pack_folder).directions)
 
 
 def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
