@@ -135,15 +135,7 @@ def cost(tracker: str, clip: Path) -> tuple[float, float, float, float]:
 
 def photograph_clip(folder: Path) -> Path:
     """The drifting photograph as a video file."""
-    import cv2
-
-    path = folder / "photograph.mp4"
-    size = (faces.WIDTH, faces.HEIGHT)
-    film = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, size)
-    for picture in faces.drifting(faces.photograph(), 60):
-        film.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    film.release()
-    return path
+    return faces.write_clip(folder / "photograph.mp4", faces.drifting(faces.photograph(), 60))
 
 
 def sound_table(clips: list[Path], work: Path) -> Iterator[str]:

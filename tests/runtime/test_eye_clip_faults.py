@@ -33,13 +33,7 @@ def ffmpeg(*arguments: str | Path) -> None:
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A face that drifts for a second and a half, as H.264."""
     folder = tmp_path_factory.mktemp("film")
-    height, width = faces.photograph().shape[:2]
-    raw = cv2.VideoWriter(
-        str(folder / "raw.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (width, height)
-    )
-    for pixels in faces.drifting(faces.photograph(), N_IMAGES):
-        raw.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    raw.release()
+    faces.write_clip(folder / "raw.mp4", faces.drifting(faces.photograph(), N_IMAGES))
     options = ("-c:v", "libx264", "-g", "10", "-pix_fmt", "yuv420p")
     ffmpeg("-i", folder / "raw.mp4", *options, folder / "film.mp4")
     return folder / "film.mp4"

@@ -11,7 +11,6 @@ import struct
 import subprocess
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from tests.support import faces
@@ -26,17 +25,6 @@ from latent_resonance.eye.main import states_of_clip
 from latent_resonance.face_state import FEATURE_RANGES, FEATURES, FaceState, neutral_features
 
 MOUTH = FEATURES.index("mouth_open")
-
-
-def write_clip(path: Path, images: list[faces.Pixels], rate: float = 30.0) -> Path:
-    """A clip of RGB images of one size."""
-    height, width = images[0].shape[:2]
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate, (width, height))
-    assert writer.isOpened()
-    for pixels in images:
-        writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
 
 
 def states(path: Path) -> list[FaceState]:
@@ -55,7 +43,7 @@ def assert_states_valid(seen: list[FaceState]) -> None:
 @pytest.fixture
 def clip_file(tmp_path: Path) -> Path:
     """Half a second of the photograph, drifting."""
-    return write_clip(tmp_path / "face.mp4", faces.drifting(faces.photograph(), 15))
+    return faces.write_clip(tmp_path / "face.mp4", faces.drifting(faces.photograph(), 15))
 
 
 def test_every_image_of_a_clip_has_a_state_at_its_own_time(clip_file: Path) -> None:
@@ -81,7 +69,7 @@ def test_the_onnx_tracker_finds_the_face_in_a_clip(clip_file: Path, max_faces: i
 
 def test_a_clip_without_a_face_has_only_absent_states(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (8, 120, 160, 3), dtype=np.uint8)
-    seen = states(write_clip(tmp_path / "noise.mp4", list(noise)))
+    seen = states(faces.write_clip(tmp_path / "noise.mp4", list(noise)))
     assert len(seen) == 8
     assert not any(state.present for state in seen)
     assert all(np.array_equal(state.features, neutral_features()) for state in seen)
@@ -141,14 +129,14 @@ def test_a_clip_of_one_pixel_has_only_absent_states(tmp_path: Path, clip_file: P
 
 def test_a_portrait_clip_is_seen(tmp_path: Path) -> None:
     tall = faces.placed(faces.photograph(), 1.0, (0, 0), size=(480, 854))
-    seen = states(write_clip(tmp_path / "tall.mp4", [tall] * 10))
+    seen = states(faces.write_clip(tmp_path / "tall.mp4", [tall] * 10))
     assert all(state.present for state in seen)
     assert_states_valid(seen)
 
 
 def test_a_clip_recorded_sideways_is_read_upright(tmp_path: Path) -> None:
     """Phones store a sideways image with metadata to rotate it clockwise."""
-    path = write_clip(tmp_path / "lying.mp4", [np.rot90(faces.photograph())] * 5)
+    path = faces.write_clip(tmp_path / "lying.mp4", [np.rot90(faces.photograph())] * 5)
     data = bytearray(path.read_bytes())
     matrix = data.index(b"tkhd") + 44  # ISO/IEC 14496-12: 16.16 fixed point, the last of 2.30
     one = 1 << 16
@@ -162,7 +150,7 @@ def test_a_clip_recorded_sideways_is_read_upright(tmp_path: Path) -> None:
 
 def test_a_clip_in_4k_is_downscaled_and_tracked(tmp_path: Path) -> None:
     large = faces.placed(faces.photograph(), 4.5, (0, 0), size=(3840, 2160))
-    path = write_clip(tmp_path / "large.mp4", [large] * 5)
+    path = faces.write_clip(tmp_path / "large.mp4", [large] * 5)
     assert max(next(images_of_clip(path)).pixels.shape) == MAX_SIDE
     seen = states(path)
     assert [state.present for state in seen] == [True] * 5
@@ -238,7 +226,7 @@ def test_a_face_covered_for_longer_is_held_and_then_absent_with_neutral_features
     tmp_path: Path,
 ) -> None:
     shown, covered = faces.photograph(), np.full_like(faces.photograph(), 90)
-    seen = states(write_clip(tmp_path / "covered.mp4", [*[shown] * 20, *[covered] * 40]))
+    seen = states(faces.write_clip(tmp_path / "covered.mp4", [*[shown] * 20, *[covered] * 40]))
     held = round(30 * HOLD_S)
     n_present = sum(state.present for state in seen)
     assert n_present == pytest.approx(20 + held, abs=1)
@@ -252,7 +240,7 @@ def test_a_face_covered_for_longer_is_held_and_then_absent_with_neutral_features
 def test_a_mouth_that_opens_in_a_clip_opens_in_the_states(tmp_path: Path) -> None:
     """The baseline is learned from two seconds at rest; then the mouth opens wide."""
     rest, opened = faces.photograph(), faces.mouth_opened(0.25)
-    clip_file = write_clip(tmp_path / "mouth.mp4", [*[rest] * 60, *[opened] * 15])
+    clip_file = faces.write_clip(tmp_path / "mouth.mp4", [*[rest] * 60, *[opened] * 15])
     mouth = np.array([state.features[MOUTH] for state in states(clip_file)])
     assert mouth[50:60].max() < 0.1
     assert mouth[-5:].min() > 0.35

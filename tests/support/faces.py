@@ -6,7 +6,7 @@ between the outer corners of the eyes, and angles in radians.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -90,6 +90,17 @@ def drifting(image: Pixels, n_images: int = 8) -> list[Pixels]:
     turns = np.linspace(0, 2 * np.pi, n_images, endpoint=False)
     places = 5 * np.stack([np.sin(turns), np.cos(turns)], axis=1)
     return [placed(image, 1.0, (x, y), size=(width, height)) for x, y in places]
+
+
+def write_clip(path: Path, images: Sequence[Pixels], rate: float = 30.0) -> Path:
+    """Write RGB images of one size as a video, at `rate` images a second; returns its path."""
+    height, width = images[0].shape[:2]
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), rate, (width, height))
+    assert writer.isOpened()
+    for pixels in images:
+        writer.write(cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
 
 
 def placed(

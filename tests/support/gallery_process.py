@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import yaml
@@ -45,13 +44,7 @@ def free_port() -> int:
 def face_video(path: Path) -> Path:
     """Two seconds of a face that opens its mouth."""
     closed, opened = faces.photograph(), faces.mouth_opened(0.3)
-    images = [*faces.drifting(closed, 30), *faces.drifting(opened, 30)]
-    size = (faces.WIDTH, faces.HEIGHT)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, size)
-    for image in images:
-        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
+    return faces.write_clip(path, [*faces.drifting(closed, 30), *faces.drifting(opened, 30)])
 
 
 class Gallery:

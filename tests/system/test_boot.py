@@ -12,7 +12,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from tests.support import faces, systemd_container
@@ -42,7 +41,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[systemd_contai
     """A machine installed by docs/install.md and then switched off and on."""
     systemd_container.skip_where_nothing_can_boot()
     folder = tmp_path_factory.mktemp("machine")
-    clip = write_clip(folder / "face.mp4")
+    clip = faces.write_clip(folder / "face.mp4", faces.drifting(faces.photograph(), 60))
     machine = systemd_container.Machine(folder)
     try:
         machine.prepare(clip)
@@ -53,16 +52,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[systemd_contai
         yield machine
     finally:
         machine.close()
-
-
-def write_clip(path: Path) -> Path:
-    """Two seconds of a drifting face."""
-    size = (faces.WIDTH, faces.HEIGHT)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, size)
-    for image in faces.drifting(faces.photograph(), 60):
-        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
 
 
 def wait_until_it_plays(machine: systemd_container.Machine) -> None:

@@ -18,7 +18,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import pytest
 from tests.support import faces
 
@@ -82,7 +81,7 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
         pytest.skip("strace is not installed: apt install strace")
     folder = tmp_path_factory.mktemp("isolation")
     settings = folder / "eye.yaml"
-    settings.write_text(f"camera:\n  source: {write_clip(folder / 'face.mp4')}\n")
+    settings.write_text(f"camera:\n  source: {clip_of_a_face(folder / 'face.mp4')}\n")
     path = folder / "eye.sock"
     eye = [sys.executable, "-m", "latent_resonance", "eye"]
     eye += ["--config", str(settings), "--socket", str(path)]
@@ -106,18 +105,13 @@ def trace(tmp_path_factory: pytest.TempPathFactory) -> Trace:
     return Trace(calls, datagrams, (folder / "log").read_text(), exit_code, path)
 
 
-def write_clip(path: Path) -> Path:
+def clip_of_a_face(path: Path) -> Path:
     """Three seconds of a drifting face that opens its mouth."""
     images = [
         *faces.drifting(faces.photograph(), 60),
         *faces.drifting(faces.mouth_opened(0.2), 30),
     ]
-    size = (faces.WIDTH, faces.HEIGHT)
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"mp4v"), 30, size)
-    for image in images:
-        writer.write(cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
-    writer.release()
-    return path
+    return faces.write_clip(path, images)
 
 
 def listen(voice: socket.socket, process: subprocess.Popen[bytes]) -> Iterable[bytes]:
