@@ -83,7 +83,7 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    heavy = {"numpy", "scipy", "yaml", "cv2", "mediapipe", "onnxruntime", "sounddevice"}
+    heavy = {"numpy", "scipy", "pydantic", "yaml", "cv2", "mediapipe", "onnxruntime", "sounddevice"}
     assert "click" in done.stdout.split()
     assert heavy.isdisjoint(done.stdout.split())
 

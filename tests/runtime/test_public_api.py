@@ -35,7 +35,7 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     loaded = run("-c", "import sys, latent_resonance; print(*sys.modules)").split()
     assert "latent_resonance" in loaded
     assert [name for name in loaded if name.startswith("latent_resonance.")] == []
-    assert {"numpy", "scipy", "onnxruntime", "yaml", "cv2"}.isdisjoint(loaded)
+    assert {"numpy", "scipy", "onnxruntime", "pydantic", "yaml", "cv2"}.isdisjoint(loaded)
 
 
 def test_every_public_name_can_be_imported_and_is_listed() -> None:

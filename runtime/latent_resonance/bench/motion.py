@@ -105,7 +105,7 @@ def prepare(context: Context, folder: Path) -> None:
     command = [sys.executable, "-m", fake_camera.__name__, str(folder)]
     camera.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
     camera.chmod(0o700)
-    content = context.settings.model_dump(exclude={"hours", "quiet"})
+    content = context.settings.model_dump(mode="json", exclude={"hours", "quiet"})
     own = OVERRIDES | {"pack": str(write_latency_pack(context.pack, folder / "pack"))}
     text = yaml.safe_dump(deep_merge(content, own))
     (folder / SETTINGS).write_text(text, encoding="utf-8")

@@ -249,7 +249,7 @@ def write_settings(context: Context, folder: Path) -> None:
     clip = context.clip or folder / "face.y4m"
     if context.clip is None:
         synthetic_face.write_video(clip)
-    content = context.settings.model_dump(exclude={"hours", "quiet"})
+    content = context.settings.model_dump(mode="json", exclude={"hours", "quiet"})
     content["camera"] |= {"source": str(clip.absolute()), "rotation": 0}
     (folder / "settings.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 

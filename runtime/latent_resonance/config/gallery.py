@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from latent_resonance.config.rules import After, Before
-from latent_resonance.config.section import Field, Section
+from pydantic import AfterValidator, BeforeValidator, Field
+
 from latent_resonance.config.timetable import (
     ALWAYS,
     CLOSED,
@@ -18,7 +18,7 @@ from latent_resonance.config.timetable import (
     parse_day_hours,
     parse_exceptions,
 )
-from latent_resonance.config.validation import as_tuple
+from latent_resonance.config.validation import Section, as_tuple
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 MAX_PACKS = 64  # lines of the packs by the clock
@@ -29,8 +29,8 @@ def _hours(value: object) -> DayHours | None:
     return None if value is None else parse_day_hours(value)
 
 
-Hours = Annotated[DayHours | None, Before(_hours)]
-Exceptions = Annotated[dict[date, DayHours], Before(parse_exceptions)]
+Hours = Annotated[DayHours | None, BeforeValidator(_hours)]
+Exceptions = Annotated[dict[date, DayHours], BeforeValidator(parse_exceptions)]
 
 
 class WeeklyHours(Section):
@@ -106,7 +106,7 @@ def _weekly(value: object) -> object:
 class PackHours(Section):
     """A pack, and when it plays."""
 
-    hours: Annotated[WeeklyHours, Before(_weekly)]
+    hours: Annotated[WeeklyHours, BeforeValidator(_weekly)]
     pack: Annotated[str, Field(min_length=1)]
 
     def timetable(self) -> Timetable:
@@ -129,4 +129,4 @@ def _at_most(packs: tuple[PackHours, ...]) -> tuple[PackHours, ...]:
     return packs
 
 
-Packs = Annotated[tuple[PackHours, ...], Before(as_tuple), After(_at_most)]
+Packs = Annotated[tuple[PackHours, ...], BeforeValidator(as_tuple), AfterValidator(_at_most)]

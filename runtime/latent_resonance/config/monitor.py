@@ -9,9 +9,9 @@ import ipaddress
 import re
 from typing import Annotated, Literal
 
-from latent_resonance.config.rules import After, Before
-from latent_resonance.config.section import Field, Section
-from latent_resonance.config.validation import as_tuple
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from latent_resonance.config.validation import Section, as_tuple
 
 ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+):(\d{1,5})")
 HOST = re.compile(r"[A-Za-z0-9_.:-]{1,253}")
@@ -60,15 +60,15 @@ def _topic(text: str) -> str:
     return text
 
 
-Address = Annotated[str, After(_address)]
-Addresses = Annotated[tuple[Address, ...], Before(as_tuple)]
-Host = Annotated[str, After(_host)]
-Hosts = Annotated[tuple[Host, ...], Before(as_tuple)]
-Network = Annotated[str, After(_network)]
-Networks = Annotated[tuple[Network, ...], Before(as_tuple)]
-ClientId = Annotated[str, After(_client_id)]
-NamedHost = Annotated[str, After(_named_host)]
-Topic = Annotated[str, Field(max_length=100), After(_topic)]
+Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[Address, ...], BeforeValidator(as_tuple)]
+Host = Annotated[str, AfterValidator(_host)]
+Hosts = Annotated[tuple[Host, ...], BeforeValidator(as_tuple)]
+Network = Annotated[str, AfterValidator(_network)]
+Networks = Annotated[tuple[Network, ...], BeforeValidator(as_tuple)]
+ClientId = Annotated[str, AfterValidator(_client_id)]
+NamedHost = Annotated[str, AfterValidator(_named_host)]
+Topic = Annotated[str, Field(max_length=100), AfterValidator(_topic)]
 Language = Literal["en", "de", "fr", "es"]
 Palette = Literal["ember", "moon", "deep", "violet"]
 Port = Annotated[int, Field(ge=1, le=65_535)]

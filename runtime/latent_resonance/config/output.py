@@ -5,13 +5,12 @@ Pure. Part of the settings.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from latent_resonance.config.limits import MAX_CHANNELS
-from latent_resonance.config.rules import After, AfterWith, Before
-from latent_resonance.config.section import Field, Section
-from latent_resonance.config.validation import as_tuple
+from latent_resonance.config.validation import Section, as_tuple
 
 MAX_DELAY_MS = 500.0  # 170 m
 NAMED_CHANNELS = {"mono": 1, "stereo": 2}
@@ -41,7 +40,7 @@ def _is_channel(value: object) -> bool:
 class Route(Section):
     """What one channel of the device plays."""
 
-    plays: Annotated[int | Literal["mix", "sub", "none"], Before(_played)] = Field(
+    plays: Annotated[int | Literal["mix", "sub", "none"], BeforeValidator(_played)] = Field(
         description=f"a channel of the voice from 1 to {MAX_CHANNELS}, mix (of all), sub (the mix "
         "below sub_crossover_hz) or none"
     )
@@ -59,17 +58,9 @@ def _check_length(routes: tuple[Route, ...]) -> tuple[Route, ...]:
     return routes
 
 
-def _sources_exist(routes: tuple[Route, ...], output: Mapping[str, Any]) -> tuple[Route, ...]:
-    channels = output.get("channels", "auto")
-    highest = highest_source(routes)
-    if channels != "auto" and highest > (n := NAMED_CHANNELS.get(channels, channels)):
-        raise ValueError(f"should name channels up to {n}, as output.channels is {channels}")
-    return routes
-
-
 Name = Annotated[str, Field(min_length=1)]
-Channels = Annotated[int | Literal["auto", "mono", "stereo"], Before(_channels)]
-Routing = Annotated[tuple[Route, ...], Before(as_tuple), After(_check_length)]
+Channels = Annotated[int | Literal["auto", "mono", "stereo"], BeforeValidator(_channels)]
+Routing = Annotated[tuple[Route, ...], BeforeValidator(as_tuple), AfterValidator(_check_length)]
 
 
 class Output(Section):
@@ -101,7 +92,7 @@ class Output(Section):
         description="channels of the voice: auto (stereo if the device is), mono, stereo, or 1 to "
         f"{MAX_CHANNELS}",
     )
-    routing: Annotated[Routing, AfterWith(_sources_exist)] = Field(
+    routing: Routing = Field(
         (),
         description="what each channel of the device plays: [{plays: 1, gain_db: -3, delay_ms: 4}, "
         "{plays: sub}]",
@@ -112,6 +103,15 @@ class Output(Section):
     follow_yaw: bool = Field(
         False, description="whether the sound moves to the side to which the head turns"
     )
+
+    @field_validator("routing")
+    @classmethod
+    def _sources_exist(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
+        channels = info.data.get("channels", "auto")
+        highest = highest_source(routes)
+        if channels != "auto" and highest > (n := NAMED_CHANNELS.get(channels, channels)):
+            raise ValueError(f"should name channels up to {n}, as output.channels is {channels}")
+        return routes
 
 
 def highest_source(routes: tuple[Route, ...]) -> int:

@@ -18,10 +18,11 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from latent_resonance.config.gallery import Quiet, WeeklyHours
 from latent_resonance.config.output import Output
 from latent_resonance.config.presets import apply_quality
-from latent_resonance.config.rules import Location, ValidationError
 from latent_resonance.config.settings import MAX_BYTES, Settings
 from latent_resonance.config.text_encoding import read_text
 from latent_resonance.config.timetable import ALWAYS
@@ -125,7 +126,7 @@ def _validated(content: dict[Any, Any]) -> tuple[Settings, set[str]]:
         try:
             return Settings.model_validate(apply_quality(content)), unreadable
         except ValidationError as error:
-            places = [fault.location for fault in error.faults]
+            places = [each["loc"] for each in error.errors(include_url=False, include_input=False)]
         faults = Counter(str(place[0]) for place in places)
         unreadable = unreadable.union(*map(_sections_meant, islice(faults, MAX_COMPARED)))
         unreadable |= EVERYTHING if len(faults) > MAX_COMPARED else set()
@@ -138,7 +139,7 @@ def _validated(content: dict[Any, Any]) -> tuple[Settings, set[str]]:
     return Settings(), set(EVERYTHING)
 
 
-def _without(content: dict[Any, Any], key: Location) -> dict[Any, Any]:
+def _without(content: dict[Any, Any], key: tuple[int | str, ...]) -> dict[Any, Any]:
     """A content without a faulty key: its section, the key alone, or the list that it is in."""
     name, *inner = key
     section = next((content[found] for found in content if str(found) == str(name)), None)

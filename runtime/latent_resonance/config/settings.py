@@ -12,15 +12,15 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
 from latent_resonance import LatentResonanceError
 from latent_resonance.config.boundary import boundary
 from latent_resonance.config.gallery import Attract, Packs, Quiet, WeeklyHours
 from latent_resonance.config.monitor import Monitor
 from latent_resonance.config.output import Output
 from latent_resonance.config.presets import Quality, apply_quality
-from latent_resonance.config.rules import After, Before, ValidationError
-from latent_resonance.config.section import Field, Section
-from latent_resonance.config.validation import as_tuple, error_messages
+from latent_resonance.config.validation import Section, as_tuple, error_messages
 from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.linux.unix_socket import MAX_PATH_BYTES
 
@@ -89,14 +89,14 @@ def _check_socket_path(path: str | None) -> str | None:
     return path
 
 
-Pair = Annotated[tuple[float, float], Before(as_tuple)]
-Range = Annotated[Pair, After(_increasing)]
+Pair = Annotated[tuple[float, float], BeforeValidator(as_tuple)]
+Range = Annotated[Pair, AfterValidator(_increasing)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Shares = Annotated[tuple[Share, Share], Before(as_tuple)]
+Shares = Annotated[tuple[Share, Share], BeforeValidator(as_tuple)]
 Tempo = Annotated[float, Field(ge=0.0, le=8.0)]
 Cutoff = Annotated[float, Field(ge=20.0, le=24_000.0)]
-Providers = Annotated[tuple[str, ...], Before(as_tuple), After(_check_providers)]
-Threads = Annotated[int | Literal["auto"], Before(_threads_or_auto)]
+Providers = Annotated[tuple[str, ...], BeforeValidator(as_tuple), AfterValidator(_check_providers)]
+Threads = Annotated[int | Literal["auto"], BeforeValidator(_threads_or_auto)]
 Name = Annotated[str, Field(min_length=1)]
 TrackerName = Literal["auto", "mediapipe", "light"]
 
@@ -104,7 +104,7 @@ TrackerName = Literal["auto", "mediapipe", "light"]
 class Camera(Section):
     """The camera."""
 
-    source: Annotated[int | str, Before(_index_or_name)] = Field(
+    source: Annotated[int | str, BeforeValidator(_index_or_name)] = Field(
         "usb",
         description="usb (the first), part of a name, a number, a /dev path, rpicam, argus, or a "
         "clip",
@@ -236,7 +236,7 @@ class TimeStretch(Curve):
     """Head turning moves the playhead."""
 
     input: Range = Field((0.15, 2.3), description="|yaw_velocity| in rad/s, [low, high]")
-    output: Annotated[tuple[Tempo, Tempo], Before(as_tuple)] = Field(
+    output: Annotated[tuple[Tempo, Tempo], BeforeValidator(as_tuple)] = Field(
         (1.0, 4.0), description="frames per hop, 1 is the pack's tempo, [0..8, 0..8]"
     )
     smoothing_s: float = Field(0.12, ge=0.0, le=10.0, description="seconds to follow, 0 to 10")
@@ -246,7 +246,7 @@ class BandPass(Curve):
     """Mouth opening brightens the sound."""
 
     input: Range = Field((0.02, 0.6), description="mouth_open, 0..1, [low, high]")
-    output: Annotated[tuple[Cutoff, Cutoff], Before(as_tuple)] = Field(
+    output: Annotated[tuple[Cutoff, Cutoff], BeforeValidator(as_tuple)] = Field(
         (1750.0, 16_000.0), description="cutoff in Hz, logarithmic, [20..24000, 20..24000]"
     )
     closed_db: float = Field(
@@ -296,7 +296,7 @@ class Settings(Section):
         description="packs by the clock, the first whose hours apply, else pack: "
         '[{hours: "10:00-14:00", pack: voices}]',
     )
-    socket_path: Annotated[Name | None, After(_check_socket_path)] = Field(
+    socket_path: Annotated[Name | None, AfterValidator(_check_socket_path)] = Field(
         None,
         description="socket from eye to voice; blank is in a private folder under /run or /tmp",
     )

@@ -21,18 +21,16 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator, Field, ValidationError
 
 from latent_resonance import LatentResonanceError
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance.config.boundary import boundary, shown
-from latent_resonance.config.rules import After, ValidationError
-from latent_resonance.config.section import Field, Section
-from latent_resonance.config.validation import error_messages
+from latent_resonance.config.validation import Section, error_messages
 from latent_resonance.config.yaml_file import YamlError, read_yaml
 from latent_resonance.face_state import FEATURES
 
 MANIFEST = "pack.yaml"
-METADATA = ("licence", "sounds", "training", "quality")  # keys of a manifest
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024  # bytes; 256 anchors of 512 numbers are 3 MB
 MAX_NETWORK_BYTES = 1024 * 1024 * 1024  # bytes
 MODELS_VARIABLE = "LATENT_RESONANCE_MODELS"
@@ -91,7 +89,7 @@ def _one_line(text: str) -> str:
 
 class _Manifest(Section):
     format: Literal[1] = Field(description="1 is the format that this version reads")
-    name: Annotated[str, After(_one_line)] = Field(
+    name: Annotated[str, AfterValidator(_one_line)] = Field(
         min_length=1, max_length=200, description="the pack's name, of 200 characters at most"
     )
     licence: str = Field(min_length=1, description="under which others may use it")
@@ -187,7 +185,7 @@ def open_pack(folder: Path) -> Pack:
         level_reference_db=manifest.level_reference_db,
         generator=folder / "generator.onnx",
         regressor=folder / "regressor.onnx",
-        metadata={key: getattr(manifest, key) for key in METADATA},
+        metadata=manifest.model_dump(include={"licence", "sounds", "training", "quality"}),
         truncation=manifest.truncation,
     )
 
@@ -225,7 +223,7 @@ def _geometry(folder: Path, given: _Geometry) -> Geometry:
     if rule := _broken_rule(given):
         values = ", ".join(f"{key} {value:g}" for key, value in given)
         raise PackError(f"{folder}: geometry: {rule}, not {values}; export the pack again")
-    return Geometry(**dict(given))
+    return Geometry(**given.model_dump())
 
 
 def _broken_rule(given: _Geometry) -> str:
