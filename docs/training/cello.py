@@ -114,10 +114,10 @@ def spectrogram(z: Tensor) -> Tensor:
     """What is composed from z, but for vibrato: (latent_dim,) -> (1, 1, n_mels, n_frames)."""
     z = direction(z)
     controls, notes = curves(z), amplitudes(z)
-    heard = notes > AUDIBLE
-    hz = PARTIALS_HZ[heard].unsqueeze(2) * 2 ** (bend(controls) / 12)
-    power = 10 ** ((partials_db()[heard].unsqueeze(2) + filter_db(hz, controls)) / 10)
-    power = power * (hz < HIGHEST_HZ) * notes[heard].square().view(-1, 1, 1)
+    sounding = notes > AUDIBLE
+    hz = PARTIALS_HZ[sounding].unsqueeze(2) * 2 ** (bend(controls) / 12)
+    power = 10 ** ((partials_db()[sounding].unsqueeze(2) + filter_db(hz, controls)) / 10)
+    power = power * (hz < HIGHEST_HZ) * notes[sounding].square().view(-1, 1, 1)
     power = (power / power.sum((0, 1), keepdim=True)).flatten(0, 1)
     strong = power.amax(1) > 1e-8
     bands = lines(hz.flatten(0, 1)[strong], power[strong])

@@ -49,8 +49,8 @@ from latent_resonance_export.gan.train import (
 
 SYNTHESISERS = {"cello": cello.SYNTHESISER, "metal": metal.SYNTHESISER}
 N_PROCESSES = 2
-PAIRED_STEPS, PAIRED_BATCH, PAIRED_RATE = 5600, 8, 7e-4
-ADVERSARIAL_STEPS, ADVERSARIAL_BATCH = 1200, 8
+PAIRED_STEPS, PAIRED_BATCH, PAIRED_RATE = 8000, 8, 7e-4
+ADVERSARIAL_STEPS, ADVERSARIAL_BATCH = 800, 8
 BEND_WEIGHT = 4.0
 PAIR_WEIGHT, PAIR_FRAMES = 6.0, 8
 LAST = PAIRED_STEPS + ADVERSARIAL_STEPS
@@ -140,8 +140,9 @@ def averaged(spectrogram: Tensor) -> Tensor:
     return functional.avg_pool2d(spectrogram, (1, PAIR_FRAMES))
 
 
-def train(fabric: Fabric, path: Path, folder: Path, synthesiser: Synthesiser) -> None:
+def train(fabric: Fabric, name: str, path: Path, folder: Path) -> None:
     """Train both parts, and save every 200 steps."""
+    synthesiser = SYNTHESISERS[name]
     dataset, architecture = open_dataset(path), architecture_of("loop")
     setup = TrainingSetup(fabric, dataset, architecture, HYPERPARAMETERS)
     training, checkpoint = new_training(setup), folder / CHECKPOINT
@@ -180,7 +181,8 @@ def main() -> None:
         asdict(HYPERPARAMETERS),
     )
     write_config(config, folder)
-    launch(train, arguments.dataset, folder, device="cpu", n_devices=N_PROCESSES)
+    job = (arguments.synthesiser, arguments.dataset, folder)
+    launch(train, *job, device="cpu", n_devices=N_PROCESSES)
 
 
 if __name__ == "__main__":
