@@ -57,6 +57,8 @@ class Result(NamedTuple):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print a table."""
     options = options_of(arguments)
+    if options.screenshots:
+        options.screenshots.mkdir(parents=True, exist_ok=True)
     results = list(measure(options.clips, options.pack, options.screenshots))
     print(table(results))
     return 0 if all(result.met for result in results) else 1
