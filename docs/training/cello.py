@@ -32,7 +32,7 @@ from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import loop_to_spectrogram
 from latent_resonance_export.dataset.dataset import Clip, write_dataset
-from latent_resonance_export.dataset.fluidsynth_corpus import TICKS_PER_S, render_midi
+from latent_resonance_export.dataset.fluidsynth_corpus import render_midi, save_midi
 from latent_resonance_export.dataset.loops import close_loop
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
@@ -175,16 +175,7 @@ def write_midi(sounds: list[Sound], path: Path) -> list[float]:
         for channel, (note, amplitude) in enumerate(sound.notes):
             played = events_of_note(channel, note, amplitude, sound.bend)
             events += [(i * length_s + time_s, message) for time_s, message in played]
-    events.sort(key=lambda event: event[0])
-    events.append((len(sounds) * length_s + 1.0, mido.Message("note_off", note=0)))
-    track, now = mido.MidiTrack(), 0
-    for time_s, message in events:
-        tick = round(time_s * TICKS_PER_S)
-        track.append(message.copy(time=tick - now))
-        now = tick
-    file = mido.MidiFile(ticks_per_beat=TICKS_PER_S // 2)
-    file.tracks.append(track)
-    file.save(path)
+    save_midi(events, len(sounds) * length_s + 1.0, path)
     return [i * length_s + PRE_ROLL_S for i in range(len(sounds))]
 
 

@@ -196,18 +196,22 @@ def write_midi(phrases: list[Phrase], path: Path, program: int, loop_s: float) -
     events = [(0.0, mido.Message("program_change", program=program))]
     for loop_start, phrase in zip(loop_starts, phrases, strict=True):
         events += [(loop_start + t, message) for t, message in _events(phrase, loop_s)]
-    events.sort(key=lambda event: event[0])
-    events.append((loop_starts[-1] + loop_s + FADE_S + GAP_S, mido.Message("note_off", note=0)))
-    track = mido.MidiTrack()
-    now = 0
-    for time_s, message in events:
+    end_s = loop_starts[-1] + loop_s + FADE_S + GAP_S
+    save_midi(events, end_s, path)
+    return loop_starts
+
+
+def save_midi(events: list[tuple[float, mido.Message]], end_s: float, path: Path) -> None:
+    """Writes messages at their times, in seconds and in any order, as a file of one track."""
+    track, now = mido.MidiTrack(), 0
+    ordered = sorted(events, key=lambda event: event[0])
+    for time_s, message in [*ordered, (end_s, mido.Message("note_off", note=0))]:
         tick = round(time_s * TICKS_PER_S)
         track.append(message.copy(time=tick - now))
         now = tick
     midi = mido.MidiFile(ticks_per_beat=TICKS_PER_S // 2)
     midi.tracks.append(track)
     midi.save(path)
-    return loop_starts
 
 
 def render_corpus(
