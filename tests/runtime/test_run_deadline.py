@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from tests.support.audio_measures import settings_of
 from tests.support.bad_networks import empty_steps_in, looping, stuck, with_network
@@ -86,3 +88,14 @@ def test_a_run_that_cannot_be_ended_leaves_its_thread_stuck_and_its_late_result_
     assert not run_deadline.is_stuck(thread.ident)
     with pytest.raises(NetworkError, match="is not run again"):
         networks._run(session, "z", FACE)
+
+
+def test_a_network_whose_run_was_watched_is_freed_with_its_last_user() -> None:
+    class Network: ...
+
+    network = Network()
+    with run_deadline.run_deadline(network, onnxruntime.RunOptions()):
+        time.sleep(3 * run_deadline.CHECK_INTERVAL_S)
+    freed = weakref.finalize(network, lambda: None)
+    del network
+    until(lambda: not freed.alive, 2 * run_deadline.CHECK_INTERVAL_S, "the network freed")

@@ -58,11 +58,14 @@ class RunWatch:
     def _watch(self) -> None:
         while True:
             time.sleep(CHECK_INTERVAL_S)
-            for run in list(self.runs.values()):
-                if run.ended_s is None and time.monotonic() > run.end_s:
-                    self.overdue.add(run.network)
-                    run.options.terminate = True
-                    run.ended_s = time.monotonic()
+            self._end_runs()  # a function, whose `run` does not keep a network between two calls
+
+    def _end_runs(self) -> None:
+        for run in list(self.runs.values()):
+            if run.ended_s is None and time.monotonic() > run.end_s:
+                self.overdue.add(run.network)
+                run.options.terminate = True
+                run.ended_s = time.monotonic()
 
 
 @functools.cache
