@@ -18,7 +18,7 @@ from latent_resonance_export.pack.foreign.adapter import (
     cross_fade,
     interpolation,
 )
-from latent_resonance_export.pack.onnx_export import check_spectrograms, loop_closes
+from latent_resonance_export.pack.onnx_check import check_spectrograms, loop_closes
 
 GEOMETRY = Geometry(n_mels=64, n_frames=96)
 Z = torch.randn(4, 8, generator=torch.Generator().manual_seed(3))

@@ -27,7 +27,8 @@ from latent_resonance_export.pack.foreign.external_generator import (
 )
 from latent_resonance_export.pack.foreign.inert_pickle import MAX_OPCODES, read_inert_pickle
 from latent_resonance_export.pack.foreign.stylegan_file import tensors_in
-from latent_resonance_export.pack.onnx_export import N_EXAMPLES, write_network
+from latent_resonance_export.pack.onnx_check import N_EXAMPLES
+from latent_resonance_export.pack.onnx_export import write_network
 
 SOURCE = "raise SystemExit('the source of the file was executed')\n"
 FILTER = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64

@@ -18,7 +18,8 @@ from latent_resonance_export.pack.foreign.adapter import AdapterOptions, adapt
 from latent_resonance_export.pack.foreign.external_generator import load_external
 from latent_resonance_export.pack.foreign.torchscript_file import FILES, NAMESPACES, is_torchscript
 from latent_resonance_export.pack.foreign.torchscript_ops import TENSOR_OPS
-from latent_resonance_export.pack.onnx_export import N_EXAMPLES, write_network
+from latent_resonance_export.pack.onnx_check import N_EXAMPLES
+from latent_resonance_export.pack.onnx_export import write_network
 
 warnings.filterwarnings("ignore", message=".*torch.jit")
 

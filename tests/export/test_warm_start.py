@@ -20,7 +20,8 @@ from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.gan.models.registry import loop_generator
 from latent_resonance_export.gan.run import RunError, open_run, read_config
 from latent_resonance_export.gan.warm_start import load_loop_generator
-from latent_resonance_export.pack.onnx_export import N_EXAMPLES, write_network
+from latent_resonance_export.pack.onnx_check import N_EXAMPLES
+from latent_resonance_export.pack.onnx_export import write_network
 
 pytestmark = pytest.mark.timeout(600)  # networks of the real width
 GEOMETRY = Geometry(n_fft=1024, win_length=1024, n_mels=64, n_frames=64)

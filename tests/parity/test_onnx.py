@@ -14,7 +14,8 @@ from latent_resonance.face_state import FEATURES
 
 torch = pytest.importorskip("torch")
 pack_export = pytest.importorskip("latent_resonance_export.pack")
-onnx_file = pytest.importorskip("latent_resonance_export.pack.onnx_export")
+onnx_export = pytest.importorskip("latent_resonance_export.pack.onnx_export")
+onnx_check = pytest.importorskip("latent_resonance_export.pack.onnx_check")
 pack_writer = pytest.importorskip("latent_resonance_export.pack.writer")
 registry = pytest.importorskip("latent_resonance_export.gan.models.registry")
 networks = pytest.importorskip("latent_resonance_export.gan.models.loop_vaegan")
@@ -43,9 +44,9 @@ class ExportedNetworks:
         for network in self.networks.values():
             network.eval().requires_grad_(False)
         self.differences = [
-            onnx_file.write_network(
+            onnx_export.write_network(
                 self.networks[name],
-                torch.from_numpy(randn(onnx_file.N_EXAMPLES, width)),
+                torch.from_numpy(randn(onnx_check.N_EXAMPLES, width)),
                 ends,
                 folder / f"{name}.onnx",
             )
@@ -101,8 +102,8 @@ def test_both_agree_on_short_and_long_inputs(exported: ExportedNetworks, length:
 def test_the_reported_differences_of_64_inputs_are_within_tolerance(
     exported: ExportedNetworks,
 ) -> None:
-    assert onnx_file.N_EXAMPLES == 64
-    assert onnx_file.TOLERANCE == 1e-4
+    assert onnx_check.N_EXAMPLES == 64
+    assert onnx_check.TOLERANCE == 1e-4
     assert all(0.0 < difference <= 1e-4 for difference in exported.differences)
 
 
@@ -125,9 +126,9 @@ def test_every_architecture_exports_faithfully_as_a_closed_loop(name: str, tmp_p
     generator = registry.make_generator(name, geometry).eval().requires_grad_(False)
     spectrograms = pack_writer.check_generator(generator, geometry)
     assert spectrograms.std() > 1e-3, "too flat to compare"
-    examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, generator.latent_dim))
+    examples = torch.from_numpy(randn(onnx_check.N_EXAMPLES, generator.latent_dim))
     ends = INTERFACES["generator"][1]
-    assert onnx_file.write_network(generator, examples, ends, tmp_path / "g.onnx") <= 1e-4
+    assert onnx_export.write_network(generator, examples, ends, tmp_path / "g.onnx") <= 1e-4
 
 
 class ExportsAnOffset(torch.nn.Linear):
@@ -140,7 +141,7 @@ class ExportsAnOffset(torch.nn.Linear):
 
 def error_of(network: Any, examples: Any, path: Path) -> str:
     with pytest.raises(pack_export.ConversionError) as caught:
-        onnx_file.write_network(network.requires_grad_(False), examples, ("features", "z"), path)
+        onnx_export.write_network(network.requires_grad_(False), examples, ("features", "z"), path)
     assert not path.exists()
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -148,7 +149,7 @@ def error_of(network: Any, examples: Any, path: Path) -> str:
 
 @pytest.mark.slow
 def test_a_network_that_computes_something_else_is_rejected(tmp_path: Path) -> None:
-    examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
+    examples = torch.from_numpy(randn(onnx_check.N_EXAMPLES, 4))
     message = error_of(ExportsAnOffset(4, 8), examples, tmp_path / "regressor.onnx")
     assert message.startswith("regressor.onnx: PyTorch and ONNX Runtime differ by 0.01")
 
@@ -162,7 +163,7 @@ class DataDependent(torch.nn.Linear):
 
 @pytest.mark.slow
 def test_an_export_failure_is_reported_in_one_line(tmp_path: Path) -> None:
-    examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
+    examples = torch.from_numpy(randn(onnx_check.N_EXAMPLES, 4))
     message = error_of(DataDependent(4, 4), examples, tmp_path / "regressor.onnx")
     assert message.startswith("regressor.onnx: PyTorch cannot export this network (")
 
@@ -176,7 +177,7 @@ class FixesTheBatch(torch.nn.Linear):
 
 @pytest.mark.slow
 def test_a_network_that_fixes_the_batch_is_rejected_with_the_remedy(tmp_path: Path) -> None:
-    examples = torch.from_numpy(randn(onnx_file.N_EXAMPLES, 4))
+    examples = torch.from_numpy(randn(onnx_check.N_EXAMPLES, 4))
     message = error_of(FixesTheBatch(4, 4), examples, tmp_path / "regressor.onnx")
     assert "fixes the batch size at 2" in message
     assert "x.shape[0]" in message
@@ -185,14 +186,14 @@ def test_a_network_that_fixes_the_batch_is_rejected_with_the_remedy(tmp_path: Pa
 @pytest.mark.slow
 def test_disagreement_counts_nan_and_other_shapes_as_the_worst(exported: ExportedNetworks) -> None:
     path = exported.folder / "regressor.onnx"
-    examples = torch.zeros(onnx_file.N_EXAMPLES, len(FEATURES))
-    assert onnx_file.max_difference(lambda x: x, path, examples) > 1e300
+    examples = torch.zeros(onnx_check.N_EXAMPLES, len(FEATURES))
+    assert onnx_check.max_difference(lambda x: x, path, examples) > 1e300
 
     def nan(x: Any) -> Any:
         return torch.full((len(x), 128), torch.nan)
 
-    assert onnx_file.max_difference(nan, path, examples) > 1e300
-    assert onnx_file.max_difference(exported.networks["regressor"], path, examples) < 1e-4
+    assert onnx_check.max_difference(nan, path, examples) > 1e300
+    assert onnx_check.max_difference(exported.networks["regressor"], path, examples) < 1e-4
 
 
 def loops() -> np.ndarray:
@@ -201,17 +202,17 @@ def loops() -> np.ndarray:
 
 
 def test_a_closed_loop_is_accepted_and_a_seam_is_not() -> None:
-    onnx_file.check_spectrograms(loops(), (1, 1, 64, 512))
+    onnx_check.check_spectrograms(loops(), (1, 1, 64, 512))
     slope = np.linspace(0.2, 1.0, 512, dtype=np.float32)
     with pytest.raises(pack_export.ConversionError, match="does not close"):
-        onnx_file.check_spectrograms(loops() * slope, (1, 1, 64, 512))
+        onnx_check.check_spectrograms(loops() * slope, (1, 1, 64, 512))
 
 
 def test_a_spectrogram_of_another_size_is_rejected() -> None:
     with pytest.raises(
         pack_export.ConversionError, match="1 × 1 × 64 × 512, a pack requires 1 × 1 ×"
     ):
-        onnx_file.check_spectrograms(loops(), (1, 1, 512, 512))
+        onnx_check.check_spectrograms(loops(), (1, 1, 512, 512))
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, 1.001, -2.0])
@@ -219,4 +220,4 @@ def test_a_spectrogram_out_of_range_is_rejected(wrong: float) -> None:
     spectrograms = loops()
     spectrograms[0, 0, 5, 7] = wrong
     with pytest.raises(pack_export.ConversionError, match="leaves"):
-        onnx_file.check_spectrograms(spectrograms, (1, 1, 64, 512))
+        onnx_check.check_spectrograms(spectrograms, (1, 1, 64, 512))

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from latent_resonance_export.audition.subject import Subject
-from latent_resonance_export.pack.onnx_export import megabytes, open_session
+from latent_resonance_export.pack.onnx_check import megabytes, open_session
 
 WARM_UP, TIMES = 3, 25
 

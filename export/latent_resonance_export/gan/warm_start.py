@@ -19,7 +19,7 @@ from latent_resonance_export.gan.checkpoint import CHECKPOINT, Training, load_ne
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.gan.models.registry import WIDTH_FACTORS, loop_generator
 from latent_resonance_export.gan.run import RunError, read_config
-from latent_resonance_export.pack.onnx_export import N_EXAMPLES, TOLERANCE, max_difference
+from latent_resonance_export.pack.onnx_check import N_EXAMPLES, TOLERANCE, max_difference
 
 
 def check_warm_start(folder: Path, architecture: str, geometry: Geometry) -> None:

@@ -20,12 +20,8 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from latent_resonance.pack import sha256_of
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.onnx_export import (
-    megabytes,
-    milliseconds,
-    open_session,
-    root_cause,
-)
+from latent_resonance_export.pack.onnx_check import megabytes, milliseconds, open_session
+from latent_resonance_export.pack.onnx_export import root_cause
 
 FloatArray = NDArray[np.float32]
 MAX_LOSS_DB = 1.0  # about the smallest audible change of level of a single partial

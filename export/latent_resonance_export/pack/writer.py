@@ -24,14 +24,13 @@ from latent_resonance_export.gan.models.protocol import Generator
 from latent_resonance_export.pack import ConversionError
 from latent_resonance_export.pack.atomic_folder import AtomicFolder
 from latent_resonance_export.pack.model_card import scalars, write_card, write_manifest
-from latent_resonance_export.pack.onnx_export import (
+from latent_resonance_export.pack.onnx_check import (
     N_EXAMPLES,
     check_spectrograms,
     megabytes,
     milliseconds,
-    write_generator,
-    write_network,
 )
+from latent_resonance_export.pack.onnx_export import write_generator, write_network
 from latent_resonance_export.pack.quantize import Variant, write_variant
 from latent_resonance_export.pack.room import room
 from latent_resonance_export.progress import ProgressCallback

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import Geometry
 from latent_resonance_export.pack import ConversionError
-from latent_resonance_export.pack.onnx_export import loop_closes
+from latent_resonance_export.pack.onnx_check import loop_closes
 from latent_resonance_export.progress import ProgressCallback, counted, no_progress
 
 MIN_SIDE = 16  # rows and columns; an output with fewer is a waveform or a list of numbers
