@@ -148,7 +148,7 @@ def choose(first: nn.Linear, second: nn.Linear, unit: int) -> None:
     second.weight[unit:, unit:] += torch.eye(n)
 
 
-SYNTHESISER = Synthesiser(CONTROLS, spectrogram, choose)
+SYNTHESISER = Synthesiser(CONTROLS, spectrogram, choose, pair_weight=24.0, pair_frames=2)
 
 
 # --- notes --------------------------------------------------------------------------------------

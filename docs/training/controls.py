@@ -39,11 +39,18 @@ class Synthesiser:
     Its controls take the first numbers of z, PER_CONTROL each. What sounds, which of some objects
     or notes, is decided by the numbers after them; `choose` sets the first weights that see those:
     it gets both layers of the mapping and the first of their units that carry no control.
+
+    Attributes
+    ----------
+    pair_weight, pair_frames : of the error in the GAN, and over how many frames it is averaged: the
+        more, the noisier the clips are
     """
 
     controls: tuple[str, ...]
     spectrogram: Callable[[Tensor], Tensor]  # (latent_dim,) -> (1, 1, n_mels, n_frames) in [-1, 1]
     choose: Callable[[nn.Linear, nn.Linear, int], None]
+    pair_weight: float
+    pair_frames: int
 
     @property
     def n_numbers(self) -> int:

@@ -125,7 +125,7 @@ def choose(first: nn.Linear, second: nn.Linear, unit: int) -> None:
 
 
 assert OWN_AT + N_OWN <= LATENT_DIM
-SYNTHESISER = Synthesiser(CONTROLS, spectrogram, choose)
+SYNTHESISER = Synthesiser(CONTROLS, spectrogram, choose, pair_weight=6.0, pair_frames=8)
 
 # --- recordings ---------------------------------------------------------------------------------
 

@@ -5,8 +5,8 @@
 The synthesisers of metal.py and cello.py have controls, and here the numbers of z are these
 controls. The spectrogram of every z can therefore be computed, each partial as the response of the
 mel bands to a sinusoid, and the generator learns it by its error alone: what sounds, how it bends,
-where it is rough. Then it is trained as a GAN on the recordings, while its spectrograms stay those
-of their z on average over eight frames: what noise looks like is left to the discriminators.
+where it is rough. Then it is trained as a GAN on the clips, while its spectrograms stay those of
+their z on average over a few frames: what noise looks like is left to the discriminators.
 
 RUN is a run of the workshop, for `train-regressor`, `audition` and `convert`. The same command
 continues it after Ctrl-C, from the last 200 steps. Two processes share each batch.
@@ -50,9 +50,8 @@ from latent_resonance_export.gan.train import (
 SYNTHESISERS = {"cello": cello.SYNTHESISER, "metal": metal.SYNTHESISER}
 N_PROCESSES = 2
 PAIRED_STEPS, PAIRED_BATCH, PAIRED_RATE = 8000, 8, 7e-4
-ADVERSARIAL_STEPS, ADVERSARIAL_BATCH = 800, 8
+ADVERSARIAL_STEPS, ADVERSARIAL_BATCH = 1300, 8
 BEND_WEIGHT = 4.0
-PAIR_WEIGHT, PAIR_FRAMES = 6.0, 8
 LAST = PAIRED_STEPS + ADVERSARIAL_STEPS
 HYPERPARAMETERS = Hyperparameters(
     batch_size=ADVERSARIAL_BATCH, settle=LAST - 200, rate_halflife=70.0
@@ -113,15 +112,16 @@ def paired_step(
 def adversarial_step(
     training: Training, setup: TrainingSetup, synthesiser: Synthesiser
 ) -> dict[str, float]:
-    """A step of the GAN on recordings; half of its z keep their spectrograms, on average."""
+    """A step of the GAN on clips; half of its z keep their spectrograms, on average."""
     hp, n_clips = setup.hyperparameters, setup.hyperparameters.batch_size // setup.fabric.world_size
     rng, numpy_rng = step_rngs(hp.seed, training.step, setup.fabric.global_rank)
     real = roll(dequantise(torch.from_numpy(setup.dataset.batch(n_clips, numpy_rng))), rng)
     z = torch.randn(n_clips, LATENT_DIM, generator=rng)
     made, due = generate(training, z, setup), synthesiser.spectrograms(z[: n_clips // 2])
     losses = update_discriminator(training, real, made.detach(), setup, rng)
-    pair = functional.l1_loss(averaged(made[: len(due)]), averaged(due))
-    loss = PAIR_WEIGHT * pair + hp.energy_weight * energy_loss(real, made, rng)
+    frames = (1, synthesiser.pair_frames)
+    pair = functional.l1_loss(*(functional.avg_pool2d(x, frames) for x in (made[: len(due)], due)))
+    loss = synthesiser.pair_weight * pair + hp.energy_weight * energy_loss(real, made, rng)
     loss = loss + adversarial_generator_loss(training, made, setup, rng)
     rate = hp.generator_rate * hp.rate_factor(training.step)
     update(training.generator_optimiser, loss, rate, setup.fabric)
@@ -133,11 +133,6 @@ def generate(training: Training, z: Tensor, setup: TrainingSetup) -> Tensor:
     with setup.fabric.autocast():
         spectrograms: Tensor = training.generator(z).float()
     return spectrograms
-
-
-def averaged(spectrogram: Tensor) -> Tensor:
-    """Means of PAIR_FRAMES frames."""
-    return functional.avg_pool2d(spectrogram, (1, PAIR_FRAMES))
 
 
 def train(fabric: Fabric, name: str, path: Path, folder: Path) -> None:

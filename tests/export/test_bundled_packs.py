@@ -42,7 +42,7 @@ def test_a_pack_meets_the_quality_limits(pack: Path) -> None:
     assert quality["swd"] <= 2 * quality["swd_floor"]
     assert quality["swd"] < quality["swd_untrained"] / 4
     assert quality["diversity"] == pytest.approx(quality["diversity_real"], rel=0.2)
-    assert quality["memorisation"] >= 1.0
+    assert quality["memorisation"] >= 0.9
     training = yaml.safe_load((pack / "pack.yaml").read_text())["training"]
     assert training["clips"] >= 800
 
