@@ -25,18 +25,18 @@ from latent_resonance.audio.spectrogram import FloatArray, Geometry, hz_to_mel, 
 
 POINTS_PER_OCTAVE = 192  # of the log-frequency axis: 6 cents
 LOWEST_HZ, HIGHEST_HZ = 40.0, 3000.0  # of the axis
-FARTHEST = 1.2  # octaves
+FARTHEST = 2.8  # octaves
 HARMONICS, DECAY = 16, 0.9  # summed, and the weight of each relative to the one before it
 BETWEEN, BETWEEN_WEIGHT = 6, 0.6  # levels between harmonics that are subtracted
 SHARPNESS = 4  # power of the harmonic sums: their peaks count, not their slopes
 SMOOTH_OCTAVES = 0.35  # local mean that is removed: formants are ignored, partials count
-PITCH_RANGE_DB = 20.0  # below the loudest partial; what is weaker does not count
+PITCH_RANGE_DB = 30.0  # below the loudest partial; what is weaker does not count
 NEARER = 0.05  # correlation that an octave's distance costs: of two candidates, the nearer
 # The mel scale of `hz_to_mel`: linear below, logarithmic above.
 LINEAR_BELOW_HZ, LINEAR_MELS_PER_HZ = 1000.0, 3.0 / 200.0
 MELS_PER_OCTAVE = 27.0 * np.log(2.0) / np.log(6.4)
-ALIKE = 0.52  # least correlation that is an interval; two noises seldom have as much
-STILL_ALIKE, STILL_NEAR = 0.4, 0.1  # the same within so many octaves of one found before
+ALIKE = 0.55  # least correlation that is an interval; two noises seldom have as much
+STILL_ALIKE, STILL_NEAR = 0.36, 0.1  # the same within so many octaves of one found before
 
 Axis = NDArray[np.float64]  # (points,) on the log-frequency axis
 
