@@ -227,6 +227,23 @@ def test_a_closed_connection_is_removed(tmp_path: Path, server: MonitorServer) -
     assert not server.connected
 
 
+@pytest.mark.parametrize("unread", [False, True], ids=["read all", "left messages unread"])
+def test_a_request_counts_whose_monitor_closed_before_the_next_message(
+    tmp_path: Path, server: MonitorServer, unread: bool
+) -> None:
+    monitor = connect(tmp_path)
+    server.accept()
+    assert list(server.requests()) == []
+    if unread:
+        server.broadcast(b"read by nobody")
+    monitor.send(json.dumps({"standby": True}).encode())
+    monitor.close()
+    server.broadcast(b"to a closed end")
+    assert [request.kind for request in server.requests()] == ["standby"]
+    list(server.requests())
+    assert not server.connected
+
+
 def test_a_fifth_monitor_is_disconnected(tmp_path: Path, server: MonitorServer) -> None:
     clients = []
     for _ in range(MAX_MONITORS + 1):

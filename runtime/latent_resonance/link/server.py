@@ -93,12 +93,17 @@ class MonitorServer:
         return accepted
 
     def broadcast(self, message: bytes) -> None:
-        """Send a message to every connected monitor."""
+        """Send a message to every connected monitor.
+
+        One that has closed its end stays until `requests` has read what it sent before.
+        """
         for monitor in list(self._monitors):
             try:
                 monitor.send(message)
             except BlockingIOError:
                 self.dropped += 1
+            except ConnectionError:
+                pass
             except OSError:
                 self._disconnect(monitor)
 
@@ -146,16 +151,17 @@ class MonitorServer:
 def _receive(monitor: socket.socket) -> tuple[bytes, list[int]]:
     """A message and its descriptors; nothing at the end.
 
-    Not by `socket.recv_fds`, which ignores the flag that keeps them from child processes.
+    Not by `socket.recv_fds`, which ignores the flag that keeps them from child processes. A monitor
+    that closed its end before it had read everything is an error, once; then comes what it sent.
     """
     room = socket.CMSG_LEN(array("i").itemsize)
-    try:
-        data, ancillary, _flags, _address = monitor.recvmsg(
-            MAX_BYTES + 1, room, socket.MSG_CMSG_CLOEXEC
-        )
-    except ConnectionError:
-        return b"", []
-    return data, [file for _level, _type, held in ancillary for file in array("i", held)]
+    for _ in range(2):
+        with contextlib.suppress(ConnectionError):
+            data, ancillary, _flags, _address = monitor.recvmsg(
+                MAX_BYTES + 1, room, socket.MSG_CMSG_CLOEXEC
+            )
+            return data, [file for _level, _type, held in ancillary for file in array("i", held)]
+    return b"", []
 
 
 def _close(files: list[int]) -> None:
