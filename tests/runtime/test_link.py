@@ -235,7 +235,7 @@ def test_a_request_counts_whose_monitor_closed_before_the_next_message(
     server.accept()
     assert list(server.requests()) == []
     if unread:
-        server.broadcast(b"read by nobody")
+        server.broadcast(b"not read")
     monitor.send(json.dumps({"standby": True}).encode())
     monitor.close()
     server.broadcast(b"to a closed end")
