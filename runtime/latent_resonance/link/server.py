@@ -53,6 +53,7 @@ class MonitorServer:
         self._path = path
         self._listening, self._inode = _listening_on(path)
         self._monitors: list[socket.socket] = []
+        self._ended: list[socket.socket] = []  # closed by their monitors, and not read to the end
         self.dropped = self.rejected = 0
 
     def rebind_if_removed(self) -> None:
@@ -75,7 +76,7 @@ class MonitorServer:
 
     def wait(self, timeout_s: float) -> None:
         """Wait for a connection or a request, at most `timeout_s`."""
-        select.select([self._listening, *self._monitors], [], [], timeout_s)
+        select.select([self._listening, *self._ended, *self._monitors], [], [], timeout_s)
 
     def accept(self) -> bool:
         """Accept the waiting connections; return whether there were any."""
@@ -95,7 +96,7 @@ class MonitorServer:
     def broadcast(self, message: bytes) -> None:
         """Send a message to every connected monitor.
 
-        One that has closed its end stays until `requests` has read what it sent before.
+        What one sent before it closed its end is still read.
         """
         for monitor in list(self._monitors):
             try:
@@ -103,13 +104,14 @@ class MonitorServer:
             except BlockingIOError:
                 self.dropped += 1
             except ConnectionError:
-                pass
+                self._monitors.remove(monitor)
+                self._ended.append(monitor)
             except OSError:
                 self._disconnect(monitor)
 
     def requests(self) -> Iterator[Request]:
         """The requests received; those that break a rule are counted and dropped."""
-        for monitor in list(self._monitors):
+        for monitor in [*self._ended, *self._monitors]:
             for data, files in self._messages(monitor):
                 try:
                     request = decode(data)
@@ -125,7 +127,7 @@ class MonitorServer:
 
     def close(self) -> None:
         """Close all connections, and remove the socket file if it is still this server's own."""
-        for monitor in list(self._monitors):
+        for monitor in [*self._ended, *self._monitors]:
             self._disconnect(monitor)
         self._listening.close()
         with contextlib.suppress(FileNotFoundError):
@@ -145,7 +147,7 @@ class MonitorServer:
 
     def _disconnect(self, monitor: socket.socket) -> None:
         monitor.close()
-        self._monitors.remove(monitor)
+        (self._ended if monitor in self._ended else self._monitors).remove(monitor)
 
 
 def _receive(monitor: socket.socket) -> tuple[bytes, list[int]]:
