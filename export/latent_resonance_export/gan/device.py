@@ -100,6 +100,8 @@ def run_catching(
         return run_job(fabric, job, arguments)
     except LatentResonanceError as error:
         return error
+    finally:  # its threads, if they outlive the interpreter, abort the process
+        torch.distributed.destroy_process_group()
 
 
 def forward_signal(number: int, _frame: FrameType | None) -> None:
