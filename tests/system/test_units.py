@@ -104,7 +104,22 @@ def test_systemd_restarts_the_installed_program_without_limit(name: str) -> None
     assert keys["ExecStart"].startswith(f"{PROGRAM} ")
     assert (keys["Restart"], keys["StartLimitIntervalSec"]) == ("always", "0")
     assert keys["Type"] == "notify"
-    assert "After" not in keys  # neither waits for the other, nor for the network
+    after = keys.get("After", "").split()  # neither waits for the other, nor for the network
+    assert all(each.startswith("modprobe@") for each in after)
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "module"),
+    [(EYE, "video4linux", "videodev"), (VOICE, "alsa", "snd"), (SCREEN, "drm", "drm")],
+)
+def test_a_device_that_the_kernel_finds_later_is_open_to_its_unit(
+    name: str, device: str, module: str
+) -> None:
+    # systemd looks the name up in /proc/devices when the unit starts, and ignores an unknown one.
+    keys = unit(name)
+    assert f"DeviceAllow=char-{device} rw" in (SYSTEMD / name).read_text()
+    for key in ("Wants", "After"):
+        assert f"modprobe@{module}.service" in keys[key].split()
 
 
 def test_the_monitor_writes_where_the_path_unit_looks_and_reads_where_maintenance_answers() -> None:
