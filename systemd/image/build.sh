@@ -7,7 +7,7 @@ umask 022
 cd "$(dirname "$0")/../.."
 
 DEBIAN=trixie
-BASE="systemd-sysv dbus udev kmod e2fsprogs linux-image-arm64 initramfs-tools zstd overlayroot systemd-boot-efi alsa-utils"
+BASE="systemd-sysv dbus udev kmod e2fsprogs linux-image-arm64 initramfs-tools busybox zstd overlayroot systemd-boot-efi alsa-utils"
 INSTALLED="python3 python3-venv ca-certificates libportaudio2"
 OPTIONS="root=PARTLABEL=root rootfstype=squashfs overlayroot=tmpfs:recurse=0 quiet panic=10"
 MIB=1048576

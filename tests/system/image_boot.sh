@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Boots an image of systemd/image/build.sh on an emulated machine and listens to it.
 #
 #   tests/system/image_boot.sh IMAGE FOLDER [SECONDS]
@@ -6,17 +6,20 @@
 # The machine is a Cortex-A72 that starts by UEFI, with a USB sound card and no camera. It carries
 # out 10^9 instructions in a second of its own time, however long that takes here, so nothing is late
 # because it is emulated. After SECONDS (default 120) of sound its power button is pressed.
+#
 # FOLDER gets boot.log (the journal), heard.wav (what the sound card played) and image, a copy whose
-# kernel writes to the serial line and which is otherwise unchanged. Needs qemu-system-arm,
-# qemu-efi-aarch64, mtools and sox; QEMU names another program to run.
-set -eu
+# kernel writes to the serial line and which is otherwise unchanged. With FOLDER/image as IMAGE the
+# same machine boots once more. Needs qemu-system-arm, qemu-efi-aarch64, mtools and sox; QEMU names
+# another program to run, OPTIONS has more options for the kernel.
+set -euo pipefail
 
 FIRMWARE=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
 BOOT_AT=1048576 # of the first partition, bytes
 ENTRY=::loader/entries/latent-resonance.conf
-LOGGED="console=ttyAMA0 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info"
+LOGGED="console=ttyAMA0 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info ${OPTIONS:-}"
 BYTES_PER_S=192000 # of heard.wav: 48 kHz, stereo, 16 bits
 MOST_S=3600 # of this machine
+MOST_OFF_S=30 # of the emulated one, from the power button on
 
 fail() {
     echo "image_boot: $*" >&2
@@ -26,9 +29,9 @@ fail() {
 [ $# -ge 2 ] || fail "usage: tests/system/image_boot.sh IMAGE FOLDER [SECONDS]"
 image=$1 folder=$2 seconds=${3:-120}
 mkdir -p "$folder"
-cp --sparse=always "$image" "$folder/image"
+[[ $image -ef $folder/image ]] || cp --sparse=always "$image" "$folder/image"
 mcopy -n -i "$folder/image@@$BOOT_AT" $ENTRY "$folder/entry"
-sed -i "s/ quiet / $LOGGED /" "$folder/entry"
+sed -i "s| quiet | $LOGGED |" "$folder/entry"
 mcopy -o -i "$folder/image@@$BOOT_AT" "$folder/entry" $ENTRY
 
 heard_s() {
@@ -55,7 +58,11 @@ while [ "$(heard_s)" -lt "$seconds" ]; do
     sleep 2
 done
 echo system_powerdown >&3
-wait $machine || fail "it did not switch itself off"
+while kill -0 $machine 2>/dev/null; do
+    [ "$(heard_s)" -lt $((seconds + MOST_OFF_S)) ] || fail "it does not switch itself off; see $folder/boot.log"
+    sleep 1
+done
+! grep "Failed to start" "$folder/boot.log" || fail "see $folder/boot.log"
 for unit in eye voice; do
     grep "Started latent-resonance-$unit.service" "$folder/boot.log" || fail "no $unit; see $folder/boot.log"
 done

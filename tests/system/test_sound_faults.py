@@ -16,12 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.support.pulse_server import LOUD, RATE, Ear, SoundServer, Voice, compiled, environment_in
 from tests.support.timing import PATIENCE, until
 
 pytestmark = [pytest.mark.realtime, pytest.mark.timeout(120)]
 AUDIBLE_AGAIN_S = 1.5 * PATIENCE
 HERE = Path(__file__).parent
+BLOCK = RATE // 100  # 10 ms
 
 
 class Room:
@@ -55,6 +57,12 @@ class Room:
         until(self.ear(sink).hears_something, within_s, "something to hear")
 
 
+def levels_db(sound: NDArray[np.float32]) -> NDArray[np.float64]:
+    """RMS of each 10 ms, dBFS."""
+    blocks = sound[: len(sound) // BLOCK * BLOCK].reshape(-1, BLOCK).astype(np.float64)
+    return 10 * np.log10(np.mean(np.square(blocks), axis=1) + 1e-12)
+
+
 @pytest.fixture
 def room(tmp_path: Path, pack_folder: Path) -> Iterator[Room]:
     with ExitStack() as stack:
@@ -70,6 +78,26 @@ def test_a_voice_that_starts_before_its_speaker_plays_as_soon_as_there_is_one(
     voice.says("playing on ", AUDIBLE_AGAIN_S, times=2)
     room.hears(20)
     assert voice.leave().count("without a speaker") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_every_process_as_ctrl_c_and_systemd_send_it_fades_out_at_the_speaker(
+    room: Room, number: signal.Signals
+) -> None:
+    room.server.start()
+    voice, ear = room.voice(), room.ear()
+    until(ear.hears_something, 20, "something to hear")
+    time.sleep(1.0)
+    for process in (*voice.children(), voice.process.pid):
+        os.kill(process, number)
+    assert voice.process.wait(timeout=20) == 0
+    time.sleep(0.5)  # what is on its way to the ear
+    assert "the speaker is gone" not in voice.said()
+    levels = levels_db(ear.sound())
+    last = np.flatnonzero(levels > 20 * np.log10(LOUD))[-1]
+    steps = np.diff(levels[last - 10 : last + 1])
+    assert levels[last] < levels[last - 30 : last - 20].mean() - 15
+    assert steps.min() > -15, steps
 
 
 def test_a_speaker_that_is_pulled_out_and_plugged_in_is_played_on_again(room: Room) -> None:

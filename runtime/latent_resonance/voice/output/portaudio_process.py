@@ -15,7 +15,8 @@ that took no samples. It reports to `device.py` on standard output, one line eac
     found RATE CHANNELS NAME    a device is open at RATE Hz; it waits for a line on standard input
     beat CALLBACKS RING_UNDERFLOWS DEVICE_UNDERFLOWS SILENT_FRAMES    totals, ten times a second
 
-It exits when the stream stops or standard input closes. The callback only copies. It does not
+It exits when the stream stops or standard input closes, and not on the signals that Ctrl-C and
+systemd send to every process: the voice fades out first. The callback only copies. It does not
 import numpy, so that a replacement starts quickly.
 """
 
@@ -24,6 +25,7 @@ from __future__ import annotations
 import array
 import os
 import select
+import signal
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -265,6 +267,8 @@ def main(
 ) -> None:
     """Run the output process on the device that `open_device` returns."""
     kill_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     request_realtime_priority(OUTPUT_PRIORITY, with_threads=True)
     lock_memory()
     extend_alsa_config()
