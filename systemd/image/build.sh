@@ -82,7 +82,7 @@ mount_root() {
 # certificates are used meanwhile, which may be those of the proxy of a company.
 install_instrument() {
     log "the instrument"
-    rm -rf "${root:?}/$CHECKOUT"
+    rm -rf "${root:?}/$CHECKOUT" "$root/opt/latent-resonance" # of a build before
     mkdir -p "$root/$CHECKOUT"
     cp -R pyproject.toml uv.lock README.md LICENSE runtime export models systemd "$root/$CHECKOUT"
     mkdir "$root/$CHECKOUT/docs"
