@@ -58,6 +58,11 @@ def test_a_device_of_another_user_is_named_with_the_remedy(device: Path) -> None
     assert forbidden_sound_cards(device.parent) == []  # root may
 
 
+def test_a_service_whose_user_has_the_groups_is_told_to_restart() -> None:
+    message = forbidden_message([Path("/dev/video0")], {"NOTIFY_SOCKET": "/run/systemd/notify"})
+    assert message.endswith("; sudo systemctl restart latent-resonance.target")
+
+
 @pytest.mark.parametrize("check", [check_camera, check_speaker])
 def test_the_doctor_gives_this_remedy_and_not_another(check: object) -> None:
     message = forbidden_message([Path("/dev/video0")])

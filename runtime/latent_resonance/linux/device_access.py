@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 REMEDY = "sudo usermod -aG audio,video $USER, then log out and in"
+# A service has its groups already; which devices its access list opens was decided at its start.
+SERVICE_REMEDY = "sudo systemctl restart latent-resonance.target"
 
 
 def forbidden(devices: Iterable[Path]) -> list[Path]:
@@ -19,10 +21,11 @@ def forbidden_sound_cards(folder: Path = Path("/dev/snd")) -> list[Path]:
     return forbidden(sorted(folder.glob("pcm*p")))
 
 
-def forbidden_message(devices: Iterable[Path]) -> str:
-    """What is wrong with them, and the remedy."""
+def forbidden_message(devices: Iterable[Path], environment: Mapping[str, str] = os.environ) -> str:
+    """What is wrong with them, and the remedy; `environment` tells a service of systemd."""
     names = ", ".join(map(str, devices))
-    return f"this user may not open {names}; {REMEDY}"
+    remedy = SERVICE_REMEDY if environment.get("NOTIFY_SOCKET") else REMEDY
+    return f"this user may not open {names}; {remedy}"
 
 
 def _is_open(device: Path) -> bool:
