@@ -9,7 +9,7 @@ where it is rough. Then it is trained as a GAN on the clips, while its spectrogr
 their z on average over a few frames: what noise looks like is left to the discriminators.
 
 RUN is a run of the workshop, for `train-regressor`, `audition` and `convert`. The same command
-continues it after Ctrl-C, from the last 200 steps. Two processes share each batch.
+continues it after Ctrl-C, which saves. Two processes share each batch.
 """
 
 from __future__ import annotations
@@ -30,8 +30,14 @@ from torch.nn import functional
 
 from latent_resonance_export.dataset.dataset import open_dataset
 from latent_resonance_export.gan.augment import dequantise, roll
-from latent_resonance_export.gan.checkpoint import CHECKPOINT, Training, load, save
-from latent_resonance_export.gan.device import launch, on_rank_zero
+from latent_resonance_export.gan.checkpoint import (
+    CHECKPOINT,
+    Training,
+    catch_stop_signals,
+    load,
+    save,
+)
+from latent_resonance_export.gan.device import any_rank, launch, on_rank_zero
 from latent_resonance_export.gan.ema import update_ema
 from latent_resonance_export.gan.energy_distance import energy_loss
 from latent_resonance_export.gan.hyperparameters import Hyperparameters
@@ -136,7 +142,7 @@ def generate(training: Training, z: Tensor, setup: TrainingSetup) -> Tensor:
 
 
 def train(fabric: Fabric, name: str, path: Path, folder: Path) -> None:
-    """Train both parts, and save every 200 steps."""
+    """Train both parts; save every 200 steps, and when a signal ends it."""
     synthesiser = SYNTHESISERS[name]
     dataset, architecture = open_dataset(path), architecture_of("loop")
     setup = TrainingSetup(fabric, dataset, architecture, HYPERPARAMETERS)
@@ -146,17 +152,20 @@ def train(fabric: Fabric, name: str, path: Path, folder: Path) -> None:
     training.ema.load_state_dict(training.generator.state_dict())
     if checkpoint.exists():
         load(training, checkpoint, setup.fabric.device)
-    while training.step < LAST:
-        adversarial = training.step >= PAIRED_STEPS
-        step = adversarial_step if adversarial else paired_step
-        losses = step(training, setup, synthesiser)
-        training.step += 1
-        update_ema(training.ema, training.generator, training.step, EMA_HALFLIFE[adversarial])
-        if training.step % 20 == 0 and fabric.is_global_zero:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
-            print(f"step {training.step}: {shown}", file=sys.stderr)
-        if training.step % 200 == 0 or training.step == LAST:
-            on_rank_zero(fabric, lambda: save(training, checkpoint))
+    stopped = False
+    with catch_stop_signals() as stop:
+        while training.step < LAST and not stopped:
+            adversarial = training.step >= PAIRED_STEPS
+            step = adversarial_step if adversarial else paired_step
+            losses = step(training, setup, synthesiser)
+            training.step += 1
+            update_ema(training.ema, training.generator, training.step, EMA_HALFLIFE[adversarial])
+            if training.step % 20 == 0 and fabric.is_global_zero:
+                shown = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+                print(f"step {training.step}: {shown}", file=sys.stderr)
+            stopped = any_rank(fabric, stop.requested)
+            if stopped or training.step % 200 == 0 or training.step == LAST:
+                on_rank_zero(fabric, lambda: save(training, checkpoint))
 
 
 def main() -> None:
