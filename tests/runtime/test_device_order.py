@@ -17,6 +17,7 @@ from latent_resonance.voice.output.device_order import (
     candidates,
     find_device,
 )
+from latent_resonance.voice.output.sound_cards import LOOK_S, NewCards
 
 HDMI_RAW = "vc4-hdmi-0: MAI PCM i2s-hifi-0 (hw:0,0)"
 HDMI = "vc4hdmi0_converted"
@@ -102,6 +103,92 @@ def test_hdmi_cards_with_a_screen_are_named(
         (tmp_path / name / "status").write_text(f"{status}\n")
     assert list(hdmi_cards(tmp_path / "cards", tmp_path)) == named
     assert list(hdmi_cards(tmp_path / "none", tmp_path)) == []
+
+
+class Machine:
+    """The kernel's list of cards and the device files of those that can play, and a clock."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now_s = folder, 0.0
+        self.cards: dict[str, str] = {}
+
+    def plug_in(self, key: str, name: str, *devices: str) -> None:
+        """Connect a card, with the device files given."""
+        number = len(self.cards)
+        self.cards[key] = f" {number} [{key:15}]: {name}\n                      {name}\n"
+        for device in devices:
+            (self.folder / f"pcmC{number}{device}").touch()
+        (self.folder / "cards").write_text("".join(self.cards.values()))
+
+    def pull_out(self) -> None:
+        """Disconnect the card that was connected last."""
+        self.cards.popitem()
+        for file in self.folder.glob(f"pcmC{len(self.cards)}*"):
+            file.unlink()
+        (self.folder / "cards").write_text("".join(self.cards.values()))
+
+    def watched(self) -> NewCards:
+        """A watch that begins now."""
+        return NewCards(self.folder / "cards", self.folder, lambda: self.now_s)
+
+    def better(self, cards: NewCards, playing: str) -> str | None:
+        """What the watch says a second later."""
+        self.now_s += LOOK_S
+        return cards.better_than(devices(playing)[0])
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    machine = Machine(tmp_path)
+    machine.plug_in("vc4hdmi0", "vc4-hdmi - vc4-hdmi-0", "D0p")
+    return machine
+
+
+def test_a_usb_card_that_is_connected_later_is_better_than_hdmi(machine: Machine) -> None:
+    cards = machine.watched()
+    assert machine.better(cards, HDMI) is None
+    machine.plug_in("DAC", "USB-Audio - USB DAC", "D0p", "D0c")
+    assert cards.better_than(devices(HDMI)[0]) is None  # it looks once a second
+    assert machine.better(cards, HDMI) == "USB DAC"
+
+
+def test_a_card_is_named_once_until_it_is_connected_again(machine: Machine) -> None:
+    machine.plug_in("DAC", "USB-Audio - USB DAC", "D0p")
+    cards = machine.watched()
+    assert machine.better(cards, HDMI) is None  # it was there, and was not chosen
+    machine.pull_out()
+    assert machine.better(cards, HDMI) is None
+    machine.plug_in("DAC", "USB-Audio - USB DAC", "D0p")
+    assert machine.better(cards, HDMI) == "USB DAC"
+    assert machine.better(cards, HDMI) is None
+
+
+def test_a_card_that_the_kernel_names_before_its_device_file_is_waited_for(
+    machine: Machine, tmp_path: Path
+) -> None:
+    machine.plug_in("DAC", "USB-Audio - USB DAC")
+    cards = machine.watched()
+    assert machine.better(cards, HDMI) is None
+    (tmp_path / "pcmC1D0p").touch()
+    assert machine.better(cards, HDMI) == "USB DAC"
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "playing"),
+    [
+        ("USB-Audio - HD Pro Webcam C920", "D0c", HDMI),  # a microphone
+        ("vc4-hdmi - vc4-hdmi-1", "D0p", HDMI),
+        ("bcm2835_headpho - bcm2835 Headphones", "D0p", HDMI),
+        ("USB-Audio - USB DAC", "D0p", HAT),
+        ("USB-Audio - USB DAC", "D0p", "pulse"),
+    ],
+)
+def test_no_other_new_card_interrupts_the_sound(
+    machine: Machine, name: str, device: str, playing: str
+) -> None:
+    cards = machine.watched()
+    machine.plug_in("New", name, device)
+    assert machine.better(cards, playing) is None
 
 
 # A name that ALSA lists; it sorts before the others. What is left of a device is its definition.

@@ -230,6 +230,27 @@ for i in range(10**9):
     assert speaker.skipped == ["dead", "broken"]
 
 
+def test_a_better_speaker_is_changed_to_without_calling_the_first_one_gone(
+    rig: SpeakerRig, tmp_path: Path
+) -> None:
+    script = f"""
+from pathlib import Path
+connected = Path({str(tmp_path / "connected")!r})
+say(f'found 48000 2 {{"USB" if connected.exists() else "HDMI"}} (ALSA)')
+sys.stdin.readline()
+if not connected.exists():
+    connected.touch(), say('beat 1 0 0 0'), say('better USB DAC'), sys.exit()
+for i in range(10**9): say(f'beat {{i}} 0 0 0'), time.sleep(0.01)
+"""
+    speaker = rig.speaker(script)
+    rig.poll_until(speaker, lambda: speaker.name == "USB (ALSA)" and speaker.callbacks > 3)
+    assert rig.logged == [
+        "playing on HDMI (ALSA)",
+        "USB DAC is connected; changing to it",
+        "playing on USB (ALSA)",
+    ]
+
+
 def test_an_empty_ring_before_the_first_sample_is_no_underflow(rig: SpeakerRig) -> None:
     speaker = rig.speaker(NO_DEVICE)
     rig.poll(speaker, 2.0)

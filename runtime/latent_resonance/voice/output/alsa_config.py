@@ -12,15 +12,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from latent_resonance.voice.output.sound_cards import CARDS, sound_cards
+
 ALSA_CONFIG = "/usr/share/alsa/alsa.conf"
 VARIABLE = "ALSA_CONFIG_PATH"
-CARD = re.compile(r"^\s*\d+ \[(\w+)\s*\]", re.MULTILINE)
 CONNECTED = "connected"
 
 
-def extend_alsa_config(
-    cards: Path = Path("/proc/asound/cards"), screens: Path = Path("/sys/class/drm")
-) -> None:
+def extend_alsa_config(cards: Path = CARDS, screens: Path = Path("/sys/class/drm")) -> None:
     """Name the HDMI cards that have a screen, for this process. Before PortAudio is imported."""
     text = "".join(map(_definition, hdmi_cards(cards, screens)))
     if not text:
@@ -33,13 +32,9 @@ def extend_alsa_config(
 
 def hdmi_cards(cards: Path, screens: Path) -> Iterator[str]:
     """ALSA's names of the HDMI cards whose socket has a screen, or where that is unknown."""
-    try:
-        names = CARD.findall(cards.read_text())
-    except OSError:
-        return
-    for name in names:
-        if "hdmi" in name.lower() and _has_screen(name, screens):
-            yield name
+    for card in sound_cards(cards):
+        if "hdmi" in card.key.lower() and _has_screen(card.key, screens):
+            yield card.key
 
 
 def _has_screen(card: str, screens: Path) -> bool:

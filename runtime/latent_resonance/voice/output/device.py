@@ -148,6 +148,8 @@ class Speaker:
         """Read the process's status lines; restart it if it exited or stopped making progress."""
         for line in self._lines(process):
             self._handle(line, process, now_s)
+        if self.process is not process:
+            return
         code = process.poll()
         if code is not None:
             self._process_exited(code, now_s)
@@ -182,6 +184,9 @@ class Speaker:
             rate, n_channels, name = rest.split(" ", 2)
             self.opened_s = now_s
             self._start_playback(process, int(rate), int(n_channels), name)
+        elif kind == "better":
+            self._log_once(f"{rest} is connected; changing to it")
+            self._restart(now_s, 0.0)
         elif kind == "beat":
             callbacks, ring_underflows, device_underflows, silent_frames = map(int, rest.split())
             if callbacks != self.callbacks:

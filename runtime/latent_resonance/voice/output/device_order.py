@@ -18,6 +18,7 @@ HARDWARE = re.compile(r"\(hw:\d+(,\d+)*\)$")
 SOUND_SERVERS = ("pipewire", "pulse", "jack")  # which own the cards, and mix
 HDMI = ("hdmi", "displayport")
 LAST = ("bcm2835headphones",)  # a Raspberry Pi 4's own socket: 11 bits
+HARDWARE_RANK = (1, 0)  # of a USB or I2S card, after a sound server
 
 
 class OutputError(LatentResonanceError):
@@ -89,6 +90,12 @@ def _named(device_name: str, devices: Iterable[DeviceInfo]) -> list[DeviceInfo]:
     raise OutputError(f"no speaker's name contains {device_name!r}; available: {names}")
 
 
+def comes_before(card: str, device: DeviceInfo) -> bool:
+    """Whether a card, by the kernel's name for it, is tried before a device: USB before HDMI."""
+    letters = _letters(card)
+    return _rank(device) > HARDWARE_RANK and not any(name in letters for name in (*HDMI, *LAST))
+
+
 def _rank(device: DeviceInfo) -> tuple[int, int]:
     """Where a device stands in the order; the smallest is first."""
     letters = _letters(device.name)
@@ -98,7 +105,7 @@ def _rank(device: DeviceInfo) -> tuple[int, int]:
         return 2, HARDWARE.search(device.name) is not None
     if any(name in letters for name in LAST):
         return 3, 0
-    return (1, 0) if HARDWARE.search(device.name) else (3, not device.is_default)
+    return HARDWARE_RANK if HARDWARE.search(device.name) else (3, not device.is_default)
 
 
 def _letters(name: str) -> str:

@@ -14,10 +14,11 @@ that took no samples. It reports to `device.py` on standard output, one line eac
     none MESSAGE                no device; it keeps looking
     found RATE CHANNELS NAME    a device is open at RATE Hz; it waits for a line on standard input
     beat CALLBACKS RING_UNDERFLOWS DEVICE_UNDERFLOWS SILENT_FRAMES    totals, ten times a second
+    better NAME                 a card was connected that comes before the device, if none is named
 
-It exits when the stream stops or standard input closes, and not on the signals that Ctrl-C and
-systemd send to every process: the voice fades out first. The callback only copies. It does not
-import numpy, so that a replacement starts quickly.
+It exits when the stream stops, after `better`, or when standard input closes. It ignores the
+signals that Ctrl-C and systemd send to every process: the voice fades out first. The callback only
+copies. It does not import numpy, so that a replacement starts quickly.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from latent_resonance.voice.output.device_order import (
     candidates,
     find_device,
 )
+from latent_resonance.voice.output.sound_cards import NewCards
 
 if TYPE_CHECKING:  # importing it needs PortAudio
     from sounddevice import CallbackFlags
@@ -123,7 +125,7 @@ class OutputStream:
     def __init__(
         self, ring: int, device: DeviceInfo, sample_rate: int, latency_s: float, channels: int
     ) -> None:
-        self.ring = ring
+        self.ring, self.device = ring, device
         self.channels = min(channels, device.channels)
         self.silence = memoryview(array.array("f", bytes(4 * MAX_BLOCK * self.channels)))
         self.callbacks = self.ring_underflows = self.device_underflows = self.silent_frames = 0
@@ -232,12 +234,15 @@ def open_device(
 OpenDevice = Callable[[str | None, int, int, float, int, tuple[str, ...]], OutputStream | None]
 
 
-def play(output: OutputStream) -> None:
-    """Play while the stream is active and standard input is open."""
+def play(output: OutputStream, new_cards: NewCards | None) -> None:
+    """Play while the stream is active, standard input open, and no new card is better."""
     output.start()
     while output.stream.active and not _stdin_ready(HEARTBEAT_S):
         counts = (output.callbacks, output.ring_underflows, output.device_underflows)
         report(f"beat {' '.join(map(str, counts))} {output.silent_frames}")
+        if new_cards and (better := new_cards.better_than(output.device)) is not None:
+            report(f"better {better}")
+            return
 
 
 def _stdin_ready(timeout_s: float) -> bool:
@@ -271,6 +276,7 @@ def main(
         signal.signal(number, signal.SIG_IGN)
     request_realtime_priority(OUTPUT_PRIORITY, with_threads=True)
     lock_memory()
+    new_cards = None if device_name else NewCards()
     extend_alsa_config()
     try:
         output = open_device(
@@ -282,7 +288,7 @@ def main(
             skipped,
         )
         if output is not None and sys.stdin.readline():
-            play(output)
+            play(output, new_cards)
     except BrokenPipeError:  # the voice is gone
         pass
     except Exception as error:  # noqa: BLE001 - the voice logs it, whatever it is
