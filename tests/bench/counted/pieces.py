@@ -12,10 +12,12 @@ piece, for one execution:
 from __future__ import annotations
 
 import csv
+import importlib
 import itertools
 import os
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,8 +33,11 @@ from latent_resonance.config.presets import QUALITIES
 from latent_resonance.config.settings import Settings
 from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.features.extractor import FeatureExtractor
+from latent_resonance.eye.tracking.onnx.face_mesh import SIDE
+from latent_resonance.eye.tracking.onnx.session import MESH, Network
 from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import neutral_features
+from latent_resonance.pack import models_folder
 from latent_resonance.voice.synthesis import run_deadline
 from latent_resonance.voice.synthesis.instrument import Synthesiser
 
@@ -42,7 +47,7 @@ IMAGES = 30  # a second, in which a tracker searches twice, or ten times without
 EMULATED_RUN_S = 600.0  # deadline of a network's run
 MATRIX = 1500  # rows; the product stands for Linpack, whose time is almost all matrix products
 NS = 1_000_000_000
-LIGHT, MEDIAPIPE = "light", "mediapipe"
+LIGHT, MEDIAPIPE, LITERT = "light", "mediapipe", "ai_edge_litert"
 Meter = Callable[[], tuple[float, ...]]
 Row = tuple[str, tuple[float, ...]]
 
@@ -111,6 +116,22 @@ def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
         yield "features", cost(extraction(settings, found), REPETITIONS, IMAGES, meter)
 
 
+def landmark_networks(meter: Meter) -> Iterator[Row]:
+    """The landmark network alone, on both engines that can run it; LiteRT if it is installed."""
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    network = Network(models_folder(), MESH)
+    yield "landmarks, ONNX Runtime", cost(lambda: network.run(image), IMAGES, 3, meter)
+    if find_spec(LITERT):
+        interpreter = importlib.import_module(f"{LITERT}.interpreter").Interpreter
+        with zipfile.ZipFile(models_folder() / "face_landmarker.task") as bundle:
+            content = bundle.read("face_landmarks_detector.tflite")
+        lite = interpreter(model_content=content, num_threads=1)
+        lite.allocate_tensors()
+        (given,) = lite.get_input_details()
+        lite.set_tensor(given["index"], image[None].astype(np.float32) / 255)
+        yield "landmarks, LiteRT", cost(lite.invoke, IMAGES, 3, meter)
+
+
 def extraction(settings: Settings, found: list[Face | None]) -> Callable[[], object]:
     """A function that computes the features of the next image."""
     extractor, loop = FeatureExtractor(settings.eye), enumerate(itertools.cycle(found))
@@ -139,6 +160,7 @@ def rows(file: Path | None) -> Iterator[Row]:
     yield from eye(LIGHT, meter)
     if find_spec(MEDIAPIPE):
         yield from eye(MEDIAPIPE, meter)
+    yield from landmark_networks(meter)
     yield from voice(Context(settings_with(LIGHT), seconds=1.0), meter)
     if file is None:
         yield "product", cost(product(), 5, 1, meter)
