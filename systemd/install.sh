@@ -125,18 +125,19 @@ trusting_git() {
     git -c safe.directory="$PWD" -c gpg.ssh.allowedSignersFile="$SIGNERS" "$@"
 }
 
-# On aarch64 MediaPipe needs ARMv8.1 atomics on every core; without them the ONNX tracker is used.
+# On aarch64 MediaPipe needs ARMv8.1 atomics on every core, and runs on request only.
 can_run_mediapipe() {
     [ "$(uname -m)" != aarch64 ] ||
         ! grep '^Features' "${CPUINFO:-/proc/cpuinfo}" | grep -qvw atomics
 }
 
 choose_tracker() {
+    [ "$(uname -m)" != aarch64 ] || IMPORTS="$IMPORTS, ai_edge_litert.interpreter"
     if can_run_mediapipe; then
         PACKAGES="$PACKAGES libegl1 libgles2" # linked by its library
         IMPORTS="$IMPORTS, mediapipe"
     else
-        log "this processor cannot run MediaPipe; using the ONNX tracker"
+        log "this processor cannot run MediaPipe; leaving it out"
         export UV_NO_GROUP=mediapipe
     fi
 }

@@ -36,15 +36,6 @@ bring_counting() {
     cp $COUNTED/pieces.py "$root/opt"
 }
 
-# The other engine that can run the landmark network, in the version of the workshop.
-install_litert() {
-    local version
-    version=$(uv export --quiet --frozen --all-packages --no-hashes | sed -n 's/^ai-edge-litert==\([0-9.]*\).*/\1/p')
-    uv pip install --quiet --python-platform aarch64-manylinux_2_28 --python-version 3.13 \
-        --only-binary :all: --no-deps --target "$root/opt/site" "ai-edge-litert==$version"
-    compile
-}
-
 # QEMU's libraries are x86-64 in an arm64 root, so the loader needs their path.
 count() { # PROCESSOR
     local libraries=/counting/lib/x86_64-linux-gnu
@@ -59,12 +50,10 @@ count() { # PROCESSOR
 install_root
 rm -rf "$root/opt/site"
 install_runtime --no-group mediapipe
-install_litert
 mount_root
 bring_counting
 count cortex-a72
 install_runtime
-install_litert
 count cortex-a76
 
 log "times on this machine, $ROUNDS rounds"

@@ -14,10 +14,13 @@ from tests.support import faces
 from latent_resonance.config.settings import Eye, load_settings
 from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.face_tracker import FaceTracker
+from latent_resonance.eye.tracking.litert import LiteRtMesh
 from latent_resonance.eye.tracking.mediapipe_landmarker import MediaPipeLandmarker
 from latent_resonance.eye.tracking.onnx.landmarker import OnnxLandmarker
+from latent_resonance.eye.tracking.onnx.session import MESH, Network
 from latent_resonance.eye.tracking.select import (
     choose,
+    litert_is_faster,
     mediapipe_obstacle,
     open_tracker,
     tracker_choice,
@@ -40,6 +43,42 @@ def test_a_capable_processor_gets_mediapipe(machine: str, flags: int) -> None:
     obstacle = mediapipe_obstacle(machine, flags, installed=True)
     assert obstacle == ""
     assert choose("auto", obstacle).name == "mediapipe"
+
+
+@pytest.mark.parametrize("flags", [CORTEX_A72, CORTEX_A76])
+def test_on_arm_the_onnx_tracker_is_used_with_litert_unless_mediapipe_is_requested(
+    flags: int,
+) -> None:
+    has_litert = litert_is_faster("aarch64", installed=True)
+    obstacle = mediapipe_obstacle("aarch64", flags, installed=True)
+    assert choose("auto", obstacle, has_litert=has_litert).name == "light"
+    if not obstacle:
+        assert choose("mediapipe", obstacle, has_litert=has_litert).name == "mediapipe"
+    assert not litert_is_faster("aarch64", installed=False)
+    assert not litert_is_faster("x86_64", installed=True)  # it takes as long there
+
+
+def test_where_it_is_faster_the_onnx_tracker_runs_the_landmark_network_on_litert(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("ai_edge_litert")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    landmarker = opened_landmarker(Eye())
+    assert isinstance(landmarker, OnnxLandmarker)
+    assert isinstance(landmarker._mesh, LiteRtMesh)
+    assert capfd.readouterr().err == ""  # it logs to standard error by itself
+
+
+def test_litert_and_onnx_runtime_find_the_same_landmarks() -> None:
+    pytest.importorskip("ai_edge_litert")
+    noise = np.random.default_rng(0).integers(0, 256, (MESH.side, MESH.side, 3), np.uint8)
+    face = np.ascontiguousarray(faces.photograph()[100:356, 180:436])
+    networks = LiteRtMesh(faces.MODELS), Network(faces.MODELS, MESH)
+    for image in (noise, face):
+        (points, presence), (others, other) = (network.run(image) for network in networks)
+        assert points.shape == others.shape == (478, 3)
+        assert np.abs(points - others).max() < 0.01  # pixels of the network's input
+        assert float(presence) == pytest.approx(float(other), abs=0.001)
 
 
 def test_without_mediapipe_the_onnx_tracker_is_used() -> None:

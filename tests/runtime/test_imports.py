@@ -162,6 +162,7 @@ def test_the_blocker_of_the_test_above_works(name: str) -> None:
         ("mediapipe", ["eye/tracking/mediapipe_landmarker.py"]),
         # Two: the face models and the pack, in processes that share no code for them.
         ("onnxruntime", ["eye/tracking/onnx/session.py", "voice/synthesis/networks.py"]),
+        ("ai_edge_litert", ["eye/tracking/litert.py"]),
         ("sounddevice", ["voice/output/portaudio_process.py"]),
     ],
 )

@@ -86,11 +86,11 @@ render cortex-a72
 log "cortex-a72: the doctor's verdict"
 verdict=$(emulated cortex-a72 doctor --config /opt/emulated.yaml) || true # no camera, no speaker
 echo "$verdict"
-grep -q '^ok    tracker .*light starts: .*no ARMv8.1 atomics' <<<"$verdict"
+grep -q '^ok    tracker .*light starts: .*LiteRT' <<<"$verdict"
 
 install_runtime
 extract cortex-a76 light
 cmp "$root"/opt/face-cortex-a76-light.csv "$root"/opt/face-cortex-a72-auto.csv
-extract cortex-a76 auto
+extract cortex-a76 mediapipe
 render cortex-a76
 log "done"

@@ -117,7 +117,7 @@ def eye(tracker_name: str, meter: Meter) -> Iterator[Row]:
 
 
 def landmark_networks(meter: Meter) -> Iterator[Row]:
-    """The landmark network alone, on both engines that can run it; LiteRT if it is installed."""
+    """The landmark network alone, on both engines; LiteRT if it is installed."""
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     network = Network(models_folder(), MESH)
     yield "landmarks, ONNX Runtime", cost(lambda: network.run(image), IMAGES, 3, meter)

@@ -7,7 +7,6 @@ In: `Image`s with increasing times. Out: landmarks in pixels of the image.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from latent_resonance.eye.camera.image import Image, Pixels
 from latent_resonance.eye.tracking.roi import Roi, roi_from_landmarks
 from latent_resonance.eye.tracking.tracker import BUNDLE, TrackerError, checked_model
 from latent_resonance.eye.tracking.window import Window
+from latent_resonance.linux.native_log import quiet_stderr
 
 if TYPE_CHECKING:
     from mediapipe.tasks.python.vision import FaceLandmarker
@@ -44,7 +44,7 @@ class MediaPipeLandmarker:
 
     def __init__(self, models: Path, min_confidence: float) -> None:
         self._mediapipe = _import_mediapipe()
-        with _quiet_stderr():
+        with quiet_stderr():
             self._landmarker = _landmarker(
                 self._mediapipe, checked_model(models / BUNDLE), min_confidence
             )
@@ -144,17 +144,3 @@ def _stub_modules(names: tuple[str, ...]) -> Iterator[None]:
     finally:
         for name in missing:
             del sys.modules[name]
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Discard the startup log of MediaPipe's C++ code; its errors raise exceptions."""
-    sys.stderr.flush()
-    stderr, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(null)

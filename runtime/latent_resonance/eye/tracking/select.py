@@ -1,4 +1,4 @@
-"""Selects the tracker: MediaPipe where it can run, elsewhere the ONNX tracker (`light`).
+"""Selects the tracker: on x86 MediaPipe, if it can run; elsewhere the ONNX tracker (`light`).
 
 Called once, when the eye starts or a clip is opened, and by the doctor. Reads the processor's flags
 before importing MediaPipe, whose library would crash with SIGILL. In: `eye.tracker` of the
@@ -14,12 +14,16 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from latent_resonance.config.settings import Eye as EyeSettings
 from latent_resonance.config.settings import TrackerName
 from latent_resonance.eye.tracking.face_tracker import FaceTracker
 from latent_resonance.eye.tracking.tracker import Landmarker, Tracker, TrackerError
 from latent_resonance.linux.shared_libraries import GRAPHICS, missing
+
+if TYPE_CHECKING:
+    from latent_resonance.eye.tracking.onnx.detector import ImageNetwork
 
 _AT_HWCAP = 16  # linux/auxvec.h
 _HWCAP_ATOMICS = 1 << 8  # arm64's asm/hwcap.h
@@ -34,13 +38,15 @@ class Choice:
     reason: str
 
 
-def choose(requested: TrackerName, obstacle: str) -> Choice:
+def choose(requested: TrackerName, obstacle: str, *, has_litert: bool = False) -> Choice:
     """Resolve the setting `eye.tracker`, which may be `auto`.
 
     Parameters
     ----------
     obstacle
         Why MediaPipe cannot run here; empty if it can.
+    has_litert
+        Whether the ONNX tracker can run the landmark network on LiteRT, with less work.
 
     Raises
     ------
@@ -49,6 +55,8 @@ def choose(requested: TrackerName, obstacle: str) -> Choice:
     """
     if requested == "light":
         return Choice("light", "eye.tracker requests it")
+    if requested == "auto" and has_litert:
+        return Choice("light", "it runs MediaPipe's network on LiteRT, with a fifth less work")
     if not obstacle:
         return Choice("mediapipe", "it is installed and this processor can run it")
     if requested == "mediapipe":
@@ -82,6 +90,11 @@ def mediapipe_obstacle(
     return ""
 
 
+def litert_is_faster(machine: str, *, installed: bool) -> bool:
+    """Whether the landmark network runs on LiteRT; `machine` is as of `platform.machine()`."""
+    return machine == "aarch64" and installed
+
+
 def tracker_choice(settings: EyeSettings) -> Choice:
     """The tracker for this machine.
 
@@ -98,7 +111,7 @@ def tracker_choice(settings: EyeSettings) -> Choice:
     obstacle = mediapipe_obstacle(
         platform.machine(), capabilities, installed=installed, missing_packages=missing_packages
     )
-    return choose(settings.tracker, obstacle)
+    return choose(settings.tracker, obstacle, has_litert=_has_litert())
 
 
 def open_tracker(models: Path, settings: EyeSettings) -> Tracker:
@@ -131,9 +144,24 @@ def threads_of(settings: EyeSettings, cores: int | None = None) -> int:
 def _open_landmarker(models: Path, settings: EyeSettings) -> Landmarker:
     if tracker_choice(settings).name == "light":
         from latent_resonance.eye.tracking.onnx.landmarker import OnnxLandmarker
-        from latent_resonance.eye.tracking.onnx.session import MESH, Network
 
-        return OnnxLandmarker(Network(models, MESH, threads_of(settings)), settings.min_confidence)
+        return OnnxLandmarker(_open_mesh(models, threads_of(settings)), settings.min_confidence)
     from latent_resonance.eye.tracking.mediapipe_landmarker import MediaPipeLandmarker
 
     return MediaPipeLandmarker(models, settings.min_confidence)
+
+
+def _open_mesh(models: Path, threads: int) -> ImageNetwork:
+    """The landmark network, on the engine that runs it faster here."""
+    if _has_litert():
+        from latent_resonance.eye.tracking.litert import LiteRtMesh
+
+        return LiteRtMesh(models, threads)
+    from latent_resonance.eye.tracking.onnx.session import MESH, Network
+
+    return Network(models, MESH, threads)
+
+
+def _has_litert() -> bool:
+    installed = find_spec("ai_edge_litert") is not None
+    return litert_is_faster(platform.machine(), installed=installed)
