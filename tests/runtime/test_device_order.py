@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from latent_resonance.voice.output import portaudio_process
 from latent_resonance.voice.output.alsa_config import hdmi_cards
 from latent_resonance.voice.output.device_order import (
     DeviceInfo,
@@ -17,7 +18,7 @@ from latent_resonance.voice.output.device_order import (
     candidates,
     find_device,
 )
-from latent_resonance.voice.output.sound_cards import LOOK_S, NewCards
+from latent_resonance.voice.output.new_cards import LOOK_S, NewCards
 
 HDMI_RAW = "vc4-hdmi-0: MAI PCM i2s-hifi-0 (hw:0,0)"
 HDMI = "vc4hdmi0_converted"
@@ -129,7 +130,7 @@ class Machine:
 
     def watched(self) -> NewCards:
         """A watch that begins now."""
-        return NewCards(self.folder / "cards", self.folder, lambda: self.now_s)
+        return NewCards(self.folder / "cards", self.folder, self.folder, lambda: self.now_s)
 
     def better(self, cards: NewCards, playing: str) -> str | None:
         """What the watch says a second later."""
@@ -178,6 +179,7 @@ def test_a_card_that_the_kernel_names_before_its_device_file_is_waited_for(
     [
         ("USB-Audio - HD Pro Webcam C920", "D0c", HDMI),  # a microphone
         ("vc4-hdmi - vc4-hdmi-1", "D0p", HDMI),
+        ("vc4-hdmi - vc4-hdmi-1", "D0p", USB),
         ("bcm2835_headpho - bcm2835 Headphones", "D0p", HDMI),
         ("USB-Audio - USB DAC", "D0p", HAT),
         ("USB-Audio - USB DAC", "D0p", "pulse"),
@@ -189,6 +191,29 @@ def test_no_other_new_card_interrupts_the_sound(
     cards = machine.watched()
     machine.plug_in("New", name, device)
     assert machine.better(cards, playing) is None
+
+
+def test_a_screen_that_is_switched_on_later_is_better_than_the_board_s_headphones(
+    machine: Machine, tmp_path: Path
+) -> None:
+    status = tmp_path / "card1-HDMI-A-1" / "status"
+    status.parent.mkdir()
+    status.write_text("disconnected\n")
+    cards = machine.watched()
+    assert machine.better(cards, HEADPHONES) is None
+    status.write_text("connected\n")
+    assert machine.better(cards, HEADPHONES) == "vc4-hdmi-0"
+
+
+def test_the_search_for_a_speaker_begins_anew_when_a_screen_is_connected(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = iter([[], ["vc4hdmi0"]])
+    monkeypatch.setattr(portaudio_process, "hdmi_cards", lambda: next(found))
+    monkeypatch.setattr(portaudio_process, "list_devices", list)
+    monkeypatch.setattr(portaudio_process, "_stdin_ready", lambda _timeout_s: False)
+    assert portaudio_process.open_device(None, 0, 48_000, 0.03, 2) is None
+    assert capsys.readouterr().out.startswith("none no speaker found")
 
 
 # A name that ALSA lists; it sorts before the others. What is left of a device is its definition.

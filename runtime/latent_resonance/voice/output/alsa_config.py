@@ -12,14 +12,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from latent_resonance.voice.output.sound_cards import CARDS, sound_cards
+from latent_resonance.voice.output.sound_cards import CARDS, SoundCard, sound_cards
 
+SCREENS = Path("/sys/class/drm")
 ALSA_CONFIG = "/usr/share/alsa/alsa.conf"
 VARIABLE = "ALSA_CONFIG_PATH"
 CONNECTED = "connected"
 
 
-def extend_alsa_config(cards: Path = CARDS, screens: Path = Path("/sys/class/drm")) -> None:
+def extend_alsa_config(cards: Path = CARDS, screens: Path = SCREENS) -> None:
     """Name the HDMI cards that have a screen, for this process. Before PortAudio is imported."""
     text = "".join(map(_definition, hdmi_cards(cards, screens)))
     if not text:
@@ -30,11 +31,16 @@ def extend_alsa_config(cards: Path = CARDS, screens: Path = Path("/sys/class/drm
     os.environ[VARIABLE] = f"{before}:/proc/self/fd/{file}"
 
 
-def hdmi_cards(cards: Path, screens: Path) -> Iterator[str]:
+def hdmi_cards(cards: Path = CARDS, screens: Path = SCREENS) -> Iterator[str]:
     """ALSA's names of the HDMI cards whose socket has a screen, or where that is unknown."""
     for card in sound_cards(cards):
-        if "hdmi" in card.key.lower() and _has_screen(card.key, screens):
+        if is_hdmi(card) and _has_screen(card.key, screens):
             yield card.key
+
+
+def is_hdmi(card: SoundCard) -> bool:
+    """Whether a card is a socket for a screen."""
+    return "hdmi" in card.key.lower()
 
 
 def _has_screen(card: str, screens: Path) -> bool:

@@ -18,7 +18,7 @@ HARDWARE = re.compile(r"\(hw:\d+(,\d+)*\)$")
 SOUND_SERVERS = ("pipewire", "pulse", "jack")  # which own the cards, and mix
 HDMI = ("hdmi", "displayport")
 LAST = ("bcm2835headphones",)  # a Raspberry Pi 4's own socket: 11 bits
-HARDWARE_RANK = (1, 0)  # of a USB or I2S card, after a sound server
+HARDWARE_KIND, HDMI_KIND, LAST_KIND = 1, 2, 3  # USB and I2S cards come after a sound server
 
 
 class OutputError(LatentResonanceError):
@@ -92,20 +92,28 @@ def _named(device_name: str, devices: Iterable[DeviceInfo]) -> list[DeviceInfo]:
 
 def comes_before(card: str, device: DeviceInfo) -> bool:
     """Whether a card, by the kernel's name for it, is tried before a device: USB before HDMI."""
-    letters = _letters(card)
-    return _rank(device) > HARDWARE_RANK and not any(name in letters for name in (*HDMI, *LAST))
+    return (_kind(card) or HARDWARE_KIND) < _rank(device)[0]
 
 
 def _rank(device: DeviceInfo) -> tuple[int, int]:
     """Where a device stands in the order; the smallest is first."""
-    letters = _letters(device.name)
+    is_hardware, letters = HARDWARE.search(device.name) is not None, _letters(device.name)
     if any(server in letters for server in SOUND_SERVERS):
         return 0, not device.is_default
-    if any(name in letters for name in HDMI):  # raw, it takes encoded samples only
-        return 2, HARDWARE.search(device.name) is not None
-    if any(name in letters for name in LAST):
-        return 3, 0
-    return HARDWARE_RANK if HARDWARE.search(device.name) else (3, not device.is_default)
+    kind = _kind(device.name)
+    if kind == HDMI_KIND:  # raw, it takes encoded samples only
+        return kind, is_hardware
+    if kind is not None:
+        return kind, 0
+    return (HARDWARE_KIND, 0) if is_hardware else (LAST_KIND, not device.is_default)
+
+
+def _kind(name: str) -> int | None:
+    """Of a socket on the board, by the name of its device or card; None for any other."""
+    letters = _letters(name)
+    if any(part in letters for part in HDMI):
+        return HDMI_KIND
+    return LAST_KIND if any(part in letters for part in LAST) else None
 
 
 def _letters(name: str) -> str:

@@ -38,14 +38,14 @@ from latent_resonance.linux.realtime import (
     lock_memory,
     request_realtime_priority,
 )
-from latent_resonance.voice.output.alsa_config import extend_alsa_config
+from latent_resonance.voice.output.alsa_config import extend_alsa_config, hdmi_cards
 from latent_resonance.voice.output.device_order import (
     DeviceInfo,
     OutputError,
     candidates,
     find_device,
 )
-from latent_resonance.voice.output.sound_cards import NewCards
+from latent_resonance.voice.output.new_cards import NewCards
 
 if TYPE_CHECKING:  # importing it needs PortAudio
     from sounddevice import CallbackFlags
@@ -214,7 +214,14 @@ def open_device(
     channels: int,
     skipped: tuple[str, ...] = (),
 ) -> OutputStream | None:
-    """Try until a device can be opened; None after MAX_ATTEMPTS, or if standard input closes."""
+    """Try until a device can be opened.
+
+    Returns
+    -------
+    The open stream. None after MAX_ATTEMPTS, if standard input closes, or if an HDMI card or its
+    screen was connected: ALSA reads its configuration once, which is then another one.
+    """
+    screens = list(hdmi_cards())
     for attempt in range(MAX_ATTEMPTS):
         try:
             if attempt:
@@ -226,7 +233,8 @@ def open_device(
         else:
             report_found(output, device)
             return output
-        if _stdin_ready(RETRY_S):  # no line is sent before `found`: standard input has closed
+        # no line is sent before `found`: standard input has closed
+        if _stdin_ready(RETRY_S) or list(hdmi_cards()) != screens:
             break
     return None
 

@@ -8,15 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from latent_resonance.voice.output.device_order import DeviceInfo, comes_before
-
 CARDS, DEVICES = Path("/proc/asound/cards"), Path("/dev/snd")
-LOOK_S = 1.0
 _LINE = re.compile(r"^\s*(\d+) \[(\w+)\s*\]: (.*)$", re.MULTILINE)
 
 
@@ -45,30 +40,3 @@ def sound_cards(file: Path = CARDS) -> list[SoundCard]:
     except OSError:
         return []
     return [SoundCard(int(number), key, name) for number, key, name in lines]
-
-
-class NewCards:
-    """Watches for a card that can play and could not when this was made."""
-
-    def __init__(
-        self,
-        file: Path = CARDS,
-        devices: Path = DEVICES,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._file, self._devices, self._clock = file, devices, clock
-        self._known = self._playable()
-        self._looked_s = clock()
-
-    def better_than(self, device: DeviceInfo) -> str | None:
-        """Name of a new card that comes before the device, None if none does; once a second."""
-        now_s = self._clock()
-        if now_s - self._looked_s < LOOK_S:
-            return None
-        self._looked_s = now_s
-        before, self._known = self._known, self._playable()
-        new = (card for card in self._known if card not in before)
-        return next((card.short_name for card in new if comes_before(card.name, device)), None)
-
-    def _playable(self) -> list[SoundCard]:
-        return [card for card in sound_cards(self._file) if card.can_play(self._devices)]
