@@ -58,7 +58,7 @@ def test_a_device_of_another_user_is_named_with_the_remedy(device: Path) -> None
     assert forbidden_sound_cards(device.parent) == []  # root may
 
 
-def test_a_service_whose_user_has_the_groups_is_told_to_restart() -> None:
+def test_in_a_service_whose_user_has_the_groups_the_remedy_is_a_restart() -> None:
     message = forbidden_message([Path("/dev/video0")], {"NOTIFY_SOCKET": "/run/systemd/notify"})
     assert message.endswith("; sudo systemctl restart latent-resonance.target")
 

@@ -7,7 +7,7 @@
 # out 10^9 instructions in a second of its own time, however long that takes here, so nothing is late
 # because it is emulated. After SECONDS (default 120) of sound its power button is pressed.
 #
-# FOLDER gets boot.log (the journal), heard.wav (what the sound card played) and image, a copy whose
+# FOLDER gets boot.log (the journal), sound.wav (what the sound card played) and image, a copy whose
 # kernel writes to the serial line and which is otherwise unchanged. With FOLDER/image as IMAGE the
 # same machine boots once more. Needs qemu-system-arm, qemu-efi-aarch64, mtools and sox; QEMU names
 # another program to run, OPTIONS has more options for the kernel.
@@ -17,7 +17,7 @@ FIRMWARE=/usr/share/qemu-efi-aarch64/QEMU_EFI.fd
 BOOT_AT=1048576 # of the first partition, bytes
 ENTRY=::loader/entries/latent-resonance.conf
 LOGGED="console=ttyAMA0 systemd.journald.forward_to_console=1 systemd.journald.max_level_console=info ${OPTIONS:-}"
-BYTES_PER_S=192000 # of heard.wav: 48 kHz, stereo, 16 bits
+BYTES_PER_S=192000 # of sound.wav: 48 kHz, stereo, 16 bits
 MOST_S=3600 # of this machine
 MOST_OFF_S=30 # of the emulated one, from the power button on
 
@@ -34,16 +34,16 @@ mcopy -n -i "$folder/image@@$BOOT_AT" $ENTRY "$folder/entry"
 sed -i "s| quiet | $LOGGED |" "$folder/entry"
 mcopy -o -i "$folder/image@@$BOOT_AT" "$folder/entry" $ENTRY
 
-heard_s() {
-    echo $(($(stat -c %s "$folder/heard.wav" 2>/dev/null || echo 0) / BYTES_PER_S))
+recorded_s() {
+    echo $(($(stat -c %s "$folder/sound.wav" 2>/dev/null || echo 0) / BYTES_PER_S))
 }
 
-rm -f "$folder/boot.log" "$folder/heard.wav" "$folder/monitor"
+rm -f "$folder/boot.log" "$folder/sound.wav" "$folder/monitor"
 mkfifo "$folder/monitor"
 ${QEMU:-qemu-system-aarch64} -M virt -cpu cortex-a72 -smp 1 -m 2048 -icount shift=0,sleep=off \
     -nodefaults -display none -nic none -bios $FIRMWARE \
     -drive file="$folder/image",format=raw,if=virtio -device qemu-xhci \
-    -audiodev wav,id=card,path="$folder/heard.wav",out.frequency=48000,out.format=s16 \
+    -audiodev wav,id=card,path="$folder/sound.wav",out.frequency=48000,out.format=s16 \
     -device usb-audio,audiodev=card \
     -serial file:"$folder/boot.log" -monitor stdio <"$folder/monitor" >/dev/null &
 machine=$!
@@ -51,19 +51,19 @@ exec 3>"$folder/monitor"
 trap 'kill $machine 2>/dev/null; rm -f "$folder/monitor"' EXIT
 
 began_s=$(date +%s)
-while [ "$(heard_s)" -lt "$seconds" ]; do
+while [ "$(recorded_s)" -lt "$seconds" ]; do
     kill -0 $machine 2>/dev/null || fail "it ended by itself; see $folder/boot.log"
     [ $(($(date +%s) - began_s)) -lt $MOST_S ] ||
-        fail "$(heard_s) s of sound after $MOST_S s; see $folder/boot.log"
+        fail "$(recorded_s) s of sound after $MOST_S s; see $folder/boot.log"
     sleep 2
 done
 echo system_powerdown >&3
 while kill -0 $machine 2>/dev/null; do
-    [ "$(heard_s)" -lt $((seconds + MOST_OFF_S)) ] || fail "it does not switch itself off; see $folder/boot.log"
+    [ "$(recorded_s)" -lt $((seconds + MOST_OFF_S)) ] || fail "it does not switch itself off; see $folder/boot.log"
     sleep 1
 done
 ! grep "Failed to start" "$folder/boot.log" || fail "see $folder/boot.log"
 for unit in eye voice; do
     grep "Started latent-resonance-$unit.service" "$folder/boot.log" || fail "no $unit; see $folder/boot.log"
 done
-sox "$folder/heard.wav" -n stats
+sox "$folder/sound.wav" -n stats
