@@ -251,6 +251,26 @@ for i in range(10**9): say(f'beat {{i}} 0 0 0'), time.sleep(0.01)
     ]
 
 
+def test_a_speaker_is_lost_if_it_goes_by_itself_and_not_if_it_is_reopened(rig: SpeakerRig) -> None:
+    speaker = rig.speaker(PLAYING + "time.sleep(60)")
+    rig.poll_until(speaker, lambda: speaker.playing)
+    speaker.change(None, 0.05, 2, rig.now_s)
+    assert (speaker.playing, speaker.lost) == (False, False)
+    rig.poll_until(speaker, lambda: speaker.playing)
+    speaker.process.kill()
+    rig.poll_until(speaker, lambda: not speaker.playing)
+    assert speaker.lost
+    rig.poll(speaker, 1.0)
+    rig.poll_until(speaker, lambda: speaker.playing)
+    assert not speaker.lost
+
+
+def test_a_speaker_that_was_never_there_is_not_lost(rig: SpeakerRig) -> None:
+    speaker = rig.speaker(NO_DEVICE)
+    rig.poll_until(speaker, lambda: bool(rig.logged))
+    assert not speaker.lost
+
+
 def test_an_empty_ring_before_the_first_sample_is_no_underflow(rig: SpeakerRig) -> None:
     speaker = rig.speaker(NO_DEVICE)
     rig.poll(speaker, 2.0)

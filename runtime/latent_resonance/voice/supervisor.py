@@ -50,7 +50,7 @@ class Supervisor:
         self.settings = state.instrument.settings
         self.fault: str | None = None
         self.clock_error = ""
-        self.rejected_logged = self.had_speaker = False
+        self.rejected_logged = False
         self.last_state_s, self.n_states = now_s, 0
         self.faults, self.daily_log = FaultCounter(), DailyLog()
 
@@ -95,8 +95,7 @@ class Supervisor:
         state, faults = self.state, self.faults
         eye_silent = state.n_states > 0 and now_s - self.last_state_s > EYE_TIMEOUT_S
         faults.update("eye silent", active=eye_silent)
-        self.had_speaker |= self.speaker.playing
-        faults.update("speaker lost", active=self.had_speaker and not self.speaker.playing)
+        faults.update("speaker lost", active=self.speaker.lost)
         faults.update("network fault", active=state.instrument.generator.fault is not None)
         faults.update("short of time or hot", active=self.load_shedder.tier > 0)
         faults.update("settings refused", active=bool(state.settings_error))

@@ -62,6 +62,7 @@ class Speaker:
         self.on_open = on_open or (lambda _rate, n_channels: ring.restart(n_channels))
         self.program, self.n_channels = program, n_channels
         self.name: str | None = None  # of the device that is playing
+        self.has_played = self.lost = False  # lost: it had a device, which went by itself
         self.last_message: str | None = None
         self.skipped: list[str] = []  # devices that took no samples, as PortAudio names them
         self.process: subprocess.Popen[bytes] | None = None
@@ -177,7 +178,7 @@ class Speaker:
     def _handle(self, line: str, process: subprocess.Popen[bytes], now_s: float) -> None:
         kind, _, rest = line.partition(" ")
         if kind == "none":
-            self.last_progress_s = now_s
+            self.last_progress_s, self.lost = now_s, self.has_played
             self._log_once(f"{rest}; playing on without a speaker and looking for one")
         elif kind == "found":
             self.last_progress_s = now_s
@@ -202,6 +203,7 @@ class Speaker:
         self.sample_rate = sample_rate
         self.on_open(sample_rate, n_channels)
         self.name, self.clock_s, self.late = name, None, False
+        self.has_played, self.lost = True, False
         try:
             _stdin(process).write(b"play\n")
             _stdin(process).flush()
@@ -230,6 +232,7 @@ class Speaker:
         self.skipped = [] if name in self.skipped else [*self.skipped, name]
 
     def _log_lost(self, reason: str) -> None:
+        self.lost = True
         self._log_once(f"{reason}; playing on without it and looking for it")
 
     def _restart(self, now_s: float, delay_s: float) -> None:
