@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,6 +20,7 @@ from tests.support.bad_networks import empty_steps_in, looping, stuck, with_netw
 from tests.support.timing import until
 
 from latent_resonance.pack import PackError, open_pack
+from latent_resonance.voice.pack_loader import in_time
 from latent_resonance.voice.synthesis import networks, run_deadline
 from latent_resonance.voice.synthesis.networks import NetworkError, load_networks
 
@@ -88,6 +92,37 @@ def test_a_run_that_cannot_be_ended_leaves_its_thread_stuck_and_its_late_result_
     assert not run_deadline.is_stuck(thread.ident)
     with pytest.raises(NetworkError, match="is not run again"):
         networks._run(session, "z", FACE)
+
+
+@pytest.mark.realtime
+@pytest.mark.parametrize("network", ["generator.onnx", "regressor.onnx"])
+@pytest.mark.usefixtures("deadline_s")
+def test_a_refused_pack_is_freed_without_a_garbage_collection(
+    make_pack: Callable[..., Path],
+    network: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pack, opened, open_session = (
+        open_pack(with_loop(make_pack(), network, 2**62)),
+        [],
+        networks._session,
+    )
+
+    def recorded(*arguments: Any) -> onnxruntime.InferenceSession:
+        session = open_session(*arguments)
+        opened.append(weakref.ref(session))
+        return session
+
+    monkeypatch.setattr(networks, "_session", recorded)
+    inference = settings_of(pack.folder).inference
+    gc.disable()
+    try:
+        with suppress(PackError):
+            in_time("endless", lambda: load_networks(pack, inference))
+        until(lambda: not any(session() for session in opened), 1.0, "both networks freed")
+    finally:
+        gc.enable()
+    assert len(opened) == 2
 
 
 def test_a_network_whose_run_was_watched_is_freed_with_its_last_user() -> None:

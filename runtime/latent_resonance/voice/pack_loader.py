@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -167,6 +168,7 @@ class _Result:
             self.value = function()
         except Exception as error:  # noqa: BLE001 - `get` raises it on the main thread
             self.error = error
+            _release_frames(error)
         finally:
             self.done.set()
 
@@ -179,3 +181,14 @@ class _Result:
         if self.error is not None:
             raise self.error
         return self.value
+
+
+def _release_frames(error: BaseException | None) -> None:
+    """Drop the variables of the frames that an error came through.
+
+    Frames that it holds keep it in turn. Networks in such a cycle, 60 MiB of them, would stay until
+    a garbage collection, which may be half an hour away.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__

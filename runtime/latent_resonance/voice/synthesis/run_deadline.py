@@ -96,8 +96,11 @@ def run_deadline(
             raise
     finally:
         del runs[thread]
-    if run.ended_s is not None:
-        raise DeadlineError(f"no result within {deadline_s:g} s, ended") from cause
+    try:
+        if run.ended_s is not None:
+            raise DeadlineError(f"no result within {deadline_s:g} s, ended") from cause
+    finally:
+        del cause  # it holds this frame, and so the network, until a garbage collection
 
 
 def is_overdue(network: object) -> bool:
