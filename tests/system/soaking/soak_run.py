@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tests.system.soaking.camera import Visitors
 from tests.system.soaking.event_log import MAX_SAMPLES, EventLog
-from tests.system.soaking.faults import SOUND, ActiveFault, Fault
+from tests.system.soaking.faults import EYE, SOUND, ActiveFault, Fault
 from tests.system.soaking.installation import Installation
 from tests.system.soaking.processes import ROLES, processes_by_role, read_process
 
@@ -19,6 +19,7 @@ START_S = 120.0  # until it plays for the first visitor
 SETTLE_S = 6.0  # a new sink is suspended for two seconds, then its callbacks become regular
 GESTURE_DELAY_S = 0.8  # after which the onset of a gesture is looked up
 EXCUSED_S = 1.0  # after a sink's recovery, until its last silence ends
+RESTART_S = 3.0  # after a fault, until a process that it damaged has ended: an eye that leaks
 MAX_LINE = 300  # characters
 
 
@@ -47,6 +48,7 @@ class SoakRun:
         self.faults, self.pause_s = list(faults), pause_s
         self.remaining: list[Fault] = []  # each fault occurs once before any is repeated
         self.active_fault: ActiveFault | None = None
+        self.restarts_excused_until_s = 0.0
         self.excused_until_s = math.inf
         self.next_fault_s = self.next_sample_s = 0.0
         self.sample_interval_s = max(SAMPLE_S, seconds / MAX_SAMPLES)
@@ -150,6 +152,8 @@ class SoakRun:
         )
         if fault.kind == SOUND:
             self.excused_until_s = now_s + EXCUSED_S
+        if fault.kind in (SOUND, EYE):
+            self.restarts_excused_until_s = now_s + RESTART_S
         self.visitors.must_stay = False
         self.next_fault_s = now_s + self.rng.uniform(0.3, 1.7) * self.pause_s
 
@@ -190,7 +194,7 @@ class SoakRun:
         present = processes_by_role(self.installation.process.pid)
         for role, process in present.items():
             if self.processes.get(role, process) != process:
-                recently = now_s < self.next_fault_s and self.excused_until_s > now_s
+                recently = now_s < self.restarts_excused_until_s
                 during = self._fault_name() or ("the last fault" if recently else None)
                 self.event_log.write("restart", now_s, role=role, pid=process, during=during)
         self.processes |= present
