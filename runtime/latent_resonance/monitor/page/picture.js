@@ -169,6 +169,12 @@ function showTools() {
   hideTimer = setTimeout(() => document.body.classList.remove("active"), TOOLS_MS);
 }
 
+// A tool that was reached with the keyboard keeps its ring when it is clicked: with it the tools
+// would stay over the wall for good. The next Tab goes on from there. A key's click has no detail.
+function dropFocus({ detail }) {
+  if (detail > 0) document.activeElement.blur();
+}
+
 function onKey({ key, ctrlKey, altKey, metaKey }) {
   if (ctrlKey || altKey || metaKey) return;
   const pressed = key.toLowerCase();
@@ -180,6 +186,7 @@ function onKey({ key, ctrlKey, altKey, metaKey }) {
 
 addEventListener("resize", resize);
 addEventListener("keydown", onKey);
+addEventListener("click", dropFocus);
 for (const kind of ["pointermove", "pointerdown", "focusin"]) addEventListener(kind, showTools);
 document.getElementById("full").addEventListener("click", fullScreen);
 offerPalettes();
