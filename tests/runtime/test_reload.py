@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,10 +17,12 @@ import pytest
 from tests.support.audio_measures import face
 from tests.support.bad_networks import empty_steps_in, looping_while_moving, with_network
 from tests.support.instruments import open_instrument
+from tests.support.timing import until
 
 from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.voice import pack_loader
+from latent_resonance.voice.abandoned import count_abandoned
 from latent_resonance.voice.reload import Reloader
 from latent_resonance.voice.synthesis.crossfade import CrossFade
 from latent_resonance.voice.synthesis.instrument import Instrument
@@ -188,6 +192,26 @@ def test_a_network_that_hangs_for_the_present_face_does_not_hold_the_thread_that
     assert rig.reloader.step(FACE) is None
     assert "does not open within 0.5 s" in rig.logged[0]
     assert "playing on as before" in rig.reloader.settings_error
+    until(lambda: count_abandoned() == 0, 60, "the thread has come back")  # idle priority
+
+
+def test_a_refusal_does_not_keep_the_instrument_that_played_then(rig: Rig) -> None:
+    generator = rig.pack / "generator.onnx"
+    whole = generator.read_bytes()
+    gc.disable()
+    try:
+        rig.reload_requested.set()
+        played = weakref.ref(rig.reloader.step(FACE))
+        generator.write_bytes(b"half of it")
+        rig.reload_requested.set()
+        assert rig.reloader.step(FACE) is None
+        generator.write_bytes(whole)
+        rig.reload_requested.set()
+        assert rig.reloader.step(FACE) is not None
+        rig.reloader.step(FACE)  # its cross-fade is over
+        assert played() is None
+    finally:
+        gc.enable()
 
 
 def test_a_pack_with_another_hop_length_waits_for_the_next_start(
@@ -261,6 +285,7 @@ from latent_resonance.config.settings import Settings
 from latent_resonance.config.source import SettingsSource
 from latent_resonance.linux.process_usage import read_usage
 from tests.support.instruments import open_instrument
+from tests.support.timing import until
 from latent_resonance.linux.realtime import prepare_realtime_process
 from latent_resonance.voice.reload import Reloader
 

@@ -125,7 +125,10 @@ def in_time(pack: str, work: Callable[[], Value], *, ends: bool = False) -> Valu
     result, end_s = _Result(), time.monotonic() + OPEN_DEADLINE_S
     thread = threading.Thread(target=result.set, args=(work,), name="load", daemon=True)
     _start(thread, pack, result)
-    value: Value = _wait(result, thread, end_s, pack, ends=ends)
+    try:
+        value: Value = _wait(result, thread, end_s, pack, ends=ends)
+    finally:
+        result.error = None  # it holds the frames that it is raised through, which hold the result
     return value
 
 
