@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from latent_resonance import LatentResonanceError
 from latent_resonance.config.settings import DEFAULTS, Settings, SettingsError, load_settings
 from latent_resonance.config.validation import leaf_fields
 from latent_resonance.pack import find_pack, open_pack
+from latent_resonance.pack.archive import add_pack
 from latent_resonance.score import read_score
 
 KEYS = [key for key, _ in leaf_fields(Settings)]
@@ -79,6 +82,25 @@ def test_a_manifest_of_any_bytes_is_valid_or_refused_in_words(
         assert "\n" not in (refusal(lambda: open_pack(folder)) or "valid")
 
     fuzz(check, yaml_bytes(keys, whole))
+
+
+@fuzzed
+def test_a_zip_of_any_bytes_is_added_or_refused_in_words(
+    make_pack: Callable[..., Path], tmp_path: Path
+) -> None:
+    archive, models = tmp_path / "tiny.zip", tmp_path / "models"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for each in sorted(make_pack().iterdir()):
+            file.write(each, f"tiny/{each.name}")
+    whole = archive.read_bytes()
+
+    def check(content: bytes) -> None:
+        shutil.rmtree(models, ignore_errors=True)
+        archive.write_bytes(content)
+        assert "\n" not in (refusal(lambda: add_pack(archive, models)) or "added")
+        assert [each.name for each in models.glob(".*")] == []
+
+    fuzz(check, damaged(whole))
 
 
 @fuzzed

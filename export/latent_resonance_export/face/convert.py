@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.pack import sha256_of
+from latent_resonance.pack.archive import DAMAGED
 from latent_resonance_export.face.onnx_model import build_onnx
 from latent_resonance_export.face.tflite import Shape, TfliteGraph, read_tflite
 from latent_resonance_export.pack import ConversionError
@@ -140,7 +141,7 @@ def _member(task: Path, name: str) -> bytes:
     try:
         with zipfile.ZipFile(task) as bundle:
             return bundle.read(name)
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+    except (OSError, KeyError, *DAMAGED) as error:
         raise ConversionError(f"{task} is not a face landmarker bundle ({error})") from error
 
 

@@ -6,11 +6,13 @@ of files, links, names that leave the folder, and more bytes than a pack may hav
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import shutil
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -23,6 +25,11 @@ NAME = re.compile(r"\w[\w.-]{0,63}", re.ASCII)
 MAX_FILES, MAX_BYTES = 64, 2 << 30  # of a pack
 MAX_RATIO = 200  # of a file's size to its compressed size; networks reach 2
 BLOCK = 1 << 20  # bytes
+# What zipfile and its decompressors raise for a ZIP that is damaged, or of an unknown kind.
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError,
+    ValueError,
+)  # fmt: skip
 
 
 def add_pack(archive: Path, models: Path | None = None) -> Path:
@@ -44,7 +51,7 @@ def add_pack(archive: Path, models: Path | None = None) -> Path:
                 _extract(file, members, folder)
                 open_pack(folder)
                 folder.rename(target)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except DAMAGED as error:
         raise PackError(f"{archive}: cannot be unpacked ({error}); download it again") from error
     except OSError as error:
         raise PackError(f"{archive}: {error.strerror or error}; check path and space") from error

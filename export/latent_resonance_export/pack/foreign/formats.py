@@ -6,6 +6,7 @@ import re
 import zipfile
 from pathlib import Path
 
+from latent_resonance.pack.archive import DAMAGED
 from latent_resonance_export.dataset.recordings.content import HEAD_BYTES, describe_content
 
 MAGIC = (
@@ -43,16 +44,26 @@ def foreign_format(path: Path) -> str:
     return what if not what or ": " in what else f"{what}: download it again"
 
 
-def _kind_of_zip(path: Path) -> str:
+def names_in_zip(path: Path) -> list[str]:
+    """The names of the files in a ZIP archive; none if it is no archive, or a broken one."""
     if not zipfile.is_zipfile(path):
-        return "the beginning of one: download it again"
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+        return []
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except DAMAGED:
+        return []
+
+
+def _kind_of_zip(path: Path) -> str:
+    names = names_in_zip(path)
+    if not names:
+        return "the beginning of one, or a broken one: download it again"
     if any(name.endswith("/data.pkl") or "/code/" in name for name in names):
         return ""
     if "model.weights.h5" in names:
         return "a Keras network"
-    if names and all(name.endswith(".npy") for name in names):
+    if all(name.endswith(".npy") for name in names):
         return "a file of NumPy arrays"
     if any("/models/" in name for name in names):
         return "a program that torch.export wrote"

@@ -22,7 +22,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from latent_resonance.pack.archive import DAMAGED
 from latent_resonance_export.pack import ConversionError
+from latent_resonance_export.pack.foreign.formats import names_in_zip
 from latent_resonance_export.pack.foreign.torchscript_ops import STRUCTURE, TENSOR_OPS
 
 MAX_CODE_BYTES = 16 << 20
@@ -38,10 +40,7 @@ AT_LOAD = {"__setstate__", "classes"}  # what runs, or makes native objects, whe
 
 def is_torchscript(path: Path) -> bool:
     """Whether a file is an archive with code, whatever its name."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
+    return any("/code/" in name for name in names_in_zip(path))
 
 
 def load_torchscript(path: Path) -> GraphNetwork:
@@ -89,7 +88,7 @@ def check_code(path: Path) -> None:
             if sum(i.file_size for i in files) > MAX_CODE_BYTES:
                 raise ConversionError(f"{path}: its program has over 16 MiB: it is not opened")
             text = "\n".join(archive.read(i).decode("utf-8") for i in files if is_code(i.filename))
-    except (zipfile.BadZipFile, OSError, UnicodeDecodeError, RuntimeError, EOFError) as error:
+    except (OSError, *DAMAGED) as error:
         raise ConversionError(f"{path} is a broken archive ({error}): download it again") from error
     words = FILES | AT_LOAD | {f"ops.{each}" for each in set(AFTER_OPS.findall(text)) - NAMESPACES}
     found = set(IDENTIFIER.findall(text))
