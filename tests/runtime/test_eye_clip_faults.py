@@ -17,6 +17,7 @@ from tests.support import faces
 from latent_resonance.eye.camera.camera import CameraError
 from latent_resonance.eye.camera.clip import ClipWarning, duration_of_clip_s, images_of_clip
 from latent_resonance.eye.camera.clip_loss import ClipLoss, Repetition
+from latent_resonance.eye.camera.clip_times import ClipTimes
 from latent_resonance.eye.camera.container import missing_bytes
 
 N_IMAGES = 45
@@ -67,6 +68,29 @@ def test_a_maker_s_records_after_the_film_are_no_sign_of_truncation(
     path.write_bytes(film.read_bytes() + records)
     assert missing_bytes(path) == 0
     assert len(list(images_of_clip(path))) == N_IMAGES
+
+
+def test_a_bare_stream_is_played_at_its_rate_and_that_is_said(tmp_path: Path, film: Path) -> None:
+    path = tmp_path / "bare.h264"
+    ffmpeg("-i", film, "-c", "copy", "-bsf:v", "h264_mp4toannexb", "-f", "h264", path)
+    with pytest.warns(ClipWarning, match=r"no times.*25 a second.*ffmpeg -r RATE -i bare\.h264"):
+        times_s = [image.time_ns / 1e9 for image in images_of_clip(path)]
+    assert times_s == pytest.approx(np.arange(N_IMAGES) / 25, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stated_ms", "expected_ms"),
+    [
+        ([0, 40, 40, 120], [0, 40, 41, 120]),
+        ([0, 40, 0, 80], [0, 40, 41, 80]),
+        ([0, 0, 0], [0, 50, 100]),
+        ([-33, 0, 33], [0, 1, 33]),
+        ([], []),
+    ],
+)
+def test_the_times_of_a_clip_rise(stated_ms: list[float], expected_ms: list[float]) -> None:
+    times = ClipTimes(20.0)
+    assert [times.add(each) / 1e6 for each in stated_ms] == expected_ms
 
 
 def test_an_avi_that_was_written_to_a_pipe_is_read_to_its_end(tmp_path: Path, film: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from latent_resonance.eye.camera.camera import CameraError
 from latent_resonance.eye.camera.clip_loss import ClipLoss, Repetition
+from latent_resonance.eye.camera.clip_times import ClipTimes
 from latent_resonance.eye.camera.container import counts_images, is_still_picture, missing_bytes
 from latent_resonance.eye.camera.image import Image, Pixels, rgb_from_bgr, squared
 from latent_resonance.eye.camera.opencv import cv2
@@ -68,8 +69,8 @@ class ClipCamera:
 def images_of_clip(path: Path) -> Iterator[Image]:
     """Every image of a video file, as fast as it can be read, with the clip's own times.
 
-    A damaged image is left out, and a `ClipWarning` at the end says how many were, or where the
-    clip stands still. Pixels that are not square are made so.
+    A damaged image is left out, and a `ClipWarning` at the end says how many were, where the clip
+    stands still, or that it holds no times. Pixels that are not square are made so.
 
     Raises
     ------
@@ -128,19 +129,24 @@ def _declared_images(path: Path, capture: cv2.VideoCapture) -> int:
 
 
 def _images(path: Path, capture: cv2.VideoCapture) -> Iterator[Image]:
-    time_ns, shortest_ns, seen = -1, _NS // 1000, False
+    times, seen = ClipTimes(capture.get(cv2.CAP_PROP_FPS)), None
     aspect = _pixel_aspect(capture)
     try:
         for pixels in _decoded(path, capture):
-            timestamp_ns = round(capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-            # Some files repeat a time, or jump back at an edit.
-            time_ns = timestamp_ns if timestamp_ns > time_ns else time_ns + shortest_ns
-            seen = seen or bool(pixels.any())
+            seen = bool(seen or pixels.any())
+            time_ns = times.add(capture.get(cv2.CAP_PROP_POS_MSEC))
             yield Image(rgb_from_bgr(squared(pixels, aspect)), time_ns)
     finally:
         capture.release()
-    if time_ns >= 0 and not seen:
+    if seen is False:
         raise _not_converted(path)
+    if times.are_assumed:
+        warnings.warn(
+            f"{path} holds no times of its images; taken at {times.rate:g} a second. If that is "
+            f"wrong: ffmpeg -r RATE -i {path.name} -c copy {path.stem}.mp4",
+            ClipWarning,
+            stacklevel=2,
+        )
 
 
 def _is_converted(path: Path, first: Image) -> bool:
