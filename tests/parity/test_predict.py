@@ -10,6 +10,8 @@ import pytest
 from tests.bench.counted.boards import A72, A76, BOARDS, PI_4, PI_5, Board
 from tests.bench.counted.predict import (
     FOLLOWING,
+    PART,
+    WHOLE,
     Count,
     Machine,
     best_case_s,
@@ -26,7 +28,7 @@ from latent_resonance.config.presets import QUALITIES
 
 PLAIN = Count(4e6, 0.0)  # four million instructions, none of them arithmetic
 ARITHMETIC = Count(4e6, 4e6)
-PIECES = (*(f"hop, {quality}" for quality in QUALITIES), "spectrogram", FOLLOWING, "features")
+PIECES = (*(f"hop, {quality}" for quality in QUALITIES), *WHOLE, *PART, FOLLOWING, "features")
 HERE = Machine(dict.fromkeys(PIECES, 1e-5), seven_zip=3000.0, linpack=40.0)
 
 
@@ -68,12 +70,13 @@ def test_a_board_with_half_the_clock_takes_twice_as_long_by_every_estimate() -> 
 
 
 def test_a_load_is_the_time_of_a_piece_times_its_rate() -> None:
-    shares = load(
-        "high", {"hop, high": 1e-3, "spectrogram": 2e-3, FOLLOWING: 3e-3, "features": 1e-3}.get
-    )
+    piece_s = {"hop, high": 1e-3, "spectrogram": 2e-3, FOLLOWING: 3e-3, "features": 1e-3}
+    piece_s |= {"generator, part": 0.7e-3, "regressor": 0.1e-3}
+    shares = load("high", piece_s.__getitem__)
     assert shares.synthesis == pytest.approx(1e-3 * 93.75)
-    assert shares.generation == pytest.approx(2e-3 * 10)
+    assert shares.generation == pytest.approx(0.8e-3 * 10)
     assert shares.eye == pytest.approx(4e-3 * 30)
+    assert load("high", piece_s.__getitem__, WHOLE).generation == pytest.approx(2e-3 * 10)
 
 
 @pytest.mark.parametrize("estimate_s", [best_case_s, worst_case_s])

@@ -40,9 +40,11 @@ from latent_resonance.face_state import neutral_features
 from latent_resonance.pack import models_folder
 from latent_resonance.voice.synthesis import run_deadline
 from latent_resonance.voice.synthesis.instrument import Synthesiser
+from latent_resonance.voice.synthesis.loop_span import LoopSpan
 
 HOPS = 10 * HOPS_PER_SPECTROGRAM  # a picture is received once in so many
 SPECTROGRAMS, REPETITIONS = 10, 60
+PART_FRAMES = 128  # of a loop, as are generated at once while a face moves
 IMAGES = 30  # a second, in which a tracker searches twice, or ten times without a face
 EMULATED_RUN_S = 600.0  # deadline of a network's run
 MATRIX = 1500  # rows; the product stands for Linpack, whose time is almost all matrix products
@@ -79,7 +81,7 @@ def cost(work: Callable[[], object], times: int, warm_up: int, meter: Meter) -> 
 
 
 def voice(context: Context, meter: Meter) -> Iterator[Row]:
-    """A hop at each quality, a spectrogram, and its two networks."""
+    """A hop at each quality, a spectrogram, its two networks, and a part of a loop."""
     for quality in QUALITIES:
         synthesiser = Synthesiser(context.pack, at_quality(quality, context), seed=0)
         hop = hop_player(synthesiser, context)
@@ -90,6 +92,8 @@ def voice(context: Context, meter: Meter) -> Iterator[Row]:
         cost(spectrogram_generation(context.settings, context), SPECTROGRAMS, 2, meter),
     )
     yield "generator", cost(lambda: networks.spectrogram_of(z), 3, 1, meter)
+    part = LoopSpan(0, PART_FRAMES, context.pack.geometry.n_frames)
+    yield "generator, part", cost(lambda: networks.part_of(z, part), 6, 1, meter)
     yield "regressor", cost(lambda: networks.z_of(features), REPETITIONS, 3, meter)
 
 

@@ -28,7 +28,8 @@ from latent_resonance.config.settings import Settings
 
 FOLLOWING = "following, light"
 IMAGE_PIECES = (FOLLOWING, "features")  # that an image with a face needs
-NETWORKS = ("spectrogram", FOLLOWING)  # which are mostly matrix products
+WHOLE, PART = ("spectrogram",), ("generator, part", "regressor")  # loops, as z leaps or moves
+NETWORKS = (*WHOLE, *PART, FOLLOWING)  # which are mostly matrix products
 
 
 class Count(NamedTuple):
@@ -76,12 +77,12 @@ def by_scores_s(piece: str, machine: Machine, board: Board) -> float:
     return machine.piece_s[piece] * machine.seven_zip / board.seven_zip
 
 
-def load(quality: str, seconds: Seconds) -> Load:
-    """The load of the three busy threads at a quality."""
+def load(quality: str, seconds: Seconds, generated: Sequence[str] = PART) -> Load:
+    """The load of the three busy threads at a quality, generating parts of loops or the whole."""
     settings = Settings.model_validate(apply_quality({"quality": quality}))
     return Load(
         synthesis=seconds(f"hop, {quality}") / Geometry().hop_s,
-        generation=seconds("spectrogram") * settings.inference.spectrograms_per_s,
+        generation=sum(map(seconds, generated)) * settings.inference.spectrograms_per_s,
         eye=sum(map(seconds, IMAGE_PIECES)) * settings.camera.images_per_s,
     )
 
@@ -96,9 +97,9 @@ def estimates(board: Board, counts: Mapping[str, Count], machine: Machine) -> tu
 
 
 def quality_for(board: Board, seconds: Seconds) -> str:
-    """The best quality with enough headroom, by the rule of `latent-resonance bench`."""
+    """The best quality with enough headroom, by the rule of `bench quality`: of whole loops."""
     return best_quality(
-        {quality: load(quality, seconds).headroom(board.cores) for quality in QUALITIES}
+        {quality: load(quality, seconds, WHOLE).headroom(board.cores) for quality in QUALITIES}
     )
 
 
@@ -114,21 +115,24 @@ def counts_table(counts: Mapping[str, Mapping[str, Count]]) -> Iterator[str]:
 
 
 def loads_table(counts: Mapping[str, Mapping[str, Count]], machine: Machine) -> Iterator[str]:
-    """Loads at high, the best quality, and the headroom at low."""
+    """Loads at high, the quality that `bench quality` would choose, and the headroom at each."""
+    qualities = list(reversed(QUALITIES))
     yield (
         "| **predicted**: best case · by scores · worst case | synthesis, % of a core at high "
-        "| generation | eye | quality | headroom at low |"
+        f"| generation | eye | quality | headroom at {' | '.join(qualities)} |"
     )
-    yield "|---|---|---|---|---|---|"
+    yield "|---|---|---|---|---|" + "---|" * len(qualities)
     for board in BOARDS:
         three = estimates(board, counts[board.core.cpu], machine)
         parts = zip(*(astuple(load("high", seconds)) for seconds in three), strict=True)
-        cells = " | ".join(" · ".join(f"{100 * share:.0f}" for share in part) for part in parts)
+        loads = [" · ".join(f"{100 * share:.0f}" for share in part) for part in parts]
         answers = " · ".join(quality_for(board, seconds) for seconds in three)
-        headrooms = " · ".join(
-            f"{load('low', seconds).headroom(board.cores):.1f}" for seconds in three
-        )
-        yield f"| {board.name}, {board.clock_ghz:g} GHz | {cells} | {answers} | {headrooms} |"
+        headrooms = [
+            " · ".join(f"{load(quality, seconds).headroom(board.cores):.2g}" for seconds in three)
+            for quality in qualities
+        ]
+        cells = " | ".join((*loads, answers, *headrooms))
+        yield f"| {board.name}, {board.clock_ghz:g} GHz | {cells} |"
 
 
 def counts_of(file: Path) -> dict[str, Count]:
