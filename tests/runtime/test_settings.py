@@ -117,6 +117,8 @@ def test_every_number_must_be_finite(file: Path, key: str, value: str) -> None:
         ("socketpath: x", "socketpath: unknown key; did you mean socket_path?"),
         ("look_ahead: 3", "look_ahead: unknown key; did you mean phase.look_ahead?"),
         ("contrls: {}", "contrls: unknown key; did you mean controls?"),
+        ("output.volume_db: 1", "unknown key; write it as `output: {volume_db: …}`"),
+        ("eye.one_euro.beta: 1", "unknown key; write it as `eye: {one_euro: {beta: …}}`"),
         ("phase: {xyzzy: 1}", "phase.xyzzy: unknown key; the keys are phase.look_ahead, "),
         ("pack: 3", "pack: 3 should be text"),
         ("pack: ''", "pack: '' "),

@@ -165,6 +165,8 @@ def _suggestion(key: str, model: type[Section]) -> str:
     """The closest valid key in any section; else the keys of its section."""
     names = [name for name, _ in leaf_fields(model)]
     section, _, leaf = key.rpartition(".")
+    if key in names:  # which is how keys are written here, and not in a file
+        return f"write it as `{key.replace('.', ': {')}: …{'}' * key.count('.')}`"
     sections = {".".join(name.split(".")[:depth]) for name in names for depth in (1, 2)}
     candidates = [*names, *sorted(sections.difference(names, {section}))]
     close = difflib.get_close_matches(key, candidates, n=1, cutoff=0.75)

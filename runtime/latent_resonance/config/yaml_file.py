@@ -214,8 +214,8 @@ def _fault_of_unquoted(event: yaml.ScalarEvent) -> str:
     if found := first_invisible(event.value):
         column = found[0] + (event.start_mark.column if event.start_mark else 0)
         return (
-            f"column {column}: {found[1]}, which cannot be seen; use a plain space, or put the "
-            "text in quotes"
+            f"column {column}: {found[1]}, which cannot be seen; remove it or use a plain space, "
+            "or put the text in quotes"
         )
     if event.value.startswith(tuple(QUOTATION_MARKS)):
         return f"{event.value[0]} is no quotation mark to YAML; use \" or '"
