@@ -109,7 +109,11 @@ def test_a_malformed_head_is_answered_in_one_short_line(server: Server, name: st
 
 
 def test_a_probe_without_host_is_answered_and_a_page_without_host_is_not(server: Server) -> None:
-    for head in (b"GET /healthz HTTP/1.0", b"GET /healthz HTTP/1.1\r\nHost:"):
+    for head in (
+        b"GET /healthz HTTP/1.0",
+        b"GET /healthz HTTP/1.1\r\nHost:",
+        b"OPTIONS /healthz HTTP/1.0",  # HAProxy's own, where no method is named
+    ):
         probe = server.exchange(head + b"\r\n\r\n")
         assert status_of(probe) == UNAVAILABLE
         assert b"no report from the voice" in probe

@@ -96,7 +96,9 @@ def application(services: Services) -> web.Application:
     site.router.add_post("/takes", _with(services, do_with_takes))
     site.router.add_get("/takes/{name}", _with(services, download_take))
     site.router.add_get("/metrics", _with(services, _metrics))
-    site.router.add_get("/healthz", _with(services, _health))
+    health = _with(services, _health)
+    site.router.add_get("/healthz", health)
+    site.router.add_options("/healthz", health)  # HAProxy's `option httpchk /healthz`
     return site
 
 
