@@ -30,9 +30,10 @@ from latent_resonance.linux.atomic_file import atomic_path
 from latent_resonance.score import attract_score, is_score, read_score
 from latent_resonance.voice.generated import generated_column
 from latent_resonance.voice.pack_loader import load_in_time
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Target
 from latent_resonance.voice.synthesis.schedule import GenerationSchedule
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 HOPS_AHEAD = 48  # by which movement and spectrograms may be ahead of the sound
 FADE_S = 0.1  # at the end of a take

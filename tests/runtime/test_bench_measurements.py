@@ -20,7 +20,7 @@ from latent_resonance.eye.camera.clip import images_of_clip
 from latent_resonance.eye.features.extractor import FeatureExtractor
 from latent_resonance.face_state import FEATURES
 from latent_resonance.voice.single_instance import lock_speaker
-from latent_resonance.voice.synthesis.instrument import Synthesiser
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 NS = 1_000_000_000
 

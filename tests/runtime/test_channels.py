@@ -22,10 +22,11 @@ from latent_resonance.pack import open_pack
 from latent_resonance.voice.synthesis.band_pass import BandPass
 from latent_resonance.voice.synthesis.channel_pair import ChannelPair, channel_pairs
 from latent_resonance.voice.synthesis.crossfade import CrossFade
-from latent_resonance.voice.synthesis.instrument import Instrument, Synthesiser
+from latent_resonance.voice.synthesis.instrument import Instrument
 from latent_resonance.voice.synthesis.leveller import Leveller
 from latent_resonance.voice.synthesis.limiter import Limiter
 from latent_resonance.voice.synthesis.panning import pan_gains
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 from latent_resonance.voice.synthesis.tone import Tone
 
 RATE, HOP = 48_000, 512

@@ -20,8 +20,9 @@ from tests.support.spectrograms import held_tone
 
 from latent_resonance.pack import find_pack, open_pack
 from latent_resonance.voice.synthesis.controls import ControlGlide
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.networks import load_networks
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 POSES: tuple[dict[str, float], ...] = (
     {},

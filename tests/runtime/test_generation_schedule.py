@@ -12,10 +12,10 @@ from latent_resonance.face_state import FeatureVector
 from latent_resonance.link.correction import Correction
 from latent_resonance.link.requests import Pair
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.latent import Latent, Target
 from latent_resonance.voice.synthesis.networks import NetworkError
 from latent_resonance.voice.synthesis.schedule import SOONEST_S, GenerationSchedule
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
 
 TICK_S = 1 / 256
 INTERVAL_S = 1 / 8

@@ -9,10 +9,10 @@ from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.config.settings import Latent as LatentSettings
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.latent import Latent
 from latent_resonance.voice.synthesis.loop_span import LoopSpan
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
 
 
 class CountingNetworks:

@@ -7,8 +7,8 @@ import pytest
 
 from latent_resonance.config.settings import Latent
 from latent_resonance.voice.synthesis.controls import Controls
-from latent_resonance.voice.synthesis.instrument import MOVED
 from latent_resonance.voice.synthesis.latent import LatentGlide, nearest_anchor
+from latent_resonance.voice.synthesis.spectrogram_generator import MOVED
 
 ANCHORS = np.eye(4, 8, dtype=np.float32) * 3.0
 QUIET = Controls(rate=1.0, turning=0.0, openness=0.0, noise=0.0, clarity=0.0)

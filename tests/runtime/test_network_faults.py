@@ -9,10 +9,11 @@ import pytest
 from tests.support.audio_measures import face, settings_of
 
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Latent
 from latent_resonance.voice.synthesis.loop_span import LoopSpan
 from latent_resonance.voice.synthesis.networks import NetworkError, Networks, load_networks
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 NAN, INFINITY = float("nan"), float("inf")
 

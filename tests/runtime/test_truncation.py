@@ -15,8 +15,8 @@ from latent_resonance.face_state import neutral_features
 from latent_resonance.link.correction import Correction
 from latent_resonance.link.requests import Pair
 from latent_resonance.pack import PackError, open_pack
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator
 from latent_resonance.voice.synthesis.networks import load_networks
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
 
 FACES = [face(mouth_open=1.0), face(head_yaw=0.6, brow_tension=1.0), face(mouth_width=0.5)]
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from latent_resonance.config.settings import Settings, load_settings
 from latent_resonance.face_state import FEATURES, neutral_features
 from latent_resonance.pack import open_pack
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.networks import load_networks
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 RATE = 48_000
 Samples = NDArray[np.float32]

@@ -33,7 +33,7 @@ from latent_resonance.eye.tracking.select import threads_of
 from latent_resonance.eye.tracking.tracker import TrackerError
 from latent_resonance.linux.atomic_file import OutputFileError, atomic_path
 from latent_resonance.voice.load_shedding import LOW_LOAD
-from latent_resonance.voice.synthesis.instrument import Synthesiser
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 # Shares of a core above which a thread sometimes misses its deadline. The synthesis stays below
 # the supervisor's low load, so that `perform` does not start by shedding load.

@@ -21,7 +21,8 @@ from latent_resonance.bench.phase import resynthesise
 from latent_resonance.bench.timing import times_of
 from latent_resonance.config.settings import Settings
 from latent_resonance.score import attract_score
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 # Stages of a synthesiser, or of its first pair of channels, and their methods, in signal order. A
 # spectrogram is received about ten times a second, all others run once a hop; the last contains

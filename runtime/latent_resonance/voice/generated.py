@@ -8,7 +8,7 @@ from __future__ import annotations
 from latent_resonance.audio.generated_mel import GeneratedColumn
 from latent_resonance.audio.loudness import db_to_amplitude
 from latent_resonance.audio.spectrogram import Geometry
-from latent_resonance.voice.synthesis.instrument import Synthesiser
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 from latent_resonance.voice.synthesis.tone import Tone
 
 

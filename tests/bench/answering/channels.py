@@ -29,7 +29,7 @@ from tests.bench.answering.playing import (
 )
 from tests.support.audio_measures import face
 
-from latent_resonance.voice.synthesis.instrument import Synthesiser
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 N_SPECTROGRAMS = 20
 SECONDS = 5.0  # of which octaves are compared; levels over one loop

@@ -24,9 +24,10 @@ from latent_resonance.gallery.visit import NS
 from latent_resonance.pack import Pack, find_pack, open_pack
 from latent_resonance.rendering import Take, rendered_hops
 from latent_resonance.voice.synthesis.band_pass import BandPass
-from latent_resonance.voice.synthesis.instrument import SpectrogramGenerator, Synthesiser
 from latent_resonance.voice.synthesis.latent import Latent
 from latent_resonance.voice.synthesis.networks import Networks, load_networks
+from latent_resonance.voice.synthesis.spectrogram_generator import SpectrogramGenerator
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 Movement = Callable[[float], FeatureVector]  # features at a time in seconds
 Changes = dict[str, Any]  # of the settings

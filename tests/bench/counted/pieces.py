@@ -39,8 +39,8 @@ from latent_resonance.eye.tracking.tracker import Face
 from latent_resonance.face_state import neutral_features
 from latent_resonance.pack import models_folder
 from latent_resonance.voice.synthesis import run_deadline
-from latent_resonance.voice.synthesis.instrument import Synthesiser
 from latent_resonance.voice.synthesis.loop_span import LoopSpan
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 
 HOPS = 10 * HOPS_PER_SPECTROGRAM  # a picture is received once in so many
 SPECTROGRAMS, REPETITIONS = 10, 60

@@ -31,8 +31,8 @@ from latent_resonance.eye.camera.image import Image
 from latent_resonance.eye.tracking.select import open_tracker
 from latent_resonance.pack import Pack, open_pack
 from latent_resonance.score import attract_score
-from latent_resonance.voice.synthesis.instrument import Synthesiser
 from latent_resonance.voice.synthesis.networks import load_networks
+from latent_resonance.voice.synthesis.synthesiser import Synthesiser
 from latent_resonance_export.gan.models.loop_vaegan import LoopGenerator
 from latent_resonance_export.pack.onnx_export import export
 
