@@ -106,6 +106,12 @@ def test_hdmi_cards_with_a_screen_are_named(
     assert list(hdmi_cards(tmp_path / "none", tmp_path)) == []
 
 
+def test_a_screen_s_status_that_cannot_be_read_counts_as_unknown(tmp_path: Path) -> None:
+    (tmp_path / "cards").write_text(CARDS)
+    (tmp_path / "card0-HDMI-A-1/status").mkdir(parents=True)  # as while its driver is unloaded
+    assert "vc4hdmi0" in hdmi_cards(tmp_path / "cards", tmp_path)
+
+
 class Machine:
     """The kernel's list of cards and the device files of those that can play, and a clock."""
 

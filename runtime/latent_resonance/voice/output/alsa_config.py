@@ -7,6 +7,7 @@ appends a configuration of its own to ALSA's, in memory.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -48,8 +49,15 @@ def _has_screen(card: str, screens: Path) -> bool:
     number = re.search(r"\d+$", card)
     if number is None:
         return True
-    found = list(screens.glob(f"card*-HDMI-A-{int(number[0]) + 1}/status"))
-    return not found or any(path.read_text().strip() == CONNECTED for path in found)
+    found = list(_contents(screens, f"card*-HDMI-A-{int(number[0]) + 1}/status"))
+    return not found or CONNECTED in found
+
+
+def _contents(folder: Path, pattern: str) -> Iterator[str]:
+    """What the files say that match a pattern; a driver that is unloaded takes them away."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            yield path.read_text().strip()
 
 
 def _definition(card: str) -> str:
