@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import strategies as st
 from scipy.signal import convolve2d, correlate2d
+from tests.support.fuzz import damaged, fuzz, fuzzed
 from torch import Tensor, nn
 
 from latent_resonance.audio.spectrogram import Geometry
@@ -380,3 +382,21 @@ def test_only_a_stylegan_file_truncates_w_itself(tmp_path: Path) -> None:
 def test_a_file_of_weights_alone_needs_its_code(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(3)}, tmp_path / "model.pt")
     assert "--factory" in refusal(tmp_path / "model.pt")
+
+
+@fuzzed
+def test_a_file_of_any_bytes_is_read_or_refused_in_words(tmp_path: Path) -> None:
+    path = written(tmp_path / "x.pkl", generator())
+    whole = path.read_bytes()
+    names = {bytes(name, "ascii") for name in ("_modules", "_parameters", "_buffers", "state")}
+    assert all(name in whole for name in names)
+    swapped = st.tuples(st.sampled_from(sorted(names)), st.sampled_from(sorted(names)))
+
+    def check(content: bytes) -> None:
+        path.write_bytes(content)
+        try:
+            load_external(path, None)
+        except ConversionError as error:
+            assert "\n" not in str(error)  # noqa: PT017  one of two valid outcomes
+
+    fuzz(check, damaged(whole) | swapped.map(lambda pair: whole.replace(*pair)))
