@@ -22,7 +22,7 @@ from latent_resonance_export.pack.foreign.external_generator import (
     load_weights,
     read_checkpoint,
 )
-from latent_resonance_export.pack.foreign.state_dicts import state_dicts
+from latent_resonance_export.pack.foreign.state_dicts import is_average, state_dicts
 from latent_resonance_export.pack.foreign.weights_file import weights_file_in, weights_sha256
 
 FACTORY = "collections:OrderedDict"  # of the errors alone
@@ -91,6 +91,20 @@ def test_averages_are_preferred_whatever_their_prefix(tmp_path: Path) -> None:
     said = load_weights(network, content, tmp_path, FACTORY)
     assert torch.equal(network.state_dict()["0.weight"], named("")["0.weight"])
     assert "net_g_ema." in said
+
+
+@pytest.mark.parametrize("name", ["params_ema", "G_ema", "modelEMA", "EMAModel", "ema", "swa.net"])
+def test_averages_are_preferred_whatever_their_name(name: str, tmp_path: Path) -> None:
+    first = {key: torch.zeros_like(value) for key, value in named("").items()}
+    network = generator()
+    said = load_weights(network, {"params": first, name: named("")}, tmp_path, FACTORY)
+    assert torch.equal(network.state_dict()["0.weight"], named("")["0.weight"])
+    assert said == name
+
+
+@pytest.mark.parametrize("name", ["cinema", "schema", "demeaned", "generator", "EMAIL"])
+def test_other_names_are_no_averages(name: str) -> None:
+    assert not is_average(name)
 
 
 def test_content_that_contains_itself_has_an_end() -> None:

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-EMA_NAMES = ("g_ema", "ema", "generator_ema", "average", "G_ema", "netG_ema")
-AVERAGED = re.compile(r"(^|[._])(ema|average|averaged)([._]|$)")  # in a prefix
+AVERAGES = {"ema", "average", "averaged", "swa", "polyak"}  # words in names: G_ema, modelEMA
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 WRAPPERS = ("_orig_mod.", "_fsdp_wrapped_module.", "_checkpoint_wrapped_module.")  # at any depth
 COUNTERS = {"n_averaged"}  # of torch.optim.swa_utils.AveragedModel, beside the weights
 MAX_DEPTH = 100  # of the modules of a network
@@ -69,8 +69,13 @@ def state_dicts(content: Any) -> Iterator[tuple[str, State]]:  # noqa: ANN401
         seen[id(item)] = item  # kept, so that no other gets its id
         if state := _state_of(item):
             yield name, state
-        inner = sorted(_children(item, name), key=lambda child: child[0] not in EMA_NAMES)
+        inner = sorted(_children(item, name), key=lambda child: not is_average(child[0]))
         stack += reversed(inner)
+
+
+def is_average(name: str) -> bool:
+    """Whether weights of this name, or with this prefix, are averaged over the training."""
+    return not AVERAGES.isdisjoint(word.lower() for word in WORDS.findall(name))
 
 
 def _children(item: Any, name: str) -> list[tuple[str, Any]]:  # noqa: ANN401
@@ -134,7 +139,7 @@ def without_prefixes(state: State, expected: State) -> Iterator[tuple[str, State
 def _below_prefixes(state: State, expected: State) -> Iterator[tuple[str, State]]:
     first = "." + next(iter(expected), "")
     prefixes = [key[: 1 - len(first)] for key in state if len(first) > 1 and key.endswith(first)]
-    for prefix in sorted(prefixes, key=lambda prefix: not AVERAGED.search(prefix)):
+    for prefix in sorted(prefixes, key=lambda prefix: not is_average(prefix)):
         yield prefix, {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
