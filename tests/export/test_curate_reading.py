@@ -23,6 +23,10 @@ from latent_resonance_export.dataset.recordings.recording import Recording
 from latent_resonance_export.dataset.rejection import Reason, Rejection
 
 
+def n_samples() -> int:
+    return round(SECONDS * RATE)
+
+
 def correlation(a: np.ndarray, b: np.ndarray) -> float:
     n = min(len(a), len(b))
     return float(np.corrcoef(a[:n], b[:n])[0, 1])
@@ -111,6 +115,33 @@ def test_a_compressed_recording_goes_on_after_a_gap(tmp_path: Path, play: Play) 
     assert len(whole.audio) > 1.5 * len(stopped.audio)
     assert not whole.fault
     assert decoded_again(again, tmp_path) is None, "it cannot help twice"
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize(("suffix", "subtype"), [("flac", "PCM_16"), ("ogg", "VORBIS")])
+def test_a_compressed_recording_that_a_power_failure_cut_off_is_read_as_far_as_it_goes(
+    tmp_path: Path, suffix: str, subtype: str
+) -> None:
+    path, noise = tmp_path / f"a.{suffix}", np.random.default_rng(0).normal(0, 0.1, n_samples())
+    soundfile.write(path, noise, RATE, subtype=subtype)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 2 // 3])
+    found = recording(path)
+    segment = read_segment(found, 0, SECONDS, RATE)
+    if segment.fault and (again := decoded_again(found, tmp_path)):
+        segment = read_segment(again, 0, SECONDS, RATE)
+    assert len(segment.audio) > 0.25 * n_samples()  # whole pages of Ogg, blocks of FLAC
+
+
+@needs_ffmpeg
+def test_a_recording_in_which_libsndfile_cannot_seek_is_read(tmp_path: Path, play: Play) -> None:
+    path, rate = tmp_path / "phone.wav", 8000
+    soundfile.write(path, play(SECONDS, rate, 1), rate, subtype="GSM610")
+    found = recording(path)
+    assert read_segment(found, 0, SECONDS, rate).fault
+    again = decoded_again(found, tmp_path)
+    assert again is not None
+    assert len(read_segment(again, 0, SECONDS, rate).audio) == round(SECONDS * rate)
 
 
 @needs_ffmpeg
@@ -234,6 +265,18 @@ def test_of_channels_that_cancel_the_loudest_is_taken(
     assert "channels cancel" in segment.note
 
 
+def test_of_six_channels_two_that_cancel_are_found_beside_others(
+    tmp_path: Path, play: Play
+) -> None:
+    sound, noise = play(SECONDS, RATE, 1), np.random.default_rng(0).normal(0, 0.02, n_samples())
+    others = [noise, np.zeros_like(noise), noise, noise]
+    path = tmp_path / "surround.wav"
+    soundfile.write(path, np.stack([sound, -sound, *others], axis=1), RATE)
+    segment = read_segment(recording(path), 0, SECONDS, RATE)
+    assert segment.note == "channels cancel: channel 1 is used"
+    assert np.std(segment.audio) == pytest.approx(np.std(sound), rel=0.05)
+
+
 @pytest.mark.parametrize("relation", ["same", "independent", "one is silent", "with opposite DC"])
 def test_channels_that_do_not_cancel_are_averaged(
     tmp_path: Path, play: Play, relation: str
@@ -267,6 +310,21 @@ def test_eight_bits_are_not_clipping_in_any_container(play: Play, container: str
         coarse = np.round(sound / np.abs(sound).max() * 0.5 * 127) / 128
         found = find_clipped(coarse.astype(np.float32), is_lossy=False)
         assert len(found) / len(coarse) < 0.0005
+
+
+@pytest.mark.parametrize("law", ["ALAW", "ULAW"])
+def test_the_large_steps_of_telephony_are_not_clipping(
+    tmp_path: Path, play: Play, law: str
+) -> None:
+    sound, hot = play(SECONDS, RATE, 1), 20.0 * play(SECONDS, RATE, 1)
+    for name, wave in (("a", 0.9 * sound / np.abs(sound).max()), ("hot", np.clip(hot, -1, 1))):
+        soundfile.write(tmp_path / f"{name}.wav", wave, RATE, subtype=law)
+        coded, _ = soundfile.read(tmp_path / f"{name}.wav", dtype="float32")
+        soundfile.write(tmp_path / f"{name}.flac", coded, RATE)  # whatever it is stored in
+        for path in (tmp_path / f"{name}.wav", tmp_path / f"{name}.flac"):
+            segment = read_segment(recording(path), 0, SECONDS, RATE)
+            share = segment.clipped_share(0, SECONDS, RATE)
+            assert share > 0.05 if name == "hot" else share == 0.0
 
 
 def test_clipped_eight_bits_are_clipping(play: Play) -> None:

@@ -39,6 +39,12 @@ MIN_PEAK = 0.1  # a block below is not clipped
 MIN_STEP = 0.002  # of the peak: a clipped wave reaches the peak in a larger step than a smooth one
 ONE_CHANNEL = 0.9  # of all clipped samples in one channel: that one is clipped, or a timecode
 MAX_AMPLITUDE = 1000.0  # above, 60 dB over full scale, the file is broken
+FULL_SCALE = 32768.0  # of 16 bits
+# The magnitudes of telephony's codes, of 16 bits: eight chords of 16 steps (ITU-T G.711).
+N_CODES = 256  # with their signs
+CHORD, STEP = np.divmod(np.arange(N_CODES // 2), 16)
+A_LAW = np.where(CHORD == 0, 16 * STEP + 8, (16 * STEP + 264) << np.maximum(CHORD - 1, 0))
+MU_LAW = ((8 * STEP + 132) << CHORD) - 132
 MAX_MISSING_S = 0.5  # mp3 headers only estimate the length
 
 
@@ -212,9 +218,17 @@ def _smooth_step(lengths: NDArray[np.intp], quantum: float) -> NDArray[np.float6
 
 
 def quantisation_step(channel: FloatArray) -> float:
-    """The smallest difference between two values of a channel (n,): 1/128 if it had 8 bits.
+    """The difference between two values of a channel (n,) at its peak: 1/128 if it had 8 bits.
 
-    Measured, because the depth of the file says nothing: 8 bits are also in files of 16.
+    Measured, because the depth of the file says nothing: 8 bits are also in files of 16. It is the
+    smallest difference of all, unless the steps grow with the value, as those of telephony do.
     """
     values = np.unique(channel)
-    return float(np.diff(values).min()) if len(values) > 1 else 0.0
+    if len(values) == 1:
+        return 0.0
+    magnitudes = np.abs(values) * FULL_SCALE
+    for law in (A_LAW, MU_LAW) if len(values) <= N_CODES else ():
+        if np.isin(magnitudes, law).all():
+            steps = np.diff(law[law <= magnitudes.max()], prepend=0)
+            return float(steps[-1]) / FULL_SCALE
+    return float(np.diff(values).min())

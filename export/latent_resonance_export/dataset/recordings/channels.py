@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 from numpy.typing import NDArray
 
 AUTO, MEAN = "auto", "mean"
+LOUD = 0.1  # of the loudest channel's power
 CANCELLING = 0.25  # the mean's power, relative to that of the mean of independent channels
 
 
@@ -43,16 +46,26 @@ def chosen_weights(covariance: NDArray[np.float64]) -> tuple[NDArray[np.float32]
 
     covariance : (channels, channels), as `ChannelStatistics` measures it
 
-    The mean, unless the channels cancel: if its power is less than a quarter of that of the mean
-    of as many independent channels, the loudest one is taken.
+    The mean, unless the channels cancel: then the loudest one is taken.
     """
     channels = len(covariance)
-    mean_power = float(covariance.mean())
-    independent_power = float(np.trace(covariance)) / channels**2
-    if mean_power >= CANCELLING * independent_power:
+    if not _cancels(covariance):
         return fixed_weights(MEAN, channels), ""
     loudest = int(np.diag(covariance).argmax())
     return _only(loudest, channels), f"channels cancel: channel {loudest + 1} is used"
+
+
+def _cancels(covariance: NDArray[np.float64]) -> bool:
+    """Whether the mean of all channels loses what is in them, or that of two of the louder ones.
+
+    It does if its power is less than a quarter of that of the mean of independent channels.
+    """
+    power = np.diag(covariance)
+    (louder,) = np.nonzero(power >= LOUD * power.max())
+    pairs = [covariance[np.ix_(pair, pair)] for pair in combinations(louder, 2)]
+    return any(
+        part.mean() < CANCELLING * np.trace(part) / len(part) ** 2 for part in (covariance, *pairs)
+    )
 
 
 def _only(index: int, channels: int) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -38,6 +39,7 @@ FIRST_OF_WAV = "other samples follow in it, which nothing here reads: save each 
 COMPLETED = "its header was never finished: length from the file"
 LARGE_FILES = {"RF64 (RIFF 64)", "W64 (SoundFoundry WAVE 64)"}  # ffmpeg reads them unfinished
 LOSSY = {"MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I", "VORBIS", "OPUS"}
+PLAIN = re.compile(r"PCM_\w+|FLOAT|DOUBLE|[UA]LAW")  # subtypes of samples one by one
 SAMPLE_RATES = (4_000, 768_000)  # Hz
 MAX_SECONDS = 100 * 3600
 MAX_FRAMES = 1 << 40  # libsndfile returns more if the header does not contain the length
@@ -127,6 +129,7 @@ def _probe_with_libsndfile(task: ProbeTask, sha256: str) -> Recording | None:
                 one_line(file.license),
                 one_line(file.artist or file.copyright),
                 channels=file.channels,
+                is_compressed=_is_compressed(file),
                 notes=(
                     *([COMPLETED] if missing_lengths(path) else []),
                     *([FIRST_OF_CHAIN] if chained else []),
@@ -135,9 +138,13 @@ def _probe_with_libsndfile(task: ProbeTask, sha256: str) -> Recording | None:
             kind = file.format_info
     except AudioFileError:
         return None
-    if not found.frames and kind not in LARGE_FILES:
+    if not found.frames and kind not in LARGE_FILES and not found.is_compressed:
         raise AudioFileError(f"it has no samples after its header ({kind})")
     return found if found.frames else None
+
+
+def _is_compressed(file: soundfile.SoundFile) -> bool:
+    return file.format == "FLAC" or not PLAIN.fullmatch(file.subtype)
 
 
 def _decoded(task: ProbeTask, sha256: str) -> Recording:
@@ -194,7 +201,7 @@ def decoded_again(recording: Recording, work: Path) -> Recording | None:
     ffmpeg goes on after it. None where that cannot help: without compression, without ffmpeg, or
     if ffmpeg decoded it before.
     """
-    if not recording.is_lossy or recording.decoded or not ffmpeg.is_installed():
+    if not recording.is_compressed or recording.decoded or not ffmpeg.is_installed():
         return None
     target = work / f"{recording.sha256}.wav"
     try:

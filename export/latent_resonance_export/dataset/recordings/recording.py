@@ -21,6 +21,7 @@ class Recording:
     decoded: bytes = b""  # the samples that ffmpeg decoded; b"" if libsndfile reads the file
     notes: tuple[str, ...] = ()  # how it was read, where that is unusual
     fault: str = ""  # why decoding it ended early, or ""
+    is_compressed: bool = False  # so that ffmpeg may read on where libsndfile meets a fault
 
     @property
     def seconds(self) -> float:
