@@ -70,6 +70,18 @@ def test_a_maker_s_records_after_the_film_are_no_sign_of_truncation(
     assert len(list(images_of_clip(path))) == N_IMAGES
 
 
+def test_a_coding_that_opencv_cannot_decode_is_named_with_the_conversion(
+    tmp_path: Path, film: Path
+) -> None:
+    path, content = tmp_path / "phone.mp4", film.read_bytes()
+    assert content.count(b"avc1") >= 1
+    path.write_bytes(content.replace(b"avc1", b"vvc1").replace(b"avcC", b"vvcC"))  # H.266
+    with pytest.raises(
+        CameraError, match=r"can decode \(vvc1\).*ffmpeg -i phone\.mp4 -c:v libx264"
+    ):
+        images_of_clip(path)
+
+
 def test_a_bare_stream_is_played_at_its_rate_and_that_is_said(tmp_path: Path, film: Path) -> None:
     path = tmp_path / "bare.h264"
     ffmpeg("-i", film, "-c", "copy", "-bsf:v", "h264_mp4toannexb", "-f", "h264", path)

@@ -78,10 +78,15 @@ def images_of_clip(path: Path) -> Iterator[Image]:
         Immediately, if the file is missing, empty, truncated, not a video, a still picture or
         without images, or interlaced; at the end, if every image is black.
     """
-    images = _images(path, _open(path))
+    capture = _open(path)
+    coding = _coding(capture)
+    images = _images(path, capture)
     first = list(itertools.islice(images, 2))
     if not first:
-        raise CameraError(f"{path} contains no readable image; choose another clip")
+        raise CameraError(
+            f"{path} has no image that OpenCV can decode ({coding}); convert it first: "
+            f"ffmpeg -i {path.name} -c:v libx264 -pix_fmt yuv420p converted.mp4"
+        )
     if len(first) == 1 and is_still_picture(path):
         raise CameraError(f"{path} is a still picture; a clip has two images or more")
     if (
@@ -126,6 +131,13 @@ def _declared_images(path: Path, capture: cv2.VideoCapture) -> int:
     """How many images the container declares; 0 if it declares none, or more than it has bytes."""
     declared = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
     return declared if 0 < declared <= path.stat().st_size else 0
+
+
+def _coding(capture: cv2.VideoCapture) -> str:
+    """The four characters by which a container names the coding of its images, such as av01."""
+    code = int(capture.get(cv2.CAP_PROP_FOURCC)) & 0xFFFFFFFF
+    name = code.to_bytes(4, "little").decode("ascii", "replace").strip("\0 ")
+    return name if name.isprintable() and name else "unknown coding"
 
 
 def _images(path: Path, capture: cv2.VideoCapture) -> Iterator[Image]:
@@ -184,7 +196,7 @@ def _decoded(path: Path, capture: cv2.VideoCapture) -> Iterator[Pixels]:
         loss.add(time_s)
         repetition.add(cast("Pixels", pixels), time_s)
         yield cast("Pixels", pixels)
-    if loss.missing:
+    if loss.missing and loss.count:  # with no image at all it is the coding
         lost = f"{loss.missing} of {loss.count + loss.missing} images cannot be read"
         warnings.warn(f"{path}: {lost}; copy the clip again", ClipWarning, stacklevel=2)
     if repetition.is_suspicious:
