@@ -22,7 +22,7 @@ from latent_resonance_export.pack.foreign.external_generator import (
     load_weights,
     read_checkpoint,
 )
-from latent_resonance_export.pack.foreign.state_dicts import is_average, state_dicts
+from latent_resonance_export.pack.foreign.state_dicts import Inert, is_average, state_dicts
 from latent_resonance_export.pack.foreign.weights_file import weights_file_in, weights_sha256
 
 FACTORY = "collections:OrderedDict"  # of the errors alone
@@ -100,6 +100,13 @@ def test_averages_are_preferred_whatever_their_name(name: str, tmp_path: Path) -
     said = load_weights(network, {"params": first, name: named("")}, tmp_path, FACTORY)
     assert torch.equal(network.state_dict()["0.weight"], named("")["0.weight"])
     assert said == name
+
+
+def test_attributes_of_another_kind_in_a_damaged_network_are_passed_over() -> None:
+    module = Inert()
+    module.state = {"_parameters": {"w": torch.ones(2), 3: torch.ones(2)}, "_buffers": module}
+    module.state |= {"_modules": 3, "_non_persistent_buffers_set": module}
+    assert list(next(state_dicts(module))[1]) == ["w"]
 
 
 @pytest.mark.parametrize("name", ["cinema", "schema", "demeaned", "generator", "EMAIL"])

@@ -98,7 +98,8 @@ def _state_of(item: Any) -> State:  # noqa: ANN401
 
 def _weights_of(module: Inert, prefix: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
     """The state dict of a network that was saved whole, as nn.Module.state_dict would name it."""
-    attributes, hidden = module.state, module.state.get("_non_persistent_buffers_set") or ()
+    attributes, hidden = module.state, module.state.get("_non_persistent_buffers_set")
+    hidden = hidden if isinstance(hidden, set) else set()
     for group in ("_parameters", "_buffers"):
         for name, value in _named(attributes.get(group)):
             if isinstance(value, Tensor) and name not in hidden:
