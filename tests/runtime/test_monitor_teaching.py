@@ -225,7 +225,6 @@ def test_a_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         ({"do": "direction", "index": 9, "amount": 0}, "below 6"),
         ({"do": "direction", "index": 0, "amount": "far"}, "from -2 to 2"),
         ({"do": "direction", "index": 0, "amount": float("nan")}, "from -2 to 2"),
-        ({"do": "correct", "on": "yes"}, "true or false"),
         ({"do": "undo"}, "nothing to undo"),
         ({"do": "play", "index": 0}, "whole number below 0"),
         ({"do": "map", "x": 0.0, "y": 1.5}, "y 1.5 should be from -1 to 1"),
@@ -311,7 +310,7 @@ def test_every_change_can_be_undone_in_turn(setup: Setup) -> None:
 def test_the_shares_say_how_much_each_example_counts_for_the_present_face(setup: Setup) -> None:
     setup.keep(mouth_open=0.9)
     setup.keep(head_yaw=0.6)
-    setup.do("correct", on=True)
+    setup.teaching.on_message(replace(REPORT, correcting=True))
 
     def shares() -> list[float]:
         return [each["share"] for each in setup.teaching.state()["examples"]]
@@ -327,7 +326,7 @@ def test_the_shares_say_how_much_each_example_counts_for_the_present_face(setup:
     assert 0.05 < first < 0.95
     assert 0.05 < second < 0.95
     assert first + second < 1.0
-    setup.do("correct", on=False)
+    setup.teaching.on_message(REPORT)
     assert shares() == [0, 0]
 
 

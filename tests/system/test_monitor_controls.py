@@ -111,9 +111,9 @@ def test_a_pair_is_recorded_applied_and_deleted_on_the_page(visit: Any, gallery:
     (kept,) = (gallery.folder / "state" / "latent-resonance" / "taught").iterdir()
     assert kept.name == "alpha-8.yaml"
     page.click("text=apply saved pairs")
-    page.wait_for_selector("#correct[aria-pressed=false]")
+    page.wait_for_selector("[data-switch=correcting][aria-pressed=false]")
     page.click("text=apply saved pairs")
-    page.wait_for_selector("#correct[aria-pressed=true]")
+    page.wait_for_selector("[data-switch=correcting][aria-pressed=true]")
     page.click("#examples button:text-is('forget')")
     page.wait_for_selector("#examples:not(:has(li))", state="attached")
     assert opened.errors == []

@@ -78,7 +78,7 @@ class Teaching:
         self.rng = np.random.default_rng(seed)
         self.hold, self.taught = Hold(), Taught(folder)
         self.pack, self.latent_dim = "", 0
-        self.correcting = True
+        self._correcting = True
         self._features: FeatureVector | None = None
         self._voice_z: FloatArray | None = None
         self._spaces: dict[str, LatentSpace] = {}
@@ -100,7 +100,6 @@ class Teaching:
             "keep place": self._keep_place,
             "forget place": self._forget_place,
             "undo": self._undo,
-            "correct": self._set_correcting,
         }
         self._slow_steps = {
             "direction": self._follow_direction,
@@ -113,7 +112,7 @@ class Teaching:
         if isinstance(message, Energies):
             self._features = message.features
         elif isinstance(message, Report) and message.z:
-            self._voice_z, self.correcting = np.array(message.z, np.float32), message.correcting
+            self._voice_z, self._correcting = np.array(message.z, np.float32), message.correcting
             if (message.pack, len(message.z)) != (self.pack, self.latent_dim):
                 self._load(message.pack, len(message.z))
 
@@ -162,7 +161,6 @@ class Teaching:
             "walking": self.hold.z is not None,
             "examples": self._example_states(),
             "directions": N_DIRECTIONS,
-            "correcting": self.correcting,
             "problem": self.taught.problem,
             "why_not_keep": self._why_not_keep(),
             "can_undo": self.taught.can_undo,
@@ -185,7 +183,7 @@ class Teaching:
             pairs = self.taught.pairs
             self._correction = self.taught.now.examples, Correction(pairs) if pairs else None
         correction = self._correction[1]
-        if correction is None or features is None or not self.correcting:
+        if correction is None or features is None or not self._correcting:
             return [0.0] * len(self.taught.pairs)
         return [round(float(share), 3) for share in correction.shares(features)]
 
@@ -343,12 +341,6 @@ class Teaching:
     def _send_taught(self) -> None:
         for request in self.taught.now.requests():
             self.send(request)
-
-    def _set_correcting(self, step: Step) -> None:
-        if not isinstance(step.get("on"), bool):
-            raise TeachingError("on should be true or false")
-        self.correcting = step["on"]
-        self.send(Request("correcting", self.correcting))
 
     async def export_file(self) -> str:
         """What is taught for the present pack, as a file.

@@ -5,8 +5,8 @@ import { number, t, translated } from "/page/text.js";
 
 const RENEW_MS = 10000; // the monitor lets go after 45 s, as when this page is closed
 const RELEASING = ["let go"];
-const KEEPING = ["nothing", "renew", "name", "forget", "remove face", "forget place", "open map",
-  "correct", "undo"]; // steps after which this page holds what it held before
+// Steps after which this page holds what it held before.
+const KEEPING = ["nothing", "renew", "name", "forget", "remove face", "forget place", "open map", "undo"];
 
 // Set up the controls; `post` sends a step and returns the answer, or null. Returns the function
 // that carries out a step, and the one that shows a state.
@@ -23,7 +23,6 @@ export function setUpTeaching(post, showState) {
   function show(teaching) {
     holds = holds && (teaching.holding || teaching.walking);
     at("hold").setAttribute("aria-pressed", String(teaching.holding));
-    at("correct").setAttribute("aria-pressed", String(teaching.correcting));
     at("keep").disabled = teaching.why_not_keep !== "";
     setText(at("why-not-keep"), translated(teaching.why_not_keep));
     at("undo").disabled = !teaching.can_undo;
@@ -37,9 +36,6 @@ export function setUpTeaching(post, showState) {
   at("letgo").addEventListener("click", () => teach({ do: "let go" }));
   at("keep").addEventListener("click", () => teach({ do: "keep" }));
   at("undo").addEventListener("click", () => teach({ do: "undo" }));
-  at("correct").addEventListener("click", () => {
-    teach({ do: "correct", on: at("correct").getAttribute("aria-pressed") !== "true" });
-  });
   for (const each of document.querySelectorAll("[data-walk]")) {
     each.addEventListener("click", () => teach({ do: each.dataset.walk }));
   }
