@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -87,12 +88,33 @@ def test_a_report_leaves_the_focus_and_a_name_that_is_being_written(
     assert page.locator("#examples input").input_value() == "half a name"
 
 
-def test_the_share_of_an_example_in_the_sound_is_shown(page: Any) -> None:
+def test_the_share_of_an_example_in_the_sound_is_shown(page: Any, pages: MonitorPages) -> None:
     keep(page)
-    step(page, "#correct")
-    assert page.locator("#share-value-0").text_content() == "100 % of the sound now"
+    pages.publish(replace(REPORT, correcting=True))
+    page.wait_for_selector("#share-value-0:text-is('100 % of the sound now')")
     assert page.locator("#share-0").evaluate("meter => meter.value") == pytest.approx(1.0, abs=0.01)
-    step(page, "#correct")
+    pages.publish(REPORT)
+    page.wait_for_selector("#share-value-0:text-is('0 % of the sound now')")
+
+
+def test_the_switch_for_saved_pairs_shows_what_the_voice_reports_and_not_what_was_clicked(
+    page: Any, pages: MonitorPages
+) -> None:
+    switch = page.locator("[data-switch=correcting]")
+    for _ in range(2):  # clicked twice before the voice has it
+        with page.expect_request("**/ask") as request:
+            switch.click()
+        assert request.value.post_data_json == {"correcting": True}
+        pages.publish(REPORT)
+        page.wait_for_timeout(50)
+        assert switch.get_attribute("aria-pressed") == "false"
+    pages.publish(replace(REPORT, correcting=True))
+    page.wait_for_selector("[data-switch=correcting][aria-pressed=true]")
+    with page.expect_request("**/ask") as request:
+        switch.click()
+    assert request.value.post_data_json == {"correcting": False}
+    pages.publish(REPORT)
+    page.wait_for_selector("[data-switch=correcting][aria-pressed=false]")
 
 
 def test_examples_are_exported_and_imported_as_a_file(page: Any, tmp_path: Path) -> None:

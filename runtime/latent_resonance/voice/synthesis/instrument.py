@@ -1,4 +1,4 @@
-"""The stages of the voice joined into two: generator (spectrograms) and synthesiser (samples).
+"""A pack that is played: its generator makes spectrograms, its synthesiser samples.
 
 Neither knows of threads or clocks: `engine.py` runs each on its own thread, `rendering.py` calls
 both on a virtual clock, and the sound is the same.

@@ -18,10 +18,7 @@ from latent_resonance.link.correction import Correction
 from latent_resonance.pack import Pack
 from latent_resonance.voice.synthesis.controls import ControlGlide
 from latent_resonance.voice.synthesis.latent import Latent, LatentGlide, Target
-from latent_resonance.voice.synthesis.loop_frames import (
-    cuts_a_rest,
-    evening_margin,
-)
+from latent_resonance.voice.synthesis.loop_frames import cuts_a_rest, evening_margin
 from latent_resonance.voice.synthesis.loop_span import LoopSpan, whole_loop
 from latent_resonance.voice.synthesis.networks import NetworkError
 from latent_resonance.voice.synthesis.truncation import Truncation

@@ -12,10 +12,7 @@ from latent_resonance.face_state import FEATURES, FeatureVector
 from latent_resonance.pack import Pack
 from latent_resonance.voice.synthesis.channel_pair import channel_pairs
 from latent_resonance.voice.synthesis.controls import ControlGlide
-from latent_resonance.voice.synthesis.loop_frames import (
-    LoopFrames,
-    frames_of,
-)
+from latent_resonance.voice.synthesis.loop_frames import LoopFrames, frames_of
 from latent_resonance.voice.synthesis.loop_span import LoopSpan
 from latent_resonance.voice.synthesis.panning import Panning
 from latent_resonance.voice.synthesis.tone import Tone
