@@ -34,14 +34,12 @@ def test_reports_move_no_control(pages: MonitorPages, size: str) -> None:
         page.click("#key button")
         page.wait_for_selector("#controls:enabled")
         pages.publish(energies(0.06))
-        page.wait_for_function("document.getElementById('value-present').textContent")
+        page.wait_for_selector("#value-present:not(:empty)")
         before = page.evaluate(PLACES)
         assert len(before) > 20
         for report in (REPORT, LONGER):
             pages.publish(report)
-            page.wait_for_function(
-                "(n) => document.querySelectorAll('#log li').length === n", arg=len(report.news)
-            )
+            page.wait_for_selector(f"#log li:nth-child({len(report.news)}):last-child")
             after = page.evaluate(PLACES)
             assert [each for each in before if each not in after] == []
 
@@ -53,7 +51,7 @@ def test_a_press_during_which_a_report_arrives_is_not_lost(pages: MonitorPages) 
         page.click("#key button")
         page.wait_for_selector("#controls:enabled")
         pages.publish(energies(0.06))
-        page.wait_for_function("document.getElementById('value-present').textContent")
+        page.wait_for_selector("#value-present:not(:empty)")
         box: Any = page.locator("#hold").bounding_box()
         page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         page.mouse.down()

@@ -57,7 +57,7 @@ class MonitorPages:
             self.publish(REPORT)
             self.publish(energies(0.06))
             page.wait_for_selector("#state dd")
-            page.wait_for_function("document.getElementById('value-present').textContent")
+            page.wait_for_selector("#value-present:not(:empty)")
             yield page
 
     def last(self, kind: str) -> Any:
