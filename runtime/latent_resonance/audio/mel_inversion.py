@@ -3,16 +3,20 @@
 Pure; runtime, export and audition use the same functions.
 
 A mel band is an average over bins, so that interpolation between bands makes every partial too
-wide. From there, multiplicative updates solve M P = mel power for the power P >= 0 of the bins:
+wide. From there, multiplicative updates solve M A² = mel² for the amplitudes A >= 0 of the bins,
+by the Hellinger distance, the sum of (√(M A²) - mel)²:
 
-    P <- P * (Mᵀ (mel / M P) / Mᵀ 1) ** EXPONENT
+    A <- A * (Mᵀ (mel / √(M A²)) / Mᵀ 1) ** exponent
+
+With an exponent of 1 no update increases the distance; two with 2 come as far in half the time,
+and one with 1 settles what they have overshot. The Kullback-Leibler divergence, the usual choice,
+leaves valleys between partials fuller: it counts differences by their power.
 
 References
 ----------
-Lee & Seung (2001), "Algorithms for non-negative matrix factorization", equation 5 (the
-Kullback-Leibler divergence). Badeau, Bertin & Vincent (2010), "Stability analysis of
-multiplicative update algorithms", show that exponents between 0 and 2 converge; three updates
-with 1.5 come as far as six with 1 (docs/benchmarks.md).
+Cichocki, Lee, Kim & Choi (2008), "Non-negative matrix factorization with alpha-divergence":
+alpha = 1/2. Badeau, Bertin & Vincent (2010), "Stability analysis of multiplicative update
+algorithms", on exponents between 0 and 2. docs/decisions/030 compares others.
 """
 
 from __future__ import annotations
@@ -32,8 +36,8 @@ from latent_resonance.audio.spectrogram import (
     pixels_to_amplitude,
 )
 
-UPDATES = 3  # with an EXPONENT of 1.5, as r * sqrt(r)
-MIN_POWER = np.float32(1e-10)  # -100 dB: keeps 0 / 0 out, and lets a bin rise from silence
+EXPONENTS = (2, 2, 1)  # of the updates
+MIN_AMPLITUDE = np.float32(1e-5)  # -100 dB: keeps 0 / 0 out, and lets a bin rise from silence
 
 
 class _Inversion(NamedTuple):
@@ -48,14 +52,12 @@ class _Inversion(NamedTuple):
 def mel_to_amplitude(mel: FloatArray, geometry: Geometry) -> FloatArray:
     """Mel amplitudes to FFT bin amplitudes: (n_mels, ...) -> (n_bins, ...)."""
     inversion = _inversion(geometry)
-    mel_power = np.square(mel)
-    power = np.square(inversion.interpolation @ mel) + MIN_POWER
-    for _ in range(UPDATES):
-        ratio = inversion.transposed @ (mel_power / (inversion.filters @ power + MIN_POWER))
-        power *= ratio
-        power *= np.sqrt(ratio)
+    found = inversion.interpolation @ mel + MIN_AMPLITUDE
+    for exponent in EXPONENTS:
+        bands = np.sqrt(inversion.filters @ np.square(found)) + MIN_AMPLITUDE
+        found *= (inversion.transposed @ (mel / bands)) ** exponent
     amplitude = np.zeros((geometry.n_bins, *mel.shape[1:]), np.float32)
-    np.sqrt(power, out=amplitude[inversion.bins])
+    amplitude[inversion.bins] = found
     return amplitude
 
 

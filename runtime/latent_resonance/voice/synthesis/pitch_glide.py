@@ -9,8 +9,9 @@ where r is the interval from a to b. Where there is none (chords, noise, silence
 formula is a plain blend.
 
 The interval is the shift at which the harmonic sums of both correlate best: the sum over k of the
-levels at k f, after Hermes (1988), "Measurement of pitch by subharmonic summation", less those at
-(k + 1/2) f, which a pitch an octave too low would have. docs/benchmarks.md compares alternatives.
+levels at k f, after Hermes (1988), "Measurement of pitch by subharmonic summation", less those a
+half and a third of the way between them: where f is twice or three times the pitch, there are
+partials. docs/decisions/031 compares alternatives.
 """
 
 from __future__ import annotations
@@ -27,16 +28,17 @@ POINTS_PER_OCTAVE = 192  # of the log-frequency axis: 6 cents
 LOWEST_HZ, HIGHEST_HZ = 40.0, 3000.0  # of the axis
 FARTHEST = 2.8  # octaves
 HARMONICS, DECAY = 16, 0.9  # summed, and the weight of each relative to the one before it
-BETWEEN, BETWEEN_WEIGHT = 6, 0.6  # levels between harmonics that are subtracted
+BETWEEN = {1 / 3: 0.3, 1 / 2: 0.6, 2 / 3: 0.3}  # weights of what is subtracted between harmonics
+N_BETWEEN = 6  # harmonics between which it is
 SHARPNESS = 4  # power of the harmonic sums: their peaks count, not their slopes
-SMOOTH_OCTAVES = 0.35  # local mean that is removed: formants are ignored, partials count
+SMOOTH_OCTAVES = 1.4  # local mean that is removed: the slope is ignored, partials count
 PITCH_RANGE_DB = 30.0  # below the loudest partial; what is weaker does not count
 NEARER = 0.05  # correlation that an octave's distance costs: of two candidates, the nearer
 # The mel scale of `hz_to_mel`: linear below, logarithmic above.
 LINEAR_BELOW_HZ, LINEAR_MELS_PER_HZ = 1000.0, 3.0 / 200.0
 MELS_PER_OCTAVE = 27.0 * np.log(2.0) / np.log(6.4)
-ALIKE = 0.55  # least correlation that is an interval; two noises seldom have as much
-STILL_ALIKE, STILL_NEAR = 0.36, 0.1  # the same within so many octaves of one found before
+ALIKE = 0.65  # least correlation that is an interval; two noises seldom have as much
+STILL_ALIKE, STILL_NEAR = 0.4, 0.1  # the same within so many octaves of one found before
 
 Axis = NDArray[np.float64]  # (points,) on the log-frequency axis
 
@@ -149,7 +151,11 @@ class PitchGlide:
 def _harmonic_sum(n: int) -> SparseMatrix:
     """Matrix (n, n) from levels to harmonic sums on the axis."""
     summed = {float(k): DECAY ** (k - 1) for k in range(1, HARMONICS + 1)}
-    between = {k + 0.5: -BETWEEN_WEIGHT * DECAY ** (k - 1) for k in range(1, BETWEEN + 1)}
+    between = {
+        k + share: -weight * DECAY ** (k - 1)
+        for share, weight in BETWEEN.items()
+        for k in range(1, N_BETWEEN + 1)
+    }
     weights = {
         round(np.log2(multiple) * POINTS_PER_OCTAVE): weight
         for multiple, weight in (summed | between).items()
