@@ -8,8 +8,8 @@ by the Hellinger distance, the sum of (√(M A²) - mel)²:
 
     A <- A * (Mᵀ (mel / √(M A²)) / Mᵀ 1) ** exponent
 
-With an exponent of 1 no update increases the distance; two with 2 come as far in half the time,
-and one with 1 settles what they have overshot. The Kullback-Leibler divergence, the usual choice,
+With an exponent of 1 no update increases the distance. With 2 each goes twice as far, and a last
+one with 1 settles what they have overshot. The Kullback-Leibler divergence, the usual choice,
 leaves valleys between partials fuller: it counts differences by their power.
 
 References
